@@ -1,0 +1,99 @@
+//! The flags: one for each row of the table, with default and variable in the help, and `--config`.
+//!
+//! Written with clap's builder instead of its derive, so that the table stays the only list of settings.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+    sync::LazyLock,
+};
+
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, builder::PathBufValueParser};
+
+use super::{
+    env,
+    source::{Given, Origin, Source},
+    table::{Setting, TABLE},
+};
+
+/// Clap keeps names for as long as the program runs.
+static FLAG_NAMES: LazyLock<Vec<String>> = LazyLock::new(|| TABLE.iter().map(Setting::flag).collect());
+
+/// The id and the name of the flag for the configuration file.
+const CONFIG: &str = "config";
+
+/// What was written on the command line, not yet parsed. To be flattened into a command's arguments.
+#[derive(Clone, Default)]
+pub struct Flags {
+    config: Option<PathBuf>,
+    texts: BTreeMap<&'static str, String>,
+}
+
+/// The flag of one setting.
+fn arg(setting: &'static Setting, name: &'static str) -> Arg {
+    let Setting { key, placeholder, help, default, .. } = setting;
+    let help = format!("{help}\n[default: {}] [env: {}]", default.text(), setting.variable());
+    // A negative number is a text like any other: the setting's own parser refuses it.
+    Arg::new(*key).long(name).value_name(*placeholder).help(help).allow_negative_numbers(true)
+}
+
+// === impl Flags ===
+
+impl Flags {
+    /// The configuration file that was named.
+    pub(super) fn config(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
+    /// The texts that were given.
+    pub(super) fn source(&self) -> Source {
+        let given =
+            self.texts.iter().map(|(key, text)| (*key, Given { text: text.clone(), origin: Origin::Flag(key) }));
+        given.collect()
+    }
+}
+
+impl Args for Flags {
+    fn augment_args(command: Command) -> Command {
+        let config = Arg::new(CONFIG)
+            .long(CONFIG)
+            .value_name("FILE")
+            .value_parser(PathBufValueParser::new())
+            .help(format!("TOML file with settings; flags and variables go before it\n[env: {}]", env::CONFIG));
+        let settings = TABLE.iter().zip(FLAG_NAMES.iter()).map(|(setting, name)| arg(setting, name));
+        command.arg(config).args(settings)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Flags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut flags = Self::default();
+        flags.update_from_arg_matches(matches)?;
+        Ok(flags)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        if let Some(path) = matches.get_one::<PathBuf>(CONFIG) {
+            self.config = Some(path.clone());
+        }
+        for setting in &TABLE {
+            if let Some(text) = matches.get_one::<String>(setting.key) {
+                self.texts.insert(setting.key, text.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Names the flags only: a text can hold a password.
+impl fmt::Debug for Flags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { config, texts } = self;
+        f.debug_struct("Flags").field("config", config).field("given", &texts.keys()).finish()
+    }
+}

@@ -1,0 +1,118 @@
+//! The settings as the server uses them: parsed, checked, with the defaults in place.
+//!
+//! A field is `None` where only the machine knows the answer; whoever uses it asks the machine.
+
+use std::{fmt, num::NonZeroUsize, path::PathBuf, time::Duration};
+
+/// What the server was told. Its `Default` is the configuration of a server that was told nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The directory that holds the catalog file, staging and (by default) the store.
+    pub home: PathBuf,
+    /// The address to serve on, not resolved.
+    pub listen: HostPort,
+    /// Where `DuckLake` keeps its catalog.
+    pub catalog: Catalog,
+    /// Where the data lies.
+    pub storage: Storage,
+    /// The directory with `DuckDB`'s extensions; `None`: found beside the program.
+    pub extensions: Option<PathBuf>,
+    /// The directory with the medallion's SQL files; `None`: the built-in ones.
+    pub models: Option<PathBuf>,
+    /// The memory that `DuckDB` may use; `None`: 60 % of the machine's.
+    pub memory_limit_bytes: Option<u64>,
+    /// The threads that `DuckDB` may use; `None`: one a core.
+    pub threads: Option<NonZeroUsize>,
+    /// How many statements may run or wait to be fetched at once.
+    pub max_connections: usize,
+    /// How long running streams may finish at shutdown.
+    pub grace: Duration,
+    /// How long a result that nobody fetches is kept.
+    pub result_ttl: Duration,
+    /// The log filter, in the directive form of `tracing`.
+    pub log: String,
+}
+
+/// A host and a port, not resolved. Prints as it is written, IPv6 addresses in brackets.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HostPort {
+    /// A name or an address; IPv6 addresses without their brackets, as resolvers take them.
+    pub host: String,
+    /// The port; 0 picks a free one.
+    pub port: u16,
+}
+
+/// Where `DuckLake` keeps its catalog. `Debug` hides the text of `Postgres`, which can hold a password.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Catalog {
+    /// A `DuckDB` file in the home directory.
+    Embedded,
+    /// This `DuckDB` file.
+    DuckdbFile(PathBuf),
+    /// This `SQLite` file.
+    Sqlite(PathBuf),
+    /// The `PostgreSQL` database of this connection URI.
+    Postgres(String),
+}
+
+/// Where the data lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// This directory; a relative one stays relative.
+    Local(PathBuf),
+    /// An S3 bucket; credentials come from the standard AWS variables.
+    S3 {
+        /// The bucket's name.
+        bucket: String,
+        /// What every key starts with, without slashes at its ends; may be empty.
+        prefix: String,
+    },
+}
+
+// === impl Settings ===
+
+impl Settings {
+    /// The state before the table's defaults are set. What has no default keeps its value from here.
+    pub(super) const UNSET: Self = Self {
+        home: PathBuf::new(),
+        listen: HostPort { host: String::new(), port: 0 },
+        catalog: Catalog::Embedded,
+        storage: Storage::Local(PathBuf::new()),
+        extensions: None,
+        models: None,
+        memory_limit_bytes: None,
+        threads: None,
+        max_connections: 0,
+        grace: Duration::ZERO,
+        result_ttl: Duration::ZERO,
+        log: String::new(),
+    };
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        super::resolve(&[], &mut Vec::new())
+    }
+}
+
+// === impl HostPort ===
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+    }
+}
+
+// === impl Catalog ===
+
+impl fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embedded => f.write_str("Embedded"),
+            Self::DuckdbFile(path) => f.debug_tuple("DuckdbFile").field(path).finish(),
+            Self::Sqlite(path) => f.debug_tuple("Sqlite").field(path).finish(),
+            Self::Postgres(_) => f.write_str("Postgres(..)"),
+        }
+    }
+}

@@ -1,0 +1,530 @@
+use std::{collections::BTreeMap, ffi::OsString, io, num::NonZeroUsize, path::PathBuf, time::Duration};
+
+use clap::{Args, Command, FromArgMatches};
+
+use super::{
+    Catalog, Fallback, Faults, Flags, HostPort, Settings, Storage, TABLE,
+    env::{self, Environment},
+    load, load_with,
+};
+use crate::error::{Error, ErrorKind};
+
+const REFERENCE: &str = include_str!("reference.toml");
+
+/// What is written in the three sources; the file is `merganser.toml`.
+#[derive(Default)]
+struct Written<'a> {
+    flags: &'a [&'a str],
+    variables: &'a [(&'a str, &'a str)],
+    file: Option<&'a str>,
+}
+
+struct Variables(BTreeMap<String, OsString>);
+
+impl Environment for Variables {
+    fn get(&self, name: &str) -> Option<OsString> {
+        self.0.get(name).cloned()
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.0.keys().cloned().collect()
+    }
+}
+
+fn variables(pairs: &[(&str, &str)]) -> Variables {
+    Variables(pairs.iter().map(|(name, value)| ((*name).to_owned(), OsString::from(value))).collect())
+}
+
+fn flags(arguments: &[&str]) -> Flags {
+    let command = Flags::augment_args(Command::new("serve").no_binary_name(true));
+    Flags::from_arg_matches(&command.try_get_matches_from(arguments).unwrap()).unwrap()
+}
+
+impl Written<'_> {
+    fn load(&self) -> Result<Settings, Faults> {
+        let mut arguments = self.flags.to_vec();
+        if self.file.is_some() {
+            arguments.extend(["--config", "merganser.toml"]);
+        }
+        load_with(&flags(&arguments), &variables(self.variables), |path| {
+            assert_eq!(path.as_os_str(), "merganser.toml");
+            self.file.map(str::to_owned).ok_or_else(|| io::ErrorKind::NotFound.into())
+        })
+    }
+}
+
+#[track_caller]
+fn check(written: &Written<'_>, expected: &Settings) {
+    assert_eq!(written.load(), Ok(expected.clone()));
+}
+
+#[track_caller]
+fn check_faults(written: &Written<'_>, expected: &[&str]) {
+    let faults = written.load().unwrap_err();
+    let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    assert_eq!(lines, expected);
+}
+
+#[track_caller]
+fn check_file(file: &str, expected: &[&str]) {
+    check_faults(&Written { file: Some(file), ..Written::default() }, expected);
+}
+
+#[track_caller]
+fn check_text(key: &str, text: &str, expected: &Settings) {
+    check(&Written { flags: &[&format!("--{key}={text}")], ..Written::default() }, expected);
+}
+
+#[track_caller]
+fn check_refused(key: &str, texts: &[&str], expected: &str) {
+    for text in texts {
+        let message = format!("--{key}: {}", expected.replace("{}", &format!("{text:?}")));
+        check_faults(&Written { flags: &[&format!("--{key}={text}")], ..Written::default() }, &[&message]);
+    }
+}
+
+// === Sources ===
+
+#[test]
+fn nothing_written_means_the_defaults() {
+    let defaults = Settings {
+        home: PathBuf::from("./lakehouse"),
+        listen: HostPort { host: "127.0.0.1".to_owned(), port: 31337 },
+        catalog: Catalog::Embedded,
+        storage: Storage::Local(PathBuf::from("./lakehouse/store")),
+        extensions: None,
+        models: None,
+        memory_limit_bytes: None,
+        threads: None,
+        max_connections: 64,
+        grace: Duration::from_secs(30),
+        result_ttl: Duration::from_mins(5),
+        log: "info".to_owned(),
+    };
+    check(&Written::default(), &defaults);
+    assert_eq!(Settings::default(), defaults);
+}
+
+#[test]
+fn flag_beats_variable_beats_file_beats_default() {
+    let expected = |log: &str| Settings { log: log.to_owned(), ..Settings::default() };
+    let file = Some("log = 'error'");
+    let variables: &[_] = &[("MERGANSER_LOG", "warn")];
+    check(&Written { file, ..Written::default() }, &expected("error"));
+    check(&Written { variables, file, ..Written::default() }, &expected("warn"));
+    check(&Written { flags: &["--log", "debug"], variables, file }, &expected("debug"));
+    check(&Written { variables, ..Written::default() }, &expected("warn"));
+    check(&Written { file, flags: &["--log", "debug"], ..Written::default() }, &expected("debug"));
+}
+
+#[test]
+fn every_setting_has_a_flag_a_variable_and_a_key() {
+    let value = |key: &str| if key == "memory_limit" { "1GB" } else { "7" };
+    for setting in TABLE.iter().filter(|setting| setting.key != "listen" && setting.key != "log") {
+        let (flag, variable) = (format!("--{}", setting.flag()), setting.variable());
+        let (file, value) = (format!("{} = {:?}", setting.key, value(setting.key)), value(setting.key));
+        let from_file = Written { file: Some(&file), ..Written::default() }.load().unwrap();
+        assert_ne!(from_file, Settings::default(), "{}", setting.key);
+        check(&Written { flags: &[&flag, value], ..Written::default() }, &from_file);
+        check(&Written { variables: &[(&variable, value)], ..Written::default() }, &from_file);
+    }
+}
+
+#[test]
+fn store_follows_home() {
+    for (home, store) in [("/data", "/data/store"), ("/data/", "/data/store"), ("/", "/store")] {
+        let storage = Storage::Local(PathBuf::from(store));
+        let expected = Settings { home: PathBuf::from(home), storage, ..Settings::default() };
+        check(&Written { variables: &[("MERGANSER_HOME", home)], ..Written::default() }, &expected);
+    }
+    let file = Some("storage = 'elsewhere'");
+    let storage = Storage::Local(PathBuf::from("elsewhere"));
+    let expected = Settings { home: PathBuf::from("/data"), storage, ..Settings::default() };
+    check(&Written { file, flags: &["--home", "/data"], ..Written::default() }, &expected);
+}
+
+#[test]
+fn empty_variable_counts_as_not_set() {
+    let variables = &[("MERGANSER_LOG", ""), ("MERGANSER_CONFIG", ""), ("MERGANSER_THREADS", "")];
+    check(&Written { variables, ..Written::default() }, &Settings::default());
+}
+
+#[test]
+fn variable_names_the_file_unless_a_flag_does() {
+    let load = |flags: &Flags| {
+        load_with(flags, &variables(&[(env::CONFIG, "variable.toml")]), |path| Ok(format!("log = {path:?}"))).unwrap()
+    };
+    assert_eq!(load(&Flags::default()).log, "variable.toml");
+    assert_eq!(load(&flags(&["--config", "flag.toml"])).log, "flag.toml");
+}
+
+#[test]
+fn numbers_and_booleans_of_the_file_are_texts() {
+    for file in ["threads = 4", "threads = \"4\"", "threads = 0x4", "'threads' = '''4'''"] {
+        let expected = Settings { threads: NonZeroUsize::new(4), ..Settings::default() };
+        check(&Written { file: Some(file), ..Written::default() }, &expected);
+    }
+    let expected = Settings { log: "true".to_owned(), home: PathBuf::from("1.5"), ..Settings::default() };
+    let storage = Storage::Local(PathBuf::from("1.5/store"));
+    check(&Written { file: Some("log = true\nhome = 1.5"), ..Written::default() }, &Settings { storage, ..expected });
+}
+
+// === Faults ===
+
+#[test]
+fn all_faults_of_all_sources_are_reported_at_once() {
+    let faults = Written {
+        file: Some("# ours\nlisen = \"0.0.0.0:1\"\n\nmax_connections 5\nthreads = \"many\"\n"),
+        variables: &[("MERGANSER_GRACE_SECONDS", "-1"), ("MERGANSER_LOGS", "info")],
+        flags: &["--memory-limit", "8"],
+    };
+    let expected = r#"configuration has 6 faults:
+  merganser.toml:2: unknown setting "lisen"; did you mean "listen"?
+  merganser.toml:4: not TOML: key with no value, expected `=`
+  merganser.toml:5: "threads": expected a whole number of at least 1, got "many"
+  MERGANSER_GRACE_SECONDS: expected a whole number of seconds from 0 to 3600, got "-1"
+  MERGANSER_LOGS: unknown setting; did you mean "MERGANSER_LOG"?
+  --memory-limit: expected a size such as 8GB, 8GiB or 512MB, got "8""#;
+    let faults = faults.load().unwrap_err();
+    assert_eq!(faults.to_string(), expected);
+    let error = Error::from(faults);
+    assert_eq!((error.kind(), error.message()), (ErrorKind::InvalidArgument, expected));
+}
+
+#[test]
+fn one_fault_is_singular() {
+    let faults = Written { flags: &["--threads", "-1"], ..Written::default() }.load().unwrap_err();
+    let expected = "configuration has 1 fault:\n  --threads: expected a whole number of at least 1, got \"-1\"";
+    assert_eq!(faults.to_string(), expected);
+}
+
+#[test]
+fn overruled_text_must_be_right() {
+    let written = Written { file: Some("threads = 0"), flags: &["--threads", "2"], ..Written::default() };
+    check_faults(&written, &["merganser.toml:1: \"threads\": expected a whole number of at least 1, got \"0\""]);
+}
+
+#[test]
+fn missing_file_is_a_fault_of_who_named_it() {
+    let flags = flags(&["--config", "no/such.toml"]);
+    let nothing = variables(&[]);
+    let expected = "  --config: read \"no/such.toml\": No such file or directory (os error 2)";
+    assert!(load(&flags, &nothing).unwrap_err().to_string().ends_with(expected));
+    let variable = variables(&[(env::CONFIG, "no/such.toml")]);
+    let faults = load(&Flags::default(), &variable).unwrap_err();
+    assert!(faults.to_string().contains("\n  MERGANSER_CONFIG: read \"no/such.toml\": "), "{faults}");
+}
+
+#[test]
+fn unknown_variable_is_a_fault() {
+    let variables = &[
+        ("MERGANSER_URL", "grpc://localhost:1"),
+        ("MERGANSER_MAX_CONNECTION", "1"),
+        ("MERGANSER_CONFIGS", "1"),
+        ("MERGANSER_XYZZY", "1"),
+        ("MERGANSER_", "1"),
+        ("MERGANSERS", "1"),
+    ];
+    let expected = &[
+        "MERGANSER_: unknown setting",
+        "MERGANSER_CONFIGS: unknown setting; did you mean \"MERGANSER_CONFIG\"?",
+        "MERGANSER_MAX_CONNECTION: unknown setting; did you mean \"MERGANSER_MAX_CONNECTIONS\"?",
+        "MERGANSER_XYZZY: unknown setting",
+    ];
+    check_faults(&Written { variables, ..Written::default() }, expected);
+}
+
+#[cfg(unix)]
+#[test]
+fn variable_that_is_not_utf8_is_a_fault() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+    let broken = OsStr::from_bytes(b"\xff").to_owned();
+    let environment = Variables(BTreeMap::from([("MERGANSER_HOME".to_owned(), broken)]));
+    let faults = load(&Flags::default(), &environment).unwrap_err();
+    assert!(faults.to_string().ends_with("\n  MERGANSER_HOME: expected UTF-8 text"), "{faults}");
+}
+
+#[test]
+fn unknown_key_is_a_fault_with_a_guess() {
+    for (key, guess) in [
+        ("lsiten", "listen"),
+        ("Listen", "listen"),
+        ("memory-limit", "memory_limit"),
+        ("memory", "memory_limit"),
+        ("log_level", "log"),
+        ("catalogue", "catalog"),
+    ] {
+        let expected = format!("merganser.toml:1: unknown setting \"{key}\"; did you mean \"{guess}\"?");
+        check_file(&format!("{key} = 1"), &[&expected]);
+    }
+    for key in ["tls", "id", "workers", "config"] {
+        check_file(&format!("{key} = 1"), &[&format!("merganser.toml:1: unknown setting \"{key}\"")]);
+    }
+}
+
+#[test]
+fn tables_arrays_and_dates_are_not_values() {
+    check_file("home = 1979-05-27", &["merganser.toml:1: \"home\": expected a single value, got a date or time"]);
+    check_file("\nhome = ['a', 'b']", &["merganser.toml:2: \"home\": expected a single value, got an array"]);
+    check_file("home = {a = 1}", &["merganser.toml:1: \"home\": expected a single value, got a table"]);
+    check_file("[[home]]\na = 1", &["merganser.toml:1: \"home\": expected a single value, got an array"]);
+    check_file("\n[home]\na = 1", &["merganser.toml:2: \"home\": expected a single value, got a table"]);
+    let outside = "settings stand at the top of the file, outside tables";
+    check_file("\n\n[server]\nlog = 1", &[&format!("merganser.toml:3: unknown table \"server\"; {outside}")]);
+    check_file("memory.limit = 1", &[&format!("merganser.toml:1: unknown table \"memory\"; {outside}")]);
+}
+
+#[test]
+fn setting_given_twice_is_a_fault() {
+    let expected = [
+        "merganser.toml:2: \"threads\": given twice, first on line 1",
+        "merganser.toml:4: \"threads\": given twice, first on line 1",
+        "merganser.toml:5: \"log\": expected a filter such as info or warn,merganser=debug, got \"\"",
+    ];
+    check_file("threads = 4\nthreads = 4\n\n\"threads\" = 5\nlog = ''", &expected);
+    check_file("home = 'a'\n[home]", &["merganser.toml:2: \"home\": given twice"]);
+}
+
+#[test]
+fn syntax_fault_does_not_hide_the_others() {
+    let last = "unknown setting \"last\"";
+    for (statement, lines, message) in [
+        ("threads 4", 1, "key with no value, expected `=`"),
+        ("threads: 4", 1, "key with no value, expected `=`"),
+        ("these are some words", 1, "key with no value, expected `=`"),
+        ("= 4", 1, "unquoted keys cannot be empty, expected letters, numbers, `-`, `_`"),
+        ("threads = many", 1, "string values must be quoted, expected literal string"),
+        ("threads =", 1, "string values must be quoted, expected literal string"),
+        ("log = \"info", 1, "invalid basic string, expected `\"`"),
+        ("log = \"\"\"\ninfo", 2, "invalid multi-line basic string, expected `\"`"),
+        ("log = [\n'info',", 2, "unexpected `=` in array, expected value, `]`"),
+        ("log = 'info' home = 'a'", 1, "unexpected key or value, expected newline, `#`"),
+        ("[server", 1, "unclosed table, expected `]`"),
+        ("{}", 1, "invalid key-value pair, expected key"),
+    ] {
+        let mut expected = vec![format!("merganser.toml:2: not TOML: {message}")];
+        // What stood inside a string or an array that is never closed is then read as statements of its own.
+        if lines == 2 {
+            expected.push("merganser.toml:3: not TOML: key with no value, expected `=`".to_owned());
+        }
+        expected.push(format!("merganser.toml:{}: {last}", 2 + lines));
+        let faults = Written { file: Some(&format!("\n{statement}\nlast = 1\n")), ..Written::default() }.load();
+        let lines: Vec<String> = faults.unwrap_err().iter().map(ToString::to_string).collect();
+        assert_eq!(lines, expected, "{statement}");
+    }
+}
+
+#[test]
+fn file_that_is_no_toml_at_all_ends_the_patience() {
+    let faults = Written { file: Some(&"some words\n".repeat(1000)), ..Written::default() }.load().unwrap_err();
+    assert!(faults.iter().count() <= 20, "{faults}");
+}
+
+#[test]
+fn byte_order_mark_and_carriage_returns_are_no_faults() {
+    let expected = Settings { log: "warn".to_owned(), ..Settings::default() };
+    check(&Written { file: Some("\u{feff}log = 'warn'\r\n\r\n"), ..Written::default() }, &expected);
+    check_file("\u{feff}log = 'warn'\r\nlast\r\n", &["merganser.toml:2: not TOML: key with no value, expected `=`"]);
+}
+
+// === Values ===
+
+#[test]
+fn listen_takes_names_and_addresses() {
+    for (text, host, port) in [
+        ("localhost:0", "localhost", 0),
+        ("0.0.0.0:80", "0.0.0.0", 80),
+        ("[::1]:31337", "::1", 31337),
+        ("lake_1.example-host.com:65535", "lake_1.example-host.com", 65535),
+    ] {
+        let listen = HostPort { host: host.to_owned(), port };
+        assert_eq!(listen.to_string(), text);
+        check_text("listen", text, &Settings { listen, ..Settings::default() });
+    }
+    let expected = "expected HOST:PORT such as 127.0.0.1:31337 or [::1]:31337, got {}";
+    check_refused("listen", &["", "31337", ":31337", "::1:31337", "[::1]", "[x]:1", "a:65536", "grpc://a:1"], expected);
+}
+
+#[test]
+fn catalog_takes_paths_and_three_schemes() {
+    for (text, catalog) in [
+        ("lake.ducklake", Catalog::DuckdbFile("lake.ducklake".into())),
+        ("/data/a:b=c.db", Catalog::DuckdbFile("/data/a:b=c.db".into())),
+        ("duckdb:lake.db", Catalog::DuckdbFile("lake.db".into())),
+        ("sqlite:/data/lake.db", Catalog::Sqlite("/data/lake.db".into())),
+        ("postgres://u:p@h/d", Catalog::Postgres("postgres://u:p@h/d".to_owned())),
+        ("postgresql:///d", Catalog::Postgres("postgresql:///d".to_owned())),
+    ] {
+        check_text("catalog", text, &Settings { catalog, ..Settings::default() });
+    }
+    let expected = "expected a path, duckdb:PATH, sqlite:PATH or postgres://USER@HOST/DATABASE";
+    let texts = ["", "mysql://h/d", "postgres:dbname=d", "dbname=d password=p", "sqlite:", "duckdb://h/d", ":memory:"];
+    check_refused("catalog", &texts, expected);
+}
+
+#[test]
+fn storage_takes_paths_files_and_buckets() {
+    let s3 = |bucket: &str, prefix: &str| Storage::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() };
+    for (text, storage) in [
+        ("../store", Storage::Local("../store".into())),
+        ("file:///data/store", Storage::Local("/data/store".into())),
+        ("s3://lake-1", s3("lake-1", "")),
+        ("s3://lake-1/a/b/", s3("lake-1", "a/b")),
+    ] {
+        check_text("storage", text, &Settings { storage, ..Settings::default() });
+    }
+    let expected = "expected a path, file:///PATH or s3://BUCKET/PREFIX (without credentials)";
+    let texts = ["", "gs://lake", "file://store", "file:store", "s3://", "s3://key:secret@lake/a", "~/store"];
+    check_refused("storage", &texts, expected);
+    let expected = "escapes such as %20 are not read in file URIs: write a plain path";
+    check_refused("storage", &["file:///my%20data"], expected);
+}
+
+#[test]
+fn directories_are_paths() {
+    check_text("models", "./a b/c", &Settings { models: Some("./a b/c".into()), ..Settings::default() });
+    let expected = "expected the path of a directory (no URI, no \"~\"), got {}";
+    for key in ["home", "extensions", "models"] {
+        check_refused(key, &["", "~/lake", "s3://bucket", "file:///a"], expected);
+    }
+}
+
+#[test]
+fn memory_limit_takes_both_kinds_of_units() {
+    for (text, bytes) in [
+        ("1B", 1),
+        ("512MB", 512_000_000),
+        ("8GB", 8_000_000_000),
+        ("8GiB", 8 << 30),
+        ("8 gib", 8 << 30),
+        ("3kb", 3_000),
+        ("2TiB", 2 << 40),
+    ] {
+        check_text("memory-limit", text, &Settings { memory_limit_bytes: Some(bytes), ..Settings::default() });
+    }
+    let texts = ["", "8", "0GB", "-8GB", "1.5GB", "8G", "GB", "99999999TB", "8 G B"];
+    check_refused("memory-limit", &texts, "expected a size such as 8GB, 8GiB or 512MB, got {}");
+}
+
+#[test]
+fn numbers_keep_to_their_ranges() {
+    check_text("max-connections", "1024", &Settings { max_connections: 1024, ..Settings::default() });
+    check_text("grace-seconds", "0", &Settings { grace: Duration::ZERO, ..Settings::default() });
+    let result_ttl = Duration::from_hours(24);
+    check_text("result-ttl-seconds", "86400", &Settings { result_ttl, ..Settings::default() });
+    check_refused("max-connections", &["0", "1025", "1.0"], "expected a whole number from 1 to 1024, got {}");
+    let seconds = |range| format!("expected a whole number of seconds from {range}, got {{}}");
+    check_refused("grace-seconds", &["3601", "-1", "30s"], &seconds("0 to 3600"));
+    check_refused("result-ttl-seconds", &["0", "86401"], &seconds("1 to 86400"));
+    check_refused("threads", &["0", "-1", "many", "4.0", " 4"], "expected a whole number of at least 1, got {}");
+    check_file(
+        "threads = 4.0\ngrace_seconds = 99999999999999999999999999999999999999999",
+        &[
+            "merganser.toml:1: \"threads\": expected a whole number of at least 1, got \"4.0\"",
+            "merganser.toml:2: \"grace_seconds\": expected a whole number of seconds from 0 to 3600, \
+             got \"99999999999999999999999999999999999999999\"",
+        ],
+    );
+}
+
+#[test]
+fn log_takes_directives() {
+    for text in ["debug", "warn, merganser::engine=TRACE", "off,duckdb=3", "[session{user=\"a,b\"}]=debug"] {
+        check_text("log", text, &Settings { log: text.to_owned(), ..Settings::default() });
+    }
+    let expected = "expected a filter such as info or warn,merganser=debug, got {}";
+    check_refused("log", &["", ",", "info,", "merganser=loud", "=info", "merganser="], expected);
+}
+
+// === Secrets ===
+
+#[test]
+fn passwords_are_never_printed() {
+    let text = "postgres://merganser:hunter2@db/lake";
+    let flags = flags(&["--catalog", text]);
+    let settings = load(&flags, &variables(&[])).unwrap();
+    let printed = format!("{flags:?} {settings:?}");
+    assert!(!printed.contains("hunter2"), "{printed}");
+    assert!(printed.contains("catalog: Postgres(..)"), "{printed}");
+    for file in [
+        "catalog = 'mysql://merganser:hunter2@db/lake'",
+        "catalog = 'host=db password=hunter2'",
+        "catalog = postgres://merganser:hunter2@db/lake",
+        "catalog = 'postgres://merganser:hunter2@db/lake",
+        "catalog 'postgres://merganser:hunter2@db/lake'",
+        "storage = 's3://merganser:hunter2@bucket/'",
+        "catalog = 'postgres://db'\ncatalog = 'postgres://merganser:hunter2@db/lake'",
+    ] {
+        let faults = Written { file: Some(file), ..Written::default() }.load().unwrap_err();
+        assert!(!format!("{faults} {faults:?}").contains("hunter2"), "{faults}");
+    }
+}
+
+// === Table, help and reference ===
+
+#[test]
+fn defaults_of_the_table_parse() {
+    assert_eq!(TABLE[0].key, "home");
+    for setting in &TABLE {
+        if let Fallback::Text(text) = setting.default {
+            let parsed = setting.set(&mut Settings::default(), &text.replace("<home>", "./lakehouse"));
+            assert_eq!(parsed, Ok(()), "{}", setting.key);
+        }
+    }
+}
+
+#[test]
+fn help_shows_default_and_variable() {
+    let help = Flags::augment_args(Command::new("serve").term_width(200)).render_help().to_string();
+    assert!(help.contains("--listen <HOST:PORT>"), "{help}");
+    assert!(help.contains("[default: 127.0.0.1:31337] [env: MERGANSER_LISTEN]"), "{help}");
+    assert!(help.contains("[default: 60 % of the machine's memory] [env: MERGANSER_MEMORY_LIMIT]"), "{help}");
+    for setting in &TABLE {
+        assert!(help.contains(setting.help), "{}", setting.key);
+    }
+}
+
+#[test]
+fn reference_equals_the_defaults() {
+    let flags = flags(&["--config", concat!(env!("CARGO_MANIFEST_DIR"), "/src/config/reference.toml")]);
+    assert_eq!(load(&flags, &variables(&[])), Ok(Settings::default()));
+}
+
+#[test]
+fn reference_names_every_setting_in_order() {
+    // A setting that is commented out stands right behind the mark, prose behind a blank.
+    let is_prose = |line: &str| line.is_empty() || line == "#" || line.starts_with("# ");
+    let statements = REFERENCE.lines().filter(|line| !is_prose(line));
+    let statements: Vec<&str> = statements.map(|line| line.trim_start_matches('#')).collect();
+    let keys: Vec<&str> = statements.iter().filter_map(|line| Some(line.split_once(" = ")?.0)).collect();
+    assert_eq!(keys, TABLE.iter().map(|setting| setting.key).collect::<Vec<_>>());
+    let settings = Written { file: Some(&statements.join("\n")), ..Written::default() }.load().unwrap();
+    assert_eq!(settings.threads, NonZeroUsize::new(4));
+}
+
+#[test]
+fn reference_says_what_the_help_says() {
+    let mut paragraphs = REFERENCE.split("\n\n").skip(1);
+    for setting in &TABLE {
+        let paragraph = paragraphs.next().unwrap();
+        assert!(paragraph.starts_with(&format!("# {}.\n", setting.help)), "{paragraph}");
+        let is_commented_out = paragraph.contains(&format!("\n#{} = ", setting.key));
+        match setting.default {
+            Fallback::Described(text) => {
+                assert!(is_commented_out && paragraph.contains(&format!("\n# Without it: {text}.")), "{paragraph}");
+            }
+            Fallback::Text(text) => assert_eq!(is_commented_out, text.contains("<home>"), "{paragraph}"),
+        }
+    }
+    assert_eq!(paragraphs.next(), None);
+}
+
+// === Client ===
+
+#[test]
+fn client_url_comes_from_the_environment() {
+    let url = |pairs| env::client_url(&variables(pairs));
+    assert_eq!(url(&[("MERGANSER_URL", "grpc://localhost:1")]).as_deref(), Some("grpc://localhost:1"));
+    assert_eq!(url(&[("MERGANSER_URL", "")]), None);
+    assert_eq!(url(&[]), None);
+}

@@ -1,0 +1,136 @@
+//! From text to value: one small parser for each kind of setting, the same for flag, variable and file.
+//!
+//! A parser answers what it expected instead, as a text that follows the origin: `expected …, got "…"`. Those for
+//! catalog and storage leave out what they got, because a URI can hold a password.
+
+use std::{fmt::Display, net::Ipv6Addr, num::NonZeroUsize, ops::RangeInclusive, path::PathBuf, str::FromStr};
+
+use super::settings::{Catalog, HostPort, Storage};
+
+/// The units of a size, the longest endings first, so that `MB` is not taken for `B`.
+const UNITS: [(&str, u64); 9] = [
+    ("KIB", 1 << 10),
+    ("MIB", 1 << 20),
+    ("GIB", 1 << 30),
+    ("TIB", 1 << 40),
+    ("KB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("TB", 1_000_000_000_000),
+    ("B", 1),
+];
+
+/// The levels of a log directive; `tracing` also takes their numbers.
+const LEVELS: [&str; 12] = ["off", "error", "warn", "info", "debug", "trace", "0", "1", "2", "3", "4", "5"];
+
+/// The path of a directory.
+pub(super) fn directory(text: &str) -> Result<PathBuf, String> {
+    plain_path(text).ok_or_else(|| format!("expected the path of a directory (no URI, no \"~\"), got {text:?}"))
+}
+
+/// `HOST:PORT`, the host being a name, an IPv4 address or an IPv6 address in brackets.
+pub(super) fn host_port(text: &str) -> Result<HostPort, String> {
+    let parse = || {
+        let (host, port) = text.rsplit_once(':')?;
+        let host = match host.strip_prefix('[') {
+            Some(rest) => rest.strip_suffix(']').filter(|address| address.parse::<Ipv6Addr>().is_ok())?,
+            None => Some(host).filter(|name| is_host_name(name))?,
+        };
+        Some(HostPort { host: host.to_owned(), port: port.parse().ok()? })
+    };
+    parse().ok_or_else(|| format!("expected HOST:PORT such as 127.0.0.1:31337 or [::1]:31337, got {text:?}"))
+}
+
+/// A plain path, `duckdb:PATH`, `sqlite:PATH` or a `PostgreSQL` URI.
+pub(super) fn catalog(text: &str) -> Result<Catalog, String> {
+    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+        return Ok(Catalog::Postgres(text.to_owned()));
+    }
+    // "//" starts the authority of a URI, and these two schemes have none.
+    let file = |path: &str| Some(PathBuf::from(path)).filter(|_| !path.is_empty() && !path.starts_with("//"));
+    let catalog = if let Some(path) = text.strip_prefix("duckdb:") {
+        file(path).map(Catalog::DuckdbFile)
+    } else if let Some(path) = text.strip_prefix("sqlite:") {
+        file(path).map(Catalog::Sqlite)
+    } else {
+        // `host=… password=…` is a connection string of PostgreSQL and not the name of a file.
+        plain_path(text).filter(|_| !first_segment(text).contains('=')).map(Catalog::DuckdbFile)
+    };
+    catalog.ok_or_else(|| "expected a path, duckdb:PATH, sqlite:PATH or postgres://USER@HOST/DATABASE".to_owned())
+}
+
+/// A plain path, `file:///PATH` or `s3://BUCKET/PREFIX`.
+pub(super) fn storage(text: &str) -> Result<Storage, String> {
+    let storage = if let Some(location) = text.strip_prefix("s3://") {
+        let (bucket, prefix) = location.split_once('/').unwrap_or((location, ""));
+        is_bucket_name(bucket)
+            .then(|| Storage::S3 { bucket: bucket.to_owned(), prefix: prefix.trim_matches('/').to_owned() })
+    } else if let Some(path) = text.strip_prefix("file://") {
+        if path.contains('%') {
+            return Err("escapes such as %20 are not read in file URIs: write a plain path".to_owned());
+        }
+        path.starts_with('/').then(|| Storage::Local(path.into()))
+    } else {
+        plain_path(text).map(Storage::Local)
+    };
+    storage.ok_or_else(|| "expected a path, file:///PATH or s3://BUCKET/PREFIX (without credentials)".to_owned())
+}
+
+/// A size in bytes: a whole number above 0 with a unit, such as `8GB`, `8 GiB` or `512mb`.
+pub(super) fn bytes(text: &str) -> Result<u64, String> {
+    let upper = text.to_ascii_uppercase();
+    let parse = || {
+        let (count, unit) = UNITS.iter().find_map(|(name, unit)| Some((upper.strip_suffix(name)?, unit)))?;
+        count.trim_end().parse::<u64>().ok()?.checked_mul(*unit).filter(|bytes| *bytes > 0)
+    };
+    parse().ok_or_else(|| format!("expected a size such as 8GB, 8GiB or 512MB, got {text:?}"))
+}
+
+/// A whole number of at least 1.
+pub(super) fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| format!("expected a whole number of at least 1, got {text:?}"))
+}
+
+/// A whole number in `range`; `noun` says what is counted.
+pub(super) fn whole_number<T>(text: &str, noun: &str, range: RangeInclusive<T>) -> Result<T, String>
+where
+    T: FromStr + PartialOrd + Display,
+{
+    let (first, last) = (range.start(), range.end());
+    let number = text.parse().ok().filter(|number| range.contains(number));
+    number.ok_or_else(|| format!("expected {noun} from {first} to {last}, got {text:?}"))
+}
+
+/// A filter in `tracing`'s directive form. Checks the levels; what stands in `[…]` is left to `tracing` itself.
+pub(super) fn log_filter(text: &str) -> Result<String, String> {
+    let is_directive = |directive: &str| match directive.trim().rsplit_once('=') {
+        Some((target, level)) => !target.is_empty() && LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level)),
+        None => !directive.trim().is_empty(),
+    };
+    if text.contains('[') || text.split(',').all(is_directive) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("expected a filter such as info or warn,merganser=debug, got {text:?}"))
+}
+
+/// `text` as a path, unless it reads as a URI (`s3:…`) or asks for a home directory, which only shells fill in.
+fn plain_path(text: &str) -> Option<PathBuf> {
+    let reads_as_path = !text.is_empty() && !text.starts_with('~') && !first_segment(text).contains(':');
+    reads_as_path.then(|| PathBuf::from(text))
+}
+
+/// What stands before the first slash.
+fn first_segment(text: &str) -> &str {
+    text.split('/').next().unwrap_or(text)
+}
+
+/// Whether `text` has the letters of a host name or an IPv4 address.
+fn is_host_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_'))
+}
+
+/// Whether `text` has the length and the letters that S3 allows for buckets.
+fn is_bucket_name(text: &str) -> bool {
+    let is_letter = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || ".-".contains(letter);
+    (3..=63).contains(&text.len()) && text.chars().all(is_letter)
+}

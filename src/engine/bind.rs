@@ -1,0 +1,209 @@
+//! One row of an Arrow batch as DuckDB values, to be bound to a statement's parameters.
+
+use arrow::{
+    array::{Array, ArrayRef, AsArray, RecordBatch},
+    datatypes::{
+        DataType, Date32Type, Date64Type, Decimal128Type, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type,
+        Int32Type, Int64Type, IntervalDayTimeType, IntervalMonthDayNanoType, IntervalUnit, IntervalYearMonthType,
+        Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
+        TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type,
+        UInt16Type, UInt32Type, UInt64Type,
+    },
+};
+
+use super::duckdb::{LogicalType, Value};
+use crate::error::{Error, Result};
+
+const MICROS_PER_SECOND: i64 = 1_000_000;
+const MILLIS_PER_DAY: i64 = 86_400_000;
+
+/// The values of row `row`, one a column.
+///
+/// # Errors
+/// Unsupported for an Arrow type that no DuckDB parameter can take; `InvalidArgument` for a value out of range.
+pub fn row_values(batch: &RecordBatch, row: usize) -> Result<Vec<Value>> {
+    batch.columns().iter().map(|column| value_at(column, row)).collect()
+}
+
+/// The value of `array` at `row`.
+fn value_at(array: &ArrayRef, row: usize) -> Result<Value> {
+    if array.is_null(row) {
+        return Ok(Value::null());
+    }
+    Ok(match array.data_type() {
+        DataType::Null => Value::null(),
+        DataType::Boolean => Value::boolean(array.as_boolean().value(row)),
+        DataType::Int8 => Value::tinyint(array.as_primitive::<Int8Type>().value(row)),
+        DataType::Int16 => Value::smallint(array.as_primitive::<Int16Type>().value(row)),
+        DataType::Int32 => Value::integer(array.as_primitive::<Int32Type>().value(row)),
+        DataType::Int64 => Value::bigint(array.as_primitive::<Int64Type>().value(row)),
+        DataType::UInt8 => Value::utinyint(array.as_primitive::<UInt8Type>().value(row)),
+        DataType::UInt16 => Value::usmallint(array.as_primitive::<UInt16Type>().value(row)),
+        DataType::UInt32 => Value::uinteger(array.as_primitive::<UInt32Type>().value(row)),
+        DataType::UInt64 => Value::ubigint(array.as_primitive::<UInt64Type>().value(row)),
+        DataType::Float16 => Value::float(array.as_primitive::<Float16Type>().value(row).to_f32()),
+        DataType::Float32 => Value::float(array.as_primitive::<Float32Type>().value(row)),
+        DataType::Float64 => Value::double(array.as_primitive::<Float64Type>().value(row)),
+        DataType::Utf8 => Value::varchar(array.as_string::<i32>().value(row)),
+        DataType::LargeUtf8 => Value::varchar(array.as_string::<i64>().value(row)),
+        DataType::Utf8View => Value::varchar(array.as_string_view().value(row)),
+        DataType::Binary => Value::blob(array.as_binary::<i32>().value(row)),
+        DataType::LargeBinary => Value::blob(array.as_binary::<i64>().value(row)),
+        DataType::BinaryView => Value::blob(array.as_binary_view().value(row)),
+        DataType::FixedSizeBinary(_) => Value::blob(array.as_fixed_size_binary().value(row)),
+        DataType::Decimal128(width, scale) if *scale >= 0 => {
+            Value::decimal(*width, scale.unsigned_abs(), array.as_primitive::<Decimal128Type>().value(row))
+        }
+        DataType::Date32
+        | DataType::Date64
+        | DataType::Time32(_)
+        | DataType::Time64(_)
+        | DataType::Timestamp(..)
+        | DataType::Interval(_) => time_value(array, row)?,
+        DataType::List(_) => list_value(array, &array.as_list::<i32>().value(row))?,
+        DataType::LargeList(_) => list_value(array, &array.as_list::<i64>().value(row))?,
+        DataType::FixedSizeList(..) => list_value(array, &array.as_fixed_size_list().value(row))?,
+        DataType::Struct(_) => record_value(array, row)?,
+        DataType::Map(..) => map_value(array, row)?,
+        DataType::Dictionary(..) => {
+            let dictionary = array.as_any_dictionary();
+            value_at(dictionary.values(), dictionary.normalized_keys()[row])?
+        }
+        other => return Err(unbindable(other)),
+    })
+}
+
+fn unbindable(kind: &DataType) -> Error {
+    Error::unsupported(format!("a parameter of Arrow type {kind} cannot be bound; cast it to a simpler type first"))
+}
+
+fn time_value(array: &ArrayRef, row: usize) -> Result<Value> {
+    Ok(match array.data_type() {
+        DataType::Date32 => Value::date(array.as_primitive::<Date32Type>().value(row)),
+        DataType::Date64 => {
+            let days = array.as_primitive::<Date64Type>().value(row).div_euclid(MILLIS_PER_DAY);
+            Value::date(i32::try_from(days).map_err(|_| Error::invalid("a date is out of range"))?)
+        }
+        DataType::Time32(TimeUnit::Second) => {
+            Value::time(i64::from(array.as_primitive::<Time32SecondType>().value(row)) * MICROS_PER_SECOND)
+        }
+        DataType::Time32(_) => Value::time(i64::from(array.as_primitive::<Time32MillisecondType>().value(row)) * 1_000),
+        DataType::Time64(TimeUnit::Microsecond) => {
+            Value::time(array.as_primitive::<Time64MicrosecondType>().value(row))
+        }
+        DataType::Time64(_) => Value::time(array.as_primitive::<Time64NanosecondType>().value(row) / 1_000),
+        DataType::Timestamp(unit, zone) => timestamp_value(array, row, *unit, zone.is_some())?,
+        DataType::Interval(IntervalUnit::YearMonth) => {
+            Value::interval(array.as_primitive::<IntervalYearMonthType>().value(row), 0, 0)
+        }
+        DataType::Interval(IntervalUnit::DayTime) => {
+            let interval = array.as_primitive::<IntervalDayTimeType>().value(row);
+            Value::interval(0, interval.days, i64::from(interval.milliseconds) * 1_000)
+        }
+        DataType::Interval(IntervalUnit::MonthDayNano) => {
+            let interval = array.as_primitive::<IntervalMonthDayNanoType>().value(row);
+            Value::interval(interval.months, interval.days, interval.nanoseconds / 1_000)
+        }
+        other => return Err(unbindable(other)),
+    })
+}
+
+/// DuckDB knows zoned timestamps in microseconds only, and plain ones in every unit.
+fn timestamp_value(array: &ArrayRef, row: usize, unit: TimeUnit, zoned: bool) -> Result<Value> {
+    let (ticks, micros) = match unit {
+        TimeUnit::Second => {
+            let ticks = array.as_primitive::<TimestampSecondType>().value(row);
+            (ticks, ticks.checked_mul(MICROS_PER_SECOND))
+        }
+        TimeUnit::Millisecond => {
+            let ticks = array.as_primitive::<TimestampMillisecondType>().value(row);
+            (ticks, ticks.checked_mul(1_000))
+        }
+        TimeUnit::Microsecond => {
+            let ticks = array.as_primitive::<TimestampMicrosecondType>().value(row);
+            (ticks, Some(ticks))
+        }
+        TimeUnit::Nanosecond => {
+            let ticks = array.as_primitive::<TimestampNanosecondType>().value(row);
+            (ticks, Some(ticks.div_euclid(1_000)))
+        }
+    };
+    if zoned {
+        return micros.map(Value::timestamp_tz).ok_or_else(|| Error::invalid("a timestamp is out of range"));
+    }
+    Ok(match unit {
+        TimeUnit::Second => Value::timestamp_s(ticks),
+        TimeUnit::Millisecond => Value::timestamp_ms(ticks),
+        TimeUnit::Microsecond => Value::timestamp(ticks),
+        TimeUnit::Nanosecond => Value::timestamp_ns(ticks),
+    })
+}
+
+fn list_value(array: &ArrayRef, items: &ArrayRef) -> Result<Value> {
+    let (DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _)) = array.data_type()
+    else {
+        return Err(unbindable(array.data_type()));
+    };
+    let child = logical_type(item.data_type())?;
+    Ok(Value::list(&child, &values_of(items)?))
+}
+
+fn record_value(array: &ArrayRef, row: usize) -> Result<Value> {
+    let members: Result<Vec<_>> = array.as_struct().columns().iter().map(|member| value_at(member, row)).collect();
+    Ok(Value::record(&logical_type(array.data_type())?, &members?))
+}
+
+fn map_value(array: &ArrayRef, row: usize) -> Result<Value> {
+    let entries = array.as_map().value(row);
+    let (keys, values) = (values_of(entries.column(0))?, values_of(entries.column(1))?);
+    Ok(Value::map(&logical_type(array.data_type())?, &keys, &values))
+}
+
+fn values_of(array: &ArrayRef) -> Result<Vec<Value>> {
+    (0..array.len()).map(|row| value_at(array, row)).collect()
+}
+
+/// The DuckDB type that values of an Arrow type are bound as.
+fn logical_type(kind: &DataType) -> Result<LogicalType> {
+    Ok(match kind {
+        DataType::Null => LogicalType::null(),
+        DataType::Boolean => LogicalType::boolean(),
+        DataType::Int8 => LogicalType::tinyint(),
+        DataType::Int16 => LogicalType::smallint(),
+        DataType::Int32 => LogicalType::integer(),
+        DataType::Int64 => LogicalType::bigint(),
+        DataType::UInt8 => LogicalType::utinyint(),
+        DataType::UInt16 => LogicalType::usmallint(),
+        DataType::UInt32 => LogicalType::uinteger(),
+        DataType::UInt64 => LogicalType::ubigint(),
+        DataType::Float16 | DataType::Float32 => LogicalType::float(),
+        DataType::Float64 => LogicalType::double(),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => LogicalType::varchar(),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            LogicalType::blob()
+        }
+        DataType::Decimal128(width, scale) if *scale >= 0 => LogicalType::decimal(*width, scale.unsigned_abs()),
+        DataType::Date32 | DataType::Date64 => LogicalType::date(),
+        DataType::Time32(_) | DataType::Time64(_) => LogicalType::time(),
+        DataType::Timestamp(_, Some(_)) => LogicalType::timestamp_tz(),
+        DataType::Timestamp(TimeUnit::Second, None) => LogicalType::timestamp_s(),
+        DataType::Timestamp(TimeUnit::Millisecond, None) => LogicalType::timestamp_ms(),
+        DataType::Timestamp(TimeUnit::Microsecond, None) => LogicalType::timestamp(),
+        DataType::Timestamp(TimeUnit::Nanosecond, None) => LogicalType::timestamp_ns(),
+        DataType::Interval(_) => LogicalType::interval(),
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            LogicalType::list(&logical_type(item.data_type())?)
+        }
+        DataType::Struct(fields) => {
+            let members = fields.iter().map(|field| Ok((field.name().clone(), logical_type(field.data_type())?)));
+            LogicalType::record(&members.collect::<Result<Vec<_>>>()?)?
+        }
+        DataType::Map(entries, _) => {
+            let DataType::Struct(fields) = entries.data_type() else { return Err(unbindable(kind)) };
+            let [key, value] = fields.as_ref() else { return Err(unbindable(kind)) };
+            LogicalType::map(&logical_type(key.data_type())?, &logical_type(value.data_type())?)
+        }
+        DataType::Dictionary(_, value) => logical_type(value)?,
+        other => return Err(unbindable(other)),
+    })
+}

@@ -1,0 +1,232 @@
+//! A connection to DuckDB: it belongs to one thread at a time, and one statement runs on it at a time.
+
+use std::{
+    ffi::{CStr, CString},
+    ptr,
+    sync::Arc,
+};
+
+use arrow::{
+    array::{Array, RecordBatch, StringArray},
+    datatypes::SchemaRef,
+};
+use duckdb::ffi;
+use parking_lot::Mutex;
+use serde::de::DeserializeOwned;
+
+use super::{Database, Statement, Value, error};
+use crate::error::{Error, Result};
+
+/// One connection. TEMP objects, the open transaction and the settings of a session live here.
+#[derive(Debug)]
+pub struct Connection {
+    ptr: ffi::duckdb_connection,
+    /// Shared with interrupt handles; emptied before the connection goes away.
+    interrupt: Arc<Mutex<Option<InterruptTarget>>>,
+    /// Keeps the instance open; dropped after the connection.
+    _database: Arc<Database>,
+}
+
+// SAFETY: a connection may move between threads; it is not `Sync`, so one thread uses it at a time.
+unsafe impl Send for Connection {}
+
+/// Stops what runs on a connection, from any thread.
+#[derive(Clone, Debug)]
+pub struct InterruptHandle(Arc<Mutex<Option<InterruptTarget>>>);
+
+#[derive(Debug)]
+struct InterruptTarget(ffi::duckdb_connection);
+
+// SAFETY: only `duckdb_interrupt` is called on it, which DuckDB allows from any thread.
+unsafe impl Send for InterruptTarget {}
+
+// === impl InterruptHandle ===
+
+impl InterruptHandle {
+    /// Stops the statement that runs on the connection now, if any.
+    pub fn interrupt(&self) {
+        if let Some(target) = self.0.lock().as_ref() {
+            // SAFETY: the connection empties the slot, under this lock, before it closes.
+            unsafe { ffi::duckdb_interrupt(target.0) };
+        }
+    }
+}
+
+// === impl Connection ===
+
+impl Connection {
+    pub(super) fn from_raw(ptr: ffi::duckdb_connection, database: Arc<Database>) -> Self {
+        Self { ptr, interrupt: Arc::new(Mutex::new(Some(InterruptTarget(ptr)))), _database: database }
+    }
+
+    pub(super) fn as_ptr(&self) -> ffi::duckdb_connection {
+        self.ptr
+    }
+
+    /// A handle that stops what runs here.
+    pub fn interrupt_handle(&self) -> InterruptHandle {
+        InterruptHandle(Arc::clone(&self.interrupt))
+    }
+
+    /// Prepares exactly one statement. Nothing is executed.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for an empty text, several statements, or what DuckDB's parser and binder refuse.
+    pub fn prepare(&self, sql: &str) -> Result<Statement<'_>> {
+        let mut statements = Statement::extract(self, sql)?;
+        match statements.len() {
+            0 => Err(Error::invalid("the statement is empty")),
+            1 => statements.prepare(self, 0),
+            n => Err(Error::invalid(format!(
+                "the text holds {n} statements; send them one at a time (a PIVOT counts as several unless it lists its values with IN)"
+            ))),
+        }
+    }
+
+    /// Executes every statement of `sql` in order and forgets the rows.
+    ///
+    /// # Errors
+    /// The first statement that fails; those before it have taken effect.
+    pub fn run_script(&self, sql: &str) -> Result<()> {
+        let mut statements = Statement::extract(self, sql)?;
+        for index in 0..statements.len() {
+            statements.prepare(self, index)?.execute(&[])?.drain()?;
+        }
+        Ok(())
+    }
+
+    /// Executes one statement to its end and says how many rows it changed (0 for what changes none).
+    ///
+    /// # Errors
+    /// What DuckDB says.
+    pub fn execute(&self, sql: &str, params: &[Value]) -> Result<u64> {
+        self.prepare(sql)?.execute(params)?.drain()
+    }
+
+    /// Executes one statement and keeps all of its rows: for results known to be small.
+    ///
+    /// # Errors
+    /// What DuckDB says.
+    pub fn query(&self, sql: &str, params: &[Value]) -> Result<(SchemaRef, Vec<RecordBatch>)> {
+        let statement = self.prepare(sql)?;
+        let mut stream = statement.execute(params)?;
+        let schema = stream.schema();
+        let mut batches = Vec::new();
+        while let Some(batch) = stream.next_batch()? {
+            batches.push(batch);
+        }
+        Ok((schema, batches))
+    }
+
+    /// The rows of a query as typed records: each row becomes a JSON object inside DuckDB, so that column names and
+    /// field names meet in one place.
+    ///
+    /// # Errors
+    /// What DuckDB says; Internal when a row does not have the record's shape.
+    pub fn records<T: DeserializeOwned>(&self, query: &str, params: &[Value]) -> Result<Vec<T>> {
+        let wrapped = format!("SELECT to_json(record)::VARCHAR FROM ({query}) record");
+        let (_, batches) = self.query(&wrapped, params)?;
+        let mut records = Vec::new();
+        for batch in &batches {
+            let texts = batch.column(0).as_any().downcast_ref::<StringArray>();
+            let texts = texts.ok_or_else(|| Error::internal("DuckDB's JSON is not text"))?;
+            for text in texts.iter().flatten() {
+                let record = serde_json::from_str(text);
+                records.push(record.map_err(|err| Error::internal("read record").with_source(err))?);
+            }
+        }
+        Ok(records)
+    }
+
+    /// The only record of a query.
+    ///
+    /// # Errors
+    /// As [`records`](Self::records); Internal when there is none.
+    pub fn record<T: DeserializeOwned>(&self, query: &str, params: &[Value]) -> Result<T> {
+        self.records(query, params)?.pop().ok_or_else(|| Error::internal("the query has no row"))
+    }
+
+    /// The tables that a query names, as `catalog.schema.table` with what the text leaves out left out and parts
+    /// quoted where SQL needs it. Comes from DuckDB's own parse; nothing needs to exist.
+    ///
+    /// # Errors
+    /// What DuckDB's parser says.
+    pub fn table_names(&self, query: &str) -> Result<Vec<String>> {
+        // The C function answers null for whatever it cannot parse, without saying why: the parser says it here.
+        Statement::extract(self, query)?;
+        let text = CString::new(query).map_err(|_| Error::invalid("the query holds a NUL byte"))?;
+        // SAFETY: the text lives until the call returns; the value is owned by `Value` afterwards.
+        let names = unsafe { ffi::duckdb_get_table_names(self.ptr, text.as_ptr(), true) };
+        if names.is_null() {
+            return Ok(Vec::new());
+        }
+        // SAFETY: `names` is a list of texts and freed here; so is each child and each text.
+        unsafe {
+            let mut names = names;
+            let mut found = Vec::new();
+            for index in 0..ffi::duckdb_get_list_size(names) {
+                let mut child = ffi::duckdb_get_list_child(names, index);
+                let name = ffi::duckdb_get_varchar(child);
+                found.push(CStr::from_ptr(name).to_string_lossy().into_owned());
+                ffi::duckdb_free(name.cast());
+                ffi::duckdb_destroy_value(&raw mut child);
+            }
+            ffi::duckdb_destroy_value(&raw mut names);
+            Ok(found)
+        }
+    }
+
+    /// Runs `work` in a transaction: commits when it succeeds, rolls back when it fails.
+    ///
+    /// # Errors
+    /// What `work` or the commit says; the transaction is over in either case.
+    pub fn transaction<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+        self.execute("BEGIN TRANSACTION", &[])?;
+        let outcome = work(self).and_then(|value| self.execute("COMMIT", &[]).map(|_| value));
+        if outcome.is_err() {
+            self.rollback();
+        }
+        outcome
+    }
+
+    /// Rolls back the open transaction, if there is one. It must be called before a connection with an open
+    /// transaction is dropped: DuckLake on a dead PostgreSQL aborts the process otherwise.
+    pub fn rollback(&self) {
+        // Without a transaction DuckDB answers with an error; there is nothing to do then.
+        let _ = self.execute("ROLLBACK", &[]);
+    }
+
+    pub(super) fn arrow_options(&self) -> Result<ArrowOptions> {
+        let mut options = ptr::null_mut();
+        // SAFETY: the connection is open and the out pointer valid.
+        unsafe { ffi::duckdb_connection_get_arrow_options(self.ptr, &raw mut options) };
+        if options.is_null() {
+            return Err(Error::internal("read Arrow options"));
+        }
+        Ok(ArrowOptions(options))
+    }
+
+    pub(super) fn extract_error(statements: ffi::duckdb_extracted_statements) -> Error {
+        // SAFETY: the extracted statements are alive; the text belongs to them.
+        unsafe { error::from_pointer(ffi::duckdb_extract_statements_error(statements)) }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.rollback();
+        self.interrupt.lock().take();
+        // SAFETY: no statement is left (they borrow `self`) and no handle can reach the pointer any more.
+        unsafe { ffi::duckdb_disconnect(&raw mut self.ptr) };
+    }
+}
+
+/// How DuckDB turns its types into Arrow's, as the connection is set up.
+pub(super) struct ArrowOptions(pub(super) ffi::duckdb_arrow_options);
+
+impl Drop for ArrowOptions {
+    fn drop(&mut self) {
+        // SAFETY: made by DuckDB and destroyed once.
+        unsafe { ffi::duckdb_destroy_arrow_options(&raw mut self.0) };
+    }
+}

@@ -1,0 +1,108 @@
+//! An opened DuckDB instance.
+
+use std::{
+    ffi::{CStr, CString},
+    ptr,
+    sync::Arc,
+};
+
+use duckdb::ffi;
+
+use super::{Connection, error};
+use crate::error::{Error, Result};
+
+/// One DuckDB instance. It closes when the last connection and the last owner are gone.
+#[derive(Debug)]
+pub struct Database {
+    ptr: ffi::duckdb_database,
+}
+
+// SAFETY: DuckDB's database object is internally synchronised; connections may be made from any thread.
+unsafe impl Send for Database {}
+// SAFETY: as above.
+unsafe impl Sync for Database {}
+
+/// The version of the linked library, such as `v1.5.5`.
+pub fn library_version() -> String {
+    // SAFETY: returns a static text.
+    unsafe { CStr::from_ptr(ffi::duckdb_library_version()) }.to_string_lossy().into_owned()
+}
+
+// === impl Database ===
+
+impl Database {
+    /// Opens an instance in memory with `options` (DuckDB's configuration names and values).
+    ///
+    /// # Errors
+    /// An option that DuckDB does not know or cannot use.
+    pub fn open_in_memory(options: &[(&str, String)]) -> Result<Arc<Self>> {
+        let mut config = Config::new()?;
+        for (name, value) in options {
+            config.set(name, value)?;
+        }
+        let mut database = ptr::null_mut();
+        let mut text = ptr::null_mut();
+        // SAFETY: a null path is an instance in memory; both out pointers are valid; the error text is freed.
+        unsafe {
+            if ffi::duckdb_open_ext(ptr::null(), &raw mut database, config.0, &raw mut text) != ffi::DuckDBSuccess {
+                let err = error::from_pointer(text);
+                ffi::duckdb_free(text.cast());
+                return Err(err.context("open DuckDB"));
+            }
+        }
+        Ok(Arc::new(Self { ptr: database }))
+    }
+
+    /// Makes a new connection to this instance.
+    ///
+    /// # Errors
+    /// Internal when DuckDB refuses.
+    pub fn connect(self: &Arc<Self>) -> Result<Connection> {
+        let mut connection = ptr::null_mut();
+        // SAFETY: the database is open for as long as `self` lives.
+        if unsafe { ffi::duckdb_connect(self.ptr, &raw mut connection) } != ffi::DuckDBSuccess {
+            return Err(Error::internal("connect to DuckDB"));
+        }
+        Ok(Connection::from_raw(connection, Arc::clone(self)))
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        // SAFETY: every connection holds an `Arc` of this, so none is left.
+        unsafe { ffi::duckdb_close(&raw mut self.ptr) };
+    }
+}
+
+struct Config(ffi::duckdb_config);
+
+// === impl Config ===
+
+impl Config {
+    fn new() -> Result<Self> {
+        let mut config = ptr::null_mut();
+        // SAFETY: a valid out pointer.
+        if unsafe { ffi::duckdb_create_config(&raw mut config) } != ffi::DuckDBSuccess {
+            return Err(Error::internal("create DuckDB configuration"));
+        }
+        Ok(Self(config))
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        let fault = || Error::invalid(format!("configure DuckDB: {name} cannot be '{value}'"));
+        let name_c = CString::new(name).map_err(|_| fault())?;
+        let value_c = CString::new(value).map_err(|_| fault())?;
+        // SAFETY: both texts live until the call returns.
+        match unsafe { ffi::duckdb_set_config(self.0, name_c.as_ptr(), value_c.as_ptr()) } {
+            ffi::DuckDBSuccess => Ok(()),
+            _ => Err(fault()),
+        }
+    }
+}
+
+impl Drop for Config {
+    fn drop(&mut self) {
+        // SAFETY: made by `duckdb_create_config` and destroyed once.
+        unsafe { ffi::duckdb_destroy_config(&raw mut self.0) };
+    }
+}

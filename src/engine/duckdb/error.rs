@@ -1,0 +1,117 @@
+//! From DuckDB's errors to the crate's.
+//!
+//! Failures of preparation carry no error type in the C interface, only a text, and the text of every failure
+//! starts with the same words as its type. So the words decide, in one table for all.
+
+use std::ffi::{CStr, c_char};
+
+use duckdb::ffi;
+
+use crate::error::{Error, ErrorKind};
+
+/// What DuckDB's first words mean for the caller. Order does not matter: no entry is the start of another.
+const KINDS: &[(&str, ErrorKind)] = &[
+    ("Parser Error", ErrorKind::InvalidArgument),
+    ("Syntax Error", ErrorKind::InvalidArgument),
+    ("Binder Error", ErrorKind::InvalidArgument),
+    ("Conversion Error", ErrorKind::InvalidArgument),
+    ("Invalid Input Error", ErrorKind::InvalidArgument),
+    ("Invalid Type Error", ErrorKind::InvalidArgument),
+    ("Mismatch Type Error", ErrorKind::InvalidArgument),
+    ("Out of Range Error", ErrorKind::InvalidArgument),
+    ("Divide by Zero Error", ErrorKind::InvalidArgument),
+    ("Constraint Error", ErrorKind::InvalidArgument),
+    ("Expression Error", ErrorKind::InvalidArgument),
+    ("Parameter Not Resolved Error", ErrorKind::InvalidArgument),
+    ("Parameter Not Allowed Error", ErrorKind::InvalidArgument),
+    ("Sequence Error", ErrorKind::InvalidArgument),
+    ("Catalog Error", ErrorKind::InvalidArgument),
+    ("Settings Error", ErrorKind::InvalidArgument),
+    ("Invalid Configuration Error", ErrorKind::InvalidArgument),
+    ("Dependency Error", ErrorKind::FailedPrecondition),
+    ("TransactionContext Error", ErrorKind::FailedPrecondition),
+    ("Permission Error", ErrorKind::PermissionDenied),
+    ("Missing Extension Error", ErrorKind::FailedPrecondition),
+    ("Extension Autoloading Error", ErrorKind::FailedPrecondition),
+    ("Not implemented Error", ErrorKind::Unsupported),
+    ("INTERRUPT Error", ErrorKind::Cancelled),
+    ("Out of Memory Error", ErrorKind::ResourceExhausted),
+    ("IO Error", ErrorKind::Unavailable),
+    ("HTTP Error", ErrorKind::Unavailable),
+    ("Connection Error", ErrorKind::Unavailable),
+    ("FATAL Error", ErrorKind::Internal),
+    ("INTERNAL Error", ErrorKind::Internal),
+];
+
+/// Words further on in the text that make its meaning narrower than its first words do.
+const NARROWER: &[(ErrorKind, &str, ErrorKind)] = &[
+    (ErrorKind::InvalidArgument, "does not exist", ErrorKind::NotFound),
+    (ErrorKind::InvalidArgument, "already exists", ErrorKind::AlreadyExists),
+    (ErrorKind::InvalidArgument, "No snapshot found", ErrorKind::NotFound),
+    (ErrorKind::FailedPrecondition, "onflict", ErrorKind::Conflict),
+    (ErrorKind::Unavailable, "No files found", ErrorKind::NotFound),
+    (ErrorKind::Unavailable, "No such file", ErrorKind::NotFound),
+    (ErrorKind::Unavailable, "No space left", ErrorKind::ResourceExhausted),
+];
+
+/// An error with DuckDB's own text and the kind that the text speaks of.
+pub(super) fn from_text(text: &str) -> Error {
+    let found = KINDS.iter().find(|(start, _)| text.starts_with(start));
+    let kind = found.map_or(ErrorKind::Internal, |(_, kind)| *kind);
+    let narrower = NARROWER.iter().find(|(of, words, _)| *of == kind && text.contains(words));
+    // A binder's "column does not exist" is a mistake in the text; only the catalog's is a missing thing.
+    let narrower = narrower.filter(|_| !text.starts_with("Binder Error") && !text.starts_with("Conversion Error"));
+    Error::new(narrower.map_or(kind, |(_, _, kind)| *kind), text)
+}
+
+/// The error whose text lies at `text`, which stays DuckDB's; a null pointer reads as an unknown failure.
+///
+/// # Safety
+/// `text` is null or points to a text that lives until this returns.
+pub(super) unsafe fn from_pointer(text: *const c_char) -> Error {
+    if text.is_null() {
+        return Error::internal("DuckDB failed without a reason");
+    }
+    // SAFETY: not null, and alive by this function's own contract.
+    from_text(&unsafe { CStr::from_ptr(text) }.to_string_lossy())
+}
+
+/// Takes and frees `data`; an error when it holds one.
+///
+/// # Safety
+/// `data` comes from DuckDB and is not used afterwards.
+pub(super) unsafe fn check_error_data(mut data: ffi::duckdb_error_data) -> Result<(), Error> {
+    if data.is_null() {
+        return Ok(());
+    }
+    // SAFETY: `data` is alive until `duckdb_destroy_error_data`, and the text with it.
+    unsafe {
+        let failed = ffi::duckdb_error_data_has_error(data);
+        let outcome = if failed { Err(from_pointer(ffi::duckdb_error_data_message(data))) } else { Ok(()) };
+        ffi::duckdb_destroy_error_data(&raw mut data);
+        outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, kind: ErrorKind) {
+        assert_eq!(from_text(text).kind(), kind, "{text}");
+    }
+
+    #[test]
+    fn the_first_words_decide_and_later_ones_narrow() {
+        check("Parser Error: syntax error at or near \"selec\"", ErrorKind::InvalidArgument);
+        check("Catalog Error: Table with name t does not exist!", ErrorKind::NotFound);
+        check("Catalog Error: Table with name \"t\" already exists!", ErrorKind::AlreadyExists);
+        check("Binder Error: column \"does not exist\"", ErrorKind::InvalidArgument);
+        check("TransactionContext Error: Failed to commit: Transaction conflict - x", ErrorKind::Conflict);
+        check("TransactionContext Error: cannot commit - no transaction is active", ErrorKind::FailedPrecondition);
+        check("IO Error: No files found that match the pattern", ErrorKind::NotFound);
+        check("IO Error: Could not set lock", ErrorKind::Unavailable);
+        check("something new", ErrorKind::Internal);
+    }
+}

@@ -1,0 +1,152 @@
+//! The rows of a running statement.
+
+use std::{ffi::CStr, marker::PhantomData};
+
+use arrow::{
+    array::{RecordBatch, StructArray},
+    datatypes::SchemaRef,
+    ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi},
+};
+use duckdb::ffi;
+
+use super::{LogicalType, Statement, connection::ArrowOptions, error, statement::arrow_schema};
+use crate::error::{Error, Result};
+
+/// The result of an execution, read chunk by chunk: DuckDB computes ahead only as far as its streaming buffer.
+///
+/// Another statement on the same connection ends the stream; dropping the stream stops the statement.
+pub struct ResultStream<'s> {
+    result: ResultHandle,
+    options: ArrowOptions,
+    exported: FFI_ArrowSchema,
+    schema: SchemaRef,
+    exhausted: bool,
+    /// The statement outlives its result, and no second execution of it runs meanwhile.
+    _statement: PhantomData<&'s Statement<'s>>,
+}
+
+struct ResultHandle(ffi::duckdb_result);
+
+// === impl ResultHandle ===
+
+impl ResultHandle {
+    fn check(&mut self) -> Result<()> {
+        // SAFETY: the result is alive, and the text belongs to it.
+        let text = unsafe { ffi::duckdb_result_error(&raw mut self.0) };
+        // SAFETY: as above.
+        if text.is_null() { Ok(()) } else { Err(unsafe { error::from_pointer(text) }) }
+    }
+
+    fn columns(&mut self) -> (Vec<String>, Vec<LogicalType>) {
+        // SAFETY: the result is alive and the indexes in range; names belong to the result, types to `LogicalType`.
+        unsafe {
+            let columns = 0..ffi::duckdb_column_count(&raw mut self.0);
+            columns
+                .map(|index| {
+                    let name = CStr::from_ptr(ffi::duckdb_column_name(&raw mut self.0, index));
+                    let kind = ffi::duckdb_column_logical_type(&raw mut self.0, index);
+                    (name.to_string_lossy().into_owned(), LogicalType::from_raw(kind))
+                })
+                .unzip()
+        }
+    }
+}
+
+impl Drop for ResultHandle {
+    fn drop(&mut self) {
+        // SAFETY: filled by an execution and destroyed once.
+        unsafe { ffi::duckdb_destroy_result(&raw mut self.0) };
+    }
+}
+
+// === impl ResultStream ===
+
+impl<'s> ResultStream<'s> {
+    pub(super) fn start(statement: &'s Statement<'_>) -> Result<Self> {
+        // SAFETY: the record is plain data that DuckDB fills; all zero is its empty form.
+        let mut result = ResultHandle(unsafe { std::mem::zeroed() });
+        // SAFETY: the statement is alive and the out pointer valid; a failed result is checked and destroyed too.
+        let state = unsafe { ffi::duckdb_execute_prepared_streaming(statement.as_ptr(), &raw mut result.0) };
+        if state != ffi::DuckDBSuccess {
+            result.check()?;
+            return Err(Error::internal("DuckDB failed without a reason"));
+        }
+        let (names, types) = result.columns();
+        let options = statement.connection().arrow_options()?;
+        let (schema, exported) = arrow_schema(&options, &names, &types)?;
+        Ok(Self { result, options, exported, schema, exhausted: false, _statement: PhantomData })
+    }
+
+    /// The columns.
+    pub fn schema(&self) -> SchemaRef {
+        SchemaRef::clone(&self.schema)
+    }
+
+    /// The next rows (at most 2,048), or `None` at the end.
+    ///
+    /// # Errors
+    /// What DuckDB says when the statement fails midway; the stream is over then.
+    pub fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        if self.exhausted {
+            return Ok(None);
+        }
+        // Every way out but a batch ends the stream.
+        self.exhausted = true;
+        // SAFETY: the result is alive; fetching takes the record by value and leaves it in place.
+        let chunk = Chunk(unsafe { ffi::duckdb_fetch_chunk(self.result.0) });
+        if chunk.is_empty() {
+            self.result.check()?;
+            return Ok(None);
+        }
+        let mut array = FFI_ArrowArray::empty();
+        // SAFETY: chunk and options are alive; `FFI_ArrowArray` is the C data interface's record, and its `Drop`
+        // releases it; the exported schema describes the same columns as the chunk.
+        let data = unsafe {
+            error::check_error_data(ffi::duckdb_data_chunk_to_arrow(self.options.0, chunk.0, (&raw mut array).cast()))?;
+            from_ffi(array, &self.exported)
+        };
+        let data = data.map_err(|err| Error::internal("import DuckDB's rows").with_source(err))?;
+        self.exhausted = false;
+        let batch = RecordBatch::from(StructArray::from(data));
+        let batch = batch.with_schema(self.schema());
+        batch.map(Some).map_err(|err| Error::internal("import DuckDB's rows").with_source(err))
+    }
+
+    /// Reads to the end, forgets the rows, and says how many the statement changed.
+    ///
+    /// # Errors
+    /// As [`next_batch`](Self::next_batch).
+    pub fn drain(&mut self) -> Result<u64> {
+        let mut changed = 0;
+        while let Some(batch) = self.next_batch()? {
+            changed += count_of(&batch);
+        }
+        Ok(changed)
+    }
+}
+
+/// The number in a result of the form that DuckDB gives to statements that change rows: one column "Count".
+pub fn count_of(batch: &RecordBatch) -> u64 {
+    use arrow::{array::AsArray, datatypes::Int64Type};
+    let is_count = batch.num_columns() == 1 && batch.schema().field(0).name() == "Count";
+    let counts = is_count.then(|| batch.column(0).as_primitive_opt::<Int64Type>()).flatten();
+    counts.map_or(0, |counts| counts.iter().flatten().filter_map(|count| u64::try_from(count).ok()).sum())
+}
+
+struct Chunk(ffi::duckdb_data_chunk);
+
+// === impl Chunk ===
+
+impl Chunk {
+    fn is_empty(&self) -> bool {
+        // SAFETY: the chunk is alive when it is not null.
+        self.0.is_null() || unsafe { ffi::duckdb_data_chunk_get_size(self.0) } == 0
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        // SAFETY: owned by this value; destroying null does nothing.
+        unsafe { ffi::duckdb_destroy_data_chunk(&raw mut self.0) };
+    }
+}

@@ -1,0 +1,70 @@
+//! Where DuckDB's extensions lie and whether they are the right ones.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use super::duckdb::{Connection, library_version};
+use crate::error::{Error, Result};
+
+/// The DuckDB that this server is built for; its extensions must be of the same version.
+pub const DUCKDB_VERSION: &str = "v1.5.5";
+
+/// What DuckDB calls the platform, as in the folders that hold its extensions.
+const PLATFORM: &str = match (cfg!(target_os = "macos"), cfg!(target_arch = "aarch64")) {
+    (true, true) => "osx_arm64",
+    (true, false) => "osx_amd64",
+    (false, true) => "linux_arm64",
+    (false, false) => "linux_amd64",
+};
+
+/// Checks that the linked library is the one the server is built for.
+///
+/// # Errors
+/// `FailedPrecondition` with the remedy.
+pub fn check_library() -> Result<()> {
+    let found = library_version();
+    if found == DUCKDB_VERSION {
+        return Ok(());
+    }
+    Err(Error::precondition(format!(
+        "this server needs DuckDB {DUCKDB_VERSION}, the library it found is {found}; run scripts/fetch-duckdb.sh, \
+         or put the right libduckdb beside the program"
+    )))
+}
+
+/// The folder that holds `<version>/<platform>/*.duckdb_extension`: the configured one, else one beside the program,
+/// else the one that the program was built with.
+pub fn find_folder(configured: Option<&Path>) -> Option<PathBuf> {
+    if let Some(folder) = configured {
+        return Some(folder.to_path_buf());
+    }
+    let program = env::current_exe().ok().and_then(|program| fs::canonicalize(program).ok());
+    let beside = program.as_deref().and_then(Path::parent).into_iter().flat_map(|folder| {
+        [folder.join("extensions"), folder.join("../lib/merganser/extensions")]
+    });
+    let built_with = option_env!("MERGANSER_BUILD_EXTENSIONS").map(PathBuf::from);
+    beside.chain(built_with).find(|folder| folder.join(DUCKDB_VERSION).is_dir())
+}
+
+/// Loads `name`, which must lie in `folder` or be installable from DuckDB's own repository.
+///
+/// # Errors
+/// `FailedPrecondition` that names the file and the remedy.
+pub fn load(connection: &Connection, folder: &Path, name: &str) -> Result<()> {
+    let file = folder.join(DUCKDB_VERSION).join(PLATFORM).join(format!("{name}.duckdb_extension"));
+    let loaded = if file.is_file() {
+        connection.execute(&format!("LOAD {name}"), &[])
+    } else {
+        connection.execute(&format!("INSTALL {name}"), &[]).and_then(|_| connection.execute(&format!("LOAD {name}"), &[]))
+    };
+    loaded.map(|_| ()).map_err(|err| {
+        let first_line = err.message().lines().next().unwrap_or_default().to_owned();
+        let file = file.display();
+        Error::precondition(format!(
+            "load the DuckDB extension \"{name}\": {first_line}; expected {file} for DuckDB {DUCKDB_VERSION}: \
+             run scripts/fetch-duckdb.sh, or point --extensions at the folder that holds {DUCKDB_VERSION}/{PLATFORM}"
+        ))
+    })
+}

@@ -1,0 +1,145 @@
+//! DuckDB, and everything that is true of it alone.
+//!
+//! The only module that names DuckDB's library. It opens the instance, keeps a pool of worker threads with a
+//! connection each, binds Arrow values, and streams results with bounded memory. It knows SQL only as text: what a
+//! lake is, it does not know.
+//!
+//! ```text
+//! Engine ─ lease ─▶ Lease ─ worker ─▶ Worker (thread) ─▶ Connection ─▶ Statement ─▶ ResultStream ─▶ BatchStream
+//! ```
+
+mod bind;
+mod duckdb;
+mod extensions;
+mod pool;
+mod stream;
+mod worker;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+pub use self::{
+    bind::row_values,
+    duckdb::{Connection, ResultStream, Statement, StatementKind, Value},
+    extensions::DUCKDB_VERSION,
+    pool::Lease,
+    stream::{BatchSender, BatchStream, channel},
+    worker::{TaskGuard, Worker},
+};
+use crate::error::Result;
+
+/// What the engine needs to know to open.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The folder with DuckDB's extensions; `None` looks beside the program.
+    pub extensions: Option<PathBuf>,
+    /// Where extensions may be installed when no folder holds them.
+    pub extensions_fallback: PathBuf,
+    /// An existing folder for what does not fit into memory and for results that wait for their reader.
+    pub staging: PathBuf,
+    /// The most memory that DuckDB's buffers use, in bytes; `None` is 60 % of the machine's.
+    pub memory_limit_bytes: Option<u64>,
+    /// Threads that DuckDB computes with; `None` is one a core.
+    pub threads: Option<usize>,
+    /// How many statements may run or wait to be fetched at once.
+    pub max_connections: usize,
+}
+
+/// An opened instance with its pool of connections.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    pool: Arc<pool::Pool>,
+    staging: Arc<Path>,
+}
+
+// === impl Engine ===
+
+impl Engine {
+    /// Opens DuckDB in memory, loads `extensions`, runs `script` once and `on_connect` on every connection.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` when the library or an extension is missing or of another version; what the script says.
+    pub fn open(settings: &Settings, extensions: &[&str], script: &str, on_connect: &str) -> Result<Self> {
+        extensions::check_library()?;
+        let folder = extensions::find_folder(settings.extensions.as_deref());
+        let folder = folder.unwrap_or_else(|| settings.extensions_fallback.clone());
+        let database = duckdb::Database::open_in_memory(&options(settings, &folder))?;
+        let connection = database.connect()?;
+        set_limits(&connection, settings)?;
+        for extension in extensions {
+            extensions::load(&connection, &folder, extension)?;
+        }
+        connection.run_script(script)?;
+        let pool = pool::Pool::new(database, on_connect.to_owned(), settings.max_connections);
+        Ok(Self { pool, staging: settings.staging.as_path().into() })
+    }
+
+    /// Borrows a connection, waiting in line while all are taken.
+    ///
+    /// # Errors
+    /// `ResourceExhausted` when none came free in time.
+    pub async fn lease(&self) -> Result<Lease> {
+        self.pool.lease().await
+    }
+
+    /// Does `work` on a borrowed connection. Dropping the future interrupts it.
+    ///
+    /// # Errors
+    /// What `work` says.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.lease().await?.worker().run(work).await
+    }
+
+    /// The folder for results that wait for their reader.
+    pub fn staging(&self) -> &Path {
+        &self.staging
+    }
+
+    /// Lets running statements finish within `grace` and closes the idle connections.
+    pub async fn close(&self, grace: Duration) {
+        self.pool.close(grace).await;
+    }
+}
+
+fn options(settings: &Settings, extensions: &Path) -> Vec<(&'static str, String)> {
+    let mut options = vec![
+        ("extension_directory", extensions.display().to_string()),
+        ("temp_directory", settings.staging.display().to_string()),
+        ("autoinstall_known_extensions", "false".into()),
+        ("autoload_known_extensions", "false".into()),
+        ("allow_community_extensions", "false".into()),
+        ("allow_persistent_secrets", "false".into()),
+    ];
+    options.extend(settings.threads.map(|threads| ("threads", threads.to_string())));
+    options
+}
+
+/// DuckDB's own default for `memory_limit`, a share of what the machine or its control group has.
+const DUCKDB_SHARE_PERCENT: u64 = 80;
+/// The server's: the rest is for results on their way, Arrow buffers, and what DuckDB does not count.
+const SERVER_SHARE_PERCENT: u64 = 60;
+
+/// Settings that need a running instance.
+fn set_limits(connection: &Connection, settings: &Settings) -> Result<()> {
+    let bytes = match settings.memory_limit_bytes {
+        Some(bytes) => bytes,
+        None => default_memory_limit(connection)? / DUCKDB_SHARE_PERCENT * SERVER_SHARE_PERCENT,
+    };
+    connection.run_script(&format!("SET GLOBAL memory_limit = '{bytes}B'; SET GLOBAL TimeZone = 'UTC'"))
+}
+
+fn default_memory_limit(connection: &Connection) -> Result<u64> {
+    let sql = "SELECT parse_formatted_bytes(current_setting('memory_limit')) AS bytes";
+    connection.record::<MemoryLimit>(sql, &[]).map(|limit| limit.bytes)
+}
+
+#[derive(serde::Deserialize)]
+struct MemoryLimit {
+    bytes: u64,
+}

@@ -1,0 +1,112 @@
+//! A bounded pool of workers, one connection each.
+//!
+//! Statements outside a transaction borrow a worker for as long as they run; a transaction keeps one until it ends.
+//! Who finds the pool empty waits in line, first come, first served.
+
+use std::{sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{duckdb::Database, worker::Worker};
+use crate::error::{Error, ErrorKind, Result};
+
+/// How long a statement waits for a connection before it is refused.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The connections of one instance.
+#[derive(Debug)]
+pub struct Pool {
+    database: Arc<Database>,
+    /// SQL that every new connection runs first.
+    on_connect: String,
+    permits: Arc<Semaphore>,
+    max_connections: usize,
+    idle: Mutex<Vec<Worker>>,
+}
+
+/// A borrowed worker. When the lease ends its open transaction is rolled back and the worker goes back.
+#[derive(Debug)]
+pub struct Lease {
+    worker: Worker,
+    pool: Arc<Pool>,
+    permit: Option<OwnedSemaphorePermit>,
+    /// The connection may hold TEMP objects: it is closed instead of going back.
+    retired: bool,
+}
+
+// === impl Pool ===
+
+impl Pool {
+    /// A pool of at most `max_connections` connections to `database`, each prepared with `on_connect`.
+    pub fn new(database: Arc<Database>, on_connect: String, max_connections: usize) -> Arc<Self> {
+        let permits = Arc::new(Semaphore::new(max_connections));
+        Arc::new(Self { database, on_connect, permits, max_connections, idle: Mutex::default() })
+    }
+
+    /// Borrows a worker, waiting in line while all are taken.
+    ///
+    /// # Errors
+    /// `ResourceExhausted` when none came free in time; what DuckDB says of a new connection.
+    pub async fn lease(self: &Arc<Self>) -> Result<Lease> {
+        let permit = tokio::time::timeout(QUEUE_TIMEOUT, Arc::clone(&self.permits).acquire_owned()).await;
+        let Ok(Ok(permit)) = permit else {
+            let limit = self.max_connections;
+            return Err(Error::new(
+                ErrorKind::ResourceExhausted,
+                format!("all {limit} connections are busy; fetch or close open results, or raise max_connections"),
+            ));
+        };
+        let idle = self.idle.lock().pop();
+        let worker = match idle {
+            Some(worker) => worker,
+            None => self.connect().await?,
+        };
+        Ok(Lease { worker, pool: Arc::clone(self), permit: Some(permit), retired: false })
+    }
+
+    async fn connect(&self) -> Result<Worker> {
+        let worker = Worker::start(self.database.connect()?)?;
+        let on_connect = self.on_connect.clone();
+        worker.run(move |connection| connection.run_script(&on_connect)).await?;
+        Ok(worker)
+    }
+
+    /// Waits until every lease has ended, or `grace` is over; then no connection can be had any more.
+    pub async fn close(&self, grace: Duration) {
+        let all = u32::try_from(self.max_connections).unwrap_or(u32::MAX);
+        let _ = tokio::time::timeout(grace, self.permits.acquire_many(all)).await;
+        self.permits.close();
+        self.idle.lock().clear();
+    }
+}
+
+// === impl Lease ===
+
+impl Lease {
+    /// The worker, to queue tasks on.
+    pub fn worker(&self) -> &Worker {
+        &self.worker
+    }
+
+    /// Closes the connection at the end of the lease, because it may hold TEMP objects.
+    pub fn retire(&mut self) {
+        self.retired = true;
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let (worker, pool, permit, retired) =
+            (self.worker.clone(), Arc::clone(&self.pool), self.permit.take(), self.retired);
+        let guard = self.worker.spawn(move |connection| {
+            connection.rollback();
+            if !retired && !pool.permits.is_closed() {
+                pool.idle.lock().push(worker);
+            }
+            drop(permit);
+        });
+        // The clean-up must run even though nobody waits for it.
+        std::mem::forget(guard);
+    }
+}

@@ -1,0 +1,354 @@
+//! COCO annotation files, read as a stream into newline-delimited JSON.
+//!
+//! `instances_train2017.json` is one JSON object of 450 MB, which no JSON reader of the engine takes in one piece. This
+//! module walks through such a file once and writes each element of its sections as one row of a fixed shape, so that
+//! the engine can read the rows with explicit column types. It touches the given file and the folder of the
+//! [`Spool`], and knows no tables.
+//!
+//! 1. `detect` looks at sections and their first elements: is it COCO, and which kind?
+//! 2. `read` goes through the sections in whatever order they have, one element in memory at a time.
+//! 3. Every element is checked and appended to the spool.
+//! 4. At the end every annotation must have met its image.
+//!
+//! What grows with the file are ids: one number per image, and one entry per image that is named but was not listed
+//! yet (annotations may come before images). A file that fails has left rows in the spool: drop the spool with it.
+//!
+//! Limits: an image listed twice gives two rows; the panoptic format is refused.
+
+mod detect;
+mod record;
+mod references;
+mod spool;
+
+use std::fmt;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Context, Error, Result};
+
+use record::{Annotation, Caption, Category, Element, Image, Position};
+use references::References;
+
+pub use detect::detect;
+pub use spool::{Section, Spool, SpooledSection};
+
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// The kinds of COCO files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CocoKind {
+    /// Boxes, outlines or keypoints of objects; also a list of images that has no annotations at all.
+    Instances,
+    /// Sentences about images.
+    Captions,
+    /// A bare list of `{image_id, caption}`, as programs that describe images write it.
+    CaptionResults,
+}
+
+/// What was read from one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CocoFile {
+    /// The kind of the file.
+    pub kind: CocoKind,
+    /// The file's name without its folder, as the rows carry it.
+    pub source_file: String,
+    /// The split that the rows carry.
+    pub split: Option<String>,
+    /// Rows of images.
+    pub images: u64,
+    /// Rows of annotations.
+    pub annotations: u64,
+    /// Rows of captions.
+    pub captions: u64,
+    /// Categories that the file lists, including those that the spool knew already.
+    pub categories: u64,
+}
+
+/// The state of reading one file.
+struct Reader<'a> {
+    spool: &'a mut Spool,
+    file: CocoFile,
+    at: Position,
+    /// The sections met so far.
+    seen: Vec<SectionName>,
+    references: References,
+    /// An error of ours on its way through the JSON parser, which has no room for it.
+    failure: Option<Error>,
+}
+
+/// The top-level value of a file.
+struct TopLevel<'a, 'b>(&'a mut Reader<'b>);
+
+/// An array, whose elements are handed over one by one.
+struct Elements<'a, 'b, T> {
+    reader: &'a mut Reader<'b>,
+    take: fn(&mut Reader<'b>, &T) -> Result<()>,
+}
+
+/// A row as it is written: the fields of the element, and where they come from.
+#[derive(Serialize)]
+struct Row<'a, T> {
+    #[serde(flatten)]
+    element: &'a T,
+    split: Option<&'a str>,
+    source_file: &'a str,
+}
+
+/// The names of the sections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+enum SectionName {
+    Images,
+    Annotations,
+    Categories,
+    #[serde(other)]
+    Other,
+}
+
+/// Reads the COCO file at `path` and appends its rows to `spool`. Without a `split` the file's name tells it, if it can:
+/// `train`, `val` or `test` as a part of it.
+///
+/// # Errors
+///
+/// `InvalidArgument` when the file is empty, malformed, not COCO, or names an image that it does not list; the text
+/// names the file and the place. The kinds of I/O errors when reading or writing fails.
+pub fn read(path: &Path, split: Option<&str>, spool: &mut Spool) -> Result<CocoFile> {
+    let source_file = file_name(path);
+    let doing = format!("read annotations \"{source_file}\"");
+    let file = CocoFile {
+        kind: CocoKind::Instances,
+        split: split.or_else(|| split_of(&source_file)).map(ToOwned::to_owned),
+        source_file,
+        images: 0,
+        annotations: 0,
+        captions: 0,
+        categories: 0,
+    };
+    Reader::new(file, spool).read(path).context(|| doing)
+}
+
+fn open(path: &Path) -> Result<BufReader<File>> {
+    Ok(BufReader::with_capacity(BUFFER_BYTES, File::open(path)?))
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// The one split that the words of a file's name speak of, as in `instances_train2017.json`.
+fn split_of(file_name: &str) -> Option<&'static str> {
+    let name = file_name.to_ascii_lowercase();
+    let mut splits = name.split(|letter: char| !letter.is_alphabetic()).filter_map(|word| match word {
+        "train" => Some("train"),
+        "val" => Some("val"),
+        "test" => Some("test"),
+        _ => None,
+    });
+    let first = splits.next()?;
+    splits.all(|other| other == first).then_some(first)
+}
+
+fn json_error(err: serde_json::Error, at: &Position) -> Error {
+    if err.is_io() {
+        return std::io::Error::from(err).into();
+    }
+    Error::invalid(format!("{at}{err}"))
+}
+
+// === impl Reader ===
+
+impl<'a> Reader<'a> {
+    fn new(file: CocoFile, spool: &'a mut Spool) -> Self {
+        Self {
+            spool,
+            file,
+            at: Position::default(),
+            seen: Vec::new(),
+            references: References::default(),
+            failure: None,
+        }
+    }
+
+    fn read(mut self, path: &Path) -> Result<CocoFile> {
+        let mut bytes = open(path)?;
+        let is_blank = bytes.fill_buf()?.iter().all(u8::is_ascii_whitespace);
+        let mut json = serde_json::Deserializer::from_reader(bytes);
+        let outcome = TopLevel(&mut self).deserialize(&mut json).and_then(|()| json.end());
+        if let Some(err) = self.failure.take() {
+            return Err(err);
+        }
+        match outcome {
+            Err(err) if err.is_eof() && is_blank => Err(Error::invalid("the file is empty")),
+            Err(err) => Err(json_error(err, &self.at)),
+            Ok(()) => self.finish(),
+        }
+    }
+
+    fn finish(mut self) -> Result<CocoFile> {
+        if self.file.kind == CocoKind::CaptionResults {
+            return Ok(self.file);
+        }
+        if self.seen.contains(&SectionName::Images) {
+            self.references.check()?;
+        } else if !self.seen.contains(&SectionName::Annotations) {
+            return Err(Error::invalid("not COCO: there is neither \"images\" nor \"annotations\""));
+        }
+        if self.file.captions > 0 && self.file.annotations == 0 {
+            self.file.kind = CocoKind::Captions;
+        }
+        Ok(self.file)
+    }
+
+    fn begin_section(&mut self, name: SectionName) -> Result<()> {
+        if name == SectionName::Other {
+            return Ok(());
+        }
+        if self.seen.contains(&name) {
+            return Err(Error::invalid(format!("the section \"{}\" appears twice", name.text())));
+        }
+        self.seen.push(name);
+        self.at.enter(name.text());
+        Ok(())
+    }
+
+    fn take_image(&mut self, image: &Image) -> Result<()> {
+        self.references.note_image(image.id);
+        self.file.images += 1;
+        self.spool.append(Section::Images, &Row::new(image, &self.file))
+    }
+
+    fn take_annotation(&mut self, annotation: &Annotation) -> Result<()> {
+        if annotation.is_panoptic() {
+            let at = &self.at;
+            return Err(Error::invalid(format!("{at}\"segments_info\" is of the panoptic format, which is not read")));
+        }
+        self.references.note_annotation(annotation.image_id, annotation.id, self.at.index());
+        let caption = annotation.caption();
+        if caption.is_none() || annotation.is_drawn() {
+            self.file.annotations += 1;
+            self.spool.append(Section::Annotations, &Row::new(annotation, &self.file))?;
+        }
+        caption.map_or(Ok(()), |caption| self.take_caption(&caption))
+    }
+
+    fn take_caption(&mut self, caption: &Caption) -> Result<()> {
+        self.file.captions += 1;
+        self.spool.append(Section::Captions, &Row::new(caption, &self.file))
+    }
+
+    fn take_category(&mut self, category: &Category) -> Result<()> {
+        self.file.categories += 1;
+        self.spool.append_category(category, &self.file.source_file)
+    }
+
+    /// Keeps `failure` and ends the walk through the file.
+    fn stop<E: de::Error>(&mut self, failure: Error) -> E {
+        self.failure = Some(failure);
+        E::custom("stopped")
+    }
+}
+
+// === impl TopLevel ===
+
+impl<'de> DeserializeSeed<'de> for TopLevel<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<(), D::Error> {
+        value.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for TopLevel<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with \"images\" and \"annotations\" or an array of captions")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut sections: A) -> Result<(), A::Error> {
+        let Self(reader) = self;
+        while let Some(name) = sections.next_key()? {
+            if let Err(err) = reader.begin_section(name) {
+                return Err(reader.stop(err));
+            }
+            match name {
+                SectionName::Images => sections.next_value_seed(Elements { reader, take: Reader::take_image })?,
+                SectionName::Annotations => {
+                    sections.next_value_seed(Elements { reader, take: Reader::take_annotation })?;
+                }
+                SectionName::Categories => {
+                    sections.next_value_seed(Elements { reader, take: Reader::take_category })?
+                }
+                SectionName::Other => {
+                    sections.next_value::<IgnoredAny>()?;
+                }
+            }
+            reader.at.leave();
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, results: A) -> Result<(), A::Error> {
+        let Self(reader) = self;
+        reader.file.kind = CocoKind::CaptionResults;
+        Elements { reader, take: Reader::take_caption }.visit_seq(results)
+    }
+}
+
+// === impl Elements ===
+
+impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Elements<'_, '_, T> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<(), D::Error> {
+        value.deserialize_seq(self)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Elements<'_, '_, T> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
+        let Self { reader, take } = self;
+        for index in 0.. {
+            reader.at.begin_element(index);
+            let Some(row) = elements.next_element_seed(Element::new(&mut reader.at))? else {
+                break;
+            };
+            take(reader, &row).map_err(|err| reader.stop(err))?;
+        }
+        Ok(())
+    }
+}
+
+// === impl Row ===
+
+impl<'a, T> Row<'a, T> {
+    fn new(element: &'a T, file: &'a CocoFile) -> Self {
+        Self { element, split: file.split.as_deref(), source_file: &file.source_file }
+    }
+}
+
+// === impl SectionName ===
+
+impl SectionName {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Images => "images",
+            Self::Annotations => "annotations",
+            Self::Categories => "categories",
+            Self::Other => "",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,358 @@
+//! The elements of COCO sections: what is taken from each, and where the reader is when one is wrong.
+//!
+//! The types are read from the file and written to the spool under the same field names; unknown fields are ignored.
+//! Reading tracks section, index and field, because "invalid type at line 1 column 448123456" helps nobody.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
+
+/// An element of `images`.
+#[derive(Deserialize, Serialize)]
+pub(super) struct Image {
+    pub(super) id: i64,
+    file_name: String,
+    width: Option<i64>,
+    height: Option<i64>,
+    license: Option<i64>,
+    #[serde(default, deserialize_with = "date")]
+    date_captured: Option<String>,
+    coco_url: Option<String>,
+    flickr_url: Option<String>,
+}
+
+/// An element of `annotations`, which is an object in a picture, or a sentence about it, or both.
+#[derive(Deserialize, Serialize)]
+pub(super) struct Annotation {
+    pub(super) id: Option<i64>,
+    pub(super) image_id: i64,
+    category_id: Option<i64>,
+    bbox: Option<Bbox>,
+    area: Option<f64>,
+    iscrowd: Option<i64>,
+    segmentation: Option<JsonText>,
+    num_keypoints: Option<i64>,
+    keypoints: Option<JsonText>,
+    #[expect(clippy::option_option, reason = "a caption that is null is still the mark of a captions file")]
+    #[serde(default, deserialize_with = "present", skip_serializing)]
+    caption: Option<Option<String>>,
+    #[serde(skip_serializing)]
+    segments_info: Option<IgnoredAny>,
+}
+
+/// An element of a results file, and the sentence of an annotation.
+#[expect(clippy::struct_field_names, reason = "the fields have the names of the format")]
+#[derive(Deserialize, Serialize)]
+pub(super) struct Caption {
+    id: Option<i64>,
+    image_id: i64,
+    // Naming the function makes serde insist on the field, which may be null all the same.
+    #[serde(deserialize_with = "Option::deserialize")]
+    caption: Option<String>,
+}
+
+/// An element of `categories`.
+#[derive(Deserialize, Serialize)]
+pub(super) struct Category {
+    pub(super) id: i64,
+    pub(super) name: String,
+    supercategory: Option<String>,
+}
+
+/// A box: x, y, width, height.
+#[derive(Serialize)]
+struct Bbox([f64; 4]);
+
+/// Any JSON value as its text without white space.
+#[derive(Serialize)]
+struct JsonText(String);
+
+/// Where the reader is, for error texts.
+#[derive(Default)]
+pub(super) struct Position {
+    section: &'static str,
+    index: Option<u64>,
+    field: String,
+}
+
+/// Reads one element and notes in the position which field is being read.
+pub(super) struct Element<'a, T> {
+    position: &'a mut Position,
+    row: PhantomData<T>,
+}
+
+/// The fields of an object, with the name of the current one kept outside.
+struct Tracked<'a, A> {
+    fields: A,
+    field: &'a mut String,
+}
+
+/// Reads the name of a field into a buffer.
+struct Name<'a>(&'a mut String);
+
+struct BboxVisitor;
+
+/// Writes a value as text, after a comma if it needs one.
+struct Compact<'a> {
+    out: &'a mut Vec<u8>,
+    comma: bool,
+}
+
+/// For fields whose presence counts even when they are null.
+pub(super) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(value: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(value).map(Some)
+}
+
+/// COCO writes dates as text; CVAT writes the number 0.
+fn date<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
+    match serde_json::Value::deserialize(value)? {
+        serde_json::Value::Null => Ok(None),
+        serde_json::Value::String(text) => Ok(Some(text)),
+        serde_json::Value::Number(number) => Ok(Some(number.to_string())),
+        _ => Err(de::Error::custom("expected a date as text or number")),
+    }
+}
+
+// === impl Annotation ===
+
+impl Annotation {
+    /// The sentence, if there is one.
+    pub(super) fn caption(&self) -> Option<Caption> {
+        let caption = self.caption.clone()?;
+        Some(Caption { id: self.id, image_id: self.image_id, caption })
+    }
+
+    /// Whether it says anything about an object in the picture.
+    pub(super) fn is_drawn(&self) -> bool {
+        self.category_id.is_some() || self.bbox.is_some() || self.segmentation.is_some() || self.keypoints.is_some()
+    }
+
+    /// Whether it is of the panoptic format, which keeps its objects in a picture of its own.
+    pub(super) fn is_panoptic(&self) -> bool {
+        self.segments_info.is_some()
+    }
+}
+
+// === impl Position ===
+
+impl Position {
+    /// The reader begins `section`; the top-level list of a results file has the name "".
+    pub(super) fn enter(&mut self, section: &'static str) {
+        *self = Self { section, ..Self::default() };
+    }
+
+    /// The reader is between sections.
+    pub(super) fn leave(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The reader begins the element `index`.
+    pub(super) fn begin_element(&mut self, index: u64) {
+        self.index = Some(index);
+        self.field.clear();
+    }
+
+    /// The element that is being read.
+    pub(super) fn index(&self) -> u64 {
+        self.index.unwrap_or_default()
+    }
+}
+
+/// Empty, or a prefix such as `annotations[12].image_id: `.
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { section, index, field } = self;
+        match index {
+            Some(index) if field.is_empty() => write!(f, "{section}[{index}]: "),
+            Some(index) => write!(f, "{section}[{index}].{field}: "),
+            None if section.is_empty() => Ok(()),
+            None => write!(f, "{section}: "),
+        }
+    }
+}
+
+// === impl Element ===
+
+impl<'a, T> Element<'a, T> {
+    /// Reads the element that `position` speaks of.
+    pub(super) fn new(position: &'a mut Position) -> Self {
+        Self { position, row: PhantomData }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Element<'_, T> {
+    type Value = T;
+
+    fn deserialize<D: Deserializer<'de>>(self, element: D) -> Result<T, D::Error> {
+        element.deserialize_map(self)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Element<'_, T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(Tracked { fields, field: &mut self.position.field }))
+    }
+}
+
+// === impl Tracked ===
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Tracked<'_, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
+        self.field.clear();
+        match self.fields.next_key_seed(Name(self.field))? {
+            Some(()) => seed.deserialize(self.field.as_str().into_deserializer()).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
+        self.fields.next_value_seed(seed)
+    }
+}
+
+// === impl Name ===
+
+impl<'de> DeserializeSeed<'de> for Name<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, name: D) -> Result<(), D::Error> {
+        name.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Name<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a field name")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<(), E> {
+        self.0.push_str(name);
+        Ok(())
+    }
+}
+
+// === impl Bbox ===
+
+impl<'de> Deserialize<'de> for Bbox {
+    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
+        value.deserialize_seq(BboxVisitor)
+    }
+}
+
+impl<'de> Visitor<'de> for BboxVisitor {
+    type Value = Bbox;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the four numbers [x, y, width, height]")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut numbers: A) -> Result<Bbox, A::Error> {
+        let mut sides = [0.0; 4];
+        let mut count = 0;
+        while let Some(number) = numbers.next_element()? {
+            let side = sides.get_mut(count).ok_or_else(|| de::Error::invalid_length(count + 1, &self))?;
+            *side = number;
+            count += 1;
+        }
+        if count < sides.len() {
+            return Err(de::Error::invalid_length(count, &self));
+        }
+        Ok(Bbox(sides))
+    }
+}
+
+// === impl JsonText ===
+
+impl<'de> Deserialize<'de> for JsonText {
+    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
+        let mut text = Vec::new();
+        Compact { out: &mut text, comma: false }.deserialize(value)?;
+        String::from_utf8(text).map(Self).map_err(de::Error::custom)
+    }
+}
+
+// === impl Compact ===
+
+impl Compact<'_> {
+    fn write<T: Serialize + ?Sized, E: de::Error>(self, value: &T) -> Result<(), E> {
+        serde_json::to_writer(self.out, value).map_err(E::custom)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Compact<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<(), D::Error> {
+        if self.comma {
+            self.out.push(b',');
+        }
+        value.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Compact<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
+        self.write(&())
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<(), E> {
+        self.write(&value)
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<(), E> {
+        self.write(&value)
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<(), E> {
+        self.write(&value)
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<(), E> {
+        self.write(&value)
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<(), E> {
+        self.write(value)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<(), A::Error> {
+        self.out.push(b'[');
+        let mut comma = false;
+        while values.next_element_seed(Compact { out: self.out, comma })?.is_some() {
+            comma = true;
+        }
+        self.out.push(b']');
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        self.out.push(b'{');
+        let mut comma = false;
+        while fields.next_key_seed(Compact { out: self.out, comma })?.is_some() {
+            self.out.push(b':');
+            fields.next_value_seed(Compact { out: self.out, comma: false })?;
+            comma = true;
+        }
+        self.out.push(b'}');
+        Ok(())
+    }
+}

@@ -1,0 +1,14 @@
+//! The lake: a DuckLake attached under the SQL catalog `lake`, with the layers `raw`, `silver` and `gold`.
+//!
+//! Everything here works on a connection that it is given, in the transaction that is open there, and knows neither
+//! sessions nor jobs. The traps of DuckLake are closed where the lake is attached (`sql/00_attach.sql`) and where a
+//! file of this folder says so.
+
+pub mod attach;
+pub mod snapshots;
+pub mod tags;
+
+/// The SQL catalog of the lake.
+pub const CATALOG: &str = "lake";
+/// Where DuckLake keeps its own tables.
+pub const METADATA: &str = "__ducklake_metadata_lake";

@@ -1,0 +1,87 @@
+//! Snapshots: which one a read sees, which one a commit made, and which one a name means.
+
+use serde::Deserialize;
+
+use super::tags;
+use crate::{
+    engine::{Connection, Value},
+    error::{Error, Result},
+    ids::SnapshotId,
+};
+
+/// A way to name a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SnapshotRef {
+    /// By its id.
+    Version(SnapshotId),
+    /// The newest one at or before this moment, in a form that DuckDB reads as TIMESTAMPTZ.
+    Timestamp(String),
+    /// By the tag on it.
+    Tag(String),
+}
+
+#[derive(Deserialize)]
+struct Row {
+    id: Option<SnapshotId>,
+}
+
+/// The snapshot that reads on this connection see now.
+///
+/// # Errors
+/// What DuckDB says.
+pub fn current(connection: &Connection) -> Result<SnapshotId> {
+    let row: Row = connection.record("SELECT id FROM lake.current_snapshot()", &[])?;
+    row.id.ok_or_else(|| Error::internal("the lake has no snapshot"))
+}
+
+/// The snapshot that the last commit of this connection made; `None` when it has made none.
+///
+/// # Errors
+/// What DuckDB says.
+pub fn last_committed(connection: &Connection) -> Result<Option<SnapshotId>> {
+    let row: Row = connection.record("SELECT id FROM lake.last_committed_snapshot()", &[])?;
+    Ok(row.id)
+}
+
+/// The id of the snapshot that `name` means.
+///
+/// # Errors
+/// `NotFound` for a version or tag that does not exist or a moment before the first snapshot; `InvalidArgument` for a
+/// moment that is none or lies in the future (DuckLake would silently read the newest snapshot).
+pub fn resolve(connection: &Connection, name: &SnapshotRef) -> Result<SnapshotId> {
+    match name {
+        SnapshotRef::Version(id) => by_version(connection, *id),
+        SnapshotRef::Timestamp(moment) => by_timestamp(connection, moment),
+        SnapshotRef::Tag(tag) => tags::find(connection, tag)?.ok_or_else(|| Error::not_found(format!("no tag \"{tag}\""))),
+    }
+}
+
+fn by_version(connection: &Connection, id: SnapshotId) -> Result<SnapshotId> {
+    let sql = "SELECT max(snapshot_id) AS id FROM lake.snapshots() WHERE snapshot_id = ?";
+    let row: Row = connection.record(sql, &[Value::bigint(id.0)])?;
+    row.id.ok_or_else(|| Error::not_found(format!("no snapshot {id}: it never existed or has expired")))
+}
+
+fn by_timestamp(connection: &Connection, moment: &str) -> Result<SnapshotId> {
+    #[derive(Deserialize)]
+    struct Found {
+        future: bool,
+        id: Option<SnapshotId>,
+    }
+    let sql = "SELECT ?::TIMESTAMPTZ > now() AS future, \
+               (SELECT max(snapshot_id) FROM lake.snapshots() WHERE snapshot_time <= ?::TIMESTAMPTZ) AS id";
+    let found: Found = connection.record(sql, &[Value::varchar(moment), Value::varchar(moment)])?;
+    if found.future {
+        return Err(Error::invalid(format!("the moment {moment} lies in the future")));
+    }
+    found.id.ok_or_else(|| Error::not_found(format!("the lake has no snapshot at or before {moment}")))
+}
+
+/// Says who made the open transaction's commit and why.
+///
+/// # Errors
+/// What DuckDB says.
+pub fn sign(connection: &Connection, author: &str, message: &str) -> Result<()> {
+    let params = [Value::varchar(author), Value::varchar(message)];
+    connection.execute("CALL lake.set_commit_message(?, ?)", &params).map(|_| ())
+}

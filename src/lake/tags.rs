@@ -1,0 +1,80 @@
+//! Tags: names for snapshots. They live beside DuckLake's tables and make no snapshots themselves.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    engine::{Connection, Value},
+    error::{Error, ErrorKind, Result},
+    ids::SnapshotId,
+};
+
+const TAGS: &str = "__ducklake_metadata_lake.merganser.tags";
+
+/// A name for a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tag {
+    /// The name: letters, digits, `.`, `_`, `-` and `/`, at most 128 characters.
+    pub name: String,
+    /// The snapshot that it names.
+    pub snapshot_id: SnapshotId,
+    /// Who set it.
+    pub author: String,
+    /// When, as DuckDB writes a TIMESTAMPTZ in UTC.
+    pub created: String,
+}
+
+/// The snapshot that `name` stands for.
+///
+/// # Errors
+/// What DuckDB says.
+pub fn find(connection: &Connection, name: &str) -> Result<Option<SnapshotId>> {
+    Ok(list(connection)?.into_iter().find(|tag| tag.name == name).map(|tag| tag.snapshot_id))
+}
+
+/// All tags, the newest snapshot first.
+///
+/// # Errors
+/// What DuckDB says.
+pub fn list(connection: &Connection) -> Result<Vec<Tag>> {
+    let sql = format!("SELECT name, snapshot_id, author, created::VARCHAR AS created FROM {TAGS} ORDER BY 2 DESC, 1");
+    connection.records(&sql, &[])
+}
+
+/// Names the snapshot `id`.
+///
+/// # Errors
+/// `InvalidArgument` for a name of another form; `AlreadyExists` when the tag stands on another snapshot. Setting a
+/// tag where it stands already changes nothing.
+pub fn set(connection: &Connection, name: &str, id: SnapshotId, author: &str) -> Result<()> {
+    check_name(name)?;
+    match find(connection, name)? {
+        Some(standing) if standing == id => return Ok(()),
+        Some(standing) => {
+            let text = format!("tag \"{name}\" stands on snapshot {standing}; delete it before it can name another");
+            return Err(Error::new(ErrorKind::AlreadyExists, text));
+        }
+        None => {}
+    }
+    let params = [Value::varchar(name), Value::bigint(id.0), Value::varchar(author)];
+    connection.execute(&format!("INSERT INTO {TAGS} VALUES (?, ?, ?, now())"), &params).map(|_| ())
+}
+
+/// Removes a tag; the snapshot stays.
+///
+/// # Errors
+/// `NotFound` when there is none of that name.
+pub fn delete(connection: &Connection, name: &str) -> Result<SnapshotId> {
+    let id = find(connection, name)?.ok_or_else(|| Error::not_found(format!("no tag \"{name}\"")))?;
+    connection.execute(&format!("DELETE FROM {TAGS} WHERE name = ?"), &[Value::varchar(name)])?;
+    Ok(id)
+}
+
+fn check_name(name: &str) -> Result<()> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+    if name.is_empty() || name.len() > 128 || !name.chars().all(allowed) {
+        return Err(Error::invalid(format!(
+            "\"{name}\" is no name for a tag: use 1 to 128 letters, digits, dots, slashes, underscores and hyphens"
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,253 @@
+//! Pictures: what kind, how large, and whether they are whole.
+//!
+//! Decoders are lenient where a lakehouse must not be: the JPEG decoder fills what a cut-off file lacks with grey, and
+//! the PNG decoder stops before the end of the file and does not ask for it. [`probe`] therefore asks two questions, in this order:
+//!
+//! 1. does the container reach its own end (JPEG: the end-of-image marker; PNG: the `IEND` chunk),
+//! 2. does the whole picture decode, within [`MAX_SIDE_PX`] and [`MAX_DECODED_BYTES`].
+//!
+//! Bytes after the end of the picture are left alone: phones append previews and film clips to their JPEGs.
+//! Limits: the entropy-coded data of a JPEG carry no checksum and the decoder takes what they give, so bytes that were
+//! lost or changed inside them are not found. One picture may take [`MAX_DECODED_BYTES`] of memory while it is probed.
+
+use std::io::Cursor;
+
+use image::error::ImageError;
+use image::{ImageReader, Limits};
+
+use crate::error::{Error, Result};
+
+/// The longest side of a picture that is decoded.
+pub const MAX_SIDE_PX: u32 = 16_384;
+
+/// The largest decoded picture. A file of a few kilobytes may ask for gigabytes.
+pub const MAX_DECODED_BYTES: u64 = 512 << 20;
+
+const JPEG_START: &[u8] = b"\xFF\xD8\xFF";
+const PNG_START: &[u8] = b"\x89PNG\r\n\x1A\n";
+
+/// The picture formats that are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ImageFormat {
+    /// JPEG, baseline or progressive.
+    Jpeg,
+    /// PNG.
+    Png,
+}
+
+/// What is known of a picture that decoded as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImageFacts {
+    /// The format, told from the bytes and not from a file name.
+    pub format: ImageFormat,
+    /// Columns of the stored picture. An Exif orientation is not applied.
+    pub width: u32,
+    /// Rows of the stored picture.
+    pub height: u32,
+}
+
+/// What a file looks like by its first bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MediaKind {
+    /// Picture, film or sound.
+    pub class: MediaClass,
+    /// The usual extension without the dot, for assets that come without a file name.
+    pub extension: &'static str,
+    /// The media type (MIME type).
+    pub media_type: &'static str,
+}
+
+/// The senses that a medium addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MediaClass {
+    /// A picture.
+    Image,
+    /// Moving pictures.
+    Video,
+    /// Sound.
+    Audio,
+}
+
+const JPEG: MediaKind = MediaKind { class: MediaClass::Image, extension: "jpg", media_type: "image/jpeg" };
+const PNG: MediaKind = MediaKind { class: MediaClass::Image, extension: "png", media_type: "image/png" };
+const GIF: MediaKind = MediaKind { class: MediaClass::Image, extension: "gif", media_type: "image/gif" };
+const WEBP: MediaKind = MediaKind { class: MediaClass::Image, extension: "webp", media_type: "image/webp" };
+const MP4: MediaKind = MediaKind { class: MediaClass::Video, extension: "mp4", media_type: "video/mp4" };
+const MP3: MediaKind = MediaKind { class: MediaClass::Audio, extension: "mp3", media_type: "audio/mpeg" };
+const WAV: MediaKind = MediaKind { class: MediaClass::Audio, extension: "wav", media_type: "audio/wav" };
+const FLAC: MediaKind = MediaKind { class: MediaClass::Audio, extension: "flac", media_type: "audio/flac" };
+const OGG: MediaKind = MediaKind { class: MediaClass::Audio, extension: "ogg", media_type: "audio/ogg" };
+
+/// Start of the file, where a second mark stands, the second mark, the kind. The brands after `ftyp` are named one by
+/// one because AVIF and HEIC pictures are `ftyp` files too.
+const MAGIC: &[(&[u8], usize, &[u8], MediaKind)] = &[
+    (JPEG_START, 0, b"", JPEG),
+    (PNG_START, 0, b"", PNG),
+    (b"GIF87a", 0, b"", GIF),
+    (b"GIF89a", 0, b"", GIF),
+    (b"RIFF", 8, b"WEBP", WEBP),
+    (b"RIFF", 8, b"WAVE", WAV),
+    (b"", 4, b"ftypiso", MP4),
+    (b"", 4, b"ftypmp4", MP4),
+    (b"", 4, b"ftypavc1", MP4),
+    (b"", 4, b"ftypdash", MP4),
+    (b"", 4, b"ftypcmf", MP4),
+    (b"", 4, b"ftypM4V", MP4),
+    (b"", 4, b"ftypMSNV", MP4),
+    (b"ID3", 0, b"", MP3),
+    (b"\xFF\xFB", 0, b"", MP3),
+    (b"\xFF\xFA", 0, b"", MP3),
+    (b"\xFF\xF3", 0, b"", MP3),
+    (b"\xFF\xF2", 0, b"", MP3),
+    (b"\xFF\xE3", 0, b"", MP3),
+    (b"\xFF\xE2", 0, b"", MP3),
+    (b"fLaC", 0, b"", FLAC),
+    (b"OggS", 0, b"", OGG),
+];
+
+/// Decodes the whole picture, so that a truncated or corrupted file is found at ingest and not by a training loop.
+///
+/// # Errors
+///
+/// `InvalidArgument` with `decode image: …` when the bytes are no whole JPEG or PNG or go beyond the limits; the caller
+/// adds the name of the file.
+pub fn probe(bytes: &[u8]) -> Result<ImageFacts> {
+    try_probe(bytes).map_err(|cause| Error::invalid(format!("decode image: {cause}")))
+}
+
+/// Tells by the first bytes what a file is. Says nothing about whether the rest is sound.
+#[must_use]
+pub fn sniff(bytes: &[u8]) -> Option<MediaKind> {
+    let matches = |start: &[u8], at: usize, mark: &[u8]| {
+        bytes.starts_with(start) && bytes.get(at..).is_some_and(|rest| rest.starts_with(mark))
+    };
+    MAGIC.iter().find(|(start, at, mark, _)| matches(start, *at, mark)).map(|(.., kind)| *kind)
+}
+
+fn try_probe(bytes: &[u8]) -> Result<ImageFacts, String> {
+    let format = format_of(bytes)?;
+    if !format.is_complete(bytes) {
+        let end = format.end_mark();
+        return Err(format!("the {} file is cut off or damaged: it has no {end}", format.name()));
+    }
+    let mut limits = Limits::no_limits();
+    limits.max_image_width = Some(MAX_SIDE_PX);
+    limits.max_image_height = Some(MAX_SIDE_PX);
+    limits.max_alloc = Some(MAX_DECODED_BYTES);
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format.decoder());
+    reader.limits(limits);
+    let image = reader.decode().map_err(|err| describe(format, &err))?;
+    Ok(ImageFacts { format, width: image.width(), height: image.height() })
+}
+
+fn format_of(bytes: &[u8]) -> Result<ImageFormat, String> {
+    if bytes.starts_with(JPEG_START) {
+        return Ok(ImageFormat::Jpeg);
+    }
+    if bytes.starts_with(PNG_START) {
+        return Ok(ImageFormat::Png);
+    }
+    Err(match sniff(bytes) {
+        _ if bytes.is_empty() => "the file is empty".to_owned(),
+        Some(kind) => format!("the file is {}, and only JPEG and PNG are read", kind.media_type),
+        None => "the file is neither JPEG nor PNG".to_owned(),
+    })
+}
+
+fn describe(format: ImageFormat, err: &ImageError) -> String {
+    if matches!(err, ImageError::Limits(_)) {
+        let limit_mib = MAX_DECODED_BYTES >> 20;
+        return format!("the picture is larger than {MAX_SIDE_PX} x {MAX_SIDE_PX} px or {limit_mib} MiB decoded");
+    }
+    // The outer text only repeats the name of the format.
+    let cause = std::error::Error::source(err).map_or_else(|| err.to_string(), ToString::to_string);
+    format!("the {} file is damaged: {cause}", format.name())
+}
+
+/// Whether the markers lead to end-of-image. A search backwards from the end would not do: the preview inside the Exif
+/// segment has an end-of-image of its own.
+fn reaches_end_of_image(jpeg: &[u8]) -> bool {
+    let mut at = JPEG_START.len() - 1;
+    while let (Some(&first), Some(&second)) = (jpeg.get(at), jpeg.get(at + 1)) {
+        at += match (first, second) {
+            (0xFF, 0xD9) => return true,
+            // Padding before a marker, or a byte of entropy-coded data.
+            (0xFF, 0xFF) | (0x00..=0xFE, _) => 1,
+            // An escaped 0xFF of entropy-coded data, or a marker that stands alone.
+            (0xFF, 0x00 | 0x01 | 0xD0..=0xD8) => 2,
+            (0xFF, _) => match jpeg.get(at + 2..at + 4) {
+                Some(length) => 2 + usize::from(length[0]) * 256 + usize::from(length[1]),
+                None => return false,
+            },
+        };
+    }
+    false
+}
+
+/// Whether the chunks lead to a whole `IEND`.
+fn reaches_end_chunk(png: &[u8]) -> bool {
+    const FRAME_BYTES: usize = 12; // length, type and checksum
+    let mut at = PNG_START.len();
+    while let Some([l0, l1, l2, l3, kind @ ..]) = png.get(at..at.saturating_add(8)) {
+        let length = u32::from_be_bytes([*l0, *l1, *l2, *l3]) as usize;
+        at = at.saturating_add(length).saturating_add(FRAME_BYTES);
+        if kind == b"IEND" {
+            return at <= png.len();
+        }
+    }
+    false
+}
+
+// === impl ImageFormat ===
+
+impl ImageFormat {
+    /// The usual extension without the dot.
+    #[must_use]
+    pub fn extension(self) -> &'static str {
+        self.kind().extension
+    }
+
+    /// The media type (MIME type).
+    #[must_use]
+    pub fn media_type(self) -> &'static str {
+        self.kind().media_type
+    }
+
+    fn kind(self) -> MediaKind {
+        match self {
+            Self::Jpeg => JPEG,
+            Self::Png => PNG,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Jpeg => "JPEG",
+            Self::Png => "PNG",
+        }
+    }
+
+    fn decoder(self) -> image::ImageFormat {
+        match self {
+            Self::Jpeg => image::ImageFormat::Jpeg,
+            Self::Png => image::ImageFormat::Png,
+        }
+    }
+
+    fn is_complete(self, bytes: &[u8]) -> bool {
+        match self {
+            Self::Jpeg => reaches_end_of_image(bytes),
+            Self::Png => reaches_end_chunk(bytes),
+        }
+    }
+
+    fn end_mark(self) -> &'static str {
+        match self {
+            Self::Jpeg => "end-of-image marker",
+            Self::Png => "IEND chunk",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
