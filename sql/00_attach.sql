@@ -12,9 +12,12 @@ ATTACH {{catalog}} AS lake (DATA_PATH {{data_path}}, DATA_INLINING_ROW_LIMIT 0);
 -- beats those of single connections.
 CALL lake.set_option('data_inlining_row_limit', 0);
 
+-- One transaction, so that a new lake starts with one snapshot for its layers.
+BEGIN TRANSACTION;
 CREATE SCHEMA IF NOT EXISTS lake.raw;
 CREATE SCHEMA IF NOT EXISTS lake.silver;
 CREATE SCHEMA IF NOT EXISTS lake.gold;
+COMMIT;
 
 -- Bookkeeping of the server lies beside DuckLake's own tables, not in the lake: it makes no snapshots, and neither
 -- rollback nor expiry touches it.

@@ -1,5 +1,41 @@
+//! merganser: DuckDB and DuckLake behind Arrow Flight SQL.
+//!
+//! # Layout, in reading order
+//!
+//! Plain words: [`error`] what can fail · [`ids`] identifiers · [`quote`] names for SQL · [`context`] who asks ·
+//! [`proto`] the messages of actions.
+//!
+//! Edge: [`cli`] the commands · [`client`] of a running server · [`config`] settings · [`server`] assembly and
+//! shutdown · [`flight`] the protocol.
+//!
+//! Use: [`session`] what outlives a request · [`actions`] typed requests to jobs · [`jobs`] progress and
+//! cancellation.
+//!
+//! Domain: [`lake`] attach, snapshots, rollback, tags · [`ingest`] sources to tables · [`medallion`] models and checks
+//! · [`media`] bytes to facts · [`sample`] data to try it on.
+//!
+//! Adapters: [`engine`] DuckDB · [`storage`] objects · [`telemetry`] logs.
+//!
+//! `ARCHITECTURE.md` tells how they work together and what none of them does.
+
 pub mod error;
 pub mod ids;
 pub mod quote;
+pub mod context;
+pub mod proto;
+pub mod cli;
+pub mod client;
+pub mod config;
+pub mod server;
+pub mod flight;
+pub mod session;
+pub mod actions;
+pub mod jobs;
 pub mod lake;
+pub mod ingest;
+pub mod medallion;
+pub mod media;
+pub mod sample;
 pub mod engine;
+pub mod storage;
+pub mod telemetry;

@@ -23,7 +23,7 @@ use std::{
 
 pub use self::{
     bind::row_values,
-    duckdb::{Connection, ResultStream, Statement, StatementKind, Value},
+    duckdb::{Connection, ResultStream, Statement, StatementKind, Value, count_of},
     extensions::DUCKDB_VERSION,
     pool::Lease,
     stream::{BatchSender, BatchStream, channel},

@@ -8,7 +8,7 @@
 //! with the result. Inside a transaction the connection may be wanted for the next statement while a reader is slow
 //! or gone for now: the rest of the rows then moves to a file in the staging folder and the worker is free.
 
-use std::{fs::File, io::BufReader, path::PathBuf, sync::Arc};
+use std::{fs::File, io::BufReader, path::{Path, PathBuf}, sync::Arc};
 
 use arrow::{
     array::RecordBatch,
@@ -84,7 +84,7 @@ impl BatchReceiver {
 
 impl BatchSender {
     /// Sends all rows of `rows`; an error in midstream is sent as well. Returns early when the reader is gone.
-    pub fn send_all(self, rows: &mut ResultStream<'_>) {
+    pub fn send_all(&self, rows: &mut ResultStream<'_>) {
         let mut coalescer = Coalescer::new(rows.schema());
         loop {
             let batch = match coalescer.next_batch(rows) {
@@ -120,11 +120,12 @@ impl BatchSender {
     }
 
     /// Another statement waits for the connection: writes the rest to a file and leaves its delivery to the runtime.
-    fn spool_rest(self, first: RecordBatch, coalescer: &mut Coalescer, rows: &mut ResultStream<'_>) {
+    fn spool_rest(&self, first: RecordBatch, coalescer: &mut Coalescer, rows: &mut ResultStream<'_>) {
         let rest = spool(&self.staging, coalescer, rows).map(Item::Spool);
+        let channel = self.channel.clone();
         self.runtime.spawn(async move {
-            if self.channel.send(Ok(Item::Batch(first))).await.is_ok() {
-                let _ = self.channel.send(rest).await;
+            if channel.send(Ok(Item::Batch(first))).await.is_ok() {
+                let _ = channel.send(rest).await;
             }
         });
     }
@@ -137,7 +138,7 @@ enum Sent {
     Queued(RecordBatch),
 }
 
-fn spool(staging: &PathBuf, coalescer: &mut Coalescer, rows: &mut ResultStream<'_>) -> Result<Spool> {
+fn spool(staging: &Path, coalescer: &mut Coalescer, rows: &mut ResultStream<'_>) -> Result<Spool> {
     let failed = |err| Error::internal("spool result").with_source(err);
     let mut file = tempfile::tempfile_in(staging)?;
     let mut writer = StreamWriter::try_new(&mut file, &rows.schema()).map_err(failed)?;

@@ -5,6 +5,7 @@
 //! file of this folder says so.
 
 pub mod attach;
+pub mod inventory;
 pub mod snapshots;
 pub mod tags;
 

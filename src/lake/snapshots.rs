@@ -85,3 +85,14 @@ pub fn sign(connection: &Connection, author: &str, message: &str) -> Result<()> 
     let params = [Value::varchar(author), Value::varchar(message)];
     connection.execute("CALL lake.set_commit_message(?, ?)", &params).map(|_| ())
 }
+
+/// Commits the open transaction and says which snapshot that made; `None` when it changed nothing in the lake.
+///
+/// # Errors
+/// Conflict when another transaction was first; what else DuckDB says. The transaction is over, nothing committed.
+pub fn commit(connection: &Connection) -> Result<Option<SnapshotId>> {
+    let before = last_committed(connection)?;
+    connection.execute("COMMIT", &[])?;
+    let after = last_committed(connection)?;
+    Ok(after.filter(|after| before != Some(*after)))
+}

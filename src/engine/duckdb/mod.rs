@@ -17,5 +17,5 @@ mod value;
 pub use connection::{Connection, InterruptHandle};
 pub use database::{Database, library_version};
 pub use statement::{Statement, StatementKind};
-pub use stream::ResultStream;
+pub use stream::{ResultStream, count_of};
 pub use value::{LogicalType, Value};

@@ -18,16 +18,14 @@ use super::record::Category;
 
 const BUFFER_BYTES: usize = 128 << 10;
 
-/// What a row is about. Each section has rows of one shape:
+/// What a row is about. Each section has rows of one shape, in which every field is present; those with `?` may be
+/// null. All but categories end with `split?, source_file`.
 ///
-/// | section | fields |
-/// |---|---|
-/// | images | id, `file_name`, width?, height?, license?, `date_captured`?, `coco_url`?, `flickr_url`?, split?, `source_file` |
-/// | annotations | id?, `image_id`, `category_id`?, bbox? (4 numbers), area?, iscrowd?, segmentation? (JSON text), `num_keypoints`?, keypoints? (JSON text), split?, `source_file` |
-/// | captions | id?, `image_id`, caption?, split?, `source_file` |
-/// | categories | id, name, supercategory? |
-///
-/// Every row has every field; those with `?` may be null.
+/// - images: `id, file_name, width?, height?, license?, date_captured?, coco_url?, flickr_url?`
+/// - annotations: `id?, image_id, category_id?, bbox? (4 numbers), area?, iscrowd?, segmentation? (JSON text),
+///   num_keypoints?, keypoints? (JSON text)`
+/// - captions: `id?, image_id, caption?`
+/// - categories: `id, name, supercategory?`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Section {
     /// Pictures.

@@ -34,7 +34,7 @@ use record::{Annotation, Caption, Category, Element, Image, Position};
 use references::References;
 
 pub use detect::detect;
-pub use spool::{Section, Spool, SpooledSection};
+pub use spool::{Section, Spool};
 
 const BUFFER_BYTES: usize = 256 << 10;
 
@@ -109,8 +109,8 @@ enum SectionName {
     Other,
 }
 
-/// Reads the COCO file at `path` and appends its rows to `spool`. Without a `split` the file's name tells it, if it can:
-/// `train`, `val` or `test` as a part of it.
+/// Reads the COCO file at `path` and appends its rows to `spool`. Without a `split` the file's name tells it, if
+/// `train`, `val` or `test` is a word of it.
 ///
 /// # Errors
 ///
@@ -281,7 +281,7 @@ impl<'de> Visitor<'de> for TopLevel<'_, '_> {
                     sections.next_value_seed(Elements { reader, take: Reader::take_annotation })?;
                 }
                 SectionName::Categories => {
-                    sections.next_value_seed(Elements { reader, take: Reader::take_category })?
+                    sections.next_value_seed(Elements { reader, take: Reader::take_category })?;
                 }
                 SectionName::Other => {
                     sections.next_value::<IgnoredAny>()?;

@@ -1,7 +1,8 @@
 //! Pictures: what kind, how large, and whether they are whole.
 //!
 //! Decoders are lenient where a lakehouse must not be: the JPEG decoder fills what a cut-off file lacks with grey, and
-//! the PNG decoder stops before the end of the file and does not ask for it. [`probe`] therefore asks two questions, in this order:
+//! the PNG decoder stops before the end of the file and does not ask for it. [`probe`] therefore asks two
+//! questions, in this order:
 //!
 //! 1. does the container reach its own end (JPEG: the end-of-image marker; PNG: the `IEND` chunk),
 //! 2. does the whole picture decode, within [`MAX_SIDE_PX`] and [`MAX_DECODED_BYTES`].

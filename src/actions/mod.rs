@@ -1,0 +1,112 @@
+//! The actions: from a typed request to a job and its events. One file an action, each with the same skeleton.
+
+mod events;
+mod ingest;
+mod jobs;
+// mod rollback;
+mod tag;
+// mod transform;
+
+use std::sync::Arc;
+
+use futures::stream::BoxStream;
+use prost::Message;
+use prost_types::Any;
+
+use crate::{
+    context::Principal,
+    engine::Engine,
+    error::{Error, Result},
+    ingest::Ingester,
+    jobs::Jobs,
+    medallion::Model,
+    proto::{self, Event},
+};
+
+/// The events of a reply; an error, if any, is the last item.
+pub type Events = BoxStream<'static, Result<Event>>;
+
+/// Everything that actions work on.
+#[derive(Debug)]
+pub struct Actions {
+    engine: Engine,
+    ingester: Arc<Ingester>,
+    models: Arc<[Model]>,
+    jobs: Arc<Jobs>,
+}
+
+/// A body in one of its two forms.
+#[derive(Debug)]
+pub enum Body<'a> {
+    /// A JSON object.
+    Json(&'a [u8]),
+    /// A packed protobuf message.
+    Protobuf(Any),
+}
+
+/// An action: its name and the message of its request.
+#[derive(Clone, Copy, Debug)]
+pub struct Action {
+    /// The name that clients call.
+    pub name: &'static str,
+    /// The request's message in `proto/`.
+    pub request: &'static str,
+}
+
+/// All actions, in the order in which ListActions tells of them.
+pub const ALL: &[Action] = &[
+    Action { name: "ingest", request: "IngestRequest" },
+    Action { name: "transform", request: "TransformRequest" },
+    Action { name: "rollback", request: "RollbackRequest" },
+    Action { name: "tag", request: "TagRequest" },
+    Action { name: "jobs", request: "JobsRequest" },
+    Action { name: "job.attach", request: "JobAttachRequest" },
+    Action { name: "job.cancel", request: "JobCancelRequest" },
+];
+
+// === impl Actions ===
+
+impl Actions {
+    /// The actions on a lake.
+    pub fn new(engine: Engine, ingester: Ingester, models: Vec<Model>) -> Self {
+        Self { engine, ingester: Arc::new(ingester), models: models.into(), jobs: Arc::default() }
+    }
+
+    /// Calls the action `name`.
+    ///
+    /// # Errors
+    /// Unsupported for an unknown action; `InvalidArgument` for a body that is not its request.
+    pub fn call(&self, principal: &Principal, name: &str, body: &Body<'_>) -> Result<Events> {
+        let action = ALL.iter().find(|action| action.name == name).ok_or_else(|| unknown(name))?;
+        match action.name {
+            "ingest" => ingest::call(self, principal, body.read(action)?),
+            "tag" => tag::call(self, principal, body.read(action)?),
+            "jobs" => Ok(jobs::list(self, &body.read(action)?)),
+            "job.attach" => jobs::attach(self, &body.read(action)?),
+            "job.cancel" => jobs::cancel(self, &body.read(action)?),
+            _ => Err(unknown(name)),
+        }
+    }
+
+    /// The jobs that run the actions.
+    pub fn jobs(&self) -> &Jobs {
+        &self.jobs
+    }
+}
+
+fn unknown(name: &str) -> Error {
+    let names: Vec<_> = ALL.iter().map(|action| action.name).collect();
+    Error::unsupported(format!("no action \"{name}\"; there are {}", names.join(", ")))
+}
+
+// === impl Body ===
+
+impl Body<'_> {
+    fn read<M: Message + Default>(&self, action: &Action) -> Result<M> {
+        let request = match self {
+            Self::Json(body) => proto::from_json(action.request, body),
+            Self::Protobuf(any) => proto::from_any(action.request, any),
+        };
+        request.map_err(|err| err.context(format_args!("call {}", action.name)))
+    }
+}

@@ -1,0 +1,119 @@
+//! The command line: `serve`, `check` and `sample` work here, everything else is a client of a running server.
+//!
+//! Prints and asks, never decides. Exit codes: 0 done, 1 failed, 2 the command line or the configuration is wrong.
+
+mod action;
+mod check;
+mod connect;
+mod output;
+mod sample;
+mod serve;
+mod sql;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    config::Faults,
+    error::{Error, Result},
+};
+
+/// A lakehouse server: DuckDB and DuckLake behind Arrow Flight SQL.
+#[derive(Debug, Parser)]
+#[command(name = "merganser", version, max_term_width = 100, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the server
+    Serve(serve::Serve),
+    /// Examine configuration, extensions, catalog and storage without serving
+    Check(check::Check),
+    /// Write a folder of sample data in the COCO layout
+    Sample(sample::Sample),
+    /// Run SQL on a server
+    Sql(sql::Sql),
+    /// Read files into the lake
+    Ingest(action::Ingest),
+    /// Run the medallion's models
+    Transform(action::Transform),
+    /// Bring a table back to an earlier state
+    Rollback(action::Rollback),
+    /// Name a snapshot, or list the names
+    Tag(action::Tag),
+    /// List the jobs of a server
+    Jobs(action::Jobs),
+    /// Follow or stop a job
+    Job(action::Job),
+    /// List the actions of a server with their fields
+    Actions(action::ListActions),
+}
+
+/// Why a command ended without success.
+#[derive(Debug)]
+enum Failure {
+    /// Something went wrong.
+    Failed(Error),
+    /// The configuration has faults.
+    Misconfigured(Faults),
+}
+
+impl From<Error> for Failure {
+    fn from(err: Error) -> Self {
+        Self::Failed(err)
+    }
+}
+
+impl From<Faults> for Failure {
+    fn from(faults: Faults) -> Self {
+        Self::Misconfigured(faults)
+    }
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(err) => return fail(&Failure::Failed(err.into())),
+    };
+    let outcome = runtime.block_on(run(cli.command));
+    // Streams that outlived their grace period end with the process.
+    runtime.shutdown_background();
+    outcome.map_or_else(|failure| fail(&failure), |()| ExitCode::SUCCESS)
+}
+
+async fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Serve(serve) => serve.run().await,
+        Command::Check(check) => check.run().await,
+        Command::Sample(sample) => sample.run(),
+        Command::Sql(sql) => sql.run().await,
+        Command::Ingest(ingest) => ingest.run().await,
+        Command::Transform(transform) => transform.run().await,
+        Command::Rollback(rollback) => rollback.run().await,
+        Command::Tag(tag) => tag.run().await,
+        Command::Jobs(jobs) => jobs.run().await,
+        Command::Job(job) => job.run().await,
+        Command::Actions(list) => list.run().await,
+    }
+}
+
+fn fail(failure: &Failure) -> ExitCode {
+    match failure {
+        // Whoever reads our output has read enough.
+        Failure::Failed(err) if output::is_broken_pipe(err) => ExitCode::SUCCESS,
+        Failure::Failed(err) => {
+            output::complain(err);
+            ExitCode::FAILURE
+        }
+        Failure::Misconfigured(faults) => {
+            output::complain(faults);
+            ExitCode::from(2)
+        }
+    }
+}

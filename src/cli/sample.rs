@@ -1,0 +1,47 @@
+//! `merganser sample`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Failure, output};
+use crate::{
+    error::Error,
+    sample::coco::{CocoOptions, write_coco},
+};
+
+/// Draws pictures and writes annotations and captions for them, with the flaws that real data has: duplicates, missing
+/// values, crowds. The same seed gives the same bytes.
+#[derive(Debug, Args)]
+pub struct Sample {
+    /// The folder to write; it must be empty or not exist
+    folder: PathBuf,
+    /// How many images
+    #[arg(long, default_value_t = 240)]
+    images: u32,
+    /// The seed of everything that is random
+    #[arg(long, default_value_t = 7)]
+    seed: u64,
+    /// Print the counts as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+// === impl Sample ===
+
+impl Sample {
+    /// Writes.
+    pub fn run(self) -> Result<(), Failure> {
+        let options = CocoOptions { images: self.images, seed: self.seed };
+        let summary = write_coco(&self.folder, &options)?;
+        if self.json {
+            let json = serde_json::to_string(&summary).map_err(|err| Error::internal(err.to_string()))?;
+            return Ok(output::print(json)?);
+        }
+        let folder = self.folder.display();
+        Ok(output::print(format_args!(
+            "wrote {} images, {} annotations and {} captions to {folder}",
+            summary.image_files, summary.annotations, summary.captions
+        ))?)
+    }
+}

@@ -1,0 +1,86 @@
+//! From descriptors and tickets to commands. The closed set of commands is arrow-flight's `Command`.
+
+use arrow_flight::{
+    FlightDescriptor, FlightEndpoint, FlightInfo, SchemaAsIpc, SchemaResult, Ticket,
+    flight_descriptor::DescriptorType,
+    sql::{Any, Command, ProstMessageExt, TicketStatementQuery},
+};
+use arrow::{datatypes::Schema, ipc::writer::IpcWriteOptions};
+use prost::Message;
+
+use crate::{
+    error::{Error, Result},
+    ids::{ExecutionId, SnapshotId},
+};
+
+/// The command in a descriptor.
+///
+/// # Errors
+/// `InvalidArgument` for a path or bytes that are no Flight SQL command.
+pub fn in_descriptor(descriptor: &FlightDescriptor) -> Result<Command> {
+    if descriptor.r#type() == DescriptorType::Path {
+        return Err(Error::invalid("flights have no paths here; send a Flight SQL command"));
+    }
+    decode(&descriptor.cmd)
+}
+
+/// The command in a ticket.
+///
+/// # Errors
+/// `InvalidArgument` for bytes that are no ticket of this server.
+pub fn in_ticket(ticket: &Ticket) -> Result<Command> {
+    decode(&ticket.ticket).map_err(|err| Error::invalid("the ticket is none of this server").with_source(err))
+}
+
+fn decode(bytes: &[u8]) -> Result<Command> {
+    let any = Any::decode(bytes)
+        .map_err(|err| Error::invalid("the command is no Flight SQL message in a protobuf Any").with_source(err))?;
+    let name = any.type_url.rsplit('/').next().unwrap_or_default().to_owned();
+    Command::try_from(any).map_err(|err| Error::invalid(format!("read the command {name}: {err}")))
+}
+
+/// The refusal of a command that is known and not offered.
+pub fn unsupported(command: &Command) -> Error {
+    Error::unsupported(format!("{} is not offered by this server", command.type_url().rsplit('.').next().unwrap_or("")))
+}
+
+/// The ticket of an execution's result.
+pub fn execution_ticket(id: ExecutionId) -> Ticket {
+    let handle = TicketStatementQuery { statement_handle: id.to_bytes() };
+    Ticket::new(handle.as_any().encode_to_vec())
+}
+
+/// What a client needs to fetch a result: its columns, where it is, and the snapshot that it was read at.
+///
+/// # Errors
+/// Internal for columns that cannot be encoded.
+pub fn flight_info(
+    descriptor: FlightDescriptor,
+    schema: &Schema,
+    ticket: Ticket,
+    rows: Option<usize>,
+    snapshot_id: Option<SnapshotId>,
+) -> Result<FlightInfo> {
+    // An empty list of locations means: ask the server that you have.
+    let info = FlightInfo::new()
+        .try_with_schema(schema)
+        .map_err(|err| Error::internal("encode result columns").with_source(err))?
+        .with_descriptor(descriptor)
+        .with_endpoint(FlightEndpoint::new().with_ticket(ticket))
+        .with_total_records(rows.and_then(|rows| i64::try_from(rows).ok()).unwrap_or(-1));
+    Ok(match snapshot_id {
+        Some(id) => info.with_app_metadata(serde_json::json!({ "snapshot_id": id }).to_string()),
+        None => info,
+    })
+}
+
+/// The answer of GetSchema.
+///
+/// # Errors
+/// Internal for columns that cannot be encoded.
+pub fn schema_result(schema: &Schema) -> Result<SchemaResult> {
+    let options = IpcWriteOptions::default();
+    SchemaAsIpc::new(schema, &options)
+        .try_into()
+        .map_err(|err| Error::internal("encode result columns").with_source(err))
+}

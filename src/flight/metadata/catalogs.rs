@@ -1,0 +1,31 @@
+//! GetCatalogs and GetDbSchemas: what clients may see is the lake alone, not the engine's own databases.
+
+use arrow::array::RecordBatch;
+use arrow_flight::sql::{CommandGetCatalogs, CommandGetDbSchemas};
+
+use crate::{
+    error::{Error, Result},
+    lake,
+    session::Sessions,
+};
+
+/// The catalogs.
+pub async fn catalogs(_sessions: &Sessions, command: CommandGetCatalogs) -> Result<RecordBatch> {
+    let mut builder = command.into_builder();
+    builder.append(lake::CATALOG);
+    builder.build().map_err(encode)
+}
+
+/// The schemas of the lake.
+pub async fn schemas(sessions: &Sessions, command: CommandGetDbSchemas) -> Result<RecordBatch> {
+    let names = sessions.engine().run(lake::inventory::schemas).await?;
+    let mut builder = command.into_builder();
+    for name in names {
+        builder.append(lake::CATALOG, name);
+    }
+    builder.build().map_err(encode)
+}
+
+fn encode(err: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::internal("encode metadata").with_source(err)
+}

@@ -1,0 +1,120 @@
+//! Prepared statements: create, bind, execute, update, close.
+
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::ipc::writer::IpcWriteOptions;
+use arrow_flight::{
+    FlightData, FlightDescriptor, FlightInfo, IpcMessage, SchemaAsIpc,
+    sql::{
+        ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest, CommandPreparedStatementQuery,
+        CommandPreparedStatementUpdate,
+    },
+};
+use bytes::Bytes;
+use futures::Stream;
+use prost::Message;
+use tonic::Status;
+
+use super::{
+    statement::{info_of, record_count},
+    stream, transaction,
+};
+use crate::{
+    error::{Error, Result},
+    session::{Prepared, Session, Sessions},
+};
+
+/// The protocol's `ActionCreatePreparedStatementResult` with its field 4, which arrow-flight 58 lacks: JDBC decides
+/// by it between query and update.
+#[derive(Clone, PartialEq, Message)]
+pub struct CreateResult {
+    /// Names the statement from now on.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub prepared_statement_handle: Bytes,
+    /// The result's columns as an IPC message; empty for updates.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub dataset_schema: Bytes,
+    /// The parameters as an IPC message.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub parameter_schema: Bytes,
+    /// Whether the statement is an update.
+    #[prost(bool, optional, tag = "4")]
+    pub is_update: Option<bool>,
+}
+
+/// The name under which [`CreateResult`] travels in an `Any`.
+pub const CREATE_RESULT_TYPE: &str = "type.googleapis.com/arrow.flight.protocol.sql.ActionCreatePreparedStatementResult";
+
+/// Prepares; nothing is executed.
+pub async fn create(
+    sessions: &Sessions,
+    session: &Session,
+    request: &ActionCreatePreparedStatementRequest,
+) -> Result<CreateResult> {
+    let transaction = request.transaction_id.as_deref().map(transaction::id).transpose()?;
+    let prepared = Prepared::prepare(sessions, session, &request.query, transaction).await?;
+    let described = prepared.described();
+    let dataset_schema = described.columns.as_deref().map(ipc).transpose()?.unwrap_or_default();
+    let parameter_schema = ipc(&described.parameters)?;
+    let is_update = Some(described.is_update);
+    let (handle, _) = session.keep(prepared)?;
+    Ok(CreateResult { prepared_statement_handle: handle.to_bytes(), dataset_schema, parameter_schema, is_update })
+}
+
+/// Forgets a statement.
+pub fn close(session: &Session, request: &ActionClosePreparedStatementRequest) -> Result<()> {
+    session.close_prepared(&request.prepared_statement_handle)
+}
+
+/// Binds the rows that the client sent, for the executions to come.
+pub async fn bind(
+    session: &Session,
+    command: &CommandPreparedStatementQuery,
+    data: impl Stream<Item = Result<FlightData, Status>> + Send + 'static,
+) -> Result<()> {
+    let prepared = session.prepared(&command.prepared_statement_handle)?;
+    prepared.bind(stream::decode_all(data).await?);
+    Ok(())
+}
+
+/// Executes with what was bound last; each call is an execution of its own.
+pub async fn get_flight_info(
+    sessions: &Sessions,
+    session: &Session,
+    command: &CommandPreparedStatementQuery,
+    descriptor: FlightDescriptor,
+) -> Result<FlightInfo> {
+    let prepared = session.prepared(&command.prepared_statement_handle)?;
+    let outcome = prepared.execute(sessions, session).await?;
+    info_of(sessions, session, outcome, descriptor)
+}
+
+/// The columns of the statement.
+pub fn get_schema(session: &Session, command: &CommandPreparedStatementQuery) -> Result<SchemaRef> {
+    let prepared = session.prepared(&command.prepared_statement_handle)?;
+    let columns = prepared.described().columns.clone();
+    columns.ok_or_else(|| Error::invalid("the statement's columns are not known before it runs"))
+}
+
+/// Executes once a row of the parameters that the client sent (once without parameters), and says how many rows
+/// that changed.
+pub async fn do_put_update(
+    sessions: &Sessions,
+    session: &Session,
+    command: &CommandPreparedStatementUpdate,
+    data: impl Stream<Item = Result<FlightData, Status>> + Send + 'static,
+) -> Result<i64> {
+    let prepared = session.prepared(&command.prepared_statement_handle)?;
+    if !prepared.described().parameters.fields().is_empty() {
+        prepared.bind(stream::decode_all(data).await?);
+    }
+    Ok(record_count(&prepared.execute(sessions, session).await?))
+}
+
+/// A schema as an encapsulated IPC message.
+pub fn ipc(schema: &Schema) -> Result<Bytes> {
+    let options = IpcWriteOptions::default();
+    let message: IpcMessage = SchemaAsIpc::new(schema, &options)
+        .try_into()
+        .map_err(|err| Error::internal("encode columns").with_source(err))?;
+    Ok(message.0)
+}

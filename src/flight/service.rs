@@ -1,0 +1,170 @@
+//! The Flight service: every call of the protocol, and where it is answered.
+
+use std::sync::Arc;
+
+use arrow_flight::{
+    Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo, HandshakeRequest, HandshakeResponse,
+    PollInfo, PutResult, SchemaResult, Ticket,
+    flight_service_server::FlightService,
+    sql::{Command, DoPutPreparedStatementResult, DoPutUpdateResult},
+};
+use futures::{StreamExt, stream::{self, BoxStream}};
+use prost::Message;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{
+    action, authenticate,
+    command::{flight_info, in_descriptor, in_ticket, schema_result, unsupported},
+    metadata, prepared, statement,
+    stream::{FlightDataStream, encode_one},
+};
+use crate::{
+    actions::Actions,
+    error::{Error, Result},
+    session::{Session, Sessions},
+};
+
+/// The server's side of the protocol.
+#[derive(Clone, Debug)]
+pub struct Service {
+    sessions: Arc<Sessions>,
+    actions: Arc<Actions>,
+}
+
+// === impl Service ===
+
+impl Service {
+    /// A service on these sessions and actions.
+    pub fn new(sessions: Arc<Sessions>, actions: Arc<Actions>) -> Self {
+        Self { sessions, actions }
+    }
+
+    fn session<T>(&self, request: &Request<T>) -> Result<Arc<Session>> {
+        authenticate::session(&self.sessions, request.metadata())
+    }
+
+    async fn flight_info(&self, session: &Session, descriptor: FlightDescriptor) -> Result<FlightInfo> {
+        let command = in_descriptor(&descriptor)?;
+        match &command {
+            Command::CommandStatementQuery(query) => {
+                statement::get_flight_info(&self.sessions, session, query, descriptor).await
+            }
+            Command::CommandPreparedStatementQuery(query) => {
+                prepared::get_flight_info(&self.sessions, session, query, descriptor).await
+            }
+            _ => {
+                let schema = metadata::schema(&command)?.ok_or_else(|| unsupported(&command))?;
+                // The command itself is the ticket: reading metadata twice does no harm.
+                let ticket = Ticket::new(descriptor.cmd.clone());
+                flight_info(descriptor, &schema, ticket, None, None)
+            }
+        }
+    }
+
+    async fn schema(&self, session: &Session, descriptor: &FlightDescriptor) -> Result<SchemaResult> {
+        let command = in_descriptor(descriptor)?;
+        let schema = match &command {
+            Command::CommandStatementQuery(query) => statement::get_schema(&self.sessions, session, query).await?,
+            Command::CommandPreparedStatementQuery(query) => prepared::get_schema(session, query)?,
+            _ => metadata::schema(&command)?.ok_or_else(|| unsupported(&command))?,
+        };
+        schema_result(&schema)
+    }
+
+    async fn data(&self, session: &Session, ticket: &Ticket) -> Result<FlightDataStream> {
+        match in_ticket(ticket)? {
+            Command::TicketStatementQuery(ticket) => statement::do_get(&self.sessions, session, &ticket),
+            command => {
+                let refusal = unsupported(&command);
+                metadata::rows(&self.sessions, command).await?.map(encode_one).ok_or(refusal)
+            }
+        }
+    }
+
+    async fn put(&self, session: &Session, mut data: Streaming<FlightData>) -> Result<PutResult, Status> {
+        let first = data.message().await?.ok_or_else(|| Error::invalid("nothing was sent"))?;
+        let descriptor = first.flight_descriptor.as_ref();
+        let command = in_descriptor(descriptor.ok_or_else(|| Error::invalid("the first message has no descriptor"))?)?;
+        let data = stream::iter([Ok(first)]).chain(data);
+        let app_metadata = match &command {
+            Command::CommandStatementUpdate(update) => {
+                update_result(statement::do_put_update(&self.sessions, session, update).await?)
+            }
+            Command::CommandPreparedStatementUpdate(update) => {
+                update_result(prepared::do_put_update(&self.sessions, session, update, data).await?)
+            }
+            Command::CommandPreparedStatementQuery(query) => {
+                prepared::bind(session, query, data).await?;
+                let handle = query.prepared_statement_handle.clone();
+                DoPutPreparedStatementResult { prepared_statement_handle: Some(handle) }.encode_to_vec()
+            }
+            command => return Err(unsupported(command).into()),
+        };
+        Ok(PutResult { app_metadata: app_metadata.into() })
+    }
+}
+
+fn update_result(record_count: i64) -> Vec<u8> {
+    DoPutUpdateResult { record_count }.encode_to_vec()
+}
+
+#[tonic::async_trait]
+impl FlightService for Service {
+    type HandshakeStream = BoxStream<'static, Result<HandshakeResponse, Status>>;
+    type ListFlightsStream = BoxStream<'static, Result<FlightInfo, Status>>;
+    type DoGetStream = FlightDataStream;
+    type DoPutStream = BoxStream<'static, Result<PutResult, Status>>;
+    type DoActionStream = action::ResultStream;
+    type ListActionsStream = BoxStream<'static, Result<ActionType, Status>>;
+    type DoExchangeStream = FlightDataStream;
+
+    async fn handshake(
+        &self,
+        request: Request<Streaming<HandshakeRequest>>,
+    ) -> Result<Response<Self::HandshakeStream>, Status> {
+        let (headers, _, requests) = request.into_parts();
+        authenticate::handshake(&self.sessions, &headers, requests).await
+    }
+
+    async fn list_flights(&self, _: Request<Criteria>) -> Result<Response<Self::ListFlightsStream>, Status> {
+        Err(Error::unsupported("flights are not listed; GetTables tells of the tables").into())
+    }
+
+    async fn get_flight_info(&self, request: Request<FlightDescriptor>) -> Result<Response<FlightInfo>, Status> {
+        let session = self.session(&request)?;
+        Ok(Response::new(self.flight_info(&session, request.into_inner()).await?))
+    }
+
+    async fn poll_flight_info(&self, _: Request<FlightDescriptor>) -> Result<Response<PollInfo>, Status> {
+        Err(Error::unsupported("PollFlightInfo is not offered; use GetFlightInfo").into())
+    }
+
+    async fn get_schema(&self, request: Request<FlightDescriptor>) -> Result<Response<SchemaResult>, Status> {
+        let session = self.session(&request)?;
+        Ok(Response::new(self.schema(&session, request.get_ref()).await?))
+    }
+
+    async fn do_get(&self, request: Request<Ticket>) -> Result<Response<Self::DoGetStream>, Status> {
+        let session = self.session(&request)?;
+        Ok(Response::new(self.data(&session, request.get_ref()).await?))
+    }
+
+    async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Result<Response<Self::DoPutStream>, Status> {
+        let session = self.session(&request)?;
+        let result = self.put(&session, request.into_inner()).await?;
+        Ok(Response::new(stream::iter([Ok(result)]).boxed()))
+    }
+
+    async fn do_exchange(&self, _: Request<Streaming<FlightData>>) -> Result<Response<Self::DoExchangeStream>, Status> {
+        Err(Error::unsupported("DoExchange is not offered").into())
+    }
+
+    async fn do_action(&self, request: Request<Action>) -> Result<Response<Self::DoActionStream>, Status> {
+        let session = self.session(&request)?;
+        Ok(Response::new(action::call(&self.sessions, &self.actions, &session, request.get_ref()).await?))
+    }
+
+    async fn list_actions(&self, _: Request<Empty>) -> Result<Response<Self::ListActionsStream>, Status> {
+        Ok(Response::new(stream::iter(action::list()?.into_iter().map(Ok)).boxed()))
+    }
+}

@@ -1,0 +1,90 @@
+//! The only maker of `tonic::Status` from the crate's errors.
+
+use tonic::{Code, Status};
+
+use crate::error::{Error, ErrorKind};
+
+/// The most bytes of a message on the wire, where everything but plain ASCII takes three a byte: pyarrow changes the
+/// error's class above 8 KB and loses the text at 30 KB.
+const MAX_ENCODED_BYTES: usize = 3_000;
+
+/// Logs an error where its journey ends and makes the status that the client sees.
+pub fn from_error(err: &Error) -> Status {
+    let code = code(err.kind());
+    match err.kind() {
+        ErrorKind::Internal => {
+            tracing::error!(cause = %err, source = source_chain(err), "a call failed");
+        }
+        ErrorKind::ResourceExhausted | ErrorKind::Unavailable => tracing::warn!(cause = %err, "a call failed"),
+        ErrorKind::Cancelled => tracing::debug!("a call was cancelled"),
+        ErrorKind::InvalidArgument
+        | ErrorKind::NotFound
+        | ErrorKind::AlreadyExists
+        | ErrorKind::Conflict
+        | ErrorKind::FailedPrecondition
+        | ErrorKind::PermissionDenied
+        | ErrorKind::Unauthenticated
+        | ErrorKind::Unsupported => tracing::info!(%code, "a call was refused"),
+    }
+    Status::new(code, cap(err.message()))
+}
+
+/// The gRPC code of a kind. Its choice decides the exception class of the clients (see `facts/clients.md` of the
+/// ADBC and JDBC drivers): what the caller can repair is an argument error, what repeats may heal is Aborted.
+fn code(kind: ErrorKind) -> Code {
+    match kind {
+        ErrorKind::InvalidArgument => Code::InvalidArgument,
+        ErrorKind::NotFound => Code::NotFound,
+        ErrorKind::AlreadyExists => Code::AlreadyExists,
+        ErrorKind::Conflict => Code::Aborted,
+        ErrorKind::FailedPrecondition => Code::FailedPrecondition,
+        ErrorKind::PermissionDenied => Code::PermissionDenied,
+        ErrorKind::Unauthenticated => Code::Unauthenticated,
+        ErrorKind::ResourceExhausted => Code::ResourceExhausted,
+        ErrorKind::Cancelled => Code::Cancelled,
+        ErrorKind::Unavailable => Code::Unavailable,
+        ErrorKind::Unsupported => Code::Unimplemented,
+        ErrorKind::Internal => Code::Internal,
+    }
+}
+
+fn source_chain(err: &Error) -> String {
+    let mut texts = Vec::new();
+    let mut source = std::error::Error::source(err);
+    while let Some(cause) = source {
+        texts.push(cause.to_string());
+        source = cause.source();
+    }
+    texts.join(": ")
+}
+
+/// Cuts a text to what fits on the wire, between characters.
+fn cap(text: &str) -> String {
+    let mut encoded = 0;
+    for (at, c) in text.char_indices() {
+        encoded += if c.is_ascii_graphic() && c != '%' || c == ' ' { 1 } else { 3 * c.len_utf8() };
+        if encoded > MAX_ENCODED_BYTES {
+            return format!("{} …", &text[..at]);
+        }
+    }
+    text.to_owned()
+}
+
+impl From<Error> for Status {
+    fn from(err: Error) -> Self {
+        from_error(&err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        assert_eq!(cap("short"), "short");
+        assert_eq!(cap(&"x".repeat(5_000)).len(), MAX_ENCODED_BYTES + " …".len());
+        let cut = cap(&"ä\n".repeat(5_000));
+        assert!(cut.ends_with('…') && cut.len() < MAX_ENCODED_BYTES);
+    }
+}

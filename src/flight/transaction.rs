@@ -1,0 +1,31 @@
+//! BeginTransaction and EndTransaction.
+
+use arrow_flight::sql::{
+    ActionBeginTransactionResult, ActionEndTransactionRequest, EndTransaction,
+};
+
+use crate::{
+    error::{Error, Result},
+    ids::TransactionId,
+    session::Session,
+};
+
+/// The transaction that a client's bytes name.
+pub fn id(bytes: &[u8]) -> Result<TransactionId> {
+    TransactionId::from_bytes(bytes).ok_or_else(|| Error::not_found("the transaction was never opened here"))
+}
+
+/// Opens a transaction.
+pub fn begin(session: &Session) -> Result<ActionBeginTransactionResult> {
+    session.begin().map(|id| ActionBeginTransactionResult { transaction_id: id.to_bytes() })
+}
+
+/// Commits a transaction or rolls it back.
+pub async fn end(session: &Session, request: &ActionEndTransactionRequest) -> Result<()> {
+    let commit = match request.action() {
+        EndTransaction::Commit => true,
+        EndTransaction::Rollback => false,
+        EndTransaction::Unspecified => return Err(Error::invalid("say whether to commit or to roll back")),
+    };
+    session.end(id(&request.transaction_id)?, commit).await.map(|_| ())
+}

@@ -1,0 +1,194 @@
+//! A COCO folder: annotation files to four tables, pictures to assets.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{BufRead, BufReader, BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{
+    Work,
+    assets::Assets,
+    coco_json::{self, Section, Spool},
+    load::{self, Loaded, TableOutcome},
+    source::Files,
+};
+use crate::{
+    engine::Connection,
+    error::{Context, Error, Result},
+    lake::snapshots,
+    quote::literal,
+};
+
+/// The tables, and the columns that `coco_json` writes for each, with their types.
+const TABLES: [(Section, &str, &str); 4] = [
+    (
+        Section::Images,
+        "images",
+        "{id: 'BIGINT', file_name: 'VARCHAR', width: 'BIGINT', height: 'BIGINT', license: 'BIGINT', \
+         date_captured: 'VARCHAR', coco_url: 'VARCHAR', flickr_url: 'VARCHAR', split: 'VARCHAR', source_file: 'VARCHAR'}",
+    ),
+    (
+        Section::Annotations,
+        "annotations",
+        "{id: 'BIGINT', image_id: 'BIGINT', category_id: 'BIGINT', bbox: 'DOUBLE[]', area: 'DOUBLE', \
+         iscrowd: 'BIGINT', segmentation: 'VARCHAR', num_keypoints: 'BIGINT', keypoints: 'VARCHAR', \
+         split: 'VARCHAR', source_file: 'VARCHAR'}",
+    ),
+    (Section::Categories, "categories", "{id: 'BIGINT', name: 'VARCHAR', supercategory: 'VARCHAR'}"),
+    (
+        Section::Captions,
+        "captions",
+        "{id: 'BIGINT', image_id: 'BIGINT', caption: 'VARCHAR', split: 'VARCHAR', source_file: 'VARCHAR'}",
+    ),
+];
+
+/// The largest row that is read: outlines of many points are long.
+const MAX_ROW_BYTES: u64 = 256 << 20;
+
+#[derive(Deserialize)]
+struct ImageRow {
+    file_name: String,
+    split: Option<String>,
+}
+
+/// Loads annotations and pictures.
+pub async fn load(work: &Work<'_>, files: &Files, assets: &mut Assets) -> Result<Loaded> {
+    let spooled = spool_annotations(work, files).await?;
+    let uris = work.spool.join("uris.ndjson");
+    store_pictures(work, files, &spooled, &uris, assets).await?;
+    work.progress.phase("load tables", "tables", Some(TABLES.len() as u64));
+    let (request, author) = (work.request.clone(), work.author.name().to_owned());
+    let (spool, landing) = (work.spool.to_path_buf(), work.landing.time().to_owned());
+    let progress = work.progress.clone();
+    work.ingester
+        .engine
+        .run(move |connection| {
+            let mut tables = Vec::new();
+            let snapshot_id = connection.transaction(|connection| {
+                for (section, suffix, columns) in TABLES {
+                    let query = query(&spool, section, columns, &landing, request.max_rows)?;
+                    let table = request.table.with_suffix(suffix);
+                    tables.push(load_table(connection, &table, &query, &request.mode, section)?);
+                    progress.advance(1);
+                }
+                snapshots::sign(connection, &author, &format!("ingest {}", request.dataset))
+            });
+            snapshot_id?;
+            Ok(Loaded { snapshot_id: snapshots::current(connection)?, tables })
+        })
+        .await
+}
+
+fn load_table(
+    connection: &Connection,
+    table: &load::TableRef,
+    query: &str,
+    mode: &load::Mode,
+    section: Section,
+) -> Result<TableOutcome> {
+    // Captions of result files have no id; a key fits one table at the most, so merging goes by image and text.
+    let mode = match (mode, section) {
+        (load::Mode::Merge { key }, Section::Captions) if key == &["id"] => {
+            &load::Mode::Merge { key: vec!["image_id".into(), "caption".into()] }
+        }
+        _ => mode,
+    };
+    load::load(connection, table, query, mode).map_err(|err| err.context(format_args!("load {table}")))
+}
+
+/// The rows of a section as a query.
+fn query(spool: &Path, section: Section, columns: &str, landing: &str, max_rows: Option<u64>) -> Result<String> {
+    let file = spool.join(section.file_name());
+    // A section without rows has no file; an empty one gives an empty table.
+    File::options().create(true).append(true).open(&file)?;
+    let reader = read_ndjson(&file, columns);
+    let landing = literal(landing);
+    let limit = max_rows.map(|rows| format!(" LIMIT {rows}")).unwrap_or_default();
+    Ok(match section {
+        Section::Images => {
+            let uris = read_ndjson(&spool.join("uris.ndjson"), "{file: 'VARCHAR', in_split: 'VARCHAR', uri: 'VARCHAR'}");
+            format!(
+                "SELECT image.*, coalesce(stored.uri, image.coco_url) AS image, {landing} AS landing FROM {reader} image \
+                 LEFT JOIN {uris} stored ON stored.file = image.file_name AND stored.in_split IS NOT DISTINCT FROM image.split{limit}"
+            )
+        }
+        Section::Annotations | Section::Captions | Section::Categories => {
+            format!("SELECT *, {landing} AS landing FROM {reader}{limit}")
+        }
+    })
+}
+
+fn read_ndjson(file: &Path, columns: &str) -> String {
+    let file = literal(&file.display().to_string());
+    format!("read_json({file}, format = 'newline_delimited', columns = {columns}, maximum_object_size = {MAX_ROW_BYTES})")
+}
+
+/// Reads the annotation files into rows; gives the file with the images' rows, if there are any.
+async fn spool_annotations(work: &Work<'_>, files: &Files) -> Result<Option<PathBuf>> {
+    work.progress.phase("read annotations", "files", Some(files.data.len() as u64));
+    let (data, folder) = (files.data.clone(), work.spool.to_path_buf());
+    let (split, progress) = (work.request.split.clone(), work.progress.clone());
+    let read = tokio::task::spawn_blocking(move || {
+        let mut spool = Spool::new(folder);
+        for file in &data {
+            coco_json::read(file, split.as_deref(), &mut spool)?;
+            progress.advance(1);
+        }
+        let sections = spool.finish()?;
+        let images = sections.into_iter().find(|section| section.section == Section::Images);
+        Ok(images.map(|images| images.path))
+    });
+    read.await.map_err(|err| Error::internal("read annotations").with_source(err))?
+}
+
+/// Stores the picture of every image that has one in the folder, and notes the URIs.
+async fn store_pictures(
+    work: &Work<'_>,
+    files: &Files,
+    images: &Option<PathBuf>,
+    uris: &Path,
+    assets: &mut Assets,
+) -> Result<()> {
+    let mut out = BufWriter::new(File::create(uris)?);
+    let Some(images) = images.as_ref().filter(|_| work.request.extract_media) else { return Ok(out.flush()?) };
+    let pictures = by_name(&files.others);
+    work.progress.phase("store assets", "assets", Some(pictures.len() as u64));
+    let mut stored = std::collections::HashSet::new();
+    for line in BufReader::new(File::open(images)?).lines() {
+        let row: ImageRow = serde_json::from_str(&line?).map_err(|err| Error::internal(err.to_string()))?;
+        let split = row.split.as_deref();
+        let Some(file) = pictures.get(row.file_name.as_str()).map(|found| best(found, split)) else { continue };
+        if !stored.insert((row.file_name.clone(), row.split.clone())) {
+            continue;
+        }
+        let bytes = tokio::fs::read(file).await.context(|| format!("read \"{}\"", file.display()))?;
+        let uri = assets.put("image", Some(&row.file_name), "image", bytes.into()).await?;
+        writeln!(out, "{}", json!({ "file": row.file_name, "in_split": row.split, "uri": uri }))?;
+        work.progress.advance(1);
+    }
+    Ok(out.flush()?)
+}
+
+/// Files by their names; the same name may stand in several folders.
+fn by_name(files: &[PathBuf]) -> HashMap<String, Vec<&Path>> {
+    let mut named = HashMap::<_, Vec<_>>::new();
+    for file in files {
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        named.entry(name).or_default().push(file.as_path());
+    }
+    named
+}
+
+/// Of files with one name, the one in a folder named after the split.
+fn best<'a>(files: &[&'a Path], split: Option<&str>) -> &'a Path {
+    let in_split = |file: &&&Path| {
+        let folder = file.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
+        split.is_some_and(|split| folder.contains(split))
+    };
+    files.iter().find(in_split).or(files.first()).copied().unwrap_or(Path::new(""))
+}

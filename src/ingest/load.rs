@@ -1,0 +1,272 @@
+//! Loading rows into a table, inside the transaction of the ingest.
+//!
+//! append: the rows are added, by column name. replace: they take the place of those that are there; the table stays
+//! the same one when its columns do. merge: rows with the key of one that is there update it, the others are added.
+
+use serde::Deserialize;
+
+use crate::{
+    engine::Connection,
+    error::{Error, Result},
+    ids::SnapshotId,
+    quote::{identifier, literal},
+};
+
+/// A table by schema and name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableRef {
+    /// The schema.
+    pub schema: String,
+    /// The name.
+    pub name: String,
+}
+
+/// What happens to the rows that are there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// They stay.
+    Append,
+    /// They go.
+    Replace,
+    /// Those with the same key are updated.
+    Merge {
+        /// The columns of the key.
+        key: Vec<String>,
+    },
+}
+
+/// What happened to a table.
+#[derive(Clone, Debug)]
+pub struct TableOutcome {
+    /// `schema.name`.
+    pub table: String,
+    /// How many rows the source has.
+    pub rows_read: u64,
+    /// How many rows the table has more, or has new.
+    pub rows_added: u64,
+}
+
+/// What the load of an ingest made.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The newest snapshot after the load.
+    pub snapshot_id: SnapshotId,
+    /// Each table.
+    pub tables: Vec<TableOutcome>,
+}
+
+#[derive(Deserialize)]
+struct Column {
+    column_name: String,
+    column_type: String,
+}
+
+#[derive(Deserialize)]
+struct Count {
+    count: u64,
+}
+
+// === impl TableRef ===
+
+impl TableRef {
+    /// Reads `schema.name`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for another form.
+    pub fn parse(text: &str) -> Result<Self> {
+        match text.split('.').collect::<Vec<_>>().as_slice() {
+            [schema, name] if !schema.is_empty() && !name.is_empty() => {
+                Ok(Self { schema: (*schema).to_owned(), name: (*name).to_owned() })
+            }
+            _ => Err(Error::invalid(format!("\"{text}\" is no table of the lake: write it as schema.name"))),
+        }
+    }
+
+    /// The table with `suffix` at the end of its name.
+    #[must_use]
+    pub fn with_suffix(&self, suffix: &str) -> Self {
+        Self { schema: self.schema.clone(), name: format!("{}_{suffix}", self.name) }
+    }
+
+    /// Its full name for SQL.
+    pub fn sql(&self) -> String {
+        format!("lake.{}.{}", identifier(&self.schema), identifier(&self.name))
+    }
+}
+
+impl std::fmt::Display for TableRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.schema, self.name)
+    }
+}
+
+/// Loads the rows of `query` into `table`, which is made when it does not exist.
+///
+/// # Errors
+/// `InvalidArgument` for columns that do not fit, or a key that is missing, NULL or not unique.
+pub fn load(connection: &Connection, table: &TableRef, query: &str, mode: &Mode) -> Result<TableOutcome> {
+    let query = storable(connection, query)?;
+    let existing = columns_of(connection, table)?;
+    let (rows_read, rows_added) = match (existing, mode) {
+        (None, Mode::Append | Mode::Replace) => both(create(connection, table, &query)?),
+        (None, Mode::Merge { key }) => {
+            // An empty table first, so that the key is checked as always.
+            create(connection, table, &format!("{query} LIMIT 0"))?;
+            merge(connection, table, &query, key)?
+        }
+        (Some(_), Mode::Append) => both(insert(connection, table, &query)?),
+        (Some(existing), Mode::Replace) => both(replace(connection, table, &query, &existing)?),
+        (Some(_), Mode::Merge { key }) => merge(connection, table, &query, key)?,
+    };
+    Ok(TableOutcome { table: table.to_string(), rows_read, rows_added })
+}
+
+/// Of what is read, all is added.
+fn both(rows: u64) -> (u64, u64) {
+    (rows, rows)
+}
+
+fn create(connection: &Connection, table: &TableRef, query: &str) -> Result<u64> {
+    connection.execute(&format!("CREATE TABLE {} AS {query}", table.sql()), &[])
+}
+
+fn insert(connection: &Connection, table: &TableRef, query: &str) -> Result<u64> {
+    connection.execute(&format!("INSERT INTO {} BY NAME {query}", table.sql()), &[])
+}
+
+fn replace(connection: &Connection, table: &TableRef, query: &str, existing: &[Column]) -> Result<u64> {
+    let new = describe(connection, query)?;
+    let same = new.len() == existing.len()
+        && new.iter().zip(existing).all(|(a, b)| a.column_name == b.column_name && a.column_type == b.column_type);
+    if same {
+        connection.execute(&format!("DELETE FROM {}", table.sql()), &[])?;
+        insert(connection, table, query)
+    } else {
+        connection.execute(&format!("CREATE OR REPLACE TABLE {} AS {query}", table.sql()), &[])
+    }
+}
+
+/// Stages the rows, checks the key, and merges; gives the rows read and those that were not there before.
+fn merge(connection: &Connection, table: &TableRef, query: &str, key: &[String]) -> Result<(u64, u64)> {
+    const STAGE: &str = "temp.main.merganser_merge";
+    connection.execute(&format!("CREATE OR REPLACE TEMP TABLE merganser_merge AS {query}"), &[])?;
+    let columns = describe(connection, &format!("FROM {STAGE}"))?;
+    check_key(connection, STAGE, key, &columns)?;
+    let read = count(connection, STAGE)?;
+    let before = count(connection, &table.sql())?;
+    let on: Vec<_> = key.iter().map(|key| identifier(key)).map(|key| format!("target.{key} = source.{key}")).collect();
+    let names: Vec<_> = columns.iter().map(|column| identifier(&column.column_name)).collect();
+    let set: Vec<_> = names.iter().map(|name| format!("{name} = source.{name}")).collect();
+    let differs: Vec<_> = names.iter().map(|name| format!("target.{name} IS DISTINCT FROM source.{name}")).collect();
+    let values: Vec<_> = names.iter().map(|name| format!("source.{name}")).collect();
+    connection.execute(
+        &format!(
+            "MERGE INTO {} AS target USING {STAGE} AS source ON ({}) \
+             WHEN MATCHED AND ({}) THEN UPDATE SET {} WHEN NOT MATCHED THEN INSERT ({}) VALUES ({})",
+            table.sql(),
+            on.join(" AND "),
+            differs.join(" OR "),
+            set.join(", "),
+            names.join(", "),
+            values.join(", ")
+        ),
+        &[],
+    )?;
+    let added = count(connection, &table.sql())?.saturating_sub(before);
+    connection.execute(&format!("DROP TABLE {STAGE}"), &[])?;
+    Ok((read, added))
+}
+
+fn check_key(connection: &Connection, stage: &str, key: &[String], columns: &[Column]) -> Result<()> {
+    if key.is_empty() {
+        return Err(Error::invalid("mode merge needs \"key\": the columns that identify a row"));
+    }
+    if let Some(missing) = key.iter().find(|key| !columns.iter().any(|column| column.column_name == **key)) {
+        return Err(Error::invalid(format!("the source has no column \"{missing}\" for the key")));
+    }
+    let names: Vec<_> = key.iter().map(|key| identifier(key)).collect();
+    let names = names.join(", ");
+    let nulls: Vec<_> = key.iter().map(|key| format!("{} IS NULL", identifier(key))).collect();
+    let sql = format!(
+        "SELECT count(*) AS count FROM (SELECT 1 FROM {stage} GROUP BY {names} HAVING count(*) > 1 OR {})",
+        nulls.join(" OR ")
+    );
+    let faulty = connection.record::<Count>(&sql, &[])?;
+    if faulty.count > 0 {
+        let faulty = faulty.count;
+        return Err(Error::invalid(format!("the key ({names}) is NULL or not unique in the source: {faulty} values")));
+    }
+    Ok(())
+}
+
+fn count(connection: &Connection, table: &str) -> Result<u64> {
+    connection.record::<Count>(&format!("SELECT count(*) AS count FROM {table}"), &[]).map(|row| row.count)
+}
+
+fn describe(connection: &Connection, query: &str) -> Result<Vec<Column>> {
+    connection.records(&format!("SELECT column_name, column_type FROM (DESCRIBE {query})"), &[])
+}
+
+/// The columns of a table; `None` when there is no such table.
+fn columns_of(connection: &Connection, table: &TableRef) -> Result<Option<Vec<Column>>> {
+    let sql = format!(
+        "SELECT column_name, data_type AS column_type FROM duckdb_columns() WHERE database_name = 'lake' \
+         AND schema_name = {} AND table_name = {} ORDER BY column_index",
+        literal(&table.schema),
+        literal(&table.name)
+    );
+    let columns: Vec<Column> = connection.records(&sql, &[])?;
+    Ok((!columns.is_empty()).then_some(columns))
+}
+
+/// `query` with the types that DuckLake does not store cast to their nearest: ENUM to VARCHAR, fixed arrays to lists.
+fn storable(connection: &Connection, query: &str) -> Result<String> {
+    let casts: Vec<_> = describe(connection, query)?
+        .iter()
+        .filter_map(|column| {
+            let kind = storable_type(&column.column_type)?;
+            let name = identifier(&column.column_name);
+            Some(format!("{name}::{kind} AS {name}"))
+        })
+        .collect();
+    if casts.is_empty() {
+        return Ok(format!("SELECT * FROM ({query})"));
+    }
+    Ok(format!("SELECT * REPLACE ({}) FROM ({query})", casts.join(", ")))
+}
+
+/// The type to store a column of type `kind` as; `None` when it can stay.
+fn storable_type(kind: &str) -> Option<String> {
+    if kind.starts_with("ENUM(") {
+        return Some("VARCHAR".to_owned());
+    }
+    let mut stored = String::with_capacity(kind.len());
+    let mut rest = kind;
+    while let Some(at) = rest.find('[') {
+        let (before, after) = rest.split_at(at + 1);
+        stored.push_str(before);
+        rest = after.trim_start_matches(|c: char| c.is_ascii_digit());
+    }
+    stored.push_str(rest);
+    (stored != kind).then_some(stored)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_that_ducklake_does_not_store_become_their_nearest() {
+        assert_eq!(storable_type("FLOAT[4]").as_deref(), Some("FLOAT[]"));
+        assert_eq!(storable_type("STRUCT(a FLOAT[4], b INTEGER[])[]").as_deref(), Some("STRUCT(a FLOAT[], b INTEGER[])[]"));
+        assert_eq!(storable_type("ENUM('a', 'b')").as_deref(), Some("VARCHAR"));
+        assert_eq!(storable_type("DECIMAL(10,2)"), None);
+    }
+
+    #[test]
+    fn a_table_has_a_schema() {
+        assert!(TableRef::parse("raw.t").is_ok());
+        assert!(TableRef::parse("t").is_err());
+        assert!(TableRef::parse("a.b.c").is_err());
+    }
+}

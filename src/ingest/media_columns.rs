@@ -1,0 +1,178 @@
+//! Parquet, CSV and JSON files: one table. Columns of media (`STRUCT(bytes BLOB, path VARCHAR)`, as the hubs' data
+//! sets have them) become assets, and the table gets their URIs.
+
+use std::{
+    fs::File,
+    io::{BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+use arrow::{
+    array::{Array, AsArray, RecordBatch},
+    datatypes::Int64Type,
+};
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::{
+    Work,
+    assets::Assets,
+    load::{self, Loaded},
+    source::{Files, Format},
+};
+use crate::{
+    error::{Error, Result},
+    lake::snapshots,
+    quote::{identifier, literal},
+};
+
+/// How DuckDB writes the type of a media column.
+const MEDIA_TYPE: &str = "STRUCT(bytes BLOB, \"path\" VARCHAR)";
+/// The largest JSON object that is read.
+const MAX_JSON_BYTES: u64 = 256 << 20;
+
+#[derive(Deserialize)]
+struct Column {
+    column_name: String,
+    column_type: String,
+}
+
+/// Loads the files as one table.
+pub async fn load(work: &Work<'_>, files: &Files, assets: &mut Assets) -> Result<Loaded> {
+    let reader = reader(files.format, &work.landing.engine_paths());
+    let media = if work.request.extract_media && files.format == Format::Parquet {
+        media_columns(work, &reader).await?
+    } else {
+        Vec::new()
+    };
+    let mut stored = Vec::new();
+    for (index, column) in media.into_iter().enumerate() {
+        let uris = work.spool.join(format!("uris_{index}.ndjson"));
+        store(work, &reader, &column, &uris, assets).await?;
+        stored.push((column, uris));
+    }
+    work.progress.phase("load table", "tables", Some(1));
+    let query = query(&reader, &stored, work.request.max_rows);
+    let (request, author) = (work.request.clone(), work.author.name().to_owned());
+    work.ingester
+        .engine
+        .run(move |connection| {
+            let outcome = connection.transaction(|connection| {
+                let outcome = load::load(connection, &request.table, &query, &request.mode)?;
+                snapshots::sign(connection, &author, &format!("ingest {}", request.dataset))?;
+                Ok(outcome)
+            });
+            let tables = vec![outcome.map_err(|err| err.context(format_args!("load {}", request.table)))?];
+            Ok(Loaded { snapshot_id: snapshots::current(connection)?, tables })
+        })
+        .await
+}
+
+/// The table function that reads the files; Parquet rows carry their place, so that URIs find their rows again.
+fn reader(format: Format, files: &[String]) -> String {
+    let files: Vec<_> = files.iter().map(|file| literal(file)).collect();
+    let files = files.join(", ");
+    match format {
+        Format::Parquet => {
+            format!("read_parquet([{files}], union_by_name = true, filename = true, file_row_number = true)")
+        }
+        Format::Csv => format!("read_csv([{files}], union_by_name = true)"),
+        Format::Json | Format::Coco => {
+            format!("read_json([{files}], union_by_name = true, maximum_object_size = {MAX_JSON_BYTES})")
+        }
+    }
+}
+
+fn query(reader: &str, stored: &[(String, PathBuf)], max_rows: Option<u64>) -> String {
+    let mut joins = String::new();
+    let mut uris = Vec::new();
+    for (index, (column, file)) in stored.iter().enumerate() {
+        let file = literal(&file.display().to_string());
+        joins.push_str(&format!(
+            " LEFT JOIN read_json({file}, format = 'newline_delimited', \
+             columns = {{file: 'VARCHAR', row: 'BIGINT', uri: 'VARCHAR'}}) stored_{index} \
+             ON stored_{index}.file = rows.filename AND stored_{index}.row = rows.file_row_number"
+        ));
+        uris.push(format!("stored_{index}.uri AS {}", identifier(column)));
+    }
+    let replaced = if uris.is_empty() { String::new() } else { format!(" REPLACE ({})", uris.join(", ")) };
+    let placed = if reader.starts_with("read_parquet") { " EXCLUDE (filename, file_row_number)" } else { "" };
+    let limit = max_rows.map(|rows| format!(" LIMIT {rows}")).unwrap_or_default();
+    format!("SELECT rows.*{placed}{replaced} FROM {reader} rows{joins}{limit}")
+}
+
+async fn media_columns(work: &Work<'_>, reader: &str) -> Result<Vec<String>> {
+    let sql = format!("SELECT column_name, column_type FROM (DESCRIBE FROM {reader})");
+    let columns: Vec<Column> = work.ingester.engine.run(move |connection| connection.records(&sql, &[])).await?;
+    let media = columns.into_iter().filter(|column| is_media(&column.column_type));
+    Ok(media.map(|column| column.column_name).collect())
+}
+
+fn is_media(column_type: &str) -> bool {
+    column_type.replace('"', "") == MEDIA_TYPE.replace('"', "")
+}
+
+/// Stores the blobs of `column` as assets and notes file, row and URI of each.
+async fn store(work: &Work<'_>, reader: &str, column: &str, uris: &Path, assets: &mut Assets) -> Result<()> {
+    work.progress.phase(format!("store assets of {column}"), "assets", None);
+    let name = identifier(column);
+    let limit = work.request.max_rows.map(|rows| format!(" LIMIT {rows}")).unwrap_or_default();
+    let sql = format!("SELECT filename, file_row_number, {name}.bytes, {name}.path FROM {reader}{limit}");
+    let lease = work.ingester.engine.lease().await?;
+    // One batch waits while one is stored: blobs are large.
+    let (sender, mut batches) = mpsc::channel::<Result<RecordBatch>>(1);
+    let _guard = lease.worker().spawn(move |connection| {
+        let sent = connection.prepare(&sql).and_then(|statement| {
+            let mut rows = statement.execute(&[])?;
+            while let Some(batch) = rows.next_batch()? {
+                if sender.blocking_send(Ok(batch)).is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        });
+        if let Err(err) = sent {
+            let _ = sender.blocking_send(Err(err));
+        }
+    });
+    let mut out = BufWriter::new(File::create(uris)?);
+    while let Some(batch) = batches.recv().await {
+        store_batch(work, column, &batch?, &mut out, assets).await?;
+    }
+    Ok(out.flush()?)
+}
+
+async fn store_batch(
+    work: &Work<'_>,
+    column: &str,
+    batch: &RecordBatch,
+    out: &mut BufWriter<File>,
+    assets: &mut Assets,
+) -> Result<()> {
+    let columns = (
+        batch.column(0).as_string_opt::<i32>(),
+        batch.column(1).as_primitive_opt::<Int64Type>(),
+        batch.column(2).as_binary_opt::<i32>(),
+        batch.column(3).as_string_opt::<i32>(),
+    );
+    let (Some(files), Some(rows), Some(blobs), Some(paths)) = columns else {
+        return Err(Error::internal("media columns have an unexpected type"));
+    };
+    for index in 0..batch.num_rows() {
+        let (file, row) = (files.value(index), rows.value(index));
+        let path = paths.is_valid(index).then(|| paths.value(index));
+        // Bytes left away mean that the path is the place of the media.
+        let uri = if blobs.is_valid(index) {
+            let stem = Path::new(file).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let bytes = Bytes::copy_from_slice(blobs.value(index));
+            Some(assets.put(column, path, &format!("{stem}-{row:06}"), bytes).await?)
+        } else {
+            path.map(str::to_owned)
+        };
+        writeln!(out, "{}", json!({ "file": file, "row": row, "uri": uri }))?;
+        work.progress.advance(1);
+    }
+    Ok(())
+}

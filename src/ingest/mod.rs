@@ -1,0 +1,158 @@
+//! Ingest: from a source to a landing, assets and tables, in that order.
+//!
+//! 1. Look at the source: which files, of which format.
+//! 2. Land: copy the data files to `raw/<dataset>/<date>/<time>/`. Pictures of a COCO folder go to the assets instead.
+//! 3. Store media as assets (`assets/<dataset>/<column>/<file>`) and note the URI of each.
+//! 4. Load: one transaction for all tables, which then hold URIs where the media were.
+//! 5. Write the manifest that makes the landing the latest.
+//!
+//! When a step fails, what the earlier ones wrote is removed and no table has changed. A process that is killed leaves
+//! files that no table and no manifest names.
+
+mod assets;
+mod coco;
+mod coco_json;
+mod landing;
+mod load;
+mod media_columns;
+mod source;
+
+use std::path::PathBuf;
+
+pub use self::{
+    load::{Mode, TableOutcome, TableRef},
+    source::Source,
+};
+use self::{assets::Assets, landing::Landing, source::Format};
+use crate::{
+    context::Principal,
+    engine::Engine,
+    error::{Error, Result},
+    ids::SnapshotId,
+    jobs::Progress,
+    storage::Storage,
+};
+
+/// What to ingest, and how.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Where the data is.
+    pub source: Source,
+    /// The data set's name.
+    pub dataset: String,
+    /// The table, or the prefix of a COCO folder's tables.
+    pub table: TableRef,
+    /// The split of rows that name none.
+    pub split: Option<String>,
+    /// What happens to the rows that are there.
+    pub mode: Mode,
+    /// Read at most this many rows.
+    pub max_rows: Option<u64>,
+    /// Whether media become assets.
+    pub extract_media: bool,
+}
+
+/// What an ingest did.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The snapshot that the rows came with.
+    pub snapshot_id: SnapshotId,
+    /// The landing's URI.
+    pub landing: String,
+    /// How many files were read.
+    pub files: u64,
+    /// Their size.
+    pub bytes: u64,
+    /// How many assets were written.
+    pub assets: u64,
+    /// What happened to each table.
+    pub tables: Vec<TableOutcome>,
+}
+
+/// Ingests into one lake.
+#[derive(Clone, Debug)]
+pub struct Ingester {
+    engine: Engine,
+    storage: Storage,
+    staging: PathBuf,
+}
+
+// === impl Ingester ===
+
+impl Ingester {
+    /// Ingests through `engine`, with files in `storage` and temporary ones in the folder `staging`.
+    pub fn new(engine: Engine, storage: Storage, staging: PathBuf) -> Self {
+        Self { engine, storage, staging }
+    }
+
+    /// Ingests a source in the name of `author`.
+    ///
+    /// # Errors
+    /// `NotFound` and `InvalidArgument` for what is wrong with the source; Cancelled. Nothing is half-written then.
+    pub async fn run(&self, request: &Request, author: &Principal, progress: &Progress) -> Result<Outcome> {
+        progress.phase("read source", "files", None);
+        let files = request.source.files().await?;
+        let mut landing = Landing::new(self.storage.clone(), &request.dataset);
+        let mut assets = Assets::new(self.storage.clone(), &request.dataset);
+        let spool = tempfile::tempdir_in(&self.staging)?;
+        let work = async {
+            landing.copy(&files, progress).await?;
+            let context = Work { ingester: self, request, author, progress, spool: spool.path(), landing: &landing };
+            match files.format {
+                Format::Coco => coco::load(&context, &files, &mut assets).await,
+                Format::Parquet | Format::Csv | Format::Json => media_columns::load(&context, &files, &mut assets).await,
+            }
+        };
+        let loaded = match progress.unless_cancelled(work).await {
+            Ok(loaded) => loaded,
+            Err(err) => {
+                undo(landing, assets).await;
+                return Err(err);
+            }
+        };
+        landing.make_latest().await?;
+        Ok(Outcome {
+            snapshot_id: loaded.snapshot_id,
+            landing: landing.uri(),
+            files: files.data.len() as u64,
+            bytes: landing.bytes(),
+            assets: assets.written(),
+            tables: loaded.tables,
+        })
+    }
+}
+
+/// What the steps of one ingest share.
+#[derive(Clone, Copy)]
+struct Work<'a> {
+    ingester: &'a Ingester,
+    request: &'a Request,
+    author: &'a Principal,
+    progress: &'a Progress,
+    /// A folder for temporary files, removed at the end.
+    spool: &'a std::path::Path,
+    landing: &'a Landing,
+}
+
+/// Removes what a failed ingest wrote. What cannot be removed is not named by any table or manifest.
+async fn undo(landing: Landing, assets: Assets) {
+    for outcome in [landing.remove().await, assets.remove().await] {
+        if let Err(err) = outcome {
+            tracing::warn!(cause = %err, "files of a failed ingest stay behind");
+        }
+    }
+}
+
+/// Checks the name of a data set.
+///
+/// # Errors
+/// `InvalidArgument` that says what a name may be.
+pub fn check_dataset(name: &str) -> Result<()> {
+    let sound = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let starts = name.starts_with(|c: char| c.is_ascii_lowercase());
+    if starts && name.len() <= 64 && name.chars().all(sound) {
+        return Ok(());
+    }
+    let text = "use 1 to 64 lower case letters, digits and underscores, a letter first";
+    Err(Error::invalid(format!("\"{name}\" is no name for a data set: {text}")))
+}

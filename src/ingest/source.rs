@@ -1,0 +1,162 @@
+//! Sources: what a URI stands for, which files it has, and of which format they are.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::coco_json;
+use crate::error::{Context, Error, Result};
+
+/// Where data comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A file or folder that the server can read.
+    File(PathBuf),
+}
+
+/// The format of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Parquet files.
+    Parquet,
+    /// CSV files, perhaps gzipped.
+    Csv,
+    /// JSON files: an array of objects, or an object a line.
+    Json,
+    /// COCO annotations with their pictures.
+    Coco,
+}
+
+/// The files of a source.
+#[derive(Clone, Debug)]
+pub struct Files {
+    /// The folder that paths are relative to.
+    pub root: PathBuf,
+    /// The format of the data files.
+    pub format: Format,
+    /// The data files, sorted.
+    pub data: Vec<PathBuf>,
+    /// Everything else; for COCO, the pictures are among it.
+    pub others: Vec<PathBuf>,
+}
+
+/// File name endings and what they mean.
+const ENDINGS: &[(&str, Format)] = &[
+    (".parquet", Format::Parquet),
+    (".csv", Format::Csv),
+    (".csv.gz", Format::Csv),
+    (".tsv", Format::Csv),
+    (".json", Format::Json),
+    (".jsonl", Format::Json),
+    (".ndjson", Format::Json),
+    (".json.gz", Format::Json),
+    (".jsonl.gz", Format::Json),
+];
+
+// === impl Source ===
+
+impl Source {
+    /// Reads a source's URI.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for what is no URI; Unsupported for sources that are not offered.
+    pub fn parse(uri: &str) -> Result<Self> {
+        if uri.is_empty() {
+            return Err(Error::invalid("say where the data is with \"source\", such as file:///path/to/data"));
+        }
+        let parsed = url::Url::parse(uri);
+        let parsed = parsed.map_err(|_| Error::invalid(format!("\"{uri}\" is no URI; a path is written file:///path")))?;
+        match parsed.scheme() {
+            "file" => {
+                let path = parsed.to_file_path();
+                path.map(Self::File).map_err(|()| Error::invalid(format!("\"{uri}\" is no local path: write file:///path")))
+            }
+            scheme => Err(Error::unsupported(format!("sources of {scheme}:// are not offered; use file:///path"))),
+        }
+    }
+
+    /// The files of the source.
+    ///
+    /// # Errors
+    /// `NotFound` when it does not exist; `InvalidArgument` for an empty file or a folder without or with mixed data.
+    pub async fn files(&self) -> Result<Files> {
+        let Self::File(path) = self;
+        let path = path.clone();
+        let found = tokio::task::spawn_blocking(move || files_at(&path)).await;
+        found.map_err(|err| Error::internal("read source").with_source(err))?
+    }
+}
+
+fn files_at(path: &Path) -> Result<Files> {
+    let metadata = fs::metadata(path).context(|| format!("read source \"{}\"", path.display()))?;
+    let (root, all) = if metadata.is_dir() {
+        let mut all = Vec::new();
+        collect(path, &mut all)?;
+        all.sort();
+        (path.to_path_buf(), all)
+    } else {
+        (path.parent().unwrap_or(Path::new("/")).to_path_buf(), vec![path.to_path_buf()])
+    };
+    let is_folder = metadata.is_dir();
+    let (data, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|file| format_of(file).is_some());
+    for file in &data {
+        if fs::metadata(file)?.len() == 0 {
+            return Err(Error::invalid(format!("read source: \"{}\" is empty", file.display())));
+        }
+    }
+    let format = format_of_all(path, &data, is_folder)?;
+    Ok(Files { root, format, data, others })
+}
+
+/// All files below `folder`; hidden ones and what links point to are left out.
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(folder).context(|| format!("read source \"{}\"", folder.display()))? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with('.') {
+            continue;
+        }
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            collect(&entry.path(), files)?;
+        } else if kind.is_file() {
+            files.push(entry.path());
+        }
+    }
+    Ok(())
+}
+
+fn format_of(file: &Path) -> Option<Format> {
+    let name = file.file_name()?.to_string_lossy().to_lowercase();
+    ENDINGS.iter().find(|(ending, _)| name.ends_with(ending)).map(|(_, format)| *format)
+}
+
+fn format_of_all(path: &Path, data: &[PathBuf], is_folder: bool) -> Result<Format> {
+    let formats: Vec<_> = data.iter().filter_map(|file| format_of(file)).collect();
+    let Some(first) = formats.first() else {
+        let path = path.display();
+        return Err(Error::invalid(format!("read source: \"{path}\" holds no Parquet, CSV or JSON file")));
+    };
+    if formats.iter().any(|format| format != first) {
+        let path = path.display();
+        return Err(Error::invalid(format!("read source: \"{path}\" mixes formats; ingest each of them by itself")));
+    }
+    if *first == Format::Json && is_coco(data, is_folder)? { Ok(Format::Coco) } else { Ok(*first) }
+}
+
+/// A bare list of captions is COCO only beside annotations; alone it is a table like any other.
+fn is_coco(data: &[PathBuf], is_folder: bool) -> Result<bool> {
+    use coco_json::CocoKind::{CaptionResults, Captions, Instances};
+    let mut kinds = Vec::new();
+    for file in data {
+        kinds.push(coco_json::detect(file)?);
+    }
+    let annotations = kinds.iter().any(|kind| matches!(kind, Some(Instances | Captions)));
+    let all = kinds.iter().all(|kind| matches!(kind, Some(Instances | Captions | CaptionResults)));
+    if annotations && is_folder && !all {
+        let odd = data.iter().zip(&kinds).find(|(_, kind)| kind.is_none()).map(|(file, _)| file.display().to_string());
+        let odd = odd.unwrap_or_default();
+        return Err(Error::invalid(format!("read source: \"{odd}\" lies among COCO annotations and is none itself")));
+    }
+    Ok(annotations)
+}

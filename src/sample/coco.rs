@@ -1,0 +1,254 @@
+//! A small COCO data set that is drawn here, with boxes, captions and counted flaws.
+//!
+//! What is written, in the layout of COCO 2017 and about four fifths of it for training:
+//!
+//! ```text
+//! <folder>/annotations/instances_train2017.json   instances_val2017.json
+//!                      captions_train2017.json    captions_val2017.json
+//!          train2017/000000000123.jpg …           val2017/…
+//! ```
+//!
+//! The entries have the fields of COCO but those that name addresses (`coco_url`, `flickr_url`). Every `image_id` has
+//! its image and every image has its file: data that breaks this is broken, not flawed, and is not made here.
+//! Pictures come in blocks of forty; each block holds every flaw, and no picture has two.
+
+use std::fs;
+use std::io::ErrorKind as IoErrorKind;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::sample::canvas::Canvas;
+use crate::sample::category::Category;
+use crate::sample::dice::Dice;
+use crate::sample::document::{self, Caption, Document, Field, ImageEntry};
+use crate::sample::flaw::{self, Entries, Ids};
+use crate::sample::plan::{self, Picture, Split};
+use crate::sample::scene::{self, Scene};
+use crate::sample::{backdrop, caption, figure};
+
+/// As many as the true data set has, about.
+const IMAGES_MAX: u32 = 100_000;
+/// An image with this many people is crowded.
+const CROWDED: usize = 5;
+
+/// How much is drawn, and which of the possible data sets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CocoOptions {
+    /// The number of different image ids, at least 1 and at most 100,000.
+    pub images: u32,
+    /// Equal seeds make equal bytes.
+    pub seed: u64,
+}
+
+/// What was written, for tests to check a lakehouse against.
+///
+/// `images`, `annotations` and `captions` count what stands in the files; less the duplicates of the same name, they
+/// count what is left when each entry is kept once. An entry is a duplicate if an earlier one has its id, or equals it
+/// in all but the id. Equal captions of *different* images are none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CocoSummary {
+    /// Entries of `images` in the two `instances` files; the `captions` files list the same.
+    pub images: u64,
+    /// JPEG files, which is also the number of different image ids.
+    pub image_files: u64,
+    /// JPEG files under `train2017`.
+    pub train_images: u64,
+    /// JPEG files under `val2017`.
+    pub val_images: u64,
+    /// Entries of `annotations` in the two `instances` files.
+    pub annotations: u64,
+    /// Entries of `annotations` in the two `captions` files.
+    pub captions: u64,
+    /// Entries of `categories`.
+    pub categories: u64,
+    /// Different images with at least five people, after duplicate annotations are removed. Neither regions of a crowd
+    /// nor twins nor degenerate boxes change this number, however they are treated; duplicates do.
+    pub crowded_images: u64,
+    /// Annotations of a region (`iscrowd` 1), all of them in crowded images.
+    pub crowd_regions: u64,
+    /// Entries of `images` that repeat an earlier one.
+    pub duplicate_images: u64,
+    /// Images whose file equals, byte for byte, the file of an image with a smaller id, be it in the other split.
+    pub twin_images: u64,
+    /// Annotations of these images; none of them counts as a duplicate.
+    pub twin_annotations: u64,
+    /// Captions of these images; none of them counts as a duplicate.
+    pub twin_captions: u64,
+    /// Annotations that repeat an earlier one, under its id or a new one.
+    pub duplicate_annotations: u64,
+    /// Captions that repeat an earlier one of the image, under its id or a new one.
+    pub duplicate_captions: u64,
+    /// Captions that are null, empty or blank; every such image has another caption.
+    pub missing_captions: u64,
+    /// Captions with white space before or after the text.
+    pub padded_captions: u64,
+    /// Annotations whose box has no width; every such image has another annotation.
+    pub degenerate_annotations: u64,
+    /// Images that no annotation names.
+    pub images_without_annotations: u64,
+    /// Images that no caption names.
+    pub images_without_captions: u64,
+    /// Images whose `license` is null or not there.
+    pub missing_licenses: u64,
+    /// Images whose `date_captured` is null, empty or not there.
+    pub missing_dates: u64,
+    /// The size of all files together.
+    pub bytes: u64,
+}
+
+/// What the JSON files of one split will hold.
+#[derive(Debug)]
+struct Book {
+    split: Split,
+    entries: Entries,
+    /// What the flaws add at the end.
+    repeats: Entries,
+}
+
+/// Draws a data set into `folder`, which is made if it is not there, and must be empty if it is.
+///
+/// # Errors
+///
+/// `InvalidArgument` for a number of images out of range, `AlreadyExists` for a folder that is not empty, and what the
+/// file system says.
+pub fn write_coco(folder: &Path, options: &CocoOptions) -> Result<CocoSummary> {
+    if !(1..=IMAGES_MAX).contains(&options.images) {
+        let images = options.images;
+        return Err(Error::invalid(format!("write sample: \"images\" is {images}, not 1 to {IMAGES_MAX}")));
+    }
+    prepare_folder(folder)?;
+    let mut summary = CocoSummary { categories: Category::ALL.len() as u64, ..CocoSummary::default() };
+    let mut books = [Book::new(Split::Train), Book::new(Split::Val)];
+    let mut ids = Ids::new();
+    for picture in plan::pictures(options) {
+        let mut dice = Dice::new(options.seed, picture.stream);
+        let scene = scene::compose(picture.role, &mut dice);
+        let jpeg = draw(&scene, &mut dice)?;
+        write_file(&folder.join(picture.split.name()).join(picture.file_name()), &jpeg, &mut summary)?;
+        let mut entries = describe(&picture, &scene, &mut ids, &mut dice);
+        let repeats = flaw::spoil(&picture, &mut entries, &mut ids, &mut summary);
+        summary.count_picture(picture.split, &scene);
+        let [train, val] = &mut books;
+        let book = if picture.split == Split::Train { train } else { val };
+        book.entries.append(entries);
+        book.repeats.append(repeats);
+    }
+    for book in books {
+        write_documents(folder, book, &mut summary)?;
+    }
+    Ok(summary)
+}
+
+/// Makes the folders; refuses to mix the sample with what is there.
+fn prepare_folder(folder: &Path) -> Result<()> {
+    let doing = || format!("write sample to \"{}\"", folder.display());
+    match fs::read_dir(folder) {
+        Ok(mut entries) => {
+            if entries.next().is_some() {
+                let remedy = "the folder is not empty; name a new one, or remove what is in it";
+                return Err(Error::new(ErrorKind::AlreadyExists, remedy).context(doing()));
+            }
+        }
+        Err(err) if err.kind() == IoErrorKind::NotFound => {}
+        Err(err) => return Err(err).context(doing),
+    }
+    for name in ["annotations", Split::Train.name(), Split::Val.name()] {
+        fs::create_dir_all(folder.join(name)).context(doing)?;
+    }
+    Ok(())
+}
+
+/// The picture of a scene, as a JPEG file.
+fn draw(scene: &Scene, dice: &mut Dice) -> Result<Vec<u8>> {
+    let mut canvas = Canvas::new(scene.width, scene.height);
+    backdrop::draw(&mut canvas, scene, dice);
+    if let Some(region) = scene.crowd {
+        figure::draw_crowd(&mut canvas, region);
+    }
+    for object in &scene.objects {
+        figure::draw(&mut canvas, object);
+    }
+    backdrop::draw_light(&mut canvas, scene);
+    canvas.into_jpeg()
+}
+
+/// The entries of a picture, without flaws.
+fn describe(picture: &Picture, scene: &Scene, ids: &mut Ids, dice: &mut Dice) -> Entries {
+    let date = format!(
+        "2013-11-{:02} {:02}:{:02}:{:02}",
+        dice.count(14, 25),
+        dice.count(0, 23),
+        dice.count(0, 59),
+        dice.count(0, 59)
+    );
+    let image = ImageEntry {
+        id: picture.id,
+        file_name: picture.file_name(),
+        width: scene.width,
+        height: scene.height,
+        license: Field::Value(dice.pick(&document::LICENSE_IDS)),
+        date_captured: Field::Value(date),
+    };
+    let mut annotations = document::annotations(scene, picture.id);
+    for annotation in &mut annotations {
+        annotation.id = ids.next_annotation();
+    }
+    let texts = caption::captions(scene, dice).into_iter();
+    let entry = |text| Caption { id: ids.next_caption(), image_id: picture.id, caption: Some(text) };
+    Entries { images: vec![image], annotations, captions: texts.map(entry).collect() }
+}
+
+/// Writes the two JSON files of a split.
+fn write_documents(folder: &Path, book: Book, summary: &mut CocoSummary) -> Result<()> {
+    let Book { split, mut entries, repeats } = book;
+    entries.append(repeats);
+    summary.images += entries.images.len() as u64;
+    summary.annotations += entries.annotations.len() as u64;
+    summary.captions += entries.captions.len() as u64;
+    let folder = folder.join("annotations");
+    let name = split.name();
+    let instances = Document::instances(&entries.images, &entries.annotations);
+    write_file(&folder.join(format!("instances_{name}.json")), &to_json(&instances)?, summary)?;
+    let captions = Document::captions(&entries.images, &entries.captions);
+    write_file(&folder.join(format!("captions_{name}.json")), &to_json(&captions)?, summary)
+}
+
+fn to_json(document: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(document).map_err(|err| Error::internal(format!("encode sample: {err}")).with_source(err))
+}
+
+fn write_file(path: &Path, bytes: &[u8], summary: &mut CocoSummary) -> Result<()> {
+    summary.bytes += bytes.len() as u64;
+    fs::write(path, bytes).context(|| format!("write sample \"{}\"", path.display()))
+}
+
+// === impl CocoOptions ===
+
+impl Default for CocoOptions {
+    fn default() -> Self {
+        Self { images: 240, seed: 7 }
+    }
+}
+
+// === impl Book ===
+
+impl Book {
+    fn new(split: Split) -> Self {
+        Self { split, entries: Entries::default(), repeats: Entries::default() }
+    }
+}
+
+// === impl CocoSummary ===
+
+impl CocoSummary {
+    fn count_picture(&mut self, split: Split, scene: &Scene) {
+        self.image_files += 1;
+        match split {
+            Split::Train => self.train_images += 1,
+            Split::Val => self.val_images += 1,
+        }
+        self.crowded_images += u64::from(scene.people() >= CROWDED);
+    }
+}

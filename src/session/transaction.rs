@@ -1,0 +1,74 @@
+//! An open transaction: a connection that is its own from the first statement to the end.
+//!
+//! Clients with autocommit off open a transaction as soon as they connect and after every commit, so an open one that
+//! has not done anything must hold nothing: neither a connection nor a snapshot.
+
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::{
+    context::Principal,
+    engine::{Engine, Lease, Worker},
+    error::Result,
+    ids::SnapshotId,
+    lake::snapshots,
+};
+
+/// One transaction. Dropping it rolls it back.
+#[derive(Debug)]
+pub struct Transaction {
+    /// Present from the first statement on.
+    lease: tokio::sync::Mutex<Option<Lease>>,
+    last_used: Mutex<Instant>,
+}
+
+// === impl Transaction ===
+
+impl Transaction {
+    pub(super) fn new() -> Self {
+        Self { lease: tokio::sync::Mutex::new(None), last_used: Mutex::new(Instant::now()) }
+    }
+
+    pub(super) fn is_idle(&self, limit: Duration) -> bool {
+        self.last_used.lock().elapsed() > limit
+    }
+
+    /// The worker of this transaction, with the transaction begun.
+    ///
+    /// # Errors
+    /// `ResourceExhausted` when no connection came free.
+    pub(super) async fn worker(&self, engine: &Engine) -> Result<Worker> {
+        *self.last_used.lock() = Instant::now();
+        let mut slot = self.lease.lock().await;
+        if let Some(lease) = slot.as_ref() {
+            return Ok(lease.worker().clone());
+        }
+        let mut lease = engine.lease().await?;
+        // TEMP objects of the transaction must not meet another session.
+        lease.retire();
+        lease.worker().run(|connection| connection.execute("BEGIN TRANSACTION", &[])).await?;
+        let worker = lease.worker().clone();
+        *slot = Some(lease);
+        Ok(worker)
+    }
+
+    /// Commits in the name of `principal`; says which snapshot that made.
+    ///
+    /// # Errors
+    /// Conflict when another transaction was first; what else DuckDB says. Nothing is committed then.
+    pub(super) async fn commit(&self, principal: &Principal) -> Result<Option<SnapshotId>> {
+        let Some(lease) = self.lease.lock().await.take() else { return Ok(None) };
+        let author = principal.name().to_owned();
+        let work = move |connection: &_| {
+            snapshots::sign(connection, &author, "")?;
+            snapshots::commit(connection)
+        };
+        lease.worker().run(work).await
+    }
+
+    pub(super) async fn rollback(&self) -> Result<()> {
+        let Some(lease) = self.lease.lock().await.take() else { return Ok(()) };
+        lease.worker().run(|connection| connection.execute("ROLLBACK", &[]).map(|_| ())).await
+    }
+}

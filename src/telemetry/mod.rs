@@ -1,0 +1,20 @@
+//! Logging. Logs go to stderr; stdout belongs to what a command is asked for.
+
+use std::io::{IsTerminal, stderr};
+
+use tracing_subscriber::EnvFilter;
+
+use crate::error::{Error, Result};
+
+/// Logs what `filter` (tracing's directives, such as `info,merganser::flight=debug`) lets through.
+///
+/// # Errors
+/// `InvalidArgument` for a filter that is none.
+pub fn start(filter: &str) -> Result<()> {
+    let filter = EnvFilter::try_new(filter).map_err(|err| Error::invalid(format!("log filter \"{filter}\": {err}")))?;
+    let subscriber =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(stderr().is_terminal());
+    // A second start, as in tests, keeps the first.
+    let _ = subscriber.try_init();
+    Ok(())
+}
