@@ -21,6 +21,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly root
 readonly not_run=77 # what a part returns that set `because` and is skipped
 because=
+new= # Python environment in the making
 summary=
 failed=0
 
@@ -88,7 +89,7 @@ install_tools() {
     # shellcheck disable=SC2086 # several words
     [ -z "$packages" ] || install_packages $packages || return 1
     if ! has cargo; then
-        echo "missing: cargo; install Rust, at least version $(sed -n 's/^rust-version = //p' Cargo.toml), with rustup" >&2
+        echo "missing: cargo; install Rust with rustup, at least $(sed -n 's/^rust-version = //p' Cargo.toml)" >&2
         return 1
     fi
     if ! { cargo fmt --version && cargo clippy --version; } >/dev/null 2>&1; then
@@ -128,20 +129,21 @@ client_tests() {
 
 # Makes the Python environment, once for each content of requirements.txt and each Python.
 make_environment() {
-    local key new
+    local key
     key=$(python3 -c 'import hashlib, sys
 text = open("tests/clients/requirements.txt").read() + sys.version + sys.base_prefix
 print(hashlib.sha256(text.encode()).hexdigest()[:16])') || skip "python3 is missing" || return
     environment=$cache/venv-$key
     [ ! -e "$environment" ] || return 0
 
-    new=$(mktemp -d "$cache/.venv-XXXXXX")
-    if fill_environment "$new"; then
-        # Another run may have made it in the meantime: theirs is as good.
-        python3 -c 'import os, sys; os.rename(sys.argv[1], sys.argv[2])' "$new" "$environment" 2>/dev/null || true
-    fi
-    rm -rf "$new"
-    [ -e "$environment" ] || skip "$because"
+    # What a killed run left; a day old, as a younger one may belong to a run that goes on.
+    find "$cache" -maxdepth 1 -name '.venv-*' -mmin +1440 -exec rm -rf {} +
+    trap 'rm -rf ${new:+"$new"}' EXIT
+    new=$(mktemp -d "$cache/.venv-XXXXXX") || skip "$cache cannot be written" || return
+    fill_environment "$new" || skip "$because" || return
+    # Another run may have made it in the meantime: theirs is as good.
+    python3 -c 'import os, sys; os.rename(sys.argv[1], sys.argv[2])' "$new" "$environment" 2>/dev/null \
+        || [ -e "$environment" ]
 }
 
 fill_environment() {
@@ -179,7 +181,7 @@ main() {
 
     printf '\n=== summary (%s s) ===\n%s' "$SECONDS" "$summary"
     [ "$failed" -eq 0 ] || { echo "parts that failed: $failed" && exit 1; }
-    echo "everything passed that was run"
+    echo "everything that ran passed"
 }
 
 main "$@"

@@ -4,7 +4,8 @@ use super::{Actions, Events, events};
 use crate::{
     context::Principal,
     error::{Error, Result},
-    ingest::{Mode, Outcome, Request, Source, TableRef, check_dataset},
+    ingest::{Mode, Outcome, Request, Source, check_dataset},
+    lake::table::TableRef,
     proto::{IngestRequest, IngestResult, ingest_request, ingest_result, to_any},
 };
 

@@ -5,7 +5,7 @@ mod ingest;
 mod jobs;
 // mod rollback;
 mod tag;
-// mod transform;
+mod transform;
 
 use std::sync::Arc;
 
@@ -80,6 +80,7 @@ impl Actions {
         let action = ALL.iter().find(|action| action.name == name).ok_or_else(|| unknown(name))?;
         match action.name {
             "ingest" => ingest::call(self, principal, body.read(action)?),
+            "transform" => transform::call(self, principal, body.read(action)?),
             "tag" => tag::call(self, principal, body.read(action)?),
             "jobs" => Ok(jobs::list(self, &body.read(action)?)),
             "job.attach" => jobs::attach(self, &body.read(action)?),

@@ -205,7 +205,7 @@ impl Transform {
     pub async fn run(self) -> Result<(), Failure> {
         let body = json!({ "select": self.select, "full_refresh": self.full_refresh, "dry_run": self.dry_run });
         if let Some(result) = self.call.run("transform", body).await? {
-            let columns = ["model", "rows", "rows_inserted", "rows_deleted", "checks_passed", "snapshot_id"];
+            let columns = ["model", "change", "rows", "rows_inserted", "rows_deleted", "checks_passed", "snapshot_id"];
             print_rows(&result["models"], &columns)?;
         }
         Ok(())

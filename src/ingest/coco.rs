@@ -20,7 +20,7 @@ use super::{
 use crate::{
     engine::Connection,
     error::{Context, Error, Result},
-    lake::snapshots,
+    lake::{snapshots, table::TableRef},
     quote::literal,
 };
 
@@ -86,7 +86,7 @@ pub async fn load(work: &Work<'_>, files: &Files, assets: &mut Assets) -> Result
 
 fn load_table(
     connection: &Connection,
-    table: &load::TableRef,
+    table: &TableRef,
     query: &str,
     mode: &load::Mode,
     section: Section,

@@ -9,17 +9,9 @@ use crate::{
     engine::Connection,
     error::{Error, Result},
     ids::SnapshotId,
+    lake::table::TableRef,
     quote::{identifier, literal},
 };
-
-/// A table by schema and name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TableRef {
-    /// The schema.
-    pub schema: String,
-    /// The name.
-    pub name: String,
-}
 
 /// What happens to the rows that are there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,40 +56,6 @@ struct Column {
 #[derive(Deserialize)]
 struct Count {
     count: u64,
-}
-
-// === impl TableRef ===
-
-impl TableRef {
-    /// Reads `schema.name`.
-    ///
-    /// # Errors
-    /// `InvalidArgument` for another form.
-    pub fn parse(text: &str) -> Result<Self> {
-        match text.split('.').collect::<Vec<_>>().as_slice() {
-            [schema, name] if !schema.is_empty() && !name.is_empty() => {
-                Ok(Self { schema: (*schema).to_owned(), name: (*name).to_owned() })
-            }
-            _ => Err(Error::invalid(format!("\"{text}\" is no table of the lake: write it as schema.name"))),
-        }
-    }
-
-    /// The table with `suffix` at the end of its name.
-    #[must_use]
-    pub fn with_suffix(&self, suffix: &str) -> Self {
-        Self { schema: self.schema.clone(), name: format!("{}_{suffix}", self.name) }
-    }
-
-    /// Its full name for SQL.
-    pub fn sql(&self) -> String {
-        format!("lake.{}.{}", identifier(&self.schema), identifier(&self.name))
-    }
-}
-
-impl std::fmt::Display for TableRef {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}", self.schema, self.name)
-    }
 }
 
 /// Loads the rows of `query` into `table`, which is made when it does not exist.
@@ -263,10 +221,4 @@ mod tests {
         assert_eq!(storable_type("DECIMAL(10,2)"), None);
     }
 
-    #[test]
-    fn a_table_has_a_schema() {
-        assert!(TableRef::parse("raw.t").is_ok());
-        assert!(TableRef::parse("t").is_err());
-        assert!(TableRef::parse("a.b.c").is_err());
-    }
 }

@@ -20,7 +20,7 @@ mod source;
 use std::path::PathBuf;
 
 pub use self::{
-    load::{Mode, TableOutcome, TableRef},
+    load::{Mode, TableOutcome},
     source::Source,
 };
 use self::{assets::Assets, landing::Landing, source::Format};
@@ -30,6 +30,7 @@ use crate::{
     error::{Error, Result},
     ids::SnapshotId,
     jobs::Progress,
+    lake::table::TableRef,
     storage::Storage,
 };
 

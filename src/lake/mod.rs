@@ -7,6 +7,7 @@
 pub mod attach;
 pub mod inventory;
 pub mod snapshots;
+pub mod table;
 pub mod tags;
 
 /// The SQL catalog of the lake.

@@ -271,6 +271,9 @@ pub mod transform_result {
         pub checks_passed: u32,
         #[prost(uint32, tag = "7")]
         pub checks_failed: u32,
+        /// checked (a source), created, updated, replaced or unchanged.
+        #[prost(string, tag = "8")]
+        pub change: ::prost::alloc::string::String,
     }
 }
 /// Brings a table back to an earlier state, as a new snapshot; no history is lost.

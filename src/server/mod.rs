@@ -19,7 +19,7 @@ use std::{
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::server::TcpIncoming;
 
 pub use self::signals::stop_requested;
 use crate::{
@@ -89,7 +89,10 @@ pub fn open(settings: &Settings) -> Result<Opened> {
         max_connections: settings.max_connections,
     };
     let lake_settings = lake::attach::Settings { catalog: catalog(settings, &home)?, data_path: root.join("lake") };
-    let models = medallion::load(settings.models.as_deref())?;
+    let models = match &settings.models {
+        Some(folder) => medallion::load(folder)?,
+        None => medallion::built_in()?,
+    };
     let engine = lake::attach::open(&engine_settings, &lake_settings)?;
     Ok(Opened { engine, storage: Storage::local(&root)?, models })
 }
@@ -154,9 +157,8 @@ impl Server {
         };
         let serving = tonic::transport::Server::builder()
             .http2_max_header_list_size(MAX_HEADER_BYTES)
-            .tcp_nodelay(true)
             .add_service(service)
-            .serve_with_incoming_shutdown(TcpListenerStream::new(self.listener), stop);
+            .serve_with_incoming_shutdown(TcpIncoming::from(self.listener).with_nodelay(Some(true)), stop);
         let reaping = tokio::spawn(Arc::clone(&self.sessions).reap());
         let serving = tokio::spawn(serving);
         let _ = stopped.await;

@@ -1,0 +1,62 @@
+//! A section of a model file: a model, or a source that models read.
+
+use std::fmt;
+
+use super::Check;
+use crate::{lake, quote::identifier};
+
+/// The layers that a table can belong to, in the order in which data passes through them.
+pub const LAYERS: [&str; 3] = ["raw", "silver", "gold"];
+
+/// A model, or a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Model {
+    /// The layer, one of [`LAYERS`].
+    pub layer: String,
+    /// The table within the layer.
+    pub table: String,
+    /// What the header says beside its checks.
+    pub description: String,
+    /// The SELECT; `None` for a source.
+    pub query: Option<String>,
+    /// What must hold for the table.
+    pub checks: Vec<Check>,
+    /// Where the head stands.
+    pub origin: Origin,
+}
+
+/// A line of a model file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The file's name.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+}
+
+// === impl Model ===
+
+impl Model {
+    /// `layer.table`, as people write it.
+    pub fn name(&self) -> String {
+        format!("{}.{}", self.layer, self.table)
+    }
+
+    /// The table as SQL names it wherever it stands.
+    pub fn sql_name(&self) -> String {
+        format!("{}.{}.{}", lake::CATALOG, identifier(&self.layer), identifier(&self.table))
+    }
+
+    /// Whether the table is delivered by ingest instead of made here.
+    pub fn is_source(&self) -> bool {
+        self.query.is_none()
+    }
+}
+
+// === impl Origin ===
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}

@@ -1,0 +1,171 @@
+//! Reads model files; the grammar stands in the module's documentation.
+//!
+//! 1. A head starts a section.
+//! 2. The `--` lines directly below it are its header: checks and description.
+//! 3. Everything else up to the next head is its SELECT.
+
+use super::{
+    Check, LAYERS, Model, Origin,
+    nearest::{hint, nearest},
+};
+use crate::error::{Error, Result};
+
+/// The words with a meaning in front of a colon.
+const KEYS: [&str; 3] = ["model", "source", "check"];
+
+/// A section while its lines are read.
+struct Section {
+    model: Model,
+    is_model: bool,
+    in_header: bool,
+    /// The check whose continuation may follow, with its line.
+    open_check: Option<(String, usize)>,
+    body: String,
+}
+
+/// The models and sources of `text`, which comes from `file`, in their order. A text without any head has none.
+///
+/// # Errors
+/// `InvalidArgument` that names file and line.
+pub fn parse(file: &str, text: &str) -> Result<Vec<Model>> {
+    if !text.lines().any(|line| head(line).is_some()) {
+        return Ok(Vec::new());
+    }
+    let mut models = Vec::new();
+    let mut open: Option<Section> = None;
+    for (line, number) in text.lines().zip(1..) {
+        let fault = |text: String| Error::invalid(format!("{file}:{number}: {text}"));
+        if let Some((key, name)) = head(line) {
+            let finished = open.replace(Section::start(key, name, file, number).map_err(fault)?);
+            models.extend(finished.map(Section::finish).transpose()?);
+            continue;
+        }
+        match &mut open {
+            Some(section) => section.take(line, number)?,
+            None => check_preamble(line).map_err(fault)?,
+        }
+    }
+    models.extend(open.map(Section::finish).transpose()?);
+    Ok(models)
+}
+
+/// `model` or `source` and the name behind it, when `line` is a head.
+fn head(line: &str) -> Option<(&str, &str)> {
+    let (key, name) = line.trim_start().strip_prefix("--")?.split_once(':')?;
+    matches!(key.trim(), "model" | "source").then(|| (key.trim(), name.trim()))
+}
+
+/// In front of the first head there may be comments only, and none that was meant as a head.
+fn check_preamble(line: &str) -> Result<(), String> {
+    let line = line.trim();
+    match line.strip_prefix("--") {
+        Some(comment) if comment.trim_start().starts_with("check:") => Err("a check in front of the first head".into()),
+        Some(comment) => check_key(comment),
+        None if line.is_empty() => Ok(()),
+        None => Err("SQL in front of the first \"-- model: layer.table\" belongs to no model".into()),
+    }
+}
+
+/// A mistyped key would silently turn a check into a description.
+fn check_key(comment: &str) -> Result<(), String> {
+    let Some((key, _)) = comment.split_once(':') else { return Ok(()) };
+    let key = key.trim();
+    match nearest(key, KEYS) {
+        Some(meant) if meant != key => Err(format!("\"{key}:\" means nothing here; did you mean \"{meant}:\"")),
+        _ => Ok(()),
+    }
+}
+
+/// Layer and table of `name`.
+fn split_name(name: &str) -> Result<(String, String), String> {
+    let (layer, table) =
+        name.split_once('.').ok_or_else(|| format!("\"{name}\" is no name of the form layer.table"))?;
+    if !LAYERS.contains(&layer) {
+        return Err(format!("no layer \"{layer}\"{}; there are {}", hint(layer, LAYERS), LAYERS.join(", ")));
+    }
+    let is_plain = table.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    if !is_plain || !table.starts_with(|c: char| c.is_ascii_lowercase() || c == '_') {
+        return Err(format!("\"{table}\" is no name for a table: use lower-case letters, digits and underscores"));
+    }
+    Ok((layer.to_owned(), table.to_owned()))
+}
+
+// === impl Section ===
+
+impl Section {
+    fn start(key: &str, name: &str, file: &str, line: usize) -> Result<Self, String> {
+        let (layer, table) = split_name(name)?;
+        let origin = Origin { file: file.to_owned(), line };
+        let model = Model { layer, table, description: String::new(), query: None, checks: Vec::new(), origin };
+        Ok(Self { model, is_model: key == "model", in_header: true, open_check: None, body: String::new() })
+    }
+
+    fn fault(&self, line: usize, text: &str) -> Error {
+        Error::invalid(format!("{}:{line}: {text}", self.model.origin.file))
+    }
+
+    fn take(&mut self, line: &str, number: usize) -> Result<()> {
+        let comment = line.trim_start().strip_prefix("--");
+        match comment {
+            Some(comment) if self.in_header => self.take_header(comment, number),
+            Some(comment) if comment.trim_start().starts_with("check:") => {
+                let text = "a check behind the header: checks stand directly below the head, without blank lines";
+                Err(self.fault(number, text))
+            }
+            Some(_) | None => {
+                self.close_check()?;
+                self.in_header = false;
+                self.body.push_str(line);
+                self.body.push('\n');
+                Ok(())
+            }
+        }
+    }
+
+    fn take_header(&mut self, comment: &str, number: usize) -> Result<()> {
+        if comment.starts_with("  ")
+            && let Some((check, _)) = &mut self.open_check
+        {
+            check.push('\n');
+            check.push_str(comment.trim());
+            return Ok(());
+        }
+        self.close_check()?;
+        if let Some(check) = comment.trim_start().strip_prefix("check:") {
+            self.open_check = Some((check.to_owned(), number));
+            return Ok(());
+        }
+        check_key(comment).map_err(|text| self.fault(number, &text))?;
+        if !self.model.description.is_empty() {
+            self.model.description.push('\n');
+        }
+        self.model.description.push_str(comment.trim());
+        Ok(())
+    }
+
+    fn close_check(&mut self) -> Result<()> {
+        if let Some((text, line)) = self.open_check.take() {
+            let check = Check::parse(&text, line).map_err(|text| self.fault(line, &text))?;
+            self.model.checks.push(check);
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Model> {
+        self.close_check()?;
+        let is_empty = self.body.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with("--"));
+        let (name, line) = (self.model.name(), self.model.origin.line);
+        match (self.is_model, is_empty) {
+            (true, true) => Err(self.fault(line, &format!("model {name} has no SELECT"))),
+            (false, false) => Err(self.fault(
+                line,
+                &format!("source {name} has a statement: a source has checks only, a \"-- model:\" has a SELECT"),
+            )),
+            (false, true) => Ok(self.model),
+            (true, false) => {
+                self.model.query = Some(self.body.trim().to_owned());
+                Ok(self.model)
+            }
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! The transform: runs models in the order of what they read.
+//!
+//! 1. The plan: which models, and in which order.
+//! 2. For a source: its table must be there, and its checks must hold.
+//! 3. For a model, in one transaction: its table becomes what its SELECT says; its checks look at the new content
+//!    under its real name; the commit is signed with author, model and numbers.
+//! 4. A check that fails rolls back, so that the old table stays, and ends the run: what reads the table would carry
+//!    the fault on. Models committed before stay.
+//! 5. A commit that lost against another writer is repeated a few times, from the reading on.
+//! 6. A dry run does all of it in one transaction, which it rolls back.
+
+use std::{thread, time::Duration};
+
+use super::{
+    Model, plan,
+    refresh::{self, Refreshed},
+    verdict::{self, Verdict},
+};
+use crate::{
+    engine::{Connection, Value},
+    error::{Context, Error, ErrorKind, Result},
+    ids::SnapshotId,
+    lake::snapshots,
+};
+
+/// How often a model is tried when other writers are faster.
+const ATTEMPTS: u32 = 5;
+/// How long the first wait between two tries is; each further one is twice as long.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+/// The text of a failure stays below this.
+const MESSAGE_BYTES: usize = 2000;
+/// How many names of models, or of checks, a failure lists.
+const NAMES_MAX: usize = 4;
+
+/// What to run.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Names of models and of layers; empty means all.
+    pub select: &'a [String],
+    /// Replaces the tables instead of applying the difference.
+    pub full_refresh: bool,
+    /// Does everything and keeps nothing.
+    pub dry_run: bool,
+    /// Who signs the commits.
+    pub author: &'a str,
+}
+
+/// What became of a model's table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It is a source: only its checks ran.
+    Checked,
+    /// It was made.
+    Created,
+    /// Rows were inserted or deleted.
+    Updated,
+    /// It was made anew.
+    Replaced,
+    /// It was as it should be; there is no new snapshot.
+    Unchanged,
+}
+
+/// What became of a model, or of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelOutcome {
+    /// `layer.table`.
+    pub model: String,
+    /// What happened to the table.
+    pub change: Change,
+    /// How many rows it has.
+    pub rows: u64,
+    /// How many of them are new.
+    pub rows_inserted: u64,
+    /// How many rows are gone.
+    pub rows_deleted: u64,
+    /// The snapshot that the commit made; `None` for a table that did not change, a source, and in a dry run.
+    pub snapshot_id: Option<SnapshotId>,
+    /// How many checks hold.
+    pub checks_passed: u32,
+    /// How many checks do not: above 0 only in [`Step::Failed`].
+    pub checks_failed: u32,
+}
+
+/// Tells who waits what the run does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// `layer.table`.
+    pub model: String,
+    /// What happens with it.
+    pub step: Step,
+    /// How many models and sources are done.
+    pub done: usize,
+    /// How many there are.
+    pub total: usize,
+}
+
+/// What happens with a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It is computed and written.
+    Refreshing,
+    /// Its checks run.
+    Checking,
+    /// It lost against another writer and is tried again.
+    Repeating,
+    /// It is done.
+    Done(ModelOutcome),
+    /// Its checks failed; the table is as it was, and the run ends.
+    Failed(ModelOutcome),
+}
+
+/// A run under way.
+struct Run<'a> {
+    connection: &'a Connection,
+    request: &'a Request<'a>,
+    progress: &'a mut dyn FnMut(Progress),
+    plan: Vec<&'a Model>,
+    outcomes: Vec<ModelOutcome>,
+}
+
+/// Runs the selected `models` on `connection`, which must have no open transaction.
+///
+/// # Errors
+/// `FailedPrecondition` when a check fails or a source is not in the lake, with the remedy; `NotFound` for a selected
+/// name that is none; `InvalidArgument` for a model that is wrong, with its place; `Conflict` when other writers were
+/// faster each time. What was committed before stays, and the text says so.
+pub fn run(
+    connection: &Connection,
+    models: &[Model],
+    request: &Request<'_>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Vec<ModelOutcome>> {
+    let plan = plan::plan(connection, models, request.select)?;
+    let mut run = Run { connection, request, progress, plan, outcomes: Vec::new() };
+    if request.dry_run {
+        connection.execute("BEGIN TRANSACTION", &[])?;
+        let outcome = run.all();
+        connection.rollback();
+        outcome?;
+    } else {
+        run.all()?;
+    }
+    Ok(run.outcomes)
+}
+
+// === impl Run ===
+
+impl Run<'_> {
+    fn all(&mut self) -> Result<()> {
+        for model in self.plan.clone() {
+            match self.one(model) {
+                Ok(outcome) => {
+                    self.outcomes.push(outcome.clone());
+                    self.report(model, Step::Done(outcome));
+                }
+                Err(err) => return Err(self.explain(model, err)),
+            }
+        }
+        Ok(())
+    }
+
+    fn report(&mut self, model: &Model, step: Step) {
+        let (done, total) = (self.outcomes.len(), self.plan.len());
+        (self.progress)(Progress { model: model.name(), step, done, total });
+    }
+
+    /// One model or source, repeated as long as it loses against other writers.
+    fn one(&mut self, model: &Model) -> Result<ModelOutcome> {
+        let connection = self.connection;
+        if self.request.dry_run {
+            return self.attempt(model);
+        }
+        let mut wait = FIRST_WAIT;
+        for _ in 1..ATTEMPTS {
+            match connection.transaction(|_| self.attempt(model)) {
+                Err(err) if err.kind() == ErrorKind::Conflict => {
+                    self.report(model, Step::Repeating);
+                    thread::sleep(wait);
+                    wait *= 2;
+                }
+                outcome => return with_snapshot(connection, outcome?),
+            }
+        }
+        with_snapshot(connection, connection.transaction(|_| self.attempt(model))?)
+    }
+
+    /// What happens inside the transaction.
+    fn attempt(&mut self, model: &Model) -> Result<ModelOutcome> {
+        let refreshed = match &model.query {
+            Some(query) => {
+                self.report(model, Step::Refreshing);
+                refresh::refresh(self.connection, model, query, self.request.full_refresh)?
+            }
+            None => self.source(model)?,
+        };
+        self.report(model, Step::Checking);
+        let verdict = verdict::judge(self.connection, model)?;
+        let outcome = outcome(model, refreshed, &verdict);
+        if !verdict.failures.is_empty() {
+            let failure = failed(model, &verdict);
+            self.report(model, Step::Failed(outcome));
+            return Err(failure);
+        }
+        if outcome.is_changed() && !self.request.dry_run {
+            self.sign(&outcome)?;
+        }
+        Ok(outcome)
+    }
+
+    fn source(&self, model: &Model) -> Result<Refreshed> {
+        let rows = refresh::count_if_exists(self.connection, &model.sql_name())?;
+        let rows = rows.ok_or_else(|| Error::precondition("the source is not in the lake: ingest it first"))?;
+        Ok(Refreshed { change: Change::Checked, rows, rows_inserted: 0, rows_deleted: 0 })
+    }
+
+    fn sign(&self, outcome: &ModelOutcome) -> Result<()> {
+        let extra = serde_json::json!({
+            "model": outcome.model,
+            "rows": outcome.rows,
+            "rows_inserted": outcome.rows_inserted,
+            "rows_deleted": outcome.rows_deleted,
+            "checks_passed": outcome.checks_passed,
+        });
+        let message = format!("transform {}", outcome.model);
+        let params =
+            [Value::varchar(self.request.author), Value::varchar(&message), Value::varchar(&extra.to_string())];
+        self.connection.execute("CALL lake.set_commit_message(?, ?, extra_info => ?)", &params).map(|_| ())
+    }
+
+    /// Adds where the run ended, and what that means for the other models.
+    fn explain(&self, model: &Model, err: Error) -> Error {
+        if err.kind() == ErrorKind::Cancelled {
+            return err;
+        }
+        let mut text = format!("transform {} ({}): {}", model.name(), model.origin, err.message());
+        match err.kind() {
+            ErrorKind::NotFound => text.push_str("; ingest or transform what it reads first"),
+            ErrorKind::Conflict => text.push_str("; other writers were faster each time, run the transform again"),
+            _ => {}
+        }
+        let committed: Vec<_> = self.outcomes.iter().filter(|outcome| outcome.snapshot_id.is_some()).collect();
+        let waiting: Vec<_> = self.plan.iter().skip(self.outcomes.len() + 1).map(|model| model.name()).collect();
+        let mut tail = String::new();
+        if !committed.is_empty() {
+            let names: Vec<_> = committed.iter().map(|outcome| outcome.model.clone()).collect();
+            tail.push_str(&format!("; committed before and kept: {}", listed(&names)));
+        }
+        if !waiting.is_empty() {
+            tail.push_str(&format!("; not run: {}", listed(&waiting)));
+        }
+        let text = verdict::shorten(&text, MESSAGE_BYTES.saturating_sub(tail.len()));
+        Error::new(err.kind(), text + &tail).with_source(err)
+    }
+}
+
+// === impl ModelOutcome ===
+
+impl ModelOutcome {
+    /// Whether the table is another than before.
+    pub fn is_changed(&self) -> bool {
+        matches!(self.change, Change::Created | Change::Updated | Change::Replaced)
+    }
+}
+
+fn outcome(model: &Model, refreshed: Refreshed, verdict: &Verdict) -> ModelOutcome {
+    ModelOutcome {
+        model: model.name(),
+        change: refreshed.change,
+        rows: refreshed.rows,
+        rows_inserted: refreshed.rows_inserted,
+        rows_deleted: refreshed.rows_deleted,
+        snapshot_id: None,
+        checks_passed: verdict.passed,
+        checks_failed: u32::try_from(verdict.failures.len()).unwrap_or(u32::MAX),
+    }
+}
+
+/// The outcome after its commit.
+fn with_snapshot(connection: &Connection, mut outcome: ModelOutcome) -> Result<ModelOutcome> {
+    if outcome.is_changed() {
+        outcome.snapshot_id = snapshots::last_committed(connection).context(|| "read the snapshot of the commit")?;
+    }
+    Ok(outcome)
+}
+
+/// What the checks found, for who must act.
+fn failed(model: &Model, verdict: &Verdict) -> Error {
+    let mut text = String::new();
+    if let Some(first) = verdict.failures.first() {
+        let (rows, verb) = if first.rows == 1 { ("row", "fails") } else { ("rows", "fail") };
+        let samples = first.samples.join(", ");
+        text = format!("check {} at {}: {} {rows} {verb}, such as {samples}", first.check, first.place, first.rows);
+    }
+    let others: Vec<_> = verdict.failures.iter().skip(1).map(|failure| failure.check.clone()).collect();
+    if !others.is_empty() {
+        text.push_str(&format!("; also failed: {}", listed(&others)));
+    }
+    text.push_str(if model.is_source() {
+        "; nothing that reads it was run: ingest corrected data, or change the check"
+    } else {
+        "; the table stays as it was: correct the rows that it is made from, or the model, and run again"
+    });
+    Error::precondition(text)
+}
+
+/// The first of `names`, and how many more there are.
+fn listed(names: &[String]) -> String {
+    let first: Vec<_> = names.iter().take(NAMES_MAX).map(|name| verdict::shorten(name, 60)).collect();
+    let more = names.len().saturating_sub(NAMES_MAX);
+    if more == 0 { first.join(", ") } else { format!("{} and {more} more", first.join(", ")) }
+}

@@ -1,0 +1,5 @@
+mod coco;
+mod lake;
+mod refresh;
+mod text;
+mod transform;
