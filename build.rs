@@ -1,4 +1,5 @@
 //! Tells the program where to find libduckdb and its extensions.
+#![expect(clippy::disallowed_methods, reason = "a build script's settings are its environment")]
 
 use std::{env, path::Path};
 

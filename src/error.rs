@@ -51,11 +51,7 @@ pub struct Error {
 impl Error {
     /// A failure of `kind` that tells the client `message` (lower case, no full stop, `verb thing: cause`).
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-            source: None,
-        }
+        Self { kind, message: message.into(), source: None }
     }
 
     /// The request is wrong as it stands.
@@ -128,6 +124,9 @@ impl std::error::Error for Error {
 /// Adds what was being done to the error of a result.
 pub trait Context<T> {
     /// Puts `doing` in front of the error's text; it is only built when there is an error.
+    ///
+    /// # Errors
+    /// The one that the result holds.
     fn context<D: fmt::Display>(self, doing: impl FnOnce() -> D) -> Result<T>;
 }
 

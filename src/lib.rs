@@ -18,24 +18,24 @@
 //!
 //! `ARCHITECTURE.md` tells how they work together and what none of them does.
 
-pub mod error;
-pub mod ids;
-pub mod quote;
-pub mod context;
-pub mod proto;
+pub mod actions;
 pub mod cli;
 pub mod client;
 pub mod config;
-pub mod server;
+pub mod context;
+pub mod engine;
+pub mod error;
 pub mod flight;
-pub mod session;
-pub mod actions;
+pub mod ids;
+pub mod ingest;
 pub mod jobs;
 pub mod lake;
-pub mod ingest;
 pub mod medallion;
 pub mod media;
+pub mod proto;
+pub mod quote;
 pub mod sample;
-pub mod engine;
+pub mod server;
+pub mod session;
 pub mod storage;
 pub mod telemetry;

@@ -19,17 +19,19 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// Follows `job` to its end: the current status, every later one, and an error in the end when it failed.
 /// With `cancel_on_disconnect` the job stops when the stream is dropped before that.
 pub fn follow(job: Arc<Job>, cancel_on_disconnect: bool) -> Events {
-    let follower = Follower { status: job.watch(), _cancel: CancelOnDrop(cancel_on_disconnect.then(|| Arc::clone(&job))), job, next: Next::Now };
+    let follower = Follower {
+        status: job.watch(),
+        _cancel: CancelOnDrop(cancel_on_disconnect.then(|| Arc::clone(&job))),
+        job,
+        next: Next::Now,
+    };
     stream::unfold(follower, Follower::step).boxed()
 }
 
 /// A reply of one event with a result, for actions that are no jobs.
 pub fn answer(message: &'static str, result: &impl Message) -> Events {
-    let event = Event {
-        state: event::State::Succeeded.into(),
-        result: Some(to_any(message, result)),
-        ..Event::default()
-    };
+    let event =
+        Event { state: event::State::Succeeded.into(), result: Some(to_any(message, result)), ..Event::default() };
     stream::iter([Ok(event)]).boxed()
 }
 

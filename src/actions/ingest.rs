@@ -1,5 +1,7 @@
 //! `ingest`: reads a source into the lake.
 
+use std::sync::Arc;
+
 use super::{Actions, Events, events};
 use crate::{
     context::Principal,
@@ -14,7 +16,7 @@ pub fn call(actions: &Actions, principal: &Principal, request: IngestRequest) ->
     let cancel_on_disconnect = request.cancel_on_disconnect;
     let key = request.idempotency_key.clone();
     let request = validate(request).map_err(|err| err.context("call ingest"))?;
-    let (ingester, author) = (actions.ingester.clone(), principal.clone());
+    let (ingester, author) = (Arc::clone(&actions.ingester), principal.clone());
     let job = actions.jobs.start("ingest", principal, key, move |progress| async move {
         let outcome = ingester.run(&request, &author, &progress).await?;
         Ok(to_any("IngestResult", &result(outcome)))

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Lists the jobs.
-pub fn list(actions: &Actions, _request: &JobsRequest) -> Events {
+pub fn list(actions: &Actions, _request: JobsRequest) -> Events {
     let jobs = actions.jobs.list().iter().map(|job| describe(job)).collect();
     events::answer("JobsResult", &JobsResult { jobs })
 }

@@ -3,7 +3,7 @@
 mod events;
 mod ingest;
 mod jobs;
-// mod rollback;
+mod rollback;
 mod tag;
 mod transform;
 
@@ -81,8 +81,9 @@ impl Actions {
         match action.name {
             "ingest" => ingest::call(self, principal, body.read(action)?),
             "transform" => transform::call(self, principal, body.read(action)?),
+            "rollback" => rollback::call(self, principal, body.read(action)?),
             "tag" => tag::call(self, principal, body.read(action)?),
-            "jobs" => Ok(jobs::list(self, &body.read(action)?)),
+            "jobs" => Ok(jobs::list(self, body.read(action)?)),
             "job.attach" => jobs::attach(self, &body.read(action)?),
             "job.cancel" => jobs::cancel(self, &body.read(action)?),
             _ => Err(unknown(name)),

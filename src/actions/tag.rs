@@ -6,7 +6,10 @@ use crate::{
     engine::Connection,
     error::{Error, Result},
     ids::SnapshotId,
-    lake::{snapshots::{self, SnapshotRef}, tags},
+    lake::{
+        snapshots::{self, SnapshotRef},
+        tags,
+    },
     proto::{TagRequest, TagResult, tag_result, to_any},
 };
 

@@ -30,7 +30,8 @@ pub fn complain(cause: impl Display) {
 }
 
 /// The error of a failed write to stdout.
-pub fn write_failed(err: io::Error) -> Error {
+pub fn write_failed(err: impl Into<io::Error>) -> Error {
+    let err = err.into();
     let text = if err.kind() == io::ErrorKind::BrokenPipe { BROKEN_PIPE.to_owned() } else { err.to_string() };
     Error::internal(text)
 }

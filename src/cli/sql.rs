@@ -7,7 +7,10 @@ use clap::{Args, ValueEnum};
 use futures::TryStreamExt;
 
 use super::{Failure, connect::Connect, output};
-use crate::{client::Rows, error::{Error, Result}};
+use crate::{
+    client::Rows,
+    error::{Error, Result},
+};
 
 /// Runs statements one after the other and prints their results. `-` reads one statement from stdin.
 #[derive(Debug, Args)]
@@ -101,7 +104,9 @@ async fn print_csv(mut rows: Rows) -> Result<()> {
 }
 
 async fn print_json(mut rows: Rows) -> Result<()> {
-    let mut writer = json::WriterBuilder::new().with_explicit_nulls(true).build::<_, json::writer::LineDelimited>(io::stdout().lock());
+    let mut writer = json::WriterBuilder::new()
+        .with_explicit_nulls(true)
+        .build::<_, json::writer::LineDelimited>(io::stdout().lock());
     while let Some(batch) = rows.batches.try_next().await? {
         writer.write(&batch).map_err(write_failed)?;
     }

@@ -2,10 +2,7 @@
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use arrow_flight::{
-    Action, Empty,
-    error::FlightError,
-    flight_service_client::FlightServiceClient,
-    sql::client::FlightSqlServiceClient,
+    Action, Empty, error::FlightError, flight_service_client::FlightServiceClient, sql::client::FlightSqlServiceClient,
 };
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use serde_json::Value;
@@ -23,6 +20,7 @@ pub struct Client {
 }
 
 /// A result as it comes.
+#[expect(missing_debug_implementations, reason = "a stream has nothing to show")]
 pub struct Rows {
     /// The columns.
     pub schema: SchemaRef,
@@ -50,7 +48,8 @@ impl Client {
     /// `InvalidArgument` for a URL of another form; Unavailable when nobody answers.
     pub async fn connect(url: &str) -> Result<Self> {
         let address = url.strip_prefix("grpc://").or_else(|| url.strip_prefix("grpc+tcp://"));
-        let address = address.ok_or_else(|| Error::invalid(format!("\"{url}\" is no server: write grpc://HOST:PORT")))?;
+        let address =
+            address.ok_or_else(|| Error::invalid(format!("\"{url}\" is no server: write grpc://HOST:PORT")))?;
         let endpoint = Endpoint::from_shared(format!("http://{address}"));
         let endpoint = endpoint.map_err(|err| Error::invalid(format!("\"{url}\" is no server: {err}")))?;
         let channel = endpoint.tcp_nodelay(true).connect().await.map_err(|err| {
@@ -96,7 +95,8 @@ impl Client {
     /// What the server says.
     pub async fn actions(&self) -> Result<Vec<ActionInfo>> {
         let actions = self.service().list_actions(Empty {}).await.map_err(|status| from_status(&status))?;
-        let actions = actions.into_inner().map_ok(|action| ActionInfo { name: action.r#type, description: action.description });
+        let actions =
+            actions.into_inner().map_ok(|action| ActionInfo { name: action.r#type, description: action.description });
         actions.try_collect().await.map_err(|status| from_status(&status))
     }
 

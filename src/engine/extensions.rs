@@ -41,9 +41,11 @@ pub fn find_folder(configured: Option<&Path>) -> Option<PathBuf> {
         return Some(folder.to_path_buf());
     }
     let program = env::current_exe().ok().and_then(|program| fs::canonicalize(program).ok());
-    let beside = program.as_deref().and_then(Path::parent).into_iter().flat_map(|folder| {
-        [folder.join("extensions"), folder.join("../lib/merganser/extensions")]
-    });
+    let beside = program
+        .as_deref()
+        .and_then(Path::parent)
+        .into_iter()
+        .flat_map(|folder| [folder.join("extensions"), folder.join("../lib/merganser/extensions")]);
     let built_with = option_env!("MERGANSER_BUILD_EXTENSIONS").map(PathBuf::from);
     beside.chain(built_with).find(|folder| folder.join(DUCKDB_VERSION).is_dir())
 }
@@ -57,7 +59,9 @@ pub fn load(connection: &Connection, folder: &Path, name: &str) -> Result<()> {
     let loaded = if file.is_file() {
         connection.execute(&format!("LOAD {name}"), &[])
     } else {
-        connection.execute(&format!("INSTALL {name}"), &[]).and_then(|_| connection.execute(&format!("LOAD {name}"), &[]))
+        connection
+            .execute(&format!("INSTALL {name}"), &[])
+            .and_then(|_| connection.execute(&format!("LOAD {name}"), &[]))
     };
     loaded.map(|_| ()).map_err(|err| {
         let first_line = err.message().lines().next().unwrap_or_default().to_owned();

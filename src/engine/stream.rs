@@ -8,7 +8,12 @@
 //! with the result. Inside a transaction the connection may be wanted for the next statement while a reader is slow
 //! or gone for now: the rest of the rows then moves to a file in the staging folder and the worker is free.
 
-use std::{fs::File, io::BufReader, path::{Path, PathBuf}, sync::Arc};
+use std::{
+    fs::File,
+    io::BufReader,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use arrow::{
     array::RecordBatch,

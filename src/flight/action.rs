@@ -2,7 +2,10 @@
 
 use arrow_flight::{Action as FlightAction, ActionType, sql::Any as SqlAny, sql::ProstMessageExt};
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream::{self, BoxStream}};
+use futures::{
+    StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
 use prost::Message;
 use tonic::Status;
 

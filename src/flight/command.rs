@@ -1,11 +1,11 @@
 //! From descriptors and tickets to commands. The closed set of commands is arrow-flight's `Command`.
 
+use arrow::{datatypes::Schema, ipc::writer::IpcWriteOptions};
 use arrow_flight::{
     FlightDescriptor, FlightEndpoint, FlightInfo, SchemaAsIpc, SchemaResult, Ticket,
     flight_descriptor::DescriptorType,
     sql::{Any, Command, ProstMessageExt, TicketStatementQuery},
 };
-use arrow::{datatypes::Schema, ipc::writer::IpcWriteOptions};
 use prost::Message;
 
 use crate::{

@@ -42,7 +42,8 @@ pub struct CreateResult {
 }
 
 /// The name under which [`CreateResult`] travels in an `Any`.
-pub const CREATE_RESULT_TYPE: &str = "type.googleapis.com/arrow.flight.protocol.sql.ActionCreatePreparedStatementResult";
+pub const CREATE_RESULT_TYPE: &str =
+    "type.googleapis.com/arrow.flight.protocol.sql.ActionCreatePreparedStatementResult";
 
 /// Prepares; nothing is executed.
 pub async fn create(

@@ -8,7 +8,10 @@ use arrow_flight::{
     flight_service_server::FlightService,
     sql::{Command, DoPutPreparedStatementResult, DoPutUpdateResult},
 };
-use futures::{StreamExt, stream::{self, BoxStream}};
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
 

@@ -1,13 +1,11 @@
 //! Batches to Flight data, and Flight data to batches.
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
-use arrow_flight::{
-    FlightData,
-    decode::FlightRecordBatchStream,
-    encode::FlightDataEncoderBuilder,
-    error::FlightError,
+use arrow_flight::{FlightData, decode::FlightRecordBatchStream, encode::FlightDataEncoderBuilder, error::FlightError};
+use futures::{
+    Stream, StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
 };
-use futures::{Stream, StreamExt, TryStreamExt, stream::{self, BoxStream}};
 use tonic::Status;
 
 use crate::{

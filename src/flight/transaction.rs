@@ -1,8 +1,6 @@
 //! BeginTransaction and EndTransaction.
 
-use arrow_flight::sql::{
-    ActionBeginTransactionResult, ActionEndTransactionRequest, EndTransaction,
-};
+use arrow_flight::sql::{ActionBeginTransactionResult, ActionEndTransactionRequest, EndTransaction};
 
 use crate::{
     error::{Error, Result},

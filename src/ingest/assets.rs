@@ -93,8 +93,8 @@ fn base_name(path: &str) -> Option<String> {
 
 /// `name.jpg` as `name-<first 12 hex digits of the hash>.jpg`.
 fn with_hash(name: &str, bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    let hash: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let digest = format!("{:x}", Sha256::digest(bytes));
+    let hash = &digest[..12];
     match name.rsplit_once('.') {
         Some((stem, extension)) => format!("{stem}-{hash}.{extension}"),
         None => format!("{name}-{hash}"),

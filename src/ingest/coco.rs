@@ -60,7 +60,7 @@ struct ImageRow {
 pub async fn load(work: &Work<'_>, files: &Files, assets: &mut Assets) -> Result<Loaded> {
     let spooled = spool_annotations(work, files).await?;
     let uris = work.spool.join("uris.ndjson");
-    store_pictures(work, files, &spooled, &uris, assets).await?;
+    store_pictures(work, files, spooled.as_deref(), &uris, assets).await?;
     work.progress.phase("load tables", "tables", Some(TABLES.len() as u64));
     let (request, author) = (work.request.clone(), work.author.name().to_owned());
     let (spool, landing) = (work.spool.to_path_buf(), work.landing.time().to_owned());
@@ -111,7 +111,8 @@ fn query(spool: &Path, section: Section, columns: &str, landing: &str, max_rows:
     let limit = max_rows.map(|rows| format!(" LIMIT {rows}")).unwrap_or_default();
     Ok(match section {
         Section::Images => {
-            let uris = read_ndjson(&spool.join("uris.ndjson"), "{file: 'VARCHAR', in_split: 'VARCHAR', uri: 'VARCHAR'}");
+            let uris =
+                read_ndjson(&spool.join("uris.ndjson"), "{file: 'VARCHAR', in_split: 'VARCHAR', uri: 'VARCHAR'}");
             format!(
                 "SELECT image.*, coalesce(stored.uri, image.coco_url) AS image, {landing} AS landing FROM {reader} image \
                  LEFT JOIN {uris} stored ON stored.file = image.file_name AND stored.in_split IS NOT DISTINCT FROM image.split{limit}"
@@ -125,7 +126,9 @@ fn query(spool: &Path, section: Section, columns: &str, landing: &str, max_rows:
 
 fn read_ndjson(file: &Path, columns: &str) -> String {
     let file = literal(&file.display().to_string());
-    format!("read_json({file}, format = 'newline_delimited', columns = {columns}, maximum_object_size = {MAX_ROW_BYTES})")
+    format!(
+        "read_json({file}, format = 'newline_delimited', columns = {columns}, maximum_object_size = {MAX_ROW_BYTES})"
+    )
 }
 
 /// Reads the annotation files into rows; gives the file with the images' rows, if there are any.
@@ -150,12 +153,12 @@ async fn spool_annotations(work: &Work<'_>, files: &Files) -> Result<Option<Path
 async fn store_pictures(
     work: &Work<'_>,
     files: &Files,
-    images: &Option<PathBuf>,
+    images: Option<&Path>,
     uris: &Path,
     assets: &mut Assets,
 ) -> Result<()> {
     let mut out = BufWriter::new(File::create(uris)?);
-    let Some(images) = images.as_ref().filter(|_| work.request.extract_media) else { return Ok(out.flush()?) };
+    let Some(images) = images.filter(|_| work.request.extract_media) else { return Ok(out.flush()?) };
     let pictures = by_name(&files.others);
     work.progress.phase("store assets", "assets", Some(pictures.len() as u64));
     let mut stored = std::collections::HashSet::new();

@@ -4,11 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::source::Files;
-use crate::{
-    error::Result,
-    jobs::Progress,
-    storage::Storage,
-};
+use crate::{error::Result, jobs::Progress, storage::Storage};
 
 /// One landing on its way. It becomes the latest only with its manifest.
 #[derive(Debug)]

@@ -216,9 +216,11 @@ mod tests {
     #[test]
     fn types_that_ducklake_does_not_store_become_their_nearest() {
         assert_eq!(storable_type("FLOAT[4]").as_deref(), Some("FLOAT[]"));
-        assert_eq!(storable_type("STRUCT(a FLOAT[4], b INTEGER[])[]").as_deref(), Some("STRUCT(a FLOAT[], b INTEGER[])[]"));
+        assert_eq!(
+            storable_type("STRUCT(a FLOAT[4], b INTEGER[])[]").as_deref(),
+            Some("STRUCT(a FLOAT[], b INTEGER[])[]")
+        );
         assert_eq!(storable_type("ENUM('a', 'b')").as_deref(), Some("VARCHAR"));
         assert_eq!(storable_type("DECIMAL(10,2)"), None);
     }
-
 }

@@ -19,11 +19,11 @@ mod source;
 
 use std::path::PathBuf;
 
+use self::{assets::Assets, landing::Landing, source::Format};
 pub use self::{
     load::{Mode, TableOutcome},
     source::Source,
 };
-use self::{assets::Assets, landing::Landing, source::Format};
 use crate::{
     context::Principal,
     engine::Engine,
@@ -101,7 +101,9 @@ impl Ingester {
             let context = Work { ingester: self, request, author, progress, spool: spool.path(), landing: &landing };
             match files.format {
                 Format::Coco => coco::load(&context, &files, &mut assets).await,
-                Format::Parquet | Format::Csv | Format::Json => media_columns::load(&context, &files, &mut assets).await,
+                Format::Parquet | Format::Csv | Format::Json => {
+                    media_columns::load(&context, &files, &mut assets).await
+                }
             }
         };
         let loaded = match progress.unless_cancelled(work).await {

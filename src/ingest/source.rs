@@ -66,11 +66,13 @@ impl Source {
             return Err(Error::invalid("say where the data is with \"source\", such as file:///path/to/data"));
         }
         let parsed = url::Url::parse(uri);
-        let parsed = parsed.map_err(|_| Error::invalid(format!("\"{uri}\" is no URI; a path is written file:///path")))?;
+        let parsed =
+            parsed.map_err(|_| Error::invalid(format!("\"{uri}\" is no URI; a path is written file:///path")))?;
         match parsed.scheme() {
             "file" => {
                 let path = parsed.to_file_path();
-                path.map(Self::File).map_err(|()| Error::invalid(format!("\"{uri}\" is no local path: write file:///path")))
+                path.map(Self::File)
+                    .map_err(|()| Error::invalid(format!("\"{uri}\" is no local path: write file:///path")))
             }
             scheme => Err(Error::unsupported(format!("sources of {scheme}:// are not offered; use file:///path"))),
         }

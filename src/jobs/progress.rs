@@ -25,7 +25,8 @@ impl Progress {
     /// Begins a phase that counts in `unit`, up to `total` where that is known.
     pub fn phase(&self, phase: impl Into<String>, unit: &'static str, total: Option<u64>) {
         let phase = phase.into();
-        self.status.send_modify(|status| (status.phase, status.unit, status.done, status.total) = (phase, unit, 0, total));
+        self.status
+            .send_modify(|status| (status.phase, status.unit, status.done, status.total) = (phase, unit, 0, total));
     }
 
     /// Some more of the phase is done.

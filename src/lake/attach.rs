@@ -49,9 +49,7 @@ pub fn make_writable(folder: &Path) -> Result<()> {
         tempfile::tempfile_in(folder)?;
         Ok(())
     };
-    attempt()
-        .map_err(|err| Error::precondition(err.message()))
-        .context(|| format!("write to \"{}\"", folder.display()))
+    attempt().map_err(|err| Error::precondition(err.message())).context(|| format!("write to \"{}\"", folder.display()))
 }
 
 /// Turns what DuckDB says of a catalog that it cannot attach into what the operator can do.

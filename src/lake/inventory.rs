@@ -111,10 +111,7 @@ fn columns(connection: &Connection) -> Result<HashMap<(String, String), Vec<Fiel
 }
 
 /// What DuckDB's types are in Arrow: all of them prepared as the columns of one statement, which is not run.
-fn arrow_types<'a>(
-    connection: &Connection,
-    types: impl Iterator<Item = &'a str>,
-) -> Result<HashMap<String, DataType>> {
+fn arrow_types<'a>(connection: &Connection, types: impl Iterator<Item = &'a str>) -> Result<HashMap<String, DataType>> {
     let mut types: Vec<_> = types.collect();
     types.sort_unstable();
     types.dedup();

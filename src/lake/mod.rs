@@ -6,6 +6,7 @@
 
 pub mod attach;
 pub mod inventory;
+pub mod rollback;
 pub mod snapshots;
 pub mod table;
 pub mod tags;

@@ -52,7 +52,9 @@ pub fn resolve(connection: &Connection, name: &SnapshotRef) -> Result<SnapshotId
     match name {
         SnapshotRef::Version(id) => by_version(connection, *id),
         SnapshotRef::Timestamp(moment) => by_timestamp(connection, moment),
-        SnapshotRef::Tag(tag) => tags::find(connection, tag)?.ok_or_else(|| Error::not_found(format!("no tag \"{tag}\""))),
+        SnapshotRef::Tag(tag) => {
+            tags::find(connection, tag)?.ok_or_else(|| Error::not_found(format!("no tag \"{tag}\"")))
+        }
     }
 }
 

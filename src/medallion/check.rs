@@ -203,21 +203,20 @@ fn split_arguments(text: &str) -> Option<(Vec<String>, &str)> {
     let mut quote = None;
     let mut depth = 0_usize;
     for (index, c) in text.char_indices() {
-        match (quote, c) {
-            (Some(open), _) if c == open => quote = None,
-            (Some(_), _) => {}
-            (None, '\'' | '"') => quote = Some(c),
-            (None, '(' | '[') => depth += 1,
-            (None, ')') if depth == 0 => {
+        match c {
+            _ if quote.is_some() => quote = quote.filter(|open| *open != c),
+            '\'' | '"' => quote = Some(c),
+            '(' | '[' => depth += 1,
+            ')' if depth == 0 => {
                 let arguments = arguments.iter().map(|argument| argument.trim().to_owned()).collect();
                 return Some((arguments, text.get(index + 1..).unwrap_or_default()));
             }
-            (None, ')' | ']') => depth = depth.saturating_sub(1),
-            (None, ',') if depth == 0 => {
+            ')' | ']' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
                 arguments.push(String::new());
                 continue;
             }
-            (None, _) => {}
+            _ => {}
         }
         if let Some(argument) = arguments.last_mut() {
             argument.push(c);

@@ -32,8 +32,9 @@
 //! * The *header* is the head and the `--` lines directly below it: `-- check: …` is a check, everything else is the
 //!   description. A line with two or more spaces behind `--` continues the line above it.
 //! * The rest of a model is its SELECT; a `;` may end it. A source has none.
-//! * Names that leave out the catalog mean the lake's; the order of the models follows from the tables that they and
-//!   their checks read, not from their place in the files.
+//! * Tables are named with their layer; names that leave out the catalog mean the lake's. The order of the models
+//!   follows from the tables that they and their checks read, not from their place in the files. Sources are checked
+//!   before any model that reads them.
 //! * Files without any head, such as `00_attach.sql`, are none of this module's.
 //!
 //! | check | a row fails when |
@@ -47,8 +48,9 @@
 //! Columns may be expressions over the columns, such as `not_null(bbox.x)`.
 //!
 //! Limits: a model's table is compared with all of its columns, so a run costs a read of old and new rows even when
-//! nothing changed; a view between two models hides their order; a model that reads `AT` an older snapshot of another
-//! model's table sees newer rows in a dry run (`DuckLake` shows a transaction its own writes even there).
+//! nothing changed; a view between two models hides their order, and so do `query()` and `query_table()`; a model that
+//! reads `AT` an older snapshot of another model's table sees newer rows in a dry run (DuckLake shows a transaction
+//! its own writes even there).
 
 mod check;
 mod load;
@@ -58,6 +60,7 @@ mod parse;
 mod plan;
 mod refresh;
 mod run;
+mod tables;
 mod verdict;
 
 pub use self::{

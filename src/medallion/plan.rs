@@ -1,16 +1,14 @@
 //! Which models run, and in which order.
 //!
-//! 1. What a model reads comes from `DuckDB`'s own parse of its SELECT and of its checks.
-//! 2. What reads stands behind what is read; otherwise the order of the files holds. A cycle is an error.
+//! 1. What a model reads comes from DuckDB's own parse of its SELECT and of its checks.
+//! 2. What reads stands behind what is read; otherwise sources come first and the order of the files holds. A cycle is
+//!    an error.
 //! 3. What was not selected is left out, but for the sources that a selected model reads: their checks come first.
 
-use std::collections::HashMap;
-
-use super::{Model, nearest::hint};
+use super::{Model, nearest::hint, tables::tables};
 use crate::{
     engine::Connection,
     error::{Context, Error, Result},
-    lake,
 };
 
 /// How many names an error lists.
@@ -19,13 +17,13 @@ const NAMES_MAX: usize = 12;
 /// The models and sources to run, in order.
 ///
 /// # Errors
-/// `InvalidArgument` for SQL that `DuckDB` cannot parse and for a cycle; `NotFound` for a selected name that is none.
+/// `InvalidArgument` for SQL that DuckDB cannot parse and for a cycle; `NotFound` for a selected name that is none.
 pub(super) fn plan<'m>(connection: &Connection, models: &'m [Model], select: &[String]) -> Result<Vec<&'m Model>> {
     let reads = models.iter().map(|model| reads(connection, model, models)).collect::<Result<Vec<_>>>()?;
     let order = order(models, &reads)?;
     let mut wanted = selected(models, select)?;
-    let sources: Vec<_> = order.iter().copied().filter(|index| is_set(&wanted, *index)).collect();
-    for read in sources.iter().filter_map(|index| reads.get(*index)).flatten() {
+    let runs: Vec<_> = order.iter().copied().filter(|index| is_set(&wanted, *index)).collect();
+    for read in runs.iter().filter_map(|index| reads.get(*index)).flatten() {
         if models.get(*read).is_some_and(Model::is_source)
             && let Some(slot) = wanted.get_mut(*read)
         {
@@ -43,26 +41,19 @@ fn is_set(flags: &[bool], index: usize) -> bool {
 fn reads(connection: &Connection, model: &Model, models: &[Model]) -> Result<Vec<usize>> {
     let Some(query) = &model.query else { return Ok(Vec::new()) };
     let place = || format!("read model {} at {}", model.name(), model.origin);
-    let mut names = connection.table_names(query).context(place)?;
+    let mut names = tables(connection, query).context(place)?;
     let own = model.name();
-    let reads_itself = names.iter().any(|name| plain_name(name) == own);
+    let reads_itself = names.contains(&own);
     for check in &model.checks {
         let place = || format!("read check {check} at {}:{}", model.origin.file, check.line);
-        names.extend(connection.table_names(&check.failing_rows(&model.sql_name())).context(place)?);
+        names.extend(tables(connection, &check.failing_rows(&model.sql_name())).context(place)?);
     }
     // A check reads its own table as a matter of course; the SELECT must not.
-    names.retain(|name| reads_itself || plain_name(name) != own);
-    let index: HashMap<_, _> = models.iter().enumerate().map(|(index, model)| (model.name(), index)).collect();
-    let mut reads: Vec<_> = names.iter().filter_map(|name| index.get(&plain_name(name)).copied()).collect();
-    reads.sort_unstable();
-    reads.dedup();
+    names.retain(|name| reads_itself || *name != own);
+    let reads: Vec<_> = (0..models.len())
+        .filter(|index| models.get(*index).is_some_and(|model| names.contains(&model.name())))
+        .collect();
     Ok(reads)
-}
-
-/// A name as `DuckDB` gives it back, in the form of [`Model::name`].
-fn plain_name(name: &str) -> String {
-    let name = name.replace('"', "").to_lowercase();
-    name.strip_prefix(lake::CATALOG).and_then(|rest| rest.strip_prefix('.')).unwrap_or(&name).to_owned()
 }
 
 /// Where a model is while the order is made.
@@ -86,7 +77,10 @@ struct Search<'a> {
 fn order(models: &[Model], reads: &[Vec<usize>]) -> Result<Vec<usize>> {
     let marks = vec![Mark::New; models.len()];
     let mut search = Search { models, reads, marks, path: Vec::new(), order: Vec::new() };
-    for index in 0..models.len() {
+    // Sources come first: better no model runs than some, when ingest did not deliver.
+    let (sources, made): (Vec<_>, Vec<_>) =
+        (0..models.len()).partition(|index| models.get(*index).is_some_and(Model::is_source));
+    for index in sources.into_iter().chain(made) {
         search.visit(index)?;
     }
     Ok(search.order)

@@ -50,7 +50,7 @@ struct Scratch<'c> {
 /// Brings the table of `model` up to `query`, its SELECT.
 ///
 /// # Errors
-/// What `DuckDB` says; `InvalidArgument` for a reserved column name.
+/// What DuckDB says; `InvalidArgument` for a reserved column name.
 pub(super) fn refresh(connection: &Connection, model: &Model, query: &str, full: bool) -> Result<Refreshed> {
     let scratch = Scratch::new(connection);
     let (stage, table) = (&scratch.stage, model.sql_name());

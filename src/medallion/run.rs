@@ -14,7 +14,7 @@ use std::{thread, time::Duration};
 use super::{
     Model, plan,
     refresh::{self, Refreshed},
-    verdict::{self, Verdict},
+    verdict::{self, Failure, Verdict},
 };
 use crate::{
     engine::{Connection, Value},
@@ -238,16 +238,15 @@ impl Run<'_> {
             ErrorKind::Conflict => text.push_str("; other writers were faster each time, run the transform again"),
             _ => {}
         }
-        let committed: Vec<_> = self.outcomes.iter().filter(|outcome| outcome.snapshot_id.is_some()).collect();
+        let committed = self.outcomes.iter().filter(|outcome| outcome.snapshot_id.is_some());
+        let committed: Vec<_> = committed.map(|outcome| outcome.model.clone()).collect();
         let waiting: Vec<_> = self.plan.iter().skip(self.outcomes.len() + 1).map(|model| model.name()).collect();
-        let mut tail = String::new();
-        if !committed.is_empty() {
-            let names: Vec<_> = committed.iter().map(|outcome| outcome.model.clone()).collect();
-            tail.push_str(&format!("; committed before and kept: {}", listed(&names)));
-        }
-        if !waiting.is_empty() {
-            tail.push_str(&format!("; not run: {}", listed(&waiting)));
-        }
+        let tail = [("committed before and kept", committed), ("not run", waiting)]
+            .iter()
+            .filter(|(_, names)| !names.is_empty())
+            .map(|(what, names)| format!("; {what}: {}", listed(names)))
+            .collect::<Vec<_>>()
+            .concat();
         let text = verdict::shorten(&text, MESSAGE_BYTES.saturating_sub(tail.len()));
         Error::new(err.kind(), text + &tail).with_source(err)
     }
@@ -285,22 +284,21 @@ fn with_snapshot(connection: &Connection, mut outcome: ModelOutcome) -> Result<M
 
 /// What the checks found, for who must act.
 fn failed(model: &Model, verdict: &Verdict) -> Error {
-    let mut text = String::new();
-    if let Some(first) = verdict.failures.first() {
-        let (rows, verb) = if first.rows == 1 { ("row", "fails") } else { ("rows", "fail") };
-        let samples = first.samples.join(", ");
-        text = format!("check {} at {}: {} {rows} {verb}, such as {samples}", first.check, first.place, first.rows);
+    let mut parts = Vec::new();
+    if let Some(Failure { check, place, rows, samples }) = verdict.failures.first() {
+        let fail = if *rows == 1 { "row fails" } else { "rows fail" };
+        parts.push(format!("check {check} at {place}: {rows} {fail}, such as {}", samples.join(", ")));
     }
     let others: Vec<_> = verdict.failures.iter().skip(1).map(|failure| failure.check.clone()).collect();
     if !others.is_empty() {
-        text.push_str(&format!("; also failed: {}", listed(&others)));
+        parts.push(format!("also failed: {}", listed(&others)));
     }
-    text.push_str(if model.is_source() {
-        "; nothing that reads it was run: ingest corrected data, or change the check"
+    parts.push(if model.is_source() {
+        "nothing that reads it was run: ingest corrected data, or change the check".to_owned()
     } else {
-        "; the table stays as it was: correct the rows that it is made from, or the model, and run again"
+        "the table stays as it was: correct the rows that it is made from, or the model, and run again".to_owned()
     });
-    Error::precondition(text)
+    Error::precondition(parts.join("; "))
 }
 
 /// The first of `names`, and how many more there are.

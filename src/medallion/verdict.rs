@@ -38,7 +38,7 @@ pub(super) struct Failure {
 /// Runs every check of `model`, also behind one that failed: the whole list of faults saves runs.
 ///
 /// # Errors
-/// A check that `DuckDB` cannot run, with its place.
+/// A check that DuckDB cannot run, with its place.
 pub(super) fn judge(connection: &Connection, model: &Model) -> Result<Verdict> {
     let mut verdict = Verdict::default();
     for check in &model.checks {

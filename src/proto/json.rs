@@ -56,10 +56,8 @@ pub fn from_json<M: Message + Default>(name: &str, body: &[u8]) -> Result<M> {
 /// # Errors
 /// Internal when the message does not match its descriptor.
 pub fn to_json(name: &str, bytes: &[u8]) -> Result<serde_json::Value> {
-    let options = SerializeOptions::new()
-        .stringify_64_bit_integers(false)
-        .use_proto_field_name(true)
-        .skip_default_fields(false);
+    let options =
+        SerializeOptions::new().stringify_64_bit_integers(false).use_proto_field_name(true).skip_default_fields(false);
     let message = DynamicMessage::decode(descriptor(name)?, bytes);
     let message = message.map_err(|err| Error::internal("read message").with_source(err))?;
     message

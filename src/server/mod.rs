@@ -29,8 +29,7 @@ use crate::{
     error::{Context, Error, Result},
     flight::Service,
     ingest::Ingester,
-    lake,
-    medallion,
+    lake, medallion,
     session::Sessions,
     storage::Storage,
 };
@@ -182,10 +181,8 @@ impl Server {
 /// The addresses of `listen`, all of which must be loopback: nobody has to show credentials.
 async fn loopback(listen: &HostPort) -> Result<Vec<SocketAddr>> {
     let resolved = tokio::net::lookup_host((listen.host.as_str(), listen.port)).await;
-    let addresses: Vec<_> = resolved
-        .map_err(|err| Error::invalid(err.to_string()))
-        .context(|| format!("listen on {listen}"))?
-        .collect();
+    let addresses: Vec<_> =
+        resolved.map_err(|err| Error::invalid(err.to_string())).context(|| format!("listen on {listen}"))?.collect();
     match addresses.iter().map(SocketAddr::ip).find(|ip: &IpAddr| !ip.is_loopback()) {
         None => Ok(addresses),
         Some(ip) => Err(Error::precondition(format!(

@@ -28,7 +28,7 @@ pub enum Rows {
     /// All of them are here.
     Complete(SchemaRef, Vec<RecordBatch>),
     /// They come as they are read.
-    Stream(BatchStream),
+    Stream(Box<BatchStream>),
 }
 
 /// The results that wait.
@@ -97,7 +97,7 @@ impl Executions {
         }
         let Some(found) = waiting.remove(&id) else { return Err(gone()) };
         match found.rows {
-            Rows::Stream(stream) => Ok(stream),
+            Rows::Stream(stream) => Ok(*stream),
             Rows::Complete(schema, batches) => {
                 let stream = BatchStream::complete(SchemaRef::clone(&schema), &batches);
                 waiting.insert(id, Waiting { rows: Rows::Complete(schema, batches), ..found });

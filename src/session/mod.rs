@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// A session that nobody used for this long ends; so does a transaction.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
+const IDLE_TIMEOUT: Duration = Duration::from_hours(1);
 /// How often the idle ones are looked for.
 const REAP_INTERVAL: Duration = Duration::from_secs(5);
 /// The most prepared statements and transactions of one session.
@@ -85,8 +85,8 @@ impl Sessions {
     /// Unauthenticated when it has ended or never was.
     pub fn get(&self, token: &[u8]) -> Result<Arc<Session>> {
         let session = SessionToken::from_bytes(token).and_then(|token| self.by_token.lock().get(&token).cloned());
-        let session = session
-            .ok_or_else(|| Error::new(ErrorKind::Unauthenticated, "the session has ended; log in again"))?;
+        let session =
+            session.ok_or_else(|| Error::new(ErrorKind::Unauthenticated, "the session has ended; log in again"))?;
         session.touch();
         Ok(session)
     }

@@ -103,16 +103,13 @@ pub(super) async fn describe(
 pub(super) async fn execute(sessions: &Sessions, session: &Session, statement: Statement) -> Result<Outcome> {
     let sql = Arc::clone(&statement.sql);
     let named = statement.transaction.is_some();
-    let started = match session.transaction(statement.transaction)? {
-        Some(transaction) => {
-            let worker = transaction.worker(sessions.engine()).await?;
-            start(sessions, &worker, None, statement, session.principal()).await?
-        }
-        None => {
-            let lease = sessions.engine().lease().await?;
-            let worker = lease.worker().clone();
-            start(sessions, &worker, Some(lease), statement, session.principal()).await?
-        }
+    let started = if let Some(transaction) = session.transaction(statement.transaction)? {
+        let worker = transaction.worker(sessions.engine()).await?;
+        start(sessions, &worker, None, statement, session.principal()).await?
+    } else {
+        let lease = sessions.engine().lease().await?;
+        let worker = lease.worker().clone();
+        start(sessions, &worker, Some(lease), statement, session.principal()).await?
     };
     match started {
         Some(outcome) => Ok(outcome),
@@ -144,7 +141,7 @@ async fn start(
     let head = head.await.unwrap_or_else(|_| Err(Error::internal("a task of the engine panicked")))?;
     Ok(head.map(|Head { snapshot_id, body }| match body {
         Body::Stream(schema) => {
-            Outcome { rows: Rows::Stream(receiver.into_stream(schema, guard)), changed: None, snapshot_id }
+            Outcome { rows: Rows::Stream(Box::new(receiver.into_stream(schema, guard))), changed: None, snapshot_id }
         }
         Body::Complete { schema, batches, changed } => {
             Outcome { rows: Rows::Complete(schema, batches), changed: Some(changed), snapshot_id }

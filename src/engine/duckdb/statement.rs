@@ -228,9 +228,11 @@ pub(super) fn arrow_schema(
     names: &[String],
     types: &[LogicalType],
 ) -> Result<(SchemaRef, FFI_ArrowSchema)> {
-    let texts: Vec<_> = names.iter().map(|name| CString::new(name.replace('\0', ""))).collect::<Result<_, _>>().map_err(
-        |_| Error::internal("a column's name holds a NUL byte"),
-    )?;
+    let texts: Vec<_> = names
+        .iter()
+        .map(|name| CString::new(name.replace('\0', "")))
+        .collect::<Result<_, _>>()
+        .map_err(|_| Error::internal("a column's name holds a NUL byte"))?;
     let mut name_ptrs: Vec<_> = texts.iter().map(|text| text.as_ptr()).collect();
     let mut type_ptrs: Vec<_> = types.iter().map(LogicalType::as_ptr).collect();
     let mut exported = FFI_ArrowSchema::empty();
@@ -245,6 +247,7 @@ pub(super) fn arrow_schema(
             (&raw mut exported).cast(),
         ))?;
     }
-    let schema = Schema::try_from(&exported).map_err(|err| Error::unsupported(format!("read result columns: {err}")))?;
+    let schema =
+        Schema::try_from(&exported).map_err(|err| Error::unsupported(format!("read result columns: {err}")))?;
     Ok((Arc::new(schema), exported))
 }

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 /// The result of an execution, read chunk by chunk: DuckDB computes ahead only as far as its streaming buffer.
 ///
 /// Another statement on the same connection ends the stream; dropping the stream stops the statement.
+#[expect(missing_debug_implementations, reason = "a stream has nothing to show")]
 pub struct ResultStream<'s> {
     result: ResultHandle,
     options: ArrowOptions,

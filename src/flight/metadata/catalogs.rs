@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The catalogs.
-pub async fn catalogs(_sessions: &Sessions, command: CommandGetCatalogs) -> Result<RecordBatch> {
+pub fn catalogs(command: CommandGetCatalogs) -> Result<RecordBatch> {
     let mut builder = command.into_builder();
     builder.append(lake::CATALOG);
     builder.build().map_err(encode)

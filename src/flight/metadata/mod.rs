@@ -15,10 +15,10 @@ use crate::{error::Result, session::Sessions};
 /// Internal when the server's own data cannot be built.
 pub fn schema(command: &Command) -> Result<Option<SchemaRef>> {
     Ok(match command {
-        Command::CommandGetCatalogs(command) => Some(command.clone().into_builder().schema()),
+        Command::CommandGetCatalogs(command) => Some((*command).into_builder().schema()),
         Command::CommandGetDbSchemas(command) => Some(command.clone().into_builder().schema()),
         Command::CommandGetTables(command) => Some(command.clone().into_builder().schema()),
-        Command::CommandGetTableTypes(command) => Some(command.clone().into_builder().schema()),
+        Command::CommandGetTableTypes(command) => Some((*command).into_builder().schema()),
         Command::CommandGetSqlInfo(_) => Some(sql_info::schema()?),
         _ => None,
     })
@@ -30,7 +30,7 @@ pub fn schema(command: &Command) -> Result<Option<SchemaRef>> {
 /// What DuckDB says.
 pub async fn rows(sessions: &Sessions, command: Command) -> Result<Option<RecordBatch>> {
     Ok(Some(match command {
-        Command::CommandGetCatalogs(command) => catalogs::catalogs(sessions, command).await?,
+        Command::CommandGetCatalogs(command) => catalogs::catalogs(command)?,
         Command::CommandGetDbSchemas(command) => catalogs::schemas(sessions, command).await?,
         Command::CommandGetTables(command) => tables::tables(sessions, command).await?,
         Command::CommandGetTableTypes(command) => tables::table_types(command)?,

@@ -98,12 +98,6 @@ impl Spool {
         Self { folder: folder.into(), files: [const { None }; Section::ALL.len()], categories: HashMap::new() }
     }
 
-    /// The rows of `section` so far.
-    #[must_use]
-    pub fn rows(&self, section: Section) -> u64 {
-        self.files[section as usize].as_ref().map_or(0, |file| file.rows)
-    }
-
     /// Writes out what is still buffered and names the sections that have rows.
     ///
     /// # Errors

@@ -135,6 +135,20 @@ fn a_corrected_entry_changes_its_rows_only() {
 }
 
 #[test]
+fn two_builds_give_the_same_rows_in_the_same_order() {
+    let (one, other) = (filled(), filled());
+    let mut models = built_in().unwrap();
+    one.run(&models, Options::default());
+    // The order of the sections in the files plays no part.
+    models.reverse();
+    other.run(&models, Options::default());
+    for model in models.iter().filter(|model| !model.is_source()) {
+        let query = format!("FROM {}", model.name());
+        assert_eq!(one.rows(&query), other.rows(&query), "{}", model.name());
+    }
+}
+
+#[test]
 fn empty_tables_make_empty_tables() {
     let lake = Lake::new();
     lake.sql(TABLES);

@@ -1,0 +1,102 @@
+//! Rows on their way: counted where a dry run needs no more, otherwise copied out of the lake before the first write.
+
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::{engine::Connection, error::Result};
+
+/// The rows that a rollback takes away and brings back.
+#[derive(Debug)]
+pub(super) struct Rows {
+    pub(super) deleted: Source,
+    pub(super) inserted: Source,
+}
+
+/// The rows of a query.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// There are none.
+    Nothing,
+    /// They are where they were.
+    Counted { query: String, count: u64 },
+    /// They are in a TEMP table.
+    Staged { table: String, count: u64 },
+}
+
+// === impl Rows ===
+
+impl Rows {
+    pub(super) fn nothing() -> Self {
+        Self { deleted: Source::Nothing, inserted: Source::Nothing }
+    }
+
+    /// Whether none goes and none comes.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.deleted.count() == 0 && self.inserted.count() == 0
+    }
+
+    /// Whether the rows that come are equal to those of the query `deleted`, which are as many.
+    ///
+    /// Both as values and as text: SQL takes `INTERVAL 1 MONTH` for equal to `INTERVAL 30 DAY`, and 0.0 to -0.0. The
+    /// alias is one that no column has, since a column's name would win over it.
+    pub(super) fn are_equal_to(&self, connection: &Connection, deleted: &str) -> Result<bool> {
+        let select = "SELECT CAST(merganser_row AS VARCHAR), merganser_row.*";
+        let inserted = self.inserted.query();
+        let missing = format!(
+            "{select} FROM ({inserted}) AS merganser_row EXCEPT ALL {select} FROM ({deleted}) AS merganser_row"
+        );
+        Ok(count(connection, &missing)? == 0)
+    }
+
+    /// Drops the TEMP tables.
+    pub(super) fn drop(&self, connection: &Connection) -> Result<()> {
+        for source in [&self.deleted, &self.inserted] {
+            if let Source::Staged { table, .. } = source {
+                connection.execute(&format!("DROP TABLE {table}"), &[])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+// === impl Source ===
+
+impl Source {
+    /// Counts the rows of `query`.
+    pub(super) fn counted(connection: &Connection, query: String) -> Result<Self> {
+        let count = count(connection, &query)?;
+        Ok(Self::Counted { query, count })
+    }
+
+    /// Copies the rows of `query` into a new TEMP table.
+    pub(super) fn staged(connection: &Connection, query: &str) -> Result<Self> {
+        let name = format!("merganser_rollback_{}", Uuid::new_v4().simple());
+        let count = connection.execute(&format!("CREATE TEMP TABLE {name} AS {query}"), &[])?;
+        Ok(Self::Staged { table: format!("temp.main.{name}"), count })
+    }
+
+    /// How many rows there are.
+    pub(super) fn count(&self) -> u64 {
+        match self {
+            Self::Nothing => 0,
+            Self::Counted { count, .. } | Self::Staged { count, .. } => *count,
+        }
+    }
+
+    /// A query for the rows.
+    fn query(&self) -> String {
+        match self {
+            Self::Nothing => "SELECT NULL WHERE false".to_owned(),
+            Self::Counted { query, .. } => query.clone(),
+            Self::Staged { table, .. } => format!("SELECT * FROM {table}"),
+        }
+    }
+}
+
+fn count(connection: &Connection, query: &str) -> Result<u64> {
+    #[derive(Deserialize)]
+    struct Found {
+        rows: u64,
+    }
+    connection.record(&format!("SELECT count(*) AS rows FROM ({query})"), &[]).map(|found: Found| found.rows)
+}

@@ -1,0 +1,235 @@
+//! What DuckLake's own tables say of a table at a snapshot: its name, columns, keys and comments.
+//!
+//! The rows of these tables carry the range of snapshots in which they hold. Every query here names its snapshot, so
+//! that a commit that lands while a rollback reads cannot slip in.
+
+use serde::Deserialize;
+
+use crate::{
+    engine::{Connection, Value},
+    error::Result,
+    ids::SnapshotId,
+    lake::{CATALOG, METADATA},
+    quote::identifier,
+};
+
+/// DuckLake's id of a table; it outlives renames, and a table that is made again has another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub(super) struct TableId(i64);
+
+/// A table or view that a snapshot holds.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Relation {
+    pub(super) id: TableId,
+    pub(super) schema: String,
+    pub(super) name: String,
+    pub(super) is_view: bool,
+}
+
+/// All that a snapshot holds of a table besides its rows.
+#[derive(Clone, Debug)]
+pub(super) struct TableState {
+    pub(super) relation: Relation,
+    pub(super) columns: Vec<Column>,
+    pub(super) definitions: Vec<Definition>,
+    pub(super) attributes: Attributes,
+}
+
+/// A column or, with a parent, a part of one. Two snapshots have the same columns when all of this is equal.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct Column {
+    column_id: i64,
+    parent_column: Option<i64>,
+    column_order: i64,
+    column_name: String,
+    column_type: String,
+    nulls_allowed: bool,
+    default_value: Option<String>,
+    default_value_type: Option<String>,
+}
+
+/// What can be changed without touching columns or rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Attributes {
+    pub(super) partition_keys: Vec<PartitionKey>,
+    pub(super) sort_keys: Vec<SortKey>,
+    pub(super) comments: Vec<Comment>,
+}
+
+/// One part of how a table's files are split.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct PartitionKey {
+    pub(super) column_name: String,
+    pub(super) transform: String,
+}
+
+/// One part of how the rows of a table's files are sorted.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct SortKey {
+    pub(super) expression: String,
+    pub(super) sort_direction: String,
+    pub(super) null_order: String,
+}
+
+/// The comment on a column or, without one, on the table.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct Comment {
+    pub(super) column_name: Option<String>,
+    pub(super) text: String,
+}
+
+/// A column as `CREATE TABLE` needs it: types with all that they hold, defaults as expressions.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct Definition {
+    pub(super) name: String,
+    pub(super) data_type: String,
+    pub(super) not_null: bool,
+    pub(super) default_sql: Option<String>,
+}
+
+/// The tables and views that snapshot `at` holds.
+pub(super) fn relations(connection: &Connection, at: SnapshotId) -> Result<Vec<Relation>> {
+    let (in_schema, in_table, in_view) = (visible("s", at), visible("t", at), visible("v", at));
+    let sql = format!(
+        "SELECT t.table_id AS id, s.schema_name AS schema, t.table_name AS name, false AS is_view \
+         FROM {METADATA}.ducklake_table t JOIN {METADATA}.ducklake_schema s USING (schema_id) \
+         WHERE {in_table} AND {in_schema} \
+         UNION ALL \
+         SELECT v.view_id, s.schema_name, v.view_name, true \
+         FROM {METADATA}.ducklake_view v JOIN {METADATA}.ducklake_schema s USING (schema_id) \
+         WHERE {in_view} AND {in_schema}"
+    );
+    connection.records(&sql, &[])
+}
+
+/// The one of `relations` that SQL would find by this name: case does not matter to DuckDB, for ASCII letters.
+pub(super) fn find<'a>(relations: &'a [Relation], schema: &str, name: &str) -> Option<&'a Relation> {
+    relations.iter().find(|it| it.schema.eq_ignore_ascii_case(schema) && it.name.eq_ignore_ascii_case(name))
+}
+
+/// Whether files of the table came or went after snapshot `since`; when not, its rows are those of that snapshot.
+pub(super) fn files_changed(connection: &Connection, id: TableId, since: SnapshotId) -> Result<bool> {
+    #[derive(Deserialize)]
+    struct Found {
+        changed: bool,
+    }
+    let columns = "table_id, begin_snapshot, end_snapshot, partial_max";
+    let sql = format!(
+        "SELECT count(*) > 0 AS changed FROM (SELECT {columns} FROM {METADATA}.ducklake_data_file \
+         UNION ALL SELECT {columns} FROM {METADATA}.ducklake_delete_file) \
+         WHERE table_id = {} AND (begin_snapshot > {since} OR end_snapshot > {since} OR partial_max > {since})",
+        id.0
+    );
+    connection.record(&sql, &[]).map(|found: Found| found.changed)
+}
+
+/// The SQL condition that the row called `alias` of one of DuckLake's tables holds at snapshot `at`.
+fn visible(alias: &str, at: SnapshotId) -> String {
+    format!("{at} >= {alias}.begin_snapshot AND ({alias}.end_snapshot IS NULL OR {at} < {alias}.end_snapshot)")
+}
+
+// === impl Relation ===
+
+impl Relation {
+    /// The name for SQL.
+    pub(super) fn path(&self) -> String {
+        format!("{CATALOG}.{}.{}", identifier(&self.schema), identifier(&self.name))
+    }
+
+    /// The name of its schema for SQL.
+    pub(super) fn schema_path(&self) -> String {
+        format!("{CATALOG}.{}", identifier(&self.schema))
+    }
+
+    /// The name for people.
+    pub(super) fn full_name(&self) -> String {
+        format!("{}.{}", self.schema, self.name)
+    }
+}
+
+// === impl TableState ===
+
+impl TableState {
+    /// Reads what snapshot `at` holds of `relation`.
+    pub(super) fn read(connection: &Connection, relation: &Relation, at: SnapshotId) -> Result<Self> {
+        let id = relation.id;
+        let attributes = Attributes {
+            partition_keys: partition_keys(connection, id, at)?,
+            sort_keys: sort_keys(connection, id, at)?,
+            comments: comments(connection, id, at)?,
+        };
+        let columns = columns(connection, id, at)?;
+        let definitions = definitions(connection, relation, at)?;
+        Ok(Self { relation: relation.clone(), columns, definitions, attributes })
+    }
+
+    /// Whether a table made like this one could not be told from `other` but by its name and rows.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        self.definitions == other.definitions && self.attributes == other.attributes
+    }
+
+    /// Whether a column has this name. Such a column hides DuckLake's virtual column of the same name.
+    pub(super) fn has_column(&self, name: &str) -> bool {
+        let mut top_level = self.columns.iter().filter(|column| column.parent_column.is_none());
+        top_level.any(|column| column.column_name.eq_ignore_ascii_case(name))
+    }
+}
+
+fn definitions(connection: &Connection, relation: &Relation, at: SnapshotId) -> Result<Vec<Definition>> {
+    let path = relation.path();
+    let sql = format!(
+        "SELECT column_name AS name, column_type AS data_type, \"null\" = 'NO' AS not_null, \"default\" AS default_sql \
+         FROM (DESCRIBE SELECT * FROM {path} AT (VERSION => {at}))"
+    );
+    connection.records(&sql, &[])
+}
+
+fn columns(connection: &Connection, id: TableId, at: SnapshotId) -> Result<Vec<Column>> {
+    let visible = visible("c", at);
+    let sql = format!(
+        "SELECT column_id, parent_column, column_order, column_name, column_type, nulls_allowed, default_value, \
+         default_value_type FROM {METADATA}.ducklake_column c WHERE table_id = ? AND {visible} \
+         ORDER BY column_order, column_id"
+    );
+    connection.records(&sql, &[Value::bigint(id.0)])
+}
+
+fn partition_keys(connection: &Connection, id: TableId, at: SnapshotId) -> Result<Vec<PartitionKey>> {
+    let sql = format!(
+        "SELECT c.column_name, k.transform FROM {METADATA}.ducklake_partition_info p \
+         JOIN {METADATA}.ducklake_partition_column k ON k.partition_id = p.partition_id \
+         JOIN {METADATA}.ducklake_column c ON c.table_id = p.table_id AND c.column_id = k.column_id \
+         WHERE p.table_id = ? AND {} AND {} ORDER BY k.partition_key_index",
+        visible("p", at),
+        visible("c", at)
+    );
+    connection.records(&sql, &[Value::bigint(id.0)])
+}
+
+fn sort_keys(connection: &Connection, id: TableId, at: SnapshotId) -> Result<Vec<SortKey>> {
+    let visible = visible("i", at);
+    let sql = format!(
+        "SELECT e.expression, e.sort_direction, e.null_order FROM {METADATA}.ducklake_sort_info i \
+         JOIN {METADATA}.ducklake_sort_expression e ON e.sort_id = i.sort_id \
+         WHERE i.table_id = ? AND {visible} ORDER BY e.sort_key_index"
+    );
+    connection.records(&sql, &[Value::bigint(id.0)])
+}
+
+fn comments(connection: &Connection, id: TableId, at: SnapshotId) -> Result<Vec<Comment>> {
+    // A comment that was taken away stays as a row without a text.
+    let sql = format!(
+        "SELECT NULL AS column_name, t.value AS text FROM {METADATA}.ducklake_tag t \
+         WHERE t.object_id = ? AND t.key = 'comment' AND t.value IS NOT NULL AND {} \
+         UNION ALL \
+         SELECT c.column_name, t.value FROM {METADATA}.ducklake_column_tag t \
+         JOIN {METADATA}.ducklake_column c ON c.table_id = t.table_id AND c.column_id = t.column_id \
+         WHERE t.table_id = ? AND t.key = 'comment' AND t.value IS NOT NULL AND {} AND {} \
+         ORDER BY ALL",
+        visible("t", at),
+        visible("t", at),
+        visible("c", at)
+    );
+    connection.records(&sql, &[Value::bigint(id.0), Value::bigint(id.0)])
+}
