@@ -78,10 +78,13 @@ impl Worker {
         let abandoned = Arc::clone(&guard.abandoned);
         let shared = Arc::clone(&self.shared);
         let numbered: Task = Box::new(move |connection| {
+            connection.resume();
+            *shared.running.lock() = number;
+            // Between the two lines the guard may have gone without anything to interrupt.
             if abandoned.load(Ordering::Acquire) {
+                *shared.running.lock() = 0;
                 return;
             }
-            *shared.running.lock() = number;
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| task(connection))) {
                 tracing::error!(cause = panic_text(panic.as_ref()), "a task of the engine panicked");
             }

@@ -33,8 +33,9 @@ def ticket(client, sql):
 @contextlib.contextmanager
 def reading(server, sql):
     """A reader of the result, dropped at the end."""
+    options = pyarrow.flight.FlightCallOptions(timeout=60.0)
     with server.flight() as client:
-        reader = client.do_get(ticket(client, sql))
+        reader = client.do_get(ticket(client, sql), options)
         try:
             yield reader
         finally:
@@ -113,6 +114,15 @@ def test_the_first_rows_arrive_before_the_last_are_made(server):
     assert time.monotonic() - started < 10
 
 
+def test_rare_rows_arrive_when_they_are_found(server):
+    """A query that finds a row now and then tells of each soon, not only when it has many."""
+    options = pyarrow.flight.FlightCallOptions(timeout=20.0)
+    with server.flight() as client:
+        reader = client.do_get(ticket(client, SPARSE), options)
+        assert reader.read_chunk().data.num_rows > 0
+        reader.cancel()
+
+
 def test_an_empty_result_has_its_columns(server):
     with server.adbc() as connection, connection.cursor() as cursor:
         cursor.execute("SELECT 1 AS a, 'x' AS b WHERE false")
@@ -152,8 +162,7 @@ def test_a_dropped_reader_ends_the_query(launch):
 
 def test_a_dropped_reader_ends_a_query_that_computes(launch):
     server = launch()
-    with reading(server, SPARSE) as reader:
-        reader.read_chunk()
+    with reading(server, SPARSE):
         assert server.cpu_used_in(0.5) > 0.1, "the query computes"
     server.wait_until_idle()
 
@@ -165,8 +174,7 @@ def test_a_killed_client_ends_the_query(launch):
         "client = f.connect(sys.argv[1])\n"
         "info = client.get_flight_info(f.FlightDescriptor.for_command(bytes.fromhex(sys.argv[2])))\n"
         "reader = client.do_get(info.endpoints[0].ticket)\n"
-        "reader.read_chunk()\n"
-        "print('reads', flush=True)\n"
+            "print('reads', flush=True)\n"
         "reader.read_all()\n"
     )
     command = [sys.executable, "-c", program, server.uri.replace("grpc:", "grpc+tcp:"), protobuf.statement(SPARSE).hex()]

@@ -1,9 +1,11 @@
 //! A connection to DuckDB: it belongs to one thread at a time, and one statement runs on it at a time.
 
 use std::{
-    ffi::{CStr, CString},
     ptr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use arrow::{
@@ -23,6 +25,8 @@ pub struct Connection {
     ptr: ffi::duckdb_connection,
     /// Shared with interrupt handles; emptied before the connection goes away.
     interrupt: Arc<Mutex<Option<InterruptTarget>>>,
+    /// DuckDB's interrupt stops only a statement that runs; this stops the next one of a task as well.
+    interrupted: Arc<AtomicBool>,
     /// Keeps the instance open; dropped after the connection.
     _database: Arc<Database>,
 }
@@ -32,7 +36,10 @@ unsafe impl Send for Connection {}
 
 /// Stops what runs on a connection, from any thread.
 #[derive(Clone, Debug)]
-pub struct InterruptHandle(Arc<Mutex<Option<InterruptTarget>>>);
+pub struct InterruptHandle {
+    target: Arc<Mutex<Option<InterruptTarget>>>,
+    interrupted: Arc<AtomicBool>,
+}
 
 #[derive(Debug)]
 struct InterruptTarget(ffi::duckdb_connection);
@@ -43,9 +50,11 @@ unsafe impl Send for InterruptTarget {}
 // === impl InterruptHandle ===
 
 impl InterruptHandle {
-    /// Stops the statement that runs on the connection now, if any.
+    /// Stops the statement that runs on the connection now, and those that would follow it there before
+    /// [`Connection::resume`].
     pub fn interrupt(&self) {
-        if let Some(target) = self.0.lock().as_ref() {
+        self.interrupted.store(true, Ordering::Release);
+        if let Some(target) = self.target.lock().as_ref() {
             // SAFETY: the connection empties the slot, under this lock, before it closes.
             unsafe { ffi::duckdb_interrupt(target.0) };
         }
@@ -56,7 +65,12 @@ impl InterruptHandle {
 
 impl Connection {
     pub(super) fn from_raw(ptr: ffi::duckdb_connection, database: Arc<Database>) -> Self {
-        Self { ptr, interrupt: Arc::new(Mutex::new(Some(InterruptTarget(ptr)))), _database: database }
+        Self {
+            ptr,
+            interrupt: Arc::new(Mutex::new(Some(InterruptTarget(ptr)))),
+            interrupted: Arc::default(),
+            _database: database,
+        }
     }
 
     pub(super) fn as_ptr(&self) -> ffi::duckdb_connection {
@@ -65,7 +79,17 @@ impl Connection {
 
     /// A handle that stops what runs here.
     pub fn interrupt_handle(&self) -> InterruptHandle {
-        InterruptHandle(Arc::clone(&self.interrupt))
+        InterruptHandle { target: Arc::clone(&self.interrupt), interrupted: Arc::clone(&self.interrupted) }
+    }
+
+    /// Forgets an interrupt: what comes now is another task.
+    pub fn resume(&self) {
+        self.interrupted.store(false, Ordering::Release);
+    }
+
+    /// Fails when the task that runs here was interrupted.
+    pub(super) fn check_interrupted(&self) -> Result<()> {
+        if self.interrupted.load(Ordering::Acquire) { Err(Error::cancelled()) } else { Ok(()) }
     }
 
     /// Prepares exactly one statement. Nothing is executed.
@@ -146,36 +170,6 @@ impl Connection {
         self.records(query, params)?.pop().ok_or_else(|| Error::internal("the query has no row"))
     }
 
-    /// The tables that a query names, as `catalog.schema.table` with what the text leaves out left out and parts
-    /// quoted where SQL needs it. Comes from DuckDB's own parse; nothing needs to exist.
-    ///
-    /// # Errors
-    /// What DuckDB's parser says.
-    pub fn table_names(&self, query: &str) -> Result<Vec<String>> {
-        // The C function answers null for whatever it cannot parse, without saying why: the parser says it here.
-        Statement::extract(self, query)?;
-        let text = CString::new(query).map_err(|_| Error::invalid("the query holds a NUL byte"))?;
-        // SAFETY: the text lives until the call returns; the value is owned by `Value` afterwards.
-        let names = unsafe { ffi::duckdb_get_table_names(self.ptr, text.as_ptr(), true) };
-        if names.is_null() {
-            return Ok(Vec::new());
-        }
-        // SAFETY: `names` is a list of texts and freed here; so is each child and each text.
-        unsafe {
-            let mut names = names;
-            let mut found = Vec::new();
-            for index in 0..ffi::duckdb_get_list_size(names) {
-                let mut child = ffi::duckdb_get_list_child(names, index);
-                let name = ffi::duckdb_get_varchar(child);
-                found.push(CStr::from_ptr(name).to_string_lossy().into_owned());
-                ffi::duckdb_free(name.cast());
-                ffi::duckdb_destroy_value(&raw mut child);
-            }
-            ffi::duckdb_destroy_value(&raw mut names);
-            Ok(found)
-        }
-    }
-
     /// Runs `work` in a transaction: commits when it succeeds, rolls back when it fails.
     ///
     /// # Errors
@@ -192,6 +186,7 @@ impl Connection {
     /// Rolls back the open transaction, if there is one. It must be called before a connection with an open
     /// transaction is dropped: DuckLake on a dead PostgreSQL aborts the process otherwise.
     pub fn rollback(&self) {
+        self.resume();
         // Without a transaction DuckDB answers with an error; there is nothing to do then.
         let _ = self.execute("ROLLBACK", &[]);
     }

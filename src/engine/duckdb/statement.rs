@@ -183,6 +183,7 @@ impl<'c> Statement<'c> {
     /// # Errors
     /// `InvalidArgument` for the wrong number of parameters; what DuckDB says.
     pub fn execute(&self, params: &[Value]) -> Result<ResultStream<'_>> {
+        self.connection.check_interrupted()?;
         let expected = self.parameter_count();
         if params.len() != expected {
             let got = params.len();
