@@ -15,5 +15,5 @@ fn main() {
     let fetched = Path::new(&env::var("CARGO_MANIFEST_DIR").unwrap_or_default()).join(".deps/duckdb");
     let library = env::var("DUCKDB_LIB_DIR").unwrap_or_else(|_| fetched.join("lib").display().to_string());
     println!("cargo:rustc-link-arg=-Wl,-rpath,{library}");
-    println!("cargo:rustc-env=MERGANSER_BUILD_EXTENSIONS={}", fetched.join("extensions").display());
+    println!("cargo:rustc-env=DUCKDB_BUILD_EXTENSIONS={}", fetched.join("extensions").display());
 }

@@ -42,7 +42,8 @@ pub fn client_url(environment: &dyn Environment) -> Option<String> {
     Some(url.to_string_lossy().into_owned()).filter(|url| !url.is_empty())
 }
 
-/// Reads the variable of every setting; those with our prefix that name none are faults.
+/// Reads the variable of every setting; those that seem to mean one and name none are faults. Others are not: an
+/// orchestrator gives every process variables such as `MERGANSER_SERVICE_HOST`.
 pub(super) fn read(environment: &dyn Environment, faults: &mut Vec<Fault>) -> Source {
     let keys_by_name: BTreeMap<String, &'static str> =
         TABLE.iter().map(|setting| (setting.variable(), setting.key)).collect();
@@ -51,7 +52,7 @@ pub(super) fn read(environment: &dyn Environment, faults: &mut Vec<Fault>) -> So
         if let Some(key) = keys_by_name.get(&name) {
             read_variable(environment, key, name, &mut source, faults);
         } else if name != CONFIG && name != URL {
-            faults.push(unknown(name, keys_by_name.keys()));
+            faults.extend(misspelt(name, keys_by_name.keys()));
         }
     }
     source
@@ -75,15 +76,13 @@ fn read_variable(
     }
 }
 
-/// The fault of a variable that means nothing, with a guess at the one that was meant.
-fn unknown<'n>(name: String, known: impl Iterator<Item = &'n String>) -> Fault {
+/// The fault of a variable that is nearly one that has a meaning.
+fn misspelt<'n>(name: String, known: impl Iterator<Item = &'n String>) -> Option<Fault> {
     let known = known.map(String::as_str).chain([CONFIG, URL]).filter_map(|known| known.strip_prefix(PREFIX));
     let word = name.strip_prefix(PREFIX).unwrap_or(&name);
-    let message = match nearest(word, known) {
-        Some(near) => format!("unknown setting; did you mean \"{PREFIX}{near}\"?"),
-        None => "unknown setting".to_owned(),
-    };
-    Fault::new(Origin::Variable(name), message)
+    let near = nearest(word, known)?;
+    let message = format!("unknown setting; did you mean \"{PREFIX}{near}\"?");
+    Some(Fault::new(Origin::Variable(name), message))
 }
 
 // === impl ProcessEnvironment ===

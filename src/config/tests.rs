@@ -216,7 +216,7 @@ fn missing_file_is_a_fault_of_who_named_it() {
 }
 
 #[test]
-fn unknown_variable_is_a_fault() {
+fn misspelt_variable_is_a_fault() {
     let variables = &[
         ("MERGANSER_URL", "grpc://localhost:1"),
         ("MERGANSER_MAX_CONNECTION", "1"),
@@ -226,10 +226,8 @@ fn unknown_variable_is_a_fault() {
         ("MERGANSERS", "1"),
     ];
     let expected = &[
-        "MERGANSER_: unknown setting",
         "MERGANSER_CONFIGS: unknown setting; did you mean \"MERGANSER_CONFIG\"?",
         "MERGANSER_MAX_CONNECTION: unknown setting; did you mean \"MERGANSER_MAX_CONNECTIONS\"?",
-        "MERGANSER_XYZZY: unknown setting",
     ];
     check_faults(&Written { variables, ..Written::default() }, expected);
 }

@@ -46,7 +46,7 @@ pub fn find_folder(configured: Option<&Path>) -> Option<PathBuf> {
         .and_then(Path::parent)
         .into_iter()
         .flat_map(|folder| [folder.join("extensions"), folder.join("../lib/merganser/extensions")]);
-    let built_with = option_env!("MERGANSER_BUILD_EXTENSIONS").map(PathBuf::from);
+    let built_with = option_env!("DUCKDB_BUILD_EXTENSIONS").map(PathBuf::from);
     beside.chain(built_with).find(|folder| folder.join(DUCKDB_VERSION).is_dir())
 }
 

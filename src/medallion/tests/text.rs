@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::lake::models;
 use crate::{
     error::ErrorKind,
-    medallion::{Bound, CheckKind, Model, Relation, built_in, load, parse},
+    medallion::{Bound, CheckKind, Relation, built_in, load, parse},
 };
 
 #[track_caller]

@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use serde::Deserialize;
 
 use super::{
-    state::{Attributes, TableState},
+    state::{Attributes, Relation, TableState},
     *,
 };
 use crate::{
@@ -100,14 +100,23 @@ struct Content {
 fn content(connection: &Connection, schema: &str, table: &str, at: SnapshotId) -> Option<Content> {
     let relations = state::relations(connection, at).unwrap();
     let relation = relations.iter().find(|it| it.schema == schema && it.name == table && !it.is_view)?;
-    let path = relation.path();
+    Some(content_of(connection, relation, at))
+}
+
+#[track_caller]
+fn content_of(connection: &Connection, relation: &Relation, at: SnapshotId) -> Content {
     let state = TableState::read(connection, relation, at).unwrap();
-    let rows = format!("SELECT CAST(t AS VARCHAR) AS text FROM (FROM {path} AT (VERSION => {at})) AS t ORDER BY 1");
-    Some(Content {
-        rows: texts(connection, &rows),
+    Content {
+        rows: rows_at(connection, &relation.path(), at),
         columns: state.definitions.iter().map(|it| format!("{it:?}")).collect(),
         attributes: state.attributes,
-    })
+    }
+}
+
+#[track_caller]
+fn rows_at(connection: &Connection, path: &str, at: SnapshotId) -> Vec<String> {
+    let sql = format!("SELECT CAST(t AS VARCHAR) AS text FROM (FROM {path} AT (VERSION => {at})) AS t ORDER BY 1");
+    texts(connection, &sql)
 }
 
 #[track_caller]
@@ -115,10 +124,10 @@ fn content_now(connection: &Connection, schema: &str, table: &str) -> Option<Con
     content(connection, schema, table, snapshots::current(connection).unwrap())
 }
 
-/// The rows of `silver.t` as text with their row ids.
+/// The rows of a table, maybe as it was, as text with their row ids.
 #[track_caller]
-fn rows_with_ids(connection: &Connection, path: &str) -> BTreeSet<String> {
-    let sql = format!("SELECT concat(rowid, ' ', CAST(t AS VARCHAR)) AS text FROM {path} AS t");
+fn rows_with_ids(connection: &Connection, table: &str) -> BTreeSet<String> {
+    let sql = format!("SELECT CAST(r AS VARCHAR) AS text FROM (SELECT rowid AS row_id, * FROM {table}) AS r");
     texts(connection, &sql).into_iter().collect()
 }
 
@@ -451,9 +460,7 @@ fn a_failure_leaves_nothing_behind() {
         let then =
             run(connection, &["CREATE TABLE silver.t AS FROM range(3)", "CREATE TABLE silver.u AS FROM range(3)"]);
         let head = run(connection, &["DELETE FROM silver.t", "INSERT INTO silver.t VALUES (1)"]);
-        for file in parquet_files(&files.join("silver/t")) {
-            std::fs::remove_file(file).unwrap();
-        }
+        parquet_files(&files.join("silver/t")).iter().for_each(|file| std::fs::remove_file(file).unwrap());
         assert!(rollback(connection, &request("t", then)).is_err());
         check_clean(connection);
         assert_eq!(snapshots::current(connection).unwrap(), head);
