@@ -50,6 +50,8 @@ macro_rules! handles {
 }
 
 handles! {
+    /// A client's network connection, as long as it lasts; never told to clients.
+    ConnectionId = new_v4;
     /// A running or finished action.
     JobId = now_v7;
     /// A prepared statement of a session.

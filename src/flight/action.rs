@@ -9,12 +9,12 @@ use futures::{
 use prost::Message;
 use tonic::Status;
 
-use super::{prepared, transaction};
+use super::{authenticate::Caller, prepared, transaction};
 use crate::{
     actions::{self, Actions, Body, Events},
     error::{Error, Result},
     proto::{self, Event},
-    session::{Session, Sessions},
+    session::Sessions,
 };
 
 /// What DoAction answers with.
@@ -57,22 +57,22 @@ fn describe(action: &actions::Action) -> Result<String> {
 pub async fn call(
     sessions: &Sessions,
     actions: &Actions,
-    session: &Session,
+    caller: &Caller,
     action: &FlightAction,
 ) -> Result<ResultStream> {
     match action.r#type.as_str() {
         "CreatePreparedStatement" => {
-            let created = prepared::create(sessions, session, &unpack(&action.body)?).await?;
+            let created = prepared::create(sessions, caller, &unpack(&action.body)?).await?;
             let value = created.encode_to_vec().into();
             Ok(one(SqlAny { type_url: prepared::CREATE_RESULT_TYPE.to_owned(), value }.encode_to_vec()))
         }
         "ClosePreparedStatement" => {
-            prepared::close(session, &unpack(&action.body)?)?;
+            prepared::close(caller, &unpack(&action.body)?)?;
             Ok(stream::empty().boxed())
         }
-        "BeginTransaction" => Ok(one(transaction::begin(session)?.as_any().encode_to_vec())),
+        "BeginTransaction" => Ok(one(transaction::begin(caller)?.as_any().encode_to_vec())),
         "EndTransaction" => {
-            transaction::end(session, &unpack(&action.body)?).await?;
+            transaction::end(caller, &unpack(&action.body)?).await?;
             Ok(stream::empty().boxed())
         }
         name => {
@@ -83,7 +83,7 @@ pub async fn call(
                     Error::invalid("the body is neither a JSON object nor a protobuf message packed in an Any")
                 })?),
             };
-            Ok(encode(actions.call(session.principal(), name, &body)?, form))
+            Ok(encode(actions.call(caller.session.principal(), name, &body)?, form))
         }
     }
 }

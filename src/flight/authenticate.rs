@@ -12,11 +12,12 @@ use base64::{
 };
 use futures::{Stream, StreamExt, stream};
 use prost::Message;
-use tonic::{Response, Status, metadata::MetadataMap};
+use tonic::{Request, Response, Status, metadata::MetadataMap};
 
 use crate::{
     context::Principal,
     error::{Error, ErrorKind, Result},
+    ids::ConnectionId,
     session::{Session, Sessions},
 };
 
@@ -27,11 +28,25 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// The session of a call.
+/// Who makes a call.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The session that the call belongs to.
+    pub session: Arc<Session>,
+    /// The network connection that it came on.
+    pub connection: Option<ConnectionId>,
+}
+
+/// Who makes `request`.
 ///
 /// # Errors
 /// Unauthenticated for a token that is none or has ended.
-pub fn session(sessions: &Sessions, headers: &MetadataMap) -> Result<Arc<Session>> {
+pub fn caller<T>(sessions: &Sessions, request: &Request<T>) -> Result<Caller> {
+    let connection = request.extensions().get::<ConnectionId>().copied();
+    Ok(Caller { session: session(sessions, request.metadata())?, connection })
+}
+
+fn session(sessions: &Sessions, headers: &MetadataMap) -> Result<Arc<Session>> {
     let Some(header) = headers.get(AUTHORIZATION) else { return Ok(sessions.anonymous()) };
     let text = header.to_str().map_err(|_| unauthenticated("the authorization header is not text"))?;
     match split_scheme(text) {

@@ -36,6 +36,9 @@ fn decode(bytes: &[u8]) -> Result<Command> {
     let any = Any::decode(bytes)
         .map_err(|err| Error::invalid("the command is no Flight SQL message in a protobuf Any").with_source(err))?;
     let name = any.type_url.rsplit('/').next().unwrap_or_default().to_owned();
+    if name.is_empty() {
+        return Err(Error::invalid("the command is empty; send a Flight SQL message in a protobuf Any"));
+    }
     Command::try_from(any).map_err(|err| Error::invalid(format!("read the command {name}: {err}")))
 }
 

@@ -15,12 +15,13 @@ use prost::Message;
 use tonic::Status;
 
 use super::{
+    authenticate::Caller,
     statement::{info_of, record_count},
     stream, transaction,
 };
 use crate::{
     error::{Error, Result},
-    session::{Prepared, Session, Sessions},
+    session::{Prepared, Sessions},
 };
 
 /// The protocol's `ActionCreatePreparedStatementResult` with its field 4, which arrow-flight 58 lacks: JDBC decides
@@ -48,31 +49,31 @@ pub const CREATE_RESULT_TYPE: &str =
 /// Prepares; nothing is executed.
 pub async fn create(
     sessions: &Sessions,
-    session: &Session,
+    caller: &Caller,
     request: &ActionCreatePreparedStatementRequest,
 ) -> Result<CreateResult> {
     let transaction = request.transaction_id.as_deref().map(transaction::id).transpose()?;
-    let prepared = Prepared::prepare(sessions, session, &request.query, transaction).await?;
+    let prepared = Prepared::prepare(sessions, &caller.session, &request.query, transaction).await?;
     let described = prepared.described();
     let dataset_schema = described.columns.as_deref().map(ipc).transpose()?.unwrap_or_default();
     let parameter_schema = ipc(&described.parameters)?;
     let is_update = Some(described.is_update);
-    let (handle, _) = session.keep(prepared)?;
+    let (handle, _) = caller.session.keep(prepared)?;
     Ok(CreateResult { prepared_statement_handle: handle.to_bytes(), dataset_schema, parameter_schema, is_update })
 }
 
 /// Forgets a statement.
-pub fn close(session: &Session, request: &ActionClosePreparedStatementRequest) -> Result<()> {
-    session.close_prepared(&request.prepared_statement_handle)
+pub fn close(caller: &Caller, request: &ActionClosePreparedStatementRequest) -> Result<()> {
+    caller.session.close_prepared(&request.prepared_statement_handle)
 }
 
 /// Binds the rows that the client sent, for the executions to come.
 pub async fn bind(
-    session: &Session,
+    caller: &Caller,
     command: &CommandPreparedStatementQuery,
     data: impl Stream<Item = Result<FlightData, Status>> + Send + 'static,
 ) -> Result<()> {
-    let prepared = session.prepared(&command.prepared_statement_handle)?;
+    let prepared = caller.session.prepared(&command.prepared_statement_handle)?;
     prepared.bind(stream::decode_all(data).await?);
     Ok(())
 }
@@ -80,18 +81,18 @@ pub async fn bind(
 /// Executes with what was bound last; each call is an execution of its own.
 pub async fn get_flight_info(
     sessions: &Sessions,
-    session: &Session,
+    caller: &Caller,
     command: &CommandPreparedStatementQuery,
     descriptor: FlightDescriptor,
 ) -> Result<FlightInfo> {
-    let prepared = session.prepared(&command.prepared_statement_handle)?;
-    let outcome = prepared.execute(sessions, session).await?;
-    info_of(sessions, session, outcome, descriptor)
+    let prepared = caller.session.prepared(&command.prepared_statement_handle)?;
+    let outcome = prepared.execute(sessions, &caller.session, caller.connection).await?;
+    info_of(sessions, caller, outcome, descriptor)
 }
 
 /// The columns of the statement.
-pub fn get_schema(session: &Session, command: &CommandPreparedStatementQuery) -> Result<SchemaRef> {
-    let prepared = session.prepared(&command.prepared_statement_handle)?;
+pub fn get_schema(caller: &Caller, command: &CommandPreparedStatementQuery) -> Result<SchemaRef> {
+    let prepared = caller.session.prepared(&command.prepared_statement_handle)?;
     let columns = prepared.described().columns.clone();
     columns.ok_or_else(|| Error::invalid("the statement's columns are not known before it runs"))
 }
@@ -100,15 +101,15 @@ pub fn get_schema(session: &Session, command: &CommandPreparedStatementQuery) ->
 /// that changed.
 pub async fn do_put_update(
     sessions: &Sessions,
-    session: &Session,
+    caller: &Caller,
     command: &CommandPreparedStatementUpdate,
     data: impl Stream<Item = Result<FlightData, Status>> + Send + 'static,
 ) -> Result<i64> {
-    let prepared = session.prepared(&command.prepared_statement_handle)?;
+    let prepared = caller.session.prepared(&command.prepared_statement_handle)?;
     if !prepared.described().parameters.fields().is_empty() {
         prepared.bind(stream::decode_all(data).await?);
     }
-    Ok(record_count(&prepared.execute(sessions, session).await?))
+    Ok(record_count(&prepared.execute(sessions, &caller.session, caller.connection).await?))
 }
 
 /// A schema as an encapsulated IPC message.

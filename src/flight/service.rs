@@ -16,7 +16,8 @@ use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
-    action, authenticate,
+    action,
+    authenticate::{self, Caller},
     command::{flight_info, in_descriptor, in_ticket, schema_result, unsupported},
     metadata, prepared, statement,
     stream::{FlightDataStream, encode_one},
@@ -24,7 +25,7 @@ use super::{
 use crate::{
     actions::Actions,
     error::{Error, Result},
-    session::{Session, Sessions},
+    session::Sessions,
 };
 
 /// The server's side of the protocol.
@@ -42,18 +43,18 @@ impl Service {
         Self { sessions, actions }
     }
 
-    fn session<T>(&self, request: &Request<T>) -> Result<Arc<Session>> {
-        authenticate::session(&self.sessions, request.metadata())
+    fn caller<T>(&self, request: &Request<T>) -> Result<Caller> {
+        authenticate::caller(&self.sessions, request)
     }
 
-    async fn flight_info(&self, session: &Session, descriptor: FlightDescriptor) -> Result<FlightInfo> {
+    async fn flight_info(&self, caller: &Caller, descriptor: FlightDescriptor) -> Result<FlightInfo> {
         let command = in_descriptor(&descriptor)?;
         match &command {
             Command::CommandStatementQuery(query) => {
-                statement::get_flight_info(&self.sessions, session, query, descriptor).await
+                statement::get_flight_info(&self.sessions, caller, query, descriptor).await
             }
             Command::CommandPreparedStatementQuery(query) => {
-                prepared::get_flight_info(&self.sessions, session, query, descriptor).await
+                prepared::get_flight_info(&self.sessions, caller, query, descriptor).await
             }
             _ => {
                 let schema = metadata::schema(&command)?.ok_or_else(|| unsupported(&command))?;
@@ -64,19 +65,19 @@ impl Service {
         }
     }
 
-    async fn schema(&self, session: &Session, descriptor: &FlightDescriptor) -> Result<SchemaResult> {
+    async fn schema(&self, caller: &Caller, descriptor: &FlightDescriptor) -> Result<SchemaResult> {
         let command = in_descriptor(descriptor)?;
         let schema = match &command {
-            Command::CommandStatementQuery(query) => statement::get_schema(&self.sessions, session, query).await?,
-            Command::CommandPreparedStatementQuery(query) => prepared::get_schema(session, query)?,
+            Command::CommandStatementQuery(query) => statement::get_schema(&self.sessions, caller, query).await?,
+            Command::CommandPreparedStatementQuery(query) => prepared::get_schema(caller, query)?,
             _ => metadata::schema(&command)?.ok_or_else(|| unsupported(&command))?,
         };
         schema_result(&schema)
     }
 
-    async fn data(&self, session: &Session, ticket: &Ticket) -> Result<FlightDataStream> {
+    async fn data(&self, caller: &Caller, ticket: &Ticket) -> Result<FlightDataStream> {
         match in_ticket(ticket)? {
-            Command::TicketStatementQuery(ticket) => statement::do_get(&self.sessions, session, &ticket),
+            Command::TicketStatementQuery(ticket) => statement::do_get(&self.sessions, caller, &ticket),
             command => {
                 let refusal = unsupported(&command);
                 metadata::rows(&self.sessions, command).await?.map(encode_one).ok_or(refusal)
@@ -84,20 +85,20 @@ impl Service {
         }
     }
 
-    async fn put(&self, session: &Session, mut data: Streaming<FlightData>) -> Result<PutResult, Status> {
+    async fn put(&self, caller: &Caller, mut data: Streaming<FlightData>) -> Result<PutResult, Status> {
         let first = data.message().await?.ok_or_else(|| Error::invalid("nothing was sent"))?;
         let descriptor = first.flight_descriptor.as_ref();
         let command = in_descriptor(descriptor.ok_or_else(|| Error::invalid("the first message has no descriptor"))?)?;
         let data = stream::iter([Ok(first)]).chain(data);
         let app_metadata = match &command {
             Command::CommandStatementUpdate(update) => {
-                update_result(statement::do_put_update(&self.sessions, session, update).await?)
+                update_result(statement::do_put_update(&self.sessions, caller, update).await?)
             }
             Command::CommandPreparedStatementUpdate(update) => {
-                update_result(prepared::do_put_update(&self.sessions, session, update, data).await?)
+                update_result(prepared::do_put_update(&self.sessions, caller, update, data).await?)
             }
             Command::CommandPreparedStatementQuery(query) => {
-                prepared::bind(session, query, data).await?;
+                prepared::bind(caller, query, data).await?;
                 let handle = query.prepared_statement_handle.clone();
                 DoPutPreparedStatementResult { prepared_statement_handle: Some(handle) }.encode_to_vec()
             }
@@ -134,8 +135,8 @@ impl FlightService for Service {
     }
 
     async fn get_flight_info(&self, request: Request<FlightDescriptor>) -> Result<Response<FlightInfo>, Status> {
-        let session = self.session(&request)?;
-        Ok(Response::new(self.flight_info(&session, request.into_inner()).await?))
+        let caller = self.caller(&request)?;
+        Ok(Response::new(self.flight_info(&caller, request.into_inner()).await?))
     }
 
     async fn poll_flight_info(&self, _: Request<FlightDescriptor>) -> Result<Response<PollInfo>, Status> {
@@ -143,18 +144,18 @@ impl FlightService for Service {
     }
 
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Result<Response<SchemaResult>, Status> {
-        let session = self.session(&request)?;
-        Ok(Response::new(self.schema(&session, request.get_ref()).await?))
+        let caller = self.caller(&request)?;
+        Ok(Response::new(self.schema(&caller, request.get_ref()).await?))
     }
 
     async fn do_get(&self, request: Request<Ticket>) -> Result<Response<Self::DoGetStream>, Status> {
-        let session = self.session(&request)?;
-        Ok(Response::new(self.data(&session, request.get_ref()).await?))
+        let caller = self.caller(&request)?;
+        Ok(Response::new(self.data(&caller, request.get_ref()).await?))
     }
 
     async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Result<Response<Self::DoPutStream>, Status> {
-        let session = self.session(&request)?;
-        let result = self.put(&session, request.into_inner()).await?;
+        let caller = self.caller(&request)?;
+        let result = self.put(&caller, request.into_inner()).await?;
         Ok(Response::new(stream::iter([Ok(result)]).boxed()))
     }
 
@@ -163,8 +164,8 @@ impl FlightService for Service {
     }
 
     async fn do_action(&self, request: Request<Action>) -> Result<Response<Self::DoActionStream>, Status> {
-        let session = self.session(&request)?;
-        Ok(Response::new(action::call(&self.sessions, &self.actions, &session, request.get_ref()).await?))
+        let caller = self.caller(&request)?;
+        Ok(Response::new(action::call(&self.sessions, &self.actions, &caller, request.get_ref()).await?))
     }
 
     async fn list_actions(&self, _: Request<Empty>) -> Result<Response<Self::ListActionsStream>, Status> {

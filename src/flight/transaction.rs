@@ -2,10 +2,10 @@
 
 use arrow_flight::sql::{ActionBeginTransactionResult, ActionEndTransactionRequest, EndTransaction};
 
+use super::authenticate::Caller;
 use crate::{
     error::{Error, Result},
     ids::TransactionId,
-    session::Session,
 };
 
 /// The transaction that a client's bytes name.
@@ -14,16 +14,16 @@ pub fn id(bytes: &[u8]) -> Result<TransactionId> {
 }
 
 /// Opens a transaction.
-pub fn begin(session: &Session) -> Result<ActionBeginTransactionResult> {
-    session.begin().map(|id| ActionBeginTransactionResult { transaction_id: id.to_bytes() })
+pub fn begin(caller: &Caller) -> Result<ActionBeginTransactionResult> {
+    caller.session.begin(caller.connection).map(|id| ActionBeginTransactionResult { transaction_id: id.to_bytes() })
 }
 
 /// Commits a transaction or rolls it back.
-pub async fn end(session: &Session, request: &ActionEndTransactionRequest) -> Result<()> {
+pub async fn end(caller: &Caller, request: &ActionEndTransactionRequest) -> Result<()> {
     let commit = match request.action() {
         EndTransaction::Commit => true,
         EndTransaction::Rollback => false,
         EndTransaction::Unspecified => return Err(Error::invalid("say whether to commit or to roll back")),
     };
-    session.end(id(&request.transaction_id)?, commit).await.map(|_| ())
+    caller.session.end(id(&request.transaction_id)?, commit).await.map(|_| ())
 }

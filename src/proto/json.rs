@@ -45,8 +45,10 @@ pub struct Field {
 pub fn from_json<M: Message + Default>(name: &str, body: &[u8]) -> Result<M> {
     let options = DeserializeOptions::new().deny_unknown_fields(true);
     let mut json = serde_json::Deserializer::from_slice(body);
-    let message = DynamicMessage::deserialize_with_options(descriptor(name)?, &mut json, &options)
-        .map_err(|err| Error::invalid(format!("read the JSON body: {err}")))?;
+    let mut path = serde_path_to_error::Track::new();
+    let tracked = serde_path_to_error::Deserializer::new(&mut json, &mut path);
+    let message = DynamicMessage::deserialize_with_options(descriptor(name)?, tracked, &options)
+        .map_err(|err| Error::invalid(format!("read the JSON body: {}{err}", place(&path.path()))))?;
     json.end().map_err(|err| Error::invalid(format!("read the JSON body: {err}")))?;
     message.transcode_to().map_err(|err| Error::internal("transcode message").with_source(err))
 }
@@ -103,6 +105,12 @@ pub fn describe(name: &str) -> Result<Described> {
         }
     });
     Ok(Described { comment: comment_at(&message, message.path()), fields: fields.collect() })
+}
+
+/// The field that a value was read for, in front of what is wrong with it.
+fn place(path: &serde_path_to_error::Path) -> String {
+    let path = path.to_string();
+    if path == "." { String::new() } else { format!("\"{path}\": ") }
 }
 
 fn descriptor(name: &str) -> Result<MessageDescriptor> {

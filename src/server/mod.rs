@@ -7,6 +7,7 @@
 //! Stopping goes the other way: no new calls, running streams and jobs finish within the grace period, sessions end,
 //! the engine closes.
 
+mod connection;
 mod signals;
 
 use std::{
@@ -18,9 +19,11 @@ use std::{
 };
 
 use arrow_flight::flight_service_server::FlightServiceServer;
+use futures::StreamExt;
 use tokio::net::TcpListener;
 use tonic::transport::server::TcpIncoming;
 
+use self::connection::Connection;
 pub use self::signals::stop_requested;
 use crate::{
     actions::Actions,
@@ -154,10 +157,14 @@ impl Server {
             stop.await;
             let _ = stopping.send(());
         };
+        let sessions = Arc::clone(&self.sessions);
+        let connections = TcpIncoming::from(self.listener)
+            .with_nodelay(Some(true))
+            .map(move |stream| Ok::<_, std::io::Error>(Connection::new(stream?, Arc::clone(&sessions))));
         let serving = tonic::transport::Server::builder()
             .http2_max_header_list_size(MAX_HEADER_BYTES)
             .add_service(service)
-            .serve_with_incoming_shutdown(TcpIncoming::from(self.listener).with_nodelay(Some(true)), stop);
+            .serve_with_incoming_shutdown(connections, stop);
         let reaping = tokio::spawn(Arc::clone(&self.sessions).reap());
         let serving = tokio::spawn(serving);
         let _ = stopped.await;

@@ -106,6 +106,15 @@ impl Executions {
         }
     }
 
+    /// Gives up the oldest stream, if it has waited for `age`: its statement holds a connection that others need.
+    pub(super) fn drop_oldest_stream(&self, age: Duration) {
+        let mut waiting = self.waiting.lock();
+        let streams = waiting.iter().filter(|(_, waiting)| matches!(waiting.rows, Rows::Stream(_)));
+        let oldest = streams.min_by_key(|(_, waiting)| waiting.since);
+        let oldest = oldest.filter(|(_, waiting)| waiting.since.elapsed() >= age).map(|(id, _)| *id);
+        oldest.and_then(|id| waiting.remove(&id));
+    }
+
     pub(super) fn drop_expired(&self) {
         self.waiting.lock().retain(|_, waiting| waiting.since.elapsed() < self.ttl);
     }

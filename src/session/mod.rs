@@ -25,15 +25,19 @@ pub use self::{
 };
 use crate::{
     context::Principal,
-    engine::Engine,
+    engine::{Engine, Lease},
     error::{Error, ErrorKind, Result},
-    ids::{SessionToken, SnapshotId, StatementHandle, TransactionId},
+    ids::{ConnectionId, SessionToken, SnapshotId, StatementHandle, TransactionId},
 };
 
 /// A session that nobody used for this long ends; so does a transaction.
 const IDLE_TIMEOUT: Duration = Duration::from_hours(1);
 /// How often the idle ones are looked for.
 const REAP_INTERVAL: Duration = Duration::from_secs(5);
+/// How often a statement that waits for a connection makes one result make way …
+const MAKE_WAY_INTERVAL: Duration = Duration::from_millis(20);
+/// … of those that nobody began to fetch for this long: a client that means to fetch does it at once.
+const MAKE_WAY_AGE: Duration = Duration::from_secs(5);
 /// The most prepared statements and transactions of one session.
 const MAX_HANDLES: usize = 10_000;
 
@@ -134,9 +138,34 @@ impl Sessions {
             interval.tick().await;
             self.executions.drop_expired();
             self.by_token.lock().retain(|_, session| !session.is_idle());
-            let sessions: Vec<_> = self.by_token.lock().values().cloned().chain([self.anonymous()]).collect();
-            for session in sessions {
+            for session in self.all() {
                 session.transactions.lock().retain(|_, transaction| !transaction.is_idle(IDLE_TIMEOUT));
+            }
+        }
+    }
+
+    /// Rolls back what was opened on a network connection that is no more: its client cannot end it.
+    pub fn disconnected(&self, connection: ConnectionId) {
+        for session in self.all() {
+            session.transactions.lock().retain(|_, transaction| !transaction.was_opened_on(connection));
+        }
+    }
+
+    fn all(&self) -> Vec<Arc<Session>> {
+        self.by_token.lock().values().cloned().chain([self.anonymous()]).collect()
+    }
+
+    /// Borrows a connection. Where all are taken, results that nobody fetched for a while make way, the oldest first.
+    ///
+    /// # Errors
+    /// `ResourceExhausted` when none came free in time.
+    pub(crate) async fn lease(&self) -> Result<Lease> {
+        let mut waiting = Box::pin(self.engine.lease());
+        loop {
+            tokio::select! {
+                biased;
+                lease = &mut waiting => return lease,
+                () = tokio::time::sleep(MAKE_WAY_INTERVAL) => self.executions.drop_oldest_stream(MAKE_WAY_AGE),
             }
         }
     }
@@ -177,15 +206,16 @@ impl Session {
         self.last_used.lock().elapsed() > IDLE_TIMEOUT
     }
 
-    /// Opens a transaction; it takes a connection only with its first statement.
+    /// Opens a transaction; it takes a connection to DuckDB only with its first statement, and ends with the network
+    /// connection that it was opened on.
     ///
     /// # Errors
     /// `ResourceExhausted` when the session has too many.
-    pub fn begin(&self) -> Result<TransactionId> {
+    pub fn begin(&self, opened_on: Option<ConnectionId>) -> Result<TransactionId> {
         let mut transactions = self.transactions.lock();
         check_room(transactions.len(), "transactions")?;
         let id = TransactionId::new();
-        transactions.insert(id, Arc::new(Transaction::new()));
+        transactions.insert(id, Arc::new(Transaction::new(opened_on)));
         Ok(id)
     }
 

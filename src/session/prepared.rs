@@ -9,7 +9,10 @@ use super::{
     Session, Sessions,
     statement::{self, Described, Outcome, Statement},
 };
-use crate::{error::Result, ids::TransactionId};
+use crate::{
+    error::Result,
+    ids::{ConnectionId, TransactionId},
+};
 
 /// A statement that was prepared and may be executed many times.
 #[derive(Debug)]
@@ -51,9 +54,15 @@ impl Prepared {
     ///
     /// # Errors
     /// What DuckDB says.
-    pub async fn execute(&self, sessions: &Sessions, session: &Session) -> Result<Outcome> {
+    pub async fn execute(
+        &self,
+        sessions: &Sessions,
+        session: &Session,
+        connection: Option<ConnectionId>,
+    ) -> Result<Outcome> {
         let parameters = self.bound.lock().clone();
-        let statement = Statement { sql: Arc::clone(&self.sql), parameters, transaction: self.transaction };
+        let sql = Arc::clone(&self.sql);
+        let statement = Statement { sql, parameters, transaction: self.transaction, connection };
         statement::execute(sessions, session, statement).await
     }
 }

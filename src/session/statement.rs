@@ -22,7 +22,7 @@ use crate::{
     context::Principal,
     engine::{self, BatchSender, Connection, Lease, StatementKind, row_values},
     error::{Error, Result},
-    ids::{SnapshotId, TransactionId},
+    ids::{ConnectionId, SnapshotId, TransactionId},
     lake::snapshots,
 };
 
@@ -35,6 +35,8 @@ pub struct Statement {
     pub parameters: Option<RecordBatch>,
     /// The transaction that the client named.
     pub transaction: Option<TransactionId>,
+    /// The network connection that it came on, with which a transaction that it opens ends.
+    pub connection: Option<ConnectionId>,
 }
 
 /// What came of an execution.
@@ -91,8 +93,8 @@ pub(super) async fn describe(
         Ok(Described { is_update, columns, parameters })
     };
     match session.transaction(transaction)? {
-        Some(transaction) => transaction.worker(sessions.engine()).await?.run(work).await,
-        None => sessions.engine().run(work).await,
+        Some(transaction) => transaction.worker(sessions).await?.run(work).await,
+        None => sessions.lease().await?.worker().run(work).await,
     }
 }
 
@@ -102,19 +104,19 @@ pub(super) async fn describe(
 /// What DuckDB says, and the errors of its transaction.
 pub(super) async fn execute(sessions: &Sessions, session: &Session, statement: Statement) -> Result<Outcome> {
     let sql = Arc::clone(&statement.sql);
-    let named = statement.transaction.is_some();
+    let (named, connection) = (statement.transaction.is_some(), statement.connection);
     let started = if let Some(transaction) = session.transaction(statement.transaction)? {
-        let worker = transaction.worker(sessions.engine()).await?;
+        let worker = transaction.worker(sessions).await?;
         start(sessions, &worker, None, statement, session.principal()).await?
     } else {
-        let lease = sessions.engine().lease().await?;
+        let lease = sessions.lease().await?;
         let worker = lease.worker().clone();
         start(sessions, &worker, Some(lease), statement, session.principal()).await?
     };
     match started {
         Some(outcome) => Ok(outcome),
         None if named => Err(Error::precondition("end the transaction with the client's own commit or rollback")),
-        None => control(sessions, session, &sql).await,
+        None => control(sessions, session, &sql, connection).await,
     }
 }
 
@@ -251,7 +253,12 @@ impl Run {
 }
 
 /// BEGIN, COMMIT and ROLLBACK as SQL text.
-async fn control(sessions: &Sessions, session: &Session, sql: &str) -> Result<Outcome> {
+async fn control(
+    sessions: &Sessions,
+    session: &Session,
+    sql: &str,
+    connection: Option<ConnectionId>,
+) -> Result<Outcome> {
     let textual = *session.textual.lock();
     match (first_word(sql).as_str(), textual) {
         ("BEGIN" | "START", Some(_)) => {
@@ -259,7 +266,7 @@ async fn control(sessions: &Sessions, session: &Session, sql: &str) -> Result<Ou
             return Err(Error::precondition(text));
         }
         ("BEGIN" | "START", None) if session.own => {
-            let id = session.begin()?;
+            let id = session.begin(connection)?;
             *session.textual.lock() = Some(id);
         }
         ("BEGIN" | "START", None) => {

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::Sessions;
 use crate::{
     context::Principal,
-    engine::{Engine, Lease, Worker},
+    engine::{Lease, Worker},
     error::Result,
-    ids::SnapshotId,
+    ids::{ConnectionId, SnapshotId},
     lake::snapshots,
 };
 
@@ -20,14 +21,20 @@ use crate::{
 pub struct Transaction {
     /// Present from the first statement on.
     lease: tokio::sync::Mutex<Option<Lease>>,
+    /// The network connection that it ends with.
+    opened_on: Option<ConnectionId>,
     last_used: Mutex<Instant>,
 }
 
 // === impl Transaction ===
 
 impl Transaction {
-    pub(super) fn new() -> Self {
-        Self { lease: tokio::sync::Mutex::new(None), last_used: Mutex::new(Instant::now()) }
+    pub(super) fn new(opened_on: Option<ConnectionId>) -> Self {
+        Self { lease: tokio::sync::Mutex::new(None), opened_on, last_used: Mutex::new(Instant::now()) }
+    }
+
+    pub(super) fn was_opened_on(&self, connection: ConnectionId) -> bool {
+        self.opened_on == Some(connection)
     }
 
     pub(super) fn is_idle(&self, limit: Duration) -> bool {
@@ -38,13 +45,13 @@ impl Transaction {
     ///
     /// # Errors
     /// `ResourceExhausted` when no connection came free.
-    pub(super) async fn worker(&self, engine: &Engine) -> Result<Worker> {
+    pub(super) async fn worker(&self, sessions: &Sessions) -> Result<Worker> {
         *self.last_used.lock() = Instant::now();
         let mut slot = self.lease.lock().await;
         if let Some(lease) = slot.as_ref() {
             return Ok(lease.worker().clone());
         }
-        let mut lease = engine.lease().await?;
+        let mut lease = sessions.lease().await?;
         // TEMP objects of the transaction must not meet another session.
         lease.retire();
         lease.worker().run(|connection| connection.execute("BEGIN TRANSACTION", &[])).await?;

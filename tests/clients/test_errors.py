@@ -43,7 +43,7 @@ def check(server, sql, error, *texts):
 def test_a_syntax_error_points_at_the_place(server):
     check(
         server,
-        "SELECT 1 +\n  FORM t",
+        "SELECT 1\nFROM WHERE 2",
         adbc_driver_manager.ProgrammingError,
         "Parser Error",
         "syntax error",
@@ -59,7 +59,7 @@ def test_a_syntax_error_of_raw_calls_is_an_argument_error(server):
 
 @pytest.mark.parametrize("filler", ["x", "ä", "%"])
 def test_errors_of_very_long_statements_stay_readable(server, filler):
-    caught = failure(server, f"SELECT '{filler * (1 << 20)}' FORM")
+    caught = failure(server, f"SELECT '{filler * (1 << 20)}' FROM WHERE")
     assert isinstance(caught, adbc_driver_manager.ProgrammingError)
     assert "error" in str(caught).lower() and len(str(caught).encode()) < MAX_TEXT
     caught = failure(server, f"SELECT {filler * (1 << 20)}" if filler == "x" else f'SELECT "{filler * (1 << 20)}"')
@@ -111,7 +111,7 @@ def test_a_constraint_is_named(server, name):
 
 @pytest.mark.parametrize("sql", ["SELECT 1; SELECT 2", "CREATE TABLE many (i INTEGER); INSERT INTO many VALUES (1)"])
 def test_several_statements_are_refused_and_none_runs(server, sql):
-    check(server, sql, adbc_driver_manager.ProgrammingError, "one statement")
+    check(server, sql, adbc_driver_manager.ProgrammingError, "one at a time")
     assert server.sql("SELECT 1 FROM duckdb_tables() WHERE table_name = 'many'") == []
 
 
@@ -133,7 +133,7 @@ def test_a_semicolon_at_the_end_is_allowed(server):
         ("DETACH lake", "server"),
         ("SET threads = 1", "settings"),
         ("RESET threads", "settings"),
-        ("PRAGMA database_size", "settings"),
+        ("PRAGMA enable_profiling", "settings"),
         ("INSTALL httpfs", "extensions"),
         ("LOAD httpfs", "extensions"),
         ("CHECKPOINT", "server"),

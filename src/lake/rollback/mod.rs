@@ -13,12 +13,13 @@
 //!      whole lake unreadable; an insert after RESET PARTITIONED BY ends the process);
 //!    - again: drop, create with NOT NULL and DEFAULT inside, keys and comments, insert.
 //! 5. Sign, drop the TEMP tables, commit. They live and die inside the transaction, so that none is left however it
-//!    ends.
+//!    ends; dropping them later would not do, because a COMMIT that the lake refuses still keeps what is in TEMP.
 //!
 //! DuckLake checks the table itself for conflicts at commit; on one the whole attempt is repeated.
 //!
 //! Limits: an expired snapshot cannot be reached; options set on a table are not versioned, and a table that is made
-//! again starts without any.
+//! again starts without any; DuckLake lets ALTER set a default that the column's type cannot hold, and a table with
+//! one cannot be made again.
 
 mod ddl;
 mod plan;

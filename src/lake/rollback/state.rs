@@ -39,14 +39,14 @@ pub(super) struct TableState {
 /// A column or, with a parent, a part of one. Two snapshots have the same columns when all of this is equal.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(super) struct Column {
-    column_id: i64,
-    parent_column: Option<i64>,
-    column_order: i64,
-    column_name: String,
-    column_type: String,
+    id: i64,
+    parent: Option<i64>,
+    position: i64,
+    name: String,
+    data_type: String,
     nulls_allowed: bool,
     default_value: Option<String>,
-    default_value_type: Option<String>,
+    default_kind: Option<String>,
 }
 
 /// What can be changed without touching columns or rows.
@@ -108,7 +108,8 @@ pub(super) fn find<'a>(relations: &'a [Relation], schema: &str, name: &str) -> O
     relations.iter().find(|it| it.schema.eq_ignore_ascii_case(schema) && it.name.eq_ignore_ascii_case(name))
 }
 
-/// Whether files of the table came or went after snapshot `since`; when not, its rows are those of that snapshot.
+/// Whether files of the table came or went after snapshot `since`; when not, its rows are those of that snapshot: the
+/// lake keeps no rows outside files (`sql/00_attach.sql` switches inlining off).
 pub(super) fn files_changed(connection: &Connection, id: TableId, since: SnapshotId) -> Result<bool> {
     #[derive(Deserialize)]
     struct Found {
@@ -171,8 +172,8 @@ impl TableState {
 
     /// Whether a column has this name. Such a column hides DuckLake's virtual column of the same name.
     pub(super) fn has_column(&self, name: &str) -> bool {
-        let mut top_level = self.columns.iter().filter(|column| column.parent_column.is_none());
-        top_level.any(|column| column.column_name.eq_ignore_ascii_case(name))
+        let mut top_level = self.columns.iter().filter(|column| column.parent.is_none());
+        top_level.any(|column| column.name.eq_ignore_ascii_case(name))
     }
 }
 
@@ -188,8 +189,9 @@ fn definitions(connection: &Connection, relation: &Relation, at: SnapshotId) -> 
 fn columns(connection: &Connection, id: TableId, at: SnapshotId) -> Result<Vec<Column>> {
     let visible = visible("c", at);
     let sql = format!(
-        "SELECT column_id, parent_column, column_order, column_name, column_type, nulls_allowed, default_value, \
-         default_value_type FROM {METADATA}.ducklake_column c WHERE table_id = ? AND {visible} \
+        "SELECT column_id AS id, parent_column AS parent, column_order AS position, column_name AS name, \
+         column_type AS data_type, nulls_allowed, default_value, default_value_type AS default_kind \
+         FROM {METADATA}.ducklake_column c WHERE table_id = ? AND {visible} \
          ORDER BY column_order, column_id"
     );
     connection.records(&sql, &[Value::bigint(id.0)])

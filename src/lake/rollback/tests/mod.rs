@@ -255,6 +255,18 @@ fn a_table_whose_columns_differ_is_made_again_with_everything() {
 }
 
 #[test]
+fn a_default_that_its_type_cannot_hold_stops_a_table_from_being_made_again() {
+    in_lake(|connection| {
+        run(connection, &["CREATE TABLE silver.t (d DATE)"]);
+        let then = run(connection, &["ALTER TABLE silver.t ALTER COLUMN d SET DEFAULT '3'"]);
+        let head = run(connection, &["DROP TABLE silver.t"]);
+        let err = rollback(connection, &request("t", then)).unwrap_err();
+        assert_eq!(err.kind(), ErrorKind::InvalidArgument, "{err}");
+        assert_eq!(snapshots::current(connection).unwrap(), head);
+    });
+}
+
+#[test]
 fn a_dropped_table_is_made_again() {
     in_lake(|connection| {
         let then = run(connection, RICH);
@@ -460,7 +472,9 @@ fn a_failure_leaves_nothing_behind() {
         let then =
             run(connection, &["CREATE TABLE silver.t AS FROM range(3)", "CREATE TABLE silver.u AS FROM range(3)"]);
         let head = run(connection, &["DELETE FROM silver.t", "INSERT INTO silver.t VALUES (1)"]);
-        parquet_files(&files.join("silver/t")).iter().for_each(|file| std::fs::remove_file(file).unwrap());
+        for file in parquet_files(&files.join("silver/t")) {
+            std::fs::remove_file(file).unwrap();
+        }
         assert!(rollback(connection, &request("t", then)).is_err());
         check_clean(connection);
         assert_eq!(snapshots::current(connection).unwrap(), head);
