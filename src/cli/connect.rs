@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::{
     client::Client,
-    config::env::{ProcessEnvironment, client_url},
+    config::env::{ProcessEnvironment, client_url, user_name},
     error::Result,
 };
 
@@ -27,6 +27,7 @@ impl Connect {
     /// Unavailable when nobody answers.
     pub async fn client(&self) -> Result<Client> {
         let url = self.url.clone().or_else(|| client_url(&ProcessEnvironment));
-        Client::connect(url.as_deref().unwrap_or(DEFAULT_URL)).await
+        let user = user_name(&ProcessEnvironment);
+        Client::connect(url.as_deref().unwrap_or(DEFAULT_URL), user.as_deref().unwrap_or_default()).await
     }
 }

@@ -7,7 +7,7 @@ use arrow_flight::{
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 use tonic::{
-    Code, Status,
+    Code, Request, Status,
     transport::{Channel, Endpoint},
 };
 
@@ -17,6 +17,8 @@ use crate::error::{Error, ErrorKind, Result};
 #[derive(Clone, Debug)]
 pub struct Client {
     channel: Channel,
+    /// Names the session.
+    token: String,
 }
 
 /// A result as it comes.
@@ -42,11 +44,11 @@ pub struct ActionInfo {
 // === impl Client ===
 
 impl Client {
-    /// Connects to `url` (`grpc://HOST:PORT`).
+    /// Connects to `url` (`grpc://HOST:PORT`) and opens a session for `user`, the author of what it writes.
     ///
     /// # Errors
     /// `InvalidArgument` for a URL of another form; Unavailable when nobody answers.
-    pub async fn connect(url: &str) -> Result<Self> {
+    pub async fn connect(url: &str, user: &str) -> Result<Self> {
         let address = url.strip_prefix("grpc://").or_else(|| url.strip_prefix("grpc+tcp://"));
         let address =
             address.ok_or_else(|| Error::invalid(format!("\"{url}\" is no server: write grpc://HOST:PORT")))?;
@@ -56,7 +58,9 @@ impl Client {
             let text = format!("no server answers at {url}; start one with \"merganser serve\", or name it with --url");
             Error::new(ErrorKind::Unavailable, text).with_source(err)
         })?;
-        Ok(Self { channel })
+        let token = FlightSqlServiceClient::new(channel.clone()).handshake(user, "").await.map_err(from_flight)?;
+        let token = String::from_utf8(token.into()).map_err(|_| Error::internal("the session's token is no text"))?;
+        Ok(Self { channel, token })
     }
 
     /// Executes a statement; the rows come as they are read.
@@ -65,6 +69,7 @@ impl Client {
     /// What the server says.
     pub async fn execute(&self, sql: &str) -> Result<Rows> {
         let mut client = FlightSqlServiceClient::new_from_inner(self.service());
+        client.set_token(self.token.clone());
         let info = client.execute(sql.to_owned(), None).await.map_err(from_flight)?;
         let schema = info.clone().try_decode_schema().map_err(|err| Error::internal(err.to_string()))?;
         let metadata: Value = serde_json::from_slice(&info.app_metadata).unwrap_or_default();
@@ -82,7 +87,8 @@ impl Client {
     /// What the server says.
     pub async fn action(&self, name: &str, body: &Value) -> Result<impl Stream<Item = Result<Value>> + use<>> {
         let action = Action { r#type: name.to_owned(), body: body.to_string().into_bytes().into() };
-        let events = self.service().do_action(action).await.map_err(|status| from_status(&status))?.into_inner();
+        let events =
+            self.service().do_action(self.request(action)?).await.map_err(|status| from_status(&status))?.into_inner();
         Ok(events.map(|event| {
             let event = event.map_err(|status| from_status(&status))?;
             serde_json::from_slice(&event.body).map_err(|err| Error::internal(err.to_string()))
@@ -94,10 +100,20 @@ impl Client {
     /// # Errors
     /// What the server says.
     pub async fn actions(&self) -> Result<Vec<ActionInfo>> {
-        let actions = self.service().list_actions(Empty {}).await.map_err(|status| from_status(&status))?;
+        let actions =
+            self.service().list_actions(self.request(Empty {})?).await.map_err(|status| from_status(&status))?;
         let actions =
             actions.into_inner().map_ok(|action| ActionInfo { name: action.r#type, description: action.description });
         actions.try_collect().await.map_err(|status| from_status(&status))
+    }
+
+    /// A call that belongs to the session.
+    fn request<T>(&self, message: T) -> Result<Request<T>> {
+        let mut request = Request::new(message);
+        let header = format!("Bearer {}", self.token).parse();
+        let header = header.map_err(|_| Error::internal("the session's token is no header"))?;
+        request.metadata_mut().insert("authorization", header);
+        Ok(request)
     }
 
     fn service(&self) -> FlightServiceClient<Channel> {

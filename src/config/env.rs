@@ -42,6 +42,12 @@ pub fn client_url(environment: &dyn Environment) -> Option<String> {
     Some(url.to_string_lossy().into_owned()).filter(|url| !url.is_empty())
 }
 
+/// The name of the person at this machine, if the environment tells it.
+pub fn user_name(environment: &dyn Environment) -> Option<String> {
+    let names = ["USER", "LOGNAME"].into_iter().filter_map(|name| environment.get(name)?.into_string().ok());
+    names.into_iter().find(|name| !name.is_empty())
+}
+
 /// Reads the variable of every setting; those that seem to mean one and name none are faults. Others are not: an
 /// orchestrator gives every process variables such as `MERGANSER_SERVICE_HOST`.
 pub(super) fn read(environment: &dyn Environment, faults: &mut Vec<Fault>) -> Source {

@@ -63,6 +63,6 @@ def shared_data():
 def sample(tmp_path_factory):
     """A generated COCO folder and the true counts of what it holds."""
     folder = tmp_path_factory.mktemp("sample") / "coco"
-    made = harness.run("sample", folder, "--images", 80, "--json")
+    made = harness.run("sample", folder, "--images", 40, "--json")
     assert made.returncode == 0, made.stderr
     return folder, json.loads(made.stdout)

@@ -1,8 +1,9 @@
 //! A real server for one test.
 
+use arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::TryStreamExt;
 use merganser::{
-    client::Client,
+    client::{Client, Rows},
     config::{HostPort, Settings, Storage},
     error::{Error, Result},
     server::Server,
@@ -42,7 +43,7 @@ impl TestServer {
     }
 
     pub async fn client(&self) -> Client {
-        Client::connect(&self.url).await.unwrap()
+        Client::connect(&self.url, "tester").await.unwrap()
     }
 
     pub fn url(&self) -> &str {
@@ -69,8 +70,11 @@ impl TestServer {
 
 /// Runs a statement and gives its rows as text.
 pub async fn rows(client: &Client, sql: &str) -> Result<Vec<Vec<String>>> {
-    use arrow::util::display::{ArrayFormatter, FormatOptions};
-    let mut result = client.execute(sql).await?;
+    texts(client.execute(sql).await?).await
+}
+
+/// The rows of a result as text.
+pub async fn texts(mut result: Rows) -> Result<Vec<Vec<String>>> {
     let options = FormatOptions::default().with_null("NULL");
     let mut rows = Vec::new();
     while let Some(batch) = result.batches.try_next().await? {
