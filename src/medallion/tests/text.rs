@@ -96,7 +96,7 @@ fn a_folder_replaces_the_built_in_models() {
     write("20.sql", "-- model: silver.b\nSELECT 2");
     write("10.sql", "-- model: silver.a\nSELECT 1");
     write("notes.txt", "-- model: silver.c\nSELECT 3");
-    let names: Vec<_> = load(folder.path()).unwrap().iter().map(|model| model.name()).collect();
+    let names: Vec<_> = load(folder.path()).unwrap().iter().map(crate::medallion::Model::name).collect();
     assert_eq!(names, ["silver.a", "silver.b"]);
     write("30.sql", "\n-- model: silver.a\nSELECT 3");
     let err = load(folder.path()).unwrap_err();
