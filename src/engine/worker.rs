@@ -16,7 +16,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{oneshot, watch};
 
 use super::duckdb::{Connection, InterruptHandle};
 use crate::error::{Error, Result};
@@ -36,8 +36,8 @@ struct Shared {
     /// The number of the task that runs now; 0 when none does. Interrupts happen under this lock.
     running: Mutex<u64>,
     next_number: AtomicU64,
-    /// Told when a task is queued, so that a stream which waits for its reader makes way.
-    queued: Notify,
+    /// How many tasks wait, so that a stream which waits for its reader makes way for them.
+    queued: watch::Sender<usize>,
 }
 
 /// Ends its task when dropped: a task that waits is never started, one that runs is interrupted.
@@ -61,7 +61,7 @@ impl Worker {
             interrupt: connection.interrupt_handle(),
             running: Mutex::new(0),
             next_number: AtomicU64::new(1),
-            queued: Notify::new(),
+            queued: watch::Sender::new(0),
         });
         thread::Builder::new().name("duckdb".into()).spawn(move || {
             for task in queue {
@@ -77,7 +77,9 @@ impl Worker {
         let guard = TaskGuard { number, abandoned: Arc::default(), shared: Arc::clone(&self.shared) };
         let abandoned = Arc::clone(&guard.abandoned);
         let shared = Arc::clone(&self.shared);
+        self.shared.queued.send_modify(|queued| *queued += 1);
         let numbered: Task = Box::new(move |connection| {
+            shared.queued.send_modify(|queued| *queued -= 1);
             connection.resume();
             *shared.running.lock() = number;
             // Between the two lines the guard may have gone without anything to interrupt.
@@ -92,7 +94,6 @@ impl Worker {
         });
         // The queue ends only with its thread, and the thread only with the last sender: this cannot fail.
         let _ = self.tasks.send(numbered);
-        self.shared.queued.notify_one();
         guard
     }
 
@@ -112,9 +113,10 @@ impl Worker {
         answer.await.unwrap_or_else(|_| Err(Error::internal("a task of the engine panicked")))
     }
 
-    /// Resolves when a task is queued behind the one that runs.
+    /// Resolves when a task waits behind the one that runs.
     pub async fn wait_queued(&self) {
-        self.shared.queued.notified().await;
+        // The sender lives in this handle, so that the wait cannot fail.
+        let _ = self.shared.queued.subscribe().wait_for(|queued| *queued > 0).await;
     }
 }
 

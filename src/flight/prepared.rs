@@ -53,7 +53,7 @@ pub async fn create(
     request: &ActionCreatePreparedStatementRequest,
 ) -> Result<CreateResult> {
     let transaction = request.transaction_id.as_deref().map(transaction::id).transpose()?;
-    let prepared = Prepared::prepare(sessions, &caller.session, &request.query, transaction).await?;
+    let prepared = Prepared::prepare(sessions, &caller.session, &request.query, transaction, caller.connection).await?;
     let described = prepared.described();
     let dataset_schema = described.columns.as_deref().map(ipc).transpose()?.unwrap_or_default();
     let parameter_schema = ipc(&described.parameters)?;

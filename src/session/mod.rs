@@ -144,10 +144,11 @@ impl Sessions {
         }
     }
 
-    /// Rolls back what was opened on a network connection that is no more: its client cannot end it.
+    /// Rolls back and closes what was opened on a network connection that is no more: its client cannot do it.
     pub fn disconnected(&self, connection: ConnectionId) {
         for session in self.all() {
             session.transactions.lock().retain(|_, transaction| !transaction.was_opened_on(connection));
+            session.prepared.lock().retain(|_, prepared| !prepared.was_opened_on(connection));
         }
     }
 

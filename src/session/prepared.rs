@@ -19,6 +19,8 @@ use crate::{
 pub struct Prepared {
     sql: Arc<str>,
     transaction: Option<TransactionId>,
+    /// The network connection that it ends with: a client that is gone closes nothing.
+    opened_on: Option<ConnectionId>,
     described: Described,
     bound: Mutex<Option<RecordBatch>>,
 }
@@ -35,9 +37,14 @@ impl Prepared {
         session: &Session,
         sql: &str,
         transaction: Option<TransactionId>,
+        opened_on: Option<ConnectionId>,
     ) -> Result<Self> {
         let described = statement::describe(sessions, session, sql, transaction).await?;
-        Ok(Self { sql: sql.into(), transaction, described, bound: Mutex::default() })
+        Ok(Self { sql: sql.into(), transaction, opened_on, described, bound: Mutex::default() })
+    }
+
+    pub(super) fn was_opened_on(&self, connection: ConnectionId) -> bool {
+        self.opened_on == Some(connection)
     }
 
     /// What is known of the statement before it runs.

@@ -18,10 +18,14 @@ MIB = 1 << 20
 # About 5 GB.
 LARGE = "SELECT i, repeat('x', 200) || i AS text, i * 2 AS twice FROM range(20_000_000) t(i)"
 # Its first rows come fast; then there are none for hours.
-FEW = 3_000_000
+FEW = 1_000_000
 SPARSE = f"SELECT i FROM range(100_000_000_000) t(i) WHERE i < {FEW} OR md5(i::VARCHAR) = 'none'"
 # No row before the end, which is hours away.
 AGGREGATE = "SELECT sum(hash(a.i * b.i) % 7) FROM range(10_000_000) a(i), range(10_000_000) b(i)"
+
+
+# Client and server both watch the deadline; either may be first to say so.
+EXPIRED = (pyarrow.flight.FlightTimedOutError, pyarrow.flight.FlightCancelledError)
 
 
 def descriptor(sql):
@@ -156,7 +160,7 @@ def test_a_dropped_reader_ends_the_query(launch):
 def test_a_dropped_reader_ends_a_query_that_computes(launch):
     server = launch()
     with reading(server, SPARSE) as reader:
-        read(reader, FEW * 8 * 3 // 4)
+        read(reader, FEW * 8 // 2)
         wait_until(lambda: server.cpu_used_in(0.3) > 0.1, "the query computes")
     server.wait_until_idle()
 
@@ -182,7 +186,7 @@ def test_a_killed_client_ends_the_query(launch):
 def test_a_deadline_ends_the_query(launch):
     server = launch("--max-connections", 1)
     options = pyarrow.flight.FlightCallOptions(timeout=1.0)
-    with server.flight() as client, pytest.raises(pyarrow.flight.FlightTimedOutError):
+    with server.flight() as client, pytest.raises(EXPIRED):
         info = client.get_flight_info(descriptor(AGGREGATE), options)
         client.do_get(info.endpoints[0].ticket, options).read_all()
     server.wait_until_idle()
@@ -217,7 +221,7 @@ def test_a_deadline_ends_an_insert_and_nothing_of_it_stays(launch):
     server = launch()
     server.sql("CREATE TABLE t (i HUGEINT)")
     options = pyarrow.flight.FlightCallOptions(timeout=1.0)
-    with server.flight() as client, pytest.raises(pyarrow.flight.FlightTimedOutError):
+    with server.flight() as client, pytest.raises(EXPIRED):
         client.get_flight_info(descriptor("INSERT INTO t " + AGGREGATE), options)
     server.wait_until_idle()
     assert server.scalar("SELECT count(*) FROM t") == 0

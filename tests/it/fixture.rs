@@ -50,6 +50,18 @@ impl TestServer {
         &self.url
     }
 
+    /// The size of the files that this process holds open in the staging folder, unlinked ones included.
+    #[cfg(target_os = "linux")]
+    pub fn open_staging_bytes(&self) -> u64 {
+        let staging = self.home.path().canonicalize().unwrap().join("staging");
+        let open = std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| {
+            let entry = entry.ok()?.path();
+            let target = std::fs::read_link(&entry).ok()?;
+            target.starts_with(&staging).then(|| std::fs::metadata(&entry).map_or(0, |file| file.len()))
+        });
+        open.sum()
+    }
+
     /// Runs a statement and gives its rows as text.
     pub async fn rows(&self, sql: &str) -> Result<Vec<Vec<String>>> {
         rows(&self.client().await, sql).await

@@ -93,3 +93,19 @@ async fn an_error_in_midstream_reaches_the_reader() {
     assert!(err.message().contains("Could not convert string 'x'"), "{err}");
     server.stop().await;
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_reader_slows_the_query_and_fills_no_disk() {
+    let server = TestServer::start().await;
+    let client = server.client().await;
+    let mut rows = client.execute("SELECT i, repeat('x', 200) AS s FROM range(1000000000) t(i)").await.unwrap();
+    rows.batches.try_next().await.unwrap();
+    // Other statements come and go meanwhile.
+    for _ in 0..20 {
+        assert_eq!(server.value("SELECT 1").await, "1");
+    }
+    assert_eq!(server.open_staging_bytes(), 0);
+    drop(rows);
+    server.stop().await;
+}
