@@ -106,7 +106,10 @@ enum Mode {
     Merge,
 }
 
-/// Reads a Parquet, CSV or JSON file, a folder of them, or a COCO folder.
+/// Read files into the lake
+///
+/// Takes a Parquet, CSV or JSON file, a folder of them, or a COCO folder: annotation JSON and pictures. The files are kept
+/// as a landing, media become assets, and all rows come with one snapshot.
 #[derive(Debug, Args)]
 pub struct Ingest {
     /// Where the data is: a path on the server's machine, or file:///path
@@ -183,7 +186,10 @@ fn dataset_of(source: &str) -> String {
     stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }
 
-/// Runs models in the order of their dependencies, one transaction each, and checks their rows.
+/// Run the medallion's models
+///
+/// Runs them in the order of their dependencies, one transaction each, and checks their rows. A failed check leaves the
+/// old table in place.
 #[derive(Debug, Args)]
 pub struct Transform {
     /// Models (silver.x) or layers (silver) to run [default: all]
@@ -212,6 +218,8 @@ impl Transform {
     }
 }
 
+/// Bring a table back to an earlier state
+///
 /// Makes a new snapshot in which the table is as it was; earlier snapshots stay readable.
 #[derive(Debug, Args)]
 pub struct Rollback {
@@ -264,6 +272,8 @@ impl Rollback {
     }
 }
 
+/// Name a snapshot, or list the names
+///
 /// Without a name, lists the tags.
 #[derive(Debug, Args)]
 pub struct Tag {
@@ -292,7 +302,7 @@ impl Tag {
     }
 }
 
-/// Lists the jobs that run and the latest that ended.
+/// List the jobs that run and the latest that ended
 #[derive(Debug, Args)]
 pub struct Jobs {
     #[command(flatten)]
@@ -312,7 +322,7 @@ impl Jobs {
     }
 }
 
-/// Follows a job to its end, or stops it.
+/// Follow a job to its end, or stop it
 #[derive(Debug, Args)]
 pub struct Job {
     /// What to do
@@ -348,7 +358,7 @@ impl Job {
     }
 }
 
-/// Lists the actions with what they do and take.
+/// List the actions of a server with what they do and take
 #[derive(Debug, Args)]
 pub struct ListActions {
     #[command(flatten)]

@@ -11,6 +11,8 @@ use crate::{
     server::{Opened, open},
 };
 
+/// Examine configuration, extensions, catalog and storage without serving
+///
 /// Opens everything that `serve` would, says what it found and closes it again. Takes the same settings.
 #[derive(Debug, Args)]
 pub struct Check {

@@ -29,27 +29,16 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Start the server
     Serve(serve::Serve),
-    /// Examine configuration, extensions, catalog and storage without serving
     Check(check::Check),
-    /// Write a folder of sample data in the COCO layout
     Sample(sample::Sample),
-    /// Run SQL on a server
     Sql(sql::Sql),
-    /// Read files into the lake
     Ingest(action::Ingest),
-    /// Run the medallion's models
     Transform(action::Transform),
-    /// Bring a table back to an earlier state
     Rollback(action::Rollback),
-    /// Name a snapshot, or list the names
     Tag(action::Tag),
-    /// List the jobs of a server
     Jobs(action::Jobs),
-    /// Follow or stop a job
     Job(action::Job),
-    /// List the actions of a server with their fields
     Actions(action::ListActions),
 }
 

@@ -10,6 +10,8 @@ use crate::{
     sample::coco::{CocoOptions, write_coco},
 };
 
+/// Write a folder of sample data in the COCO layout
+///
 /// Draws pictures and writes annotations and captions for them, with the flaws that real data has: duplicates, missing
 /// values, crowds. The same seed gives the same bytes.
 #[derive(Debug, Args)]

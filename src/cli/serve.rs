@@ -10,8 +10,10 @@ use crate::{
     telemetry,
 };
 
+/// Start the server
+///
 /// Prints `listening on grpc://HOST:PORT` when ready; logs go to stderr. SIGTERM or ctrl-c stops it: no new calls are
-/// taken, running streams finish within the grace period, a second signal ends it at once.
+/// taken, running streams and jobs finish within the grace period, a second signal ends it at once.
 #[derive(Debug, Args)]
 pub struct Serve {
     #[command(flatten)]

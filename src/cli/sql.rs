@@ -12,7 +12,9 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Runs statements one after the other and prints their results. `-` reads one statement from stdin.
+/// Run SQL on a server
+///
+/// Runs statements one after the other, in one session, and prints their results. `-` reads one statement from stdin.
 #[derive(Debug, Args)]
 pub struct Sql {
     /// The statements

@@ -230,9 +230,10 @@ def test_a_deadline_ends_an_insert_and_nothing_of_it_stays(launch):
 # === results that nobody fetches ===
 
 
-def test_unfetched_results_of_one_cursor_hold_no_connection(server):
+def test_unfetched_results_of_one_cursor_hold_no_connection(launch):
+    server = launch("--max-connections", 16)
     with server.adbc() as connection, connection.cursor() as cursor:
-        for i in range(200):
+        for i in range(60):
             cursor.execute(f"SELECT i + {i}, repeat('x', 100) FROM range(10_000_000) t(i)")
         cursor.execute("SELECT 42")
         assert cursor.fetchone() == (42,)
