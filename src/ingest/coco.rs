@@ -65,23 +65,21 @@ pub async fn load(work: &Work<'_>, files: &Files, assets: &mut Assets) -> Result
     let (request, author) = (work.request.clone(), work.author.name().to_owned());
     let (spool, landing) = (work.spool.to_path_buf(), work.landing.time().to_owned());
     let progress = work.progress.clone();
-    work.ingester
-        .engine
-        .run(move |connection| {
-            let mut tables = Vec::new();
-            let snapshot_id = connection.transaction(|connection| {
-                for (section, suffix, columns) in TABLES {
-                    let query = query(&spool, section, columns, &landing, request.max_rows)?;
-                    let table = request.table.with_suffix(suffix);
-                    tables.push(load_table(connection, &table, &query, &request.mode, section)?);
-                    progress.advance(1);
-                }
-                snapshots::sign(connection, &author, &format!("ingest {}", request.dataset))
-            });
-            snapshot_id?;
-            Ok(Loaded { snapshot_id: snapshots::current(connection)?, tables })
-        })
-        .await
+    let loading = work.ingester.engine.run(move |connection| {
+        let mut tables = Vec::new();
+        let snapshot_id = connection.transaction(|connection| {
+            for (section, suffix, columns) in TABLES {
+                let query = query(&spool, section, columns, &landing, request.max_rows)?;
+                let table = request.table.with_suffix(suffix);
+                tables.push(load_table(connection, &table, &query, &request.mode, section)?);
+                progress.advance(1);
+            }
+            snapshots::sign(connection, &author, &format!("ingest {}", request.dataset))
+        });
+        snapshot_id?;
+        Ok(Loaded { snapshot_id: snapshots::current(connection)?, tables })
+    });
+    work.progress.unless_cancelled(loading).await
 }
 
 fn load_table(
@@ -139,6 +137,7 @@ async fn spool_annotations(work: &Work<'_>, files: &Files) -> Result<Option<Path
     let read = tokio::task::spawn_blocking(move || {
         let mut spool = Spool::new(folder);
         for file in &data {
+            progress.check()?;
             coco_json::read(file, split.as_deref(), &mut spool)?;
             progress.advance(1);
         }
@@ -163,6 +162,7 @@ async fn store_pictures(
     work.progress.phase("store assets", "assets", Some(pictures.len() as u64));
     let mut stored = std::collections::HashSet::new();
     for line in BufReader::new(File::open(images)?).lines() {
+        work.progress.check()?;
         let row: ImageRow = serde_json::from_str(&line?).map_err(|err| Error::internal(err.to_string()))?;
         let split = row.split.as_deref();
         let Some(file) = pictures.get(row.file_name.as_str()).map(|found| best(found, split)) else { continue };

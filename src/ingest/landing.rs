@@ -38,6 +38,7 @@ impl Landing {
     pub async fn copy(&mut self, files: &Files, progress: &Progress) -> Result<()> {
         progress.phase("land files", "files", Some(files.data.len() as u64));
         for file in &files.data {
+            progress.check()?;
             let relative = file.strip_prefix(&files.root).unwrap_or(file).display();
             let path = format!("{}/{relative}", self.folder());
             self.bytes += self.storage.upload(file, &path).await?;

@@ -56,18 +56,16 @@ pub async fn load(work: &Work<'_>, files: &Files, assets: &mut Assets) -> Result
     work.progress.phase("load table", "tables", Some(1));
     let query = query(&reader, &stored, work.request.max_rows);
     let (request, author) = (work.request.clone(), work.author.name().to_owned());
-    work.ingester
-        .engine
-        .run(move |connection| {
-            let outcome = connection.transaction(|connection| {
-                let outcome = load::load(connection, &request.table, &query, &request.mode)?;
-                snapshots::sign(connection, &author, &format!("ingest {}", request.dataset))?;
-                Ok(outcome)
-            });
-            let tables = vec![outcome.map_err(|err| err.context(format_args!("load {}", request.table)))?];
-            Ok(Loaded { snapshot_id: snapshots::current(connection)?, tables })
-        })
-        .await
+    let loading = work.ingester.engine.run(move |connection| {
+        let outcome = connection.transaction(|connection| {
+            let outcome = load::load(connection, &request.table, &query, &request.mode)?;
+            snapshots::sign(connection, &author, &format!("ingest {}", request.dataset))?;
+            Ok(outcome)
+        });
+        let tables = vec![outcome.map_err(|err| err.context(format_args!("load {}", request.table)))?];
+        Ok(Loaded { snapshot_id: snapshots::current(connection)?, tables })
+    });
+    work.progress.unless_cancelled(loading).await
 }
 
 /// The table function that reads the files; Parquet rows carry their place, so that URIs find their rows again.
@@ -138,7 +136,7 @@ async fn store(work: &Work<'_>, reader: &str, column: &str, uris: &Path, assets:
         }
     });
     let mut out = BufWriter::new(File::create(uris)?);
-    while let Some(batch) = batches.recv().await {
+    while let Some(batch) = work.progress.unless_cancelled(async { Ok(batches.recv().await) }).await? {
         store_batch(work, column, &batch?, &mut out, assets).await?;
     }
     Ok(out.flush()?)
@@ -161,6 +159,7 @@ async fn store_batch(
         return Err(Error::internal("media columns have an unexpected type"));
     };
     for index in 0..batch.num_rows() {
+        work.progress.check()?;
         let (file, row) = (files.value(index), rows.value(index));
         let path = paths.is_valid(index).then(|| paths.value(index));
         // Bytes left away mean that the path is the place of the media.

@@ -106,7 +106,9 @@ impl Ingester {
                 }
             }
         };
-        let loaded = match progress.unless_cancelled(work).await {
+        // Not dropped when the job is cancelled: a write to the store that is under way ends anyway, and must be known
+        // to be undone. The steps ask between two writes whether to go on.
+        let loaded = match work.await {
             Ok(loaded) => loaded,
             Err(err) => {
                 undo(landing, assets).await;

@@ -34,6 +34,14 @@ impl Progress {
         self.status.send_modify(|status| status.done += by);
     }
 
+    /// Fails when the job was cancelled: for work that must not be dropped half way, between two of its steps.
+    ///
+    /// # Errors
+    /// Cancelled.
+    pub fn check(&self) -> Result<()> {
+        if self.cancel.is_cancelled() { Err(Error::cancelled()) } else { Ok(()) }
+    }
+
     /// Does `work` unless the job is cancelled first, which drops it.
     ///
     /// # Errors

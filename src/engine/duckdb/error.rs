@@ -49,6 +49,7 @@ const NARROWER: &[(ErrorKind, &str, ErrorKind)] = &[
     (ErrorKind::InvalidArgument, "already exists", ErrorKind::AlreadyExists),
     (ErrorKind::InvalidArgument, "No snapshot found", ErrorKind::NotFound),
     (ErrorKind::FailedPrecondition, "onflict", ErrorKind::Conflict),
+    (ErrorKind::Unavailable, "Parquet files do not support", ErrorKind::InvalidArgument),
     (ErrorKind::Unavailable, "No files found", ErrorKind::NotFound),
     (ErrorKind::Unavailable, "No such file", ErrorKind::NotFound),
     (ErrorKind::Unavailable, "No space left", ErrorKind::ResourceExhausted),
