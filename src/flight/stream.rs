@@ -1,7 +1,12 @@
 //! Batches to Flight data, and Flight data to batches.
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
-use arrow_flight::{FlightData, decode::FlightRecordBatchStream, encode::FlightDataEncoderBuilder, error::FlightError};
+use arrow_flight::{
+    FlightData,
+    decode::FlightRecordBatchStream,
+    encode::{DictionaryHandling, FlightDataEncoderBuilder},
+    error::FlightError,
+};
 use futures::{
     Stream, StreamExt, TryStreamExt,
     stream::{self, BoxStream},
@@ -34,6 +39,8 @@ fn encode_stream(
 ) -> FlightDataStream {
     // The encoder splits batches so that a message stays below the smallest limit of the clients (4 MiB).
     FlightDataEncoderBuilder::new()
+        // Dictionaries stay what the result's columns say; clients compare both schemas.
+        .with_dictionary_handling(DictionaryHandling::Resend)
         .with_schema(schema)
         .build(rows.map_err(|err| FlightError::Tonic(Box::new(err.into()))))
         .map_err(|err| match err {

@@ -6,6 +6,7 @@
 use std::ffi::{CStr, c_char};
 
 use duckdb::ffi;
+use serde::Deserialize;
 
 use crate::error::{Error, ErrorKind};
 
@@ -55,8 +56,18 @@ const NARROWER: &[(ErrorKind, &str, ErrorKind)] = &[
     (ErrorKind::Unavailable, "No space left", ErrorKind::ResourceExhausted),
 ];
 
+/// How some functions of the C interface hand out an error: as it travels inside DuckDB.
+#[derive(Deserialize)]
+struct Serialized {
+    exception_type: String,
+    exception_message: String,
+}
+
 /// An error with DuckDB's own text and the kind that the text speaks of.
 pub(super) fn from_text(text: &str) -> Error {
+    if let Ok(Serialized { exception_type, exception_message }) = serde_json::from_str(text) {
+        return from_text(&format!("{exception_type} Error: {exception_message}"));
+    }
     let found = KINDS.iter().find(|(start, _)| text.starts_with(start));
     let kind = found.map_or(ErrorKind::Internal, |(_, kind)| *kind);
     let narrower = NARROWER.iter().find(|(of, words, _)| *of == kind && text.contains(words));
@@ -114,5 +125,7 @@ mod tests {
         check("IO Error: No files found that match the pattern", ErrorKind::NotFound);
         check("IO Error: Could not set lock", ErrorKind::Unavailable);
         check("something new", ErrorKind::Internal);
+        let serialized = r#"{"exception_type":"Not implemented","exception_message":"Unsupported Arrow type VARIANT"}"#;
+        check(serialized, ErrorKind::Unsupported);
     }
 }
