@@ -34,7 +34,7 @@ pub enum ErrorKind {
     Unavailable,
     /// The server does not offer this; the text names the remedy.
     Unsupported,
-    /// A bug, or a broken environment. Clients see no details.
+    /// A bug, or a broken environment. Clients see the first line of the text.
     Internal,
 }
 

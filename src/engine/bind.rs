@@ -52,7 +52,7 @@ fn value_at(array: &ArrayRef, row: usize) -> Result<Value> {
         DataType::BinaryView => Value::blob(array.as_binary_view().value(row)),
         DataType::FixedSizeBinary(_) => Value::blob(array.as_fixed_size_binary().value(row)),
         DataType::Decimal128(width, scale) if *scale >= 0 => {
-            Value::decimal(*width, scale.unsigned_abs(), array.as_primitive::<Decimal128Type>().value(row))
+            Value::decimal(*width, scale.unsigned_abs(), array.as_primitive::<Decimal128Type>().value(row))?
         }
         DataType::Date32
         | DataType::Date64
@@ -145,18 +145,18 @@ fn list_value(array: &ArrayRef, items: &ArrayRef) -> Result<Value> {
         return Err(unbindable(array.data_type()));
     };
     let child = logical_type(item.data_type())?;
-    Ok(Value::list(&child, &values_of(items)?))
+    Value::list(&child, &values_of(items)?)
 }
 
 fn record_value(array: &ArrayRef, row: usize) -> Result<Value> {
     let members: Result<Vec<_>> = array.as_struct().columns().iter().map(|member| value_at(member, row)).collect();
-    Ok(Value::record(&logical_type(array.data_type())?, &members?))
+    Value::record(&logical_type(array.data_type())?, &members?)
 }
 
 fn map_value(array: &ArrayRef, row: usize) -> Result<Value> {
     let entries = array.as_map().value(row);
     let (keys, values) = (values_of(entries.column(0))?, values_of(entries.column(1))?);
-    Ok(Value::map(&logical_type(array.data_type())?, &keys, &values))
+    Value::map(&logical_type(array.data_type())?, &keys, &values)
 }
 
 fn values_of(array: &ArrayRef) -> Result<Vec<Value>> {

@@ -51,6 +51,8 @@ pub struct BatchStream {
     schema: SchemaRef,
     channel: mpsc::Receiver<Result<Item>>,
     spool: Option<Spool>,
+    /// Whether the statement has a connection of its own.
+    alone: bool,
     /// Present while the statement may still run.
     _guard: Option<TaskGuard>,
 }
@@ -80,8 +82,9 @@ pub struct BatchReceiver(mpsc::Receiver<Result<Item>>);
 
 impl BatchReceiver {
     /// The stream, once `schema` is known; `guard` ends the statement when the stream is dropped.
-    pub fn into_stream(self, schema: SchemaRef, guard: TaskGuard) -> BatchStream {
-        BatchStream { schema, channel: self.0, spool: None, _guard: Some(guard) }
+    /// `alone` says that the statement has a connection of its own.
+    pub fn into_stream(self, schema: SchemaRef, guard: TaskGuard, alone: bool) -> BatchStream {
+        BatchStream { schema, channel: self.0, spool: None, alone, _guard: Some(guard) }
     }
 }
 
@@ -106,6 +109,11 @@ impl BatchSender {
                 Sent::Queued(batch) => return self.spool_rest(batch, &mut coalescer, rows),
             }
         }
+    }
+
+    /// Tells the reader, behind the rows, that the statement failed after them.
+    pub fn fail(&self, err: Error) {
+        let _ = self.channel.blocking_send(Err(err));
     }
 
     fn send_or_make_way(&self, batch: RecordBatch) -> Sent {
@@ -166,12 +174,17 @@ impl BatchStream {
             // The channel has room for all of them.
             let _ = sender.try_send(Ok(Item::Batch(batch.clone())));
         }
-        Self { schema, channel, spool: None, _guard: None }
+        Self { schema, channel, spool: None, alone: false, _guard: None }
     }
 
     /// The columns.
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
+    }
+
+    /// Whether its statement still runs, on a connection that nothing else needs.
+    pub fn holds_connection(&self) -> bool {
+        self.alone && !self.channel.is_closed()
     }
 
     /// The next rows, or `None` at the end.

@@ -71,7 +71,7 @@ impl Worker {
         Ok(Self { tasks, shared })
     }
 
-    /// Queues `task`; it sees through `TaskContext::is_abandoned` whether its guard is gone.
+    /// Queues `task`. It is not started when its guard is gone by then.
     pub fn spawn(&self, task: impl FnOnce(&Connection) + Send + 'static) -> TaskGuard {
         let number = self.shared.next_number.fetch_add(1, Ordering::Relaxed);
         let guard = TaskGuard { number, abandoned: Arc::default(), shared: Arc::clone(&self.shared) };
@@ -111,6 +111,29 @@ impl Worker {
             let _ = reply.send(work(connection));
         });
         answer.await.unwrap_or_else(|_| Err(Error::internal("a task of the engine panicked")))
+    }
+
+    /// Does `work` like [`run`](Self::run), but when `stop` resolves first interrupts it and waits for what became of
+    /// it: a commit that was under way may have succeeded.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run); Cancelled when it had not begun.
+    pub async fn run_until<T: Send + 'static>(
+        &self,
+        stop: impl Future<Output = ()>,
+        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (reply, mut answer) = oneshot::channel();
+        let guard = self.spawn(move |connection| {
+            let _ = reply.send(work(connection));
+        });
+        tokio::select! {
+            outcome = &mut answer => outcome.unwrap_or_else(|_| Err(Error::internal("a task of the engine panicked"))),
+            () = stop => {
+                drop(guard);
+                answer.await.unwrap_or_else(|_| Err(Error::cancelled()))
+            }
+        }
     }
 
     /// Resolves when a task waits behind the one that runs.

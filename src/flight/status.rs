@@ -26,7 +26,12 @@ pub fn from_error(err: &Error) -> Status {
         | ErrorKind::Unauthenticated
         | ErrorKind::Unsupported => tracing::info!(%code, "a call was refused"),
     }
-    Status::new(code, cap(err.message()))
+    let message = match err.kind() {
+        // The rest of a bug's text is a stack trace, for the log alone.
+        ErrorKind::Internal => err.message().lines().next().unwrap_or_default(),
+        _ => err.message(),
+    };
+    Status::new(code, cap(message))
 }
 
 /// The gRPC code of a kind. Its choice decides the exception class of the clients (see `facts/clients.md` of the

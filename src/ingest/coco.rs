@@ -65,7 +65,8 @@ pub async fn load(work: &Work<'_>, files: &Files, assets: &mut Assets) -> Result
     let (request, author) = (work.request.clone(), work.author.name().to_owned());
     let (spool, landing) = (work.spool.to_path_buf(), work.landing.time().to_owned());
     let progress = work.progress.clone();
-    let loading = work.ingester.engine.run(move |connection| {
+    let lease = work.ingester.engine.lease().await?;
+    let loading = move |connection: &Connection| {
         let mut tables = Vec::new();
         let snapshot_id = connection.transaction(|connection| {
             for (section, suffix, columns) in TABLES {
@@ -77,9 +78,10 @@ pub async fn load(work: &Work<'_>, files: &Files, assets: &mut Assets) -> Result
             snapshots::sign(connection, &author, &format!("ingest {}", request.dataset))
         });
         snapshot_id?;
-        Ok(Loaded { snapshot_id: snapshots::current(connection)?, tables })
-    });
-    work.progress.unless_cancelled(loading).await
+        Ok(Loaded { snapshot_id: snapshots::newest(connection), tables })
+    };
+    // Whether the rows were committed decides whether their files may go.
+    lease.worker().run_until(work.progress.cancelled(), loading).await
 }
 
 fn load_table(
@@ -165,7 +167,8 @@ async fn store_pictures(
         work.progress.check()?;
         let row: ImageRow = serde_json::from_str(&line?).map_err(|err| Error::internal(err.to_string()))?;
         let split = row.split.as_deref();
-        let Some(file) = pictures.get(row.file_name.as_str()).map(|found| best(found, split)) else { continue };
+        let name = Path::new(&row.file_name).file_name().unwrap_or_default().to_string_lossy();
+        let Some(file) = pictures.get(name.as_ref()).map(|found| best(found, split)) else { continue };
         if !stored.insert((row.file_name.clone(), row.split.clone())) {
             continue;
         }

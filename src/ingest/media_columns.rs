@@ -23,6 +23,7 @@ use super::{
     source::{Files, Format},
 };
 use crate::{
+    engine::Connection,
     error::{Error, Result},
     lake::snapshots,
     quote::{identifier, literal},
@@ -56,16 +57,18 @@ pub async fn load(work: &Work<'_>, files: &Files, assets: &mut Assets) -> Result
     work.progress.phase("load table", "tables", Some(1));
     let query = query(&reader, &stored, work.request.max_rows);
     let (request, author) = (work.request.clone(), work.author.name().to_owned());
-    let loading = work.ingester.engine.run(move |connection| {
+    let lease = work.ingester.engine.lease().await?;
+    let loading = move |connection: &Connection| {
         let outcome = connection.transaction(|connection| {
             let outcome = load::load(connection, &request.table, &query, &request.mode)?;
             snapshots::sign(connection, &author, &format!("ingest {}", request.dataset))?;
             Ok(outcome)
         });
         let tables = vec![outcome.map_err(|err| err.context(format_args!("load {}", request.table)))?];
-        Ok(Loaded { snapshot_id: snapshots::current(connection)?, tables })
-    });
-    work.progress.unless_cancelled(loading).await
+        Ok(Loaded { snapshot_id: snapshots::newest(connection), tables })
+    };
+    // Whether the rows were committed decides whether their files may go.
+    lease.worker().run_until(work.progress.cancelled(), loading).await
 }
 
 /// The table function that reads the files; Parquet rows carry their place, so that URIs find their rows again.

@@ -17,7 +17,9 @@ mod load;
 mod media_columns;
 mod source;
 
-use std::path::PathBuf;
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
+
+use parking_lot::Mutex;
 
 use self::{assets::Assets, landing::Landing, source::Format};
 pub use self::{
@@ -71,11 +73,13 @@ pub struct Outcome {
 }
 
 /// Ingests into one lake.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Ingester {
     engine: Engine,
     storage: Storage,
     staging: PathBuf,
+    /// One ingest a data set at a time: what one undoes, another may have found and kept.
+    datasets: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 // === impl Ingester ===
@@ -83,7 +87,7 @@ pub struct Ingester {
 impl Ingester {
     /// Ingests through `engine`, with files in `storage` and temporary ones in the folder `staging`.
     pub fn new(engine: Engine, storage: Storage, staging: PathBuf) -> Self {
-        Self { engine, storage, staging }
+        Self { engine, storage, staging, datasets: Mutex::default() }
     }
 
     /// Ingests a source in the name of `author`.
@@ -91,6 +95,9 @@ impl Ingester {
     /// # Errors
     /// `NotFound` and `InvalidArgument` for what is wrong with the source; Cancelled. Nothing is half-written then.
     pub async fn run(&self, request: &Request, author: &Principal, progress: &Progress) -> Result<Outcome> {
+        progress.phase("wait for another ingest", "files", None);
+        let dataset = Arc::clone(self.datasets.lock().entry(request.dataset.clone()).or_default());
+        let _turn = progress.unless_cancelled(async { Ok(dataset.lock().await) }).await?;
         progress.phase("read source", "files", None);
         let files = request.source.files().await?;
         let mut landing = Landing::new(self.storage.clone(), &request.dataset);
@@ -115,7 +122,10 @@ impl Ingester {
                 return Err(err);
             }
         };
-        landing.make_latest().await?;
+        if let Err(err) = landing.make_latest().await {
+            // The rows are committed: a repeated call would add them again.
+            tracing::error!(cause = %err, landing = landing.uri(), "a landing could not be made the latest");
+        }
         Ok(Outcome {
             snapshot_id: loaded.snapshot_id,
             landing: landing.uri(),

@@ -29,8 +29,9 @@ use crate::{
     ids::JobId,
 };
 
-/// How many jobs are remembered; the oldest that ended is forgotten for a new one.
+/// How many jobs without a key are remembered, and how many with one; the oldest that ended is forgotten for a new one.
 const REMEMBERED: usize = 1_000;
+const REMEMBERED_KEYS: usize = 10_000;
 
 /// All jobs of this server.
 #[derive(Debug, Default)]
@@ -61,6 +62,7 @@ pub struct Job {
     pub started: DateTime<Utc>,
     status: watch::Sender<Status>,
     cancel: CancellationToken,
+    key: Option<IdempotencyKey>,
 }
 
 /// How a job stands.
@@ -119,8 +121,10 @@ impl Jobs {
         if let Some(first) = first {
             return Ok(first);
         }
-        let job = Arc::new(Job::new(action, author.clone()));
-        self.remember(&job);
+        let job = Arc::new(Job::new(action, author.clone(), key.clone()));
+        if let Some(forgotten) = self.remember(&job).and_then(|forgotten| forgotten.key.clone()) {
+            by_key.remove(&forgotten);
+        }
         if let Some(key) = key {
             by_key.insert(key, job.id);
         }
@@ -129,14 +133,17 @@ impl Jobs {
         Ok(job)
     }
 
-    fn remember(&self, job: &Arc<Job>) {
+    /// Adds `job`, and gives the one that was forgotten for it.
+    fn remember(&self, job: &Arc<Job>) -> Option<Arc<Job>> {
         let mut all = self.all.lock();
-        if all.len() >= REMEMBERED {
-            // Ids grow with time, so the first that ended is the oldest.
-            let oldest = all.iter().find(|(_, job)| job.has_ended()).map(|(id, _)| *id);
-            oldest.and_then(|id| all.remove(&id));
-        }
+        let alike = |other: &&Arc<Job>| other.key.is_some() == job.key.is_some();
+        let limit = if job.key.is_some() { REMEMBERED_KEYS } else { REMEMBERED };
+        let full = all.values().filter(alike).count() >= limit;
+        // Ids grow with time, so the first that ended is the oldest.
+        let oldest = all.values().filter(alike).find(|other| full && other.has_ended()).map(|other| other.id);
+        let forgotten = oldest.and_then(|id| all.remove(&id));
         all.insert(job.id, Arc::clone(job));
+        forgotten
     }
 
     /// All jobs that are remembered, the newest first.
@@ -153,15 +160,18 @@ impl Jobs {
         found.ok_or_else(|| Error::not_found(format!("no job \"{id}\"; the jobs action lists those there are")))
     }
 
-    /// Takes no new jobs, lets those that run finish within `grace` and cancels the rest.
-    pub async fn close(&self, grace: Duration) {
+    /// Takes no new jobs, lets those that run finish within `grace`, cancels the rest and gives them the time `undo` to
+    /// undo what they had not committed.
+    pub async fn close(&self, grace: Duration, undo: Duration) {
         self.tasks.close();
         if tokio::time::timeout(grace, self.tasks.wait()).await.is_err() {
             for job in self.list().iter().filter(|job| !job.has_ended()) {
                 tracing::warn!(job = %job.id, action = job.action, "a job did not finish in time");
                 job.cancel();
             }
-            self.tasks.wait().await;
+            if tokio::time::timeout(undo, self.tasks.wait()).await.is_err() {
+                tracing::warn!("some jobs did not end; files that nothing names may stay behind");
+            }
         }
     }
 }
@@ -169,7 +179,7 @@ impl Jobs {
 // === impl Job ===
 
 impl Job {
-    fn new(action: &'static str, author: Principal) -> Self {
+    fn new(action: &'static str, author: Principal, key: Option<IdempotencyKey>) -> Self {
         let status =
             Status { state: State::Running, phase: "start".into(), done: 0, total: None, unit: "", ended: None };
         Self {
@@ -179,6 +189,7 @@ impl Job {
             started: Utc::now(),
             status: watch::Sender::new(status),
             cancel: CancellationToken::new(),
+            key,
         }
     }
 

@@ -42,6 +42,11 @@ impl Progress {
         if self.cancel.is_cancelled() { Err(Error::cancelled()) } else { Ok(()) }
     }
 
+    /// Resolves when the job is cancelled.
+    pub async fn cancelled(&self) {
+        self.cancel.cancelled().await;
+    }
+
     /// Does `work` unless the job is cancelled first, which drops it.
     ///
     /// # Errors

@@ -43,6 +43,11 @@ pub fn last_committed(connection: &Connection) -> Result<Option<SnapshotId>> {
     Ok(row.id)
 }
 
+/// The newest snapshot, for telling of a commit that has happened: −1 where it cannot be read.
+pub fn newest(connection: &Connection) -> SnapshotId {
+    current(connection).unwrap_or(SnapshotId(-1))
+}
+
 /// The id of the snapshot that `name` means.
 ///
 /// # Errors
@@ -95,6 +100,7 @@ pub fn sign(connection: &Connection, author: &str, message: &str) -> Result<()> 
 pub fn commit(connection: &Connection) -> Result<Option<SnapshotId>> {
     let before = last_committed(connection)?;
     connection.execute("COMMIT", &[])?;
-    let after = last_committed(connection)?;
+    // The commit has happened: what fails now must not say that it has not.
+    let after = last_committed(connection).ok().flatten();
     Ok(after.filter(|after| before != Some(*after)))
 }

@@ -170,15 +170,15 @@ impl Server {
         let _ = stopped.await;
         tracing::info!(grace_seconds = self.grace.as_secs(), "stopping");
         self.sessions.close();
-        let drained = async { tokio::join!(serving, self.actions.jobs().close(self.grace)).0 };
-        let outcome = tokio::time::timeout(self.grace, drained).await;
+        let serving = tokio::time::timeout(self.grace, serving);
+        let (outcome, ()) = tokio::join!(serving, self.actions.jobs().close(self.grace, CLOSE_TIMEOUT));
         reaping.abort();
         self.engine.close(CLOSE_TIMEOUT).await;
         match outcome {
             Ok(Ok(Ok(()))) => {}
             Ok(Ok(Err(err))) => return Err(Error::internal("serve").with_source(err)),
             Ok(Err(err)) => return Err(Error::internal("serve").with_source(err)),
-            Err(_) => tracing::warn!("some streams or jobs did not finish in time"),
+            Err(_) => tracing::warn!("some streams did not finish in time"),
         }
         tracing::info!("stopped");
         Ok(())

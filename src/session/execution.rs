@@ -109,7 +109,8 @@ impl Executions {
     /// Gives up the oldest stream, if it has waited for `age`: its statement holds a connection that others need.
     pub(super) fn drop_oldest_stream(&self, age: Duration) {
         let mut waiting = self.waiting.lock();
-        let streams = waiting.iter().filter(|(_, waiting)| matches!(waiting.rows, Rows::Stream(_)));
+        let holds = |rows: &Rows| matches!(rows, Rows::Stream(stream) if stream.holds_connection());
+        let streams = waiting.iter().filter(|(_, waiting)| holds(&waiting.rows));
         let oldest = streams.min_by_key(|(_, waiting)| waiting.since);
         let oldest = oldest.filter(|(_, waiting)| waiting.since.elapsed() >= age).map(|(id, _)| *id);
         oldest.and_then(|id| waiting.remove(&id));

@@ -5,6 +5,7 @@
 //! a session of one's own.
 
 mod execution;
+mod hazards;
 mod prepared;
 mod statement;
 mod transaction;
@@ -38,6 +39,8 @@ const REAP_INTERVAL: Duration = Duration::from_secs(5);
 const MAKE_WAY_INTERVAL: Duration = Duration::from_millis(20);
 /// … of those that nobody began to fetch for this long: a client that means to fetch does it at once.
 const MAKE_WAY_AGE: Duration = Duration::from_secs(5);
+/// The most sessions; the one that was idle for longest ends for a new one.
+const MAX_SESSIONS: usize = 10_000;
 /// The most prepared statements and transactions of one session.
 const MAX_HANDLES: usize = 10_000;
 
@@ -79,7 +82,12 @@ impl Sessions {
     /// Opens a session for `principal`.
     pub fn open(&self, principal: Principal) -> SessionToken {
         let token = SessionToken::new();
-        self.by_token.lock().insert(token, Session::new(principal, true));
+        let mut by_token = self.by_token.lock();
+        if by_token.len() >= MAX_SESSIONS {
+            let idle = by_token.iter().min_by_key(|(_, session)| *session.last_used.lock()).map(|(token, _)| *token);
+            idle.and_then(|token| by_token.remove(&token));
+        }
+        by_token.insert(token, Session::new(principal, true));
         token
     }
 
@@ -235,6 +243,10 @@ impl Session {
     fn transaction(&self, id: Option<TransactionId>) -> Result<Option<Arc<Transaction>>> {
         let Some(id) = id.or_else(|| *self.textual.lock()) else { return Ok(None) };
         let transaction = self.transactions.lock().get(&id).cloned();
+        if transaction.is_none() {
+            // It ended with its connection, or idle: said once, then the session goes on without it.
+            self.textual.lock().take_if(|textual| *textual == id);
+        }
         transaction.map(Some).ok_or_else(|| unknown_transaction(id))
     }
 

@@ -15,9 +15,10 @@ use arrow::{
     array::RecordBatch,
     datatypes::{Schema, SchemaRef},
 };
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::{Session, Sessions, execution::Rows};
+use super::{Session, Sessions, execution::Rows, hazards::Hazards};
 use crate::{
     context::Principal,
     engine::{self, BatchSender, Connection, Lease, StatementKind, row_values},
@@ -107,11 +108,11 @@ pub(super) async fn execute(sessions: &Sessions, session: &Session, statement: S
     let (named, connection) = (statement.transaction.is_some(), statement.connection);
     let started = if let Some(transaction) = session.transaction(statement.transaction)? {
         let worker = transaction.worker(sessions).await?;
-        start(sessions, &worker, None, statement, session.principal()).await?
+        start(sessions, &worker, Place::Inside(transaction.hazards()), statement, session.principal()).await?
     } else {
         let lease = sessions.lease().await?;
         let worker = lease.worker().clone();
-        start(sessions, &worker, Some(lease), statement, session.principal()).await?
+        start(sessions, &worker, Place::Alone(lease), statement, session.principal()).await?
     };
     match started {
         Some(outcome) => Ok(outcome),
@@ -120,19 +121,32 @@ pub(super) async fn execute(sessions: &Sessions, session: &Session, statement: S
     }
 }
 
-/// Runs the statement on `worker`; the lease, if there is one, ends with the last row. `None` says that the
+/// Where a statement runs.
+enum Place {
+    /// In a transaction of its own; the lease ends with the last row.
+    Alone(Lease),
+    /// In a transaction of the session, which knows what must not happen any more.
+    Inside(Arc<Mutex<Hazards>>),
+}
+
+/// Runs the statement on `worker`. `None` says that the
 /// statement is one that controls transactions, and has not run.
 async fn start(
     sessions: &Sessions,
     worker: &engine::Worker,
-    lease: Option<Lease>,
+    place: Place,
     statement: Statement,
     principal: &Principal,
 ) -> Result<Option<Outcome>> {
     let (reply, head) = oneshot::channel();
     let (rows, receiver) = engine::channel(worker, sessions.engine().staging().to_path_buf());
-    let author = lease.is_some().then(|| principal.name().to_owned());
-    let run = Run { statement, author, reply: Some(reply), rows };
+    let (lease, hazards) = match place {
+        Place::Alone(lease) => (Some(lease), None),
+        Place::Inside(hazards) => (None, Some(hazards)),
+    };
+    let alone = lease.is_some();
+    let author = alone.then(|| principal.name().to_owned());
+    let run = Run { statement, author, hazards, reply: Some(reply), rows };
     let guard = worker.spawn(move |connection| {
         let kind = run.on(connection);
         if let (Some(mut lease), Some(StatementKind::Define)) = (lease, kind) {
@@ -142,9 +156,11 @@ async fn start(
     });
     let head = head.await.unwrap_or_else(|_| Err(Error::internal("a task of the engine panicked")))?;
     Ok(head.map(|Head { snapshot_id, body }| match body {
-        Body::Stream(schema) => {
-            Outcome { rows: Rows::Stream(Box::new(receiver.into_stream(schema, guard))), changed: None, snapshot_id }
-        }
+        Body::Stream(schema) => Outcome {
+            rows: Rows::Stream(Box::new(receiver.into_stream(schema, guard, alone))),
+            changed: None,
+            snapshot_id,
+        },
         Body::Complete { schema, batches, changed } => {
             Outcome { rows: Rows::Complete(schema, batches), changed: Some(changed), snapshot_id }
         }
@@ -156,6 +172,7 @@ struct Run {
     statement: Statement,
     /// Present when the statement has a transaction of its own, which this author commits.
     author: Option<String>,
+    hazards: Option<Arc<Mutex<Hazards>>>,
     /// Where the worker says how it began; it says it once.
     reply: Option<oneshot::Sender<Result<Option<Head>>>>,
     rows: BatchSender,
@@ -184,9 +201,12 @@ impl Run {
         }
         let prepared = connection.prepare(&self.statement.sql)?;
         let kind = prepared.kind();
+        if let Some(hazards) = &self.hazards {
+            hazards.lock().note(kind, &self.statement.sql)?;
+        }
         match kind {
             StatementKind::Read => self.read(connection, &prepared)?,
-            StatementKind::Write | StatementKind::Define => self.write(connection, &prepared)?,
+            StatementKind::Write | StatementKind::Define | StatementKind::Alter => self.write(connection, &prepared)?,
             StatementKind::Transaction => {
                 drop(prepared);
                 if self.author.is_some() {
@@ -235,7 +255,7 @@ impl Run {
             }
             None => None,
         };
-        let snapshot_id = made.map_or_else(|| snapshots::current(connection), Ok)?;
+        let snapshot_id = made.unwrap_or_else(|| snapshots::newest(connection));
         self.say(Ok(Some(Head { snapshot_id, body: Body::Complete { schema, batches, changed } })));
         Ok(())
     }
@@ -247,8 +267,13 @@ impl Run {
     }
 
     fn say(&mut self, head: Result<Option<Head>>) {
-        // The caller may be gone; an error after the first rows is told in the stream itself.
-        let _ = self.reply.take().map(|reply| reply.send(head));
+        match (self.reply.take(), head) {
+            // The caller may be gone.
+            (Some(reply), head) => _ = reply.send(head),
+            // The rows are on their way: what fails now is told behind them.
+            (None, Err(err)) => self.rows.fail(err),
+            (None, Ok(_)) => {}
+        }
     }
 }
 
@@ -260,6 +285,8 @@ async fn control(
     connection: Option<ConnectionId>,
 ) -> Result<Outcome> {
     let textual = *session.textual.lock();
+    // Read first: once the transaction has begun or ended, nothing may fail any more.
+    let mut snapshot_id = sessions.lease().await?.worker().run(snapshots::current).await?;
     match (first_word(sql).as_str(), textual) {
         ("BEGIN" | "START", Some(_)) => {
             let text = "TransactionContext Error: cannot start a transaction within a transaction";
@@ -280,10 +307,10 @@ async fn control(
             return Err(Error::precondition(text));
         }
         (word, Some(id)) => {
-            session.end(id, word == "COMMIT" || word == "END").await?;
+            let made = session.end(id, word == "COMMIT" || word == "END").await?;
+            snapshot_id = made.unwrap_or(snapshot_id);
         }
     }
-    let snapshot_id = sessions.engine().run(snapshots::current).await?;
     Ok(Outcome { rows: Rows::Complete(Arc::new(Schema::empty()), Vec::new()), changed: Some(0), snapshot_id })
 }
 
@@ -304,8 +331,8 @@ fn first_word(sql: &str) -> String {
 /// Why a statement that neither reads nor writes rows or tables is not run, and what to do instead.
 fn refuse(name: &str) -> Error {
     let remedy = match name {
-        "COPY" | "EXPORT" => "use the ingest and export actions",
-        "VACUUM" | "ANALYZE" => "the maintain action keeps the lake in order",
+        "COPY" | "EXPORT" => "files come in with the ingest action, and rows go out to the client",
+        "VACUUM" | "ANALYZE" => "the server looks after its files",
         "CALL" => "the server's actions are called with DoAction",
         "PREPARE" | "EXECUTE" => "use the client's prepared statements",
         "SET" | "PRAGMA" => "settings belong to the server",

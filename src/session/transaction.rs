@@ -3,11 +3,14 @@
 //! Clients with autocommit off open a transaction as soon as they connect and after every commit, so an open one that
 //! has not done anything must hold nothing: neither a connection nor a snapshot.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use parking_lot::Mutex;
 
-use super::Sessions;
+use super::{Sessions, hazards::Hazards};
 use crate::{
     context::Principal,
     engine::{Lease, Worker},
@@ -21,6 +24,8 @@ use crate::{
 pub struct Transaction {
     /// Present from the first statement on.
     lease: tokio::sync::Mutex<Option<Lease>>,
+    /// What its statements must not do any more.
+    hazards: Arc<Mutex<Hazards>>,
     /// The network connection that it ends with.
     opened_on: Option<ConnectionId>,
     last_used: Mutex<Instant>,
@@ -30,7 +35,16 @@ pub struct Transaction {
 
 impl Transaction {
     pub(super) fn new(opened_on: Option<ConnectionId>) -> Self {
-        Self { lease: tokio::sync::Mutex::new(None), opened_on, last_used: Mutex::new(Instant::now()) }
+        Self {
+            lease: tokio::sync::Mutex::new(None),
+            hazards: Arc::default(),
+            opened_on,
+            last_used: Mutex::new(Instant::now()),
+        }
+    }
+
+    pub(super) fn hazards(&self) -> Arc<Mutex<Hazards>> {
+        Arc::clone(&self.hazards)
     }
 
     pub(super) fn was_opened_on(&self, connection: ConnectionId) -> bool {

@@ -44,9 +44,10 @@ impl Storage {
         format!("{}{}", self.root_uri, Path::from(path))
     }
 
-    /// The object at `path` as DuckDB opens it.
+    /// The object at `path` as DuckDB opens it, which reads some characters as patterns.
     pub fn engine_path(&self, path: &str) -> String {
-        format!("{}{path}", self.root_path)
+        let path = format!("{}{path}", self.root_path);
+        path.chars().map(|c| if "[*?".contains(c) { format!("[{c}]") } else { c.to_string() }).collect()
     }
 
     /// Writes an object, in the place of one that is there.

@@ -571,3 +571,12 @@ def test_tags_outlive_a_restart(launch):
     tags(server, name="kept", version=1)
     server.restart()
     assert tags(server) == {"kept": 1}
+
+
+def test_file_names_are_no_patterns(server, tmp_path, name):
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    (folder / "part1.csv").write_text("i\n1\n")
+    (folder / "part[1].csv").write_text("i\n111\n")
+    server.action("ingest", {"source": folder.as_uri(), "dataset": name})
+    assert server.scalar(f"SELECT sum(i) FROM raw.{name}") == 112

@@ -127,8 +127,8 @@ def test_a_semicolon_at_the_end_is_allowed(server):
 @pytest.mark.parametrize(
     ("sql", "remedy"),
     [
-        ("COPY (SELECT 1) TO '/tmp/merganser-escaped.csv'", "export"),
-        ("EXPORT DATABASE '/tmp/merganser-escaped'", "export"),
+        ("COPY (SELECT 1) TO '/tmp/merganser-escaped.csv'", "ingest"),
+        ("EXPORT DATABASE '/tmp/merganser-escaped'", "ingest"),
         ("ATTACH ':memory:' AS other", "server"),
         ("DETACH lake", "server"),
         ("SET threads = 1", "settings"),
@@ -137,7 +137,7 @@ def test_a_semicolon_at_the_end_is_allowed(server):
         ("INSTALL httpfs", "extensions"),
         ("LOAD httpfs", "extensions"),
         ("CHECKPOINT", "server"),
-        ("VACUUM", "maintain"),
+        ("VACUUM", "server"),
         ("CALL ducklake_expire_snapshots('lake')", "DoAction"),
         ("PREPARE p AS SELECT 1", "prepared"),
         ("USE memory", "settings"),

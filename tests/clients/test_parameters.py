@@ -3,6 +3,7 @@
 import datetime
 import decimal
 
+import adbc_driver_manager
 import pyarrow
 import pytest
 
@@ -203,3 +204,12 @@ def test_dictionary_columns_bind_their_values(server, name):
         cursor.executemany(f"INSERT INTO {name} VALUES (?)", pyarrow.record_batch({"0": coded}))
         assert cursor.rowcount == 4
     assert server.sql(f"SELECT v FROM {name} ORDER BY v NULLS FIRST") == [(None,), ("a",), ("a",), ("b",)]
+
+
+def test_a_map_with_a_repeated_key_is_refused_and_the_server_lives(server):
+    maps = pyarrow.array([[("a", 1), ("a", 2)]], pyarrow.map_(pyarrow.string(), pyarrow.int64()))
+    with server.adbc() as connection, connection.cursor() as cursor:
+        with pytest.raises(adbc_driver_manager.ProgrammingError, match="map"):
+            cursor.execute("SELECT ?::VARCHAR", pyarrow.record_batch([maps], names=["0"]))
+            cursor.fetchall()
+    assert server.scalar("SELECT 1") == 1

@@ -55,4 +55,4 @@ macro_rules! files {
     )*};
 }
 
-files!(time_travel, schema_evolution, transactions, errors);
+files!(time_travel, schema_evolution, transactions, hazards, errors);

@@ -186,9 +186,13 @@ impl Connection {
     /// Rolls back the open transaction, if there is one. It must be called before a connection with an open
     /// transaction is dropped: DuckLake on a dead PostgreSQL aborts the process otherwise.
     pub fn rollback(&self) {
-        self.resume();
+        // An interrupt is meant for the task, which must not go on after its rollback as if nothing had been.
+        let interrupted = self.interrupted.swap(false, Ordering::AcqRel);
         // Without a transaction DuckDB answers with an error; there is nothing to do then.
         let _ = self.execute("ROLLBACK", &[]);
+        if interrupted {
+            self.interrupted.store(true, Ordering::Release);
+        }
     }
 
     pub(super) fn arrow_options(&self) -> Result<ArrowOptions> {

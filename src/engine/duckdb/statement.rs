@@ -29,8 +29,10 @@ pub enum StatementKind {
     Read,
     /// Changes rows: INSERT, UPDATE, DELETE, MERGE.
     Write,
-    /// Changes the catalog: CREATE, ALTER, DROP.
+    /// Makes or removes something in the catalog: CREATE, DROP.
     Define,
+    /// Changes something in the catalog: ALTER, COMMENT ON.
+    Alter,
     /// BEGIN, COMMIT or ROLLBACK.
     Transaction,
     /// Anything else; the name is what the user wrote it as.
@@ -124,8 +126,8 @@ impl<'c> Statement<'c> {
             | ffi::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_MERGE_INTO => StatementKind::Write,
             ffi::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_CREATE
             | ffi::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_CREATE_FUNC
-            | ffi::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_ALTER
             | ffi::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_DROP => StatementKind::Define,
+            ffi::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_ALTER => StatementKind::Alter,
             ffi::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_TRANSACTION => StatementKind::Transaction,
             _ => StatementKind::Other(OTHERS.iter().find(|(of, _)| *of == kind).map_or("statement", |(_, name)| name)),
         }

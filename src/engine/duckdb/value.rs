@@ -207,12 +207,23 @@ impl Value {
         Self(unsafe { ffi::duckdb_create_blob(bytes.as_ptr(), bytes.len() as u64) })
     }
 
+    /// Takes a value that DuckDB made of several parts; it makes none of parts that do not fit together.
+    fn made(ptr: ffi::duckdb_value, what: &str) -> Result<Self> {
+        if ptr.is_null() {
+            return Err(Error::invalid(format!("a parameter is no valid {what}: its parts do not fit together")));
+        }
+        Ok(Self(ptr))
+    }
+
     /// DECIMAL(width, scale) from its unscaled number.
-    pub fn decimal(width: u8, scale: u8, unscaled: i128) -> Self {
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a width or scale that DuckDB does not have.
+    pub fn decimal(width: u8, scale: u8, unscaled: i128) -> Result<Self> {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the number's two halves")]
         let value = ffi::duckdb_hugeint { lower: unscaled as u64, upper: (unscaled >> 64) as i64 };
         // SAFETY: plain data.
-        Self(unsafe { ffi::duckdb_create_decimal(ffi::duckdb_decimal { width, scale, value }) })
+        Self::made(unsafe { ffi::duckdb_create_decimal(ffi::duckdb_decimal { width, scale, value }) }, "decimal")
     }
 
     /// INTERVAL.
@@ -222,26 +233,36 @@ impl Value {
     }
 
     /// A list of values of one type.
-    pub fn list(child: &LogicalType, values: &[Self]) -> Self {
+    ///
+    /// # Errors
+    /// `InvalidArgument` for values of another type.
+    pub fn list(child: &LogicalType, values: &[Self]) -> Result<Self> {
         let mut ptrs: Vec<_> = values.iter().map(|value| value.0).collect();
         // SAFETY: type and values are alive and copied.
-        Self(unsafe { ffi::duckdb_create_list_value(child.0, ptrs.as_mut_ptr(), values.len() as u64) })
+        Self::made(unsafe { ffi::duckdb_create_list_value(child.0, ptrs.as_mut_ptr(), values.len() as u64) }, "list")
     }
 
     /// A struct; `kind` is its type and `values` its members in order.
-    pub fn record(kind: &LogicalType, values: &[Self]) -> Self {
+    ///
+    /// # Errors
+    /// `InvalidArgument` for members of other types.
+    pub fn record(kind: &LogicalType, values: &[Self]) -> Result<Self> {
         let mut ptrs: Vec<_> = values.iter().map(|value| value.0).collect();
         // SAFETY: type and values are alive, of equal number by the caller's construction, and copied.
-        Self(unsafe { ffi::duckdb_create_struct_value(kind.0, ptrs.as_mut_ptr()) })
+        Self::made(unsafe { ffi::duckdb_create_struct_value(kind.0, ptrs.as_mut_ptr()) }, "struct")
     }
 
     /// A map; `kind` is its type, keys and values stand in pairs.
-    pub fn map(kind: &LogicalType, keys: &[Self], values: &[Self]) -> Self {
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a key that is NULL or comes twice.
+    pub fn map(kind: &LogicalType, keys: &[Self], values: &[Self]) -> Result<Self> {
         let mut key_ptrs: Vec<_> = keys.iter().map(|key| key.0).collect();
         let mut value_ptrs: Vec<_> = values.iter().map(|value| value.0).collect();
         let len = key_ptrs.len().min(value_ptrs.len()) as u64;
         // SAFETY: type, keys and values are alive and copied; `len` entries stand in both arrays.
-        Self(unsafe { ffi::duckdb_create_map_value(kind.0, key_ptrs.as_mut_ptr(), value_ptrs.as_mut_ptr(), len) })
+        let map = unsafe { ffi::duckdb_create_map_value(kind.0, key_ptrs.as_mut_ptr(), value_ptrs.as_mut_ptr(), len) };
+        Self::made(map, "map (a key may come once)")
     }
 
     pub(super) fn as_ptr(&self) -> ffi::duckdb_value {

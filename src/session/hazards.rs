@@ -1,0 +1,97 @@
+//! Sequences of statements that DuckLake does not survive in one transaction (facts of the pinned version).
+//!
+//! * ALTER or COMMENT ON a table, and then RENAME TO of it: the commit succeeds, and afterwards no statement on the lake
+//!   does (duckdb/ducklake#1332).
+//! * RESET PARTITIONED BY, and then an INSERT or UPDATE: the process aborts.
+//!
+//! Both are refused before they run, whichever tables they name: a transaction has few such statements, and the other
+//! order works. Each of them is safe in a transaction of its own.
+
+use crate::{
+    engine::StatementKind,
+    error::{Error, Result},
+};
+
+/// What a transaction has done that forbids something later.
+#[derive(Debug, Default)]
+pub(super) struct Hazards {
+    altered: bool,
+    partitioning_reset: bool,
+}
+
+// === impl Hazards ===
+
+impl Hazards {
+    /// Notes a statement that is about to run.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` for one that must not run any more; the transaction can go on with others.
+    pub(super) fn note(&mut self, kind: StatementKind, sql: &str) -> Result<()> {
+        match kind {
+            StatementKind::Write if self.partitioning_reset => Err(Error::precondition(
+                "the transaction has reset a partitioning: write rows before that, or in another transaction",
+            )),
+            StatementKind::Alter => self.note_alter(&words(sql)),
+            _ => Ok(()),
+        }
+    }
+
+    fn note_alter(&mut self, words: &[String]) -> Result<()> {
+        let has = |phrase: &[&str]| words.windows(phrase.len()).any(|window| window == phrase);
+        let renames = has(&["RENAME", "TO"]);
+        if renames && self.altered {
+            return Err(Error::precondition(
+                "the transaction has altered a table: rename tables before that, or in another transaction",
+            ));
+        }
+        self.altered |= !renames;
+        self.partitioning_reset |= has(&["RESET", "PARTITIONED", "BY"]);
+        Ok(())
+    }
+}
+
+/// The bare words of a statement in upper case: comments, texts and quoted names left out.
+fn words(sql: &str) -> Vec<String> {
+    let mut bare = String::with_capacity(sql.len());
+    let mut rest = sql;
+    while let Some(c) = rest.chars().next() {
+        let end = match c {
+            '\'' | '"' => rest[1..].find(c).map(|at| at + 2),
+            '-' if rest.starts_with("--") => rest.find('\n'),
+            '/' if rest.starts_with("/*") => rest.find("*/").map(|at| at + 2),
+            _ => {
+                bare.push(c);
+                rest = &rest[c.len_utf8()..];
+                continue;
+            }
+        };
+        bare.push(' ');
+        rest = &rest[end.unwrap_or(rest.len())..];
+    }
+    let separates = |c: char| !c.is_alphanumeric() && c != '_';
+    bare.split(separates).filter(|word| !word.is_empty()).map(str::to_uppercase).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_those_outside_of_quotes_and_comments() {
+        let sql = "ALTER TABLE \"RENAME TO\" /* x */ rename -- y\n to t; 'RESET'";
+        assert_eq!(words(sql), ["ALTER", "TABLE", "RENAME", "TO", "T"]);
+        assert_eq!(words("'open"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_comes_first_decides() {
+        let mut hazards = Hazards::default();
+        let mut alter = |sql| hazards.note(StatementKind::Alter, sql);
+        assert!(alter("ALTER TABLE t RENAME TO u").is_ok());
+        assert!(alter("ALTER TABLE u RENAME COLUMN a TO b").is_ok());
+        assert!(alter("ALTER TABLE u RENAME TO t").is_err());
+        assert!(alter("ALTER TABLE u RESET PARTITIONED BY").is_ok());
+        assert!(hazards.note(StatementKind::Write, "INSERT INTO u VALUES (1)").is_err());
+        assert!(hazards.note(StatementKind::Read, "FROM u").is_ok());
+    }
+}
