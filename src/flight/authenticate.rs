@@ -29,12 +29,21 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// Who makes a call.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Caller {
     /// The session that the call belongs to.
     pub session: Arc<Session>,
     /// The network connection that it came on.
     pub connection: Option<ConnectionId>,
+}
+
+// === impl Caller ===
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        // A call may take longer than a session may be idle.
+        self.session.touch();
+    }
 }
 
 /// Who makes `request`.

@@ -145,9 +145,11 @@ impl Sessions {
         loop {
             interval.tick().await;
             self.executions.drop_expired();
-            self.by_token.lock().retain(|_, session| !session.is_idle());
+            // Whoever works with one holds it.
+            self.by_token.lock().retain(|_, session| Arc::strong_count(session) > 1 || !session.is_idle());
             for session in self.all() {
-                session.transactions.lock().retain(|_, transaction| !transaction.is_idle(IDLE_TIMEOUT));
+                let mut transactions = session.transactions.lock();
+                transactions.retain(|_, open| Arc::strong_count(open) > 1 || !open.is_idle(IDLE_TIMEOUT));
             }
         }
     }
@@ -207,7 +209,8 @@ impl Session {
         &self.principal
     }
 
-    fn touch(&self) {
+    /// Notes that it is in use.
+    pub fn touch(&self) {
         *self.last_used.lock() = Instant::now();
     }
 

@@ -108,7 +108,10 @@ pub(super) async fn execute(sessions: &Sessions, session: &Session, statement: S
     let (named, connection) = (statement.transaction.is_some(), statement.connection);
     let started = if let Some(transaction) = session.transaction(statement.transaction)? {
         let worker = transaction.worker(sessions).await?;
-        start(sessions, &worker, Place::Inside(transaction.hazards()), statement, session.principal()).await?
+        let place = Place::Inside(transaction.hazards());
+        let started = start(sessions, &worker, place, statement, session.principal()).await;
+        transaction.touch();
+        started?
     } else {
         let lease = sessions.lease().await?;
         let worker = lease.worker().clone();

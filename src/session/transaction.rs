@@ -51,6 +51,10 @@ impl Transaction {
         self.opened_on == Some(connection)
     }
 
+    pub(super) fn touch(&self) {
+        *self.last_used.lock() = Instant::now();
+    }
+
     pub(super) fn is_idle(&self, limit: Duration) -> bool {
         self.last_used.lock().elapsed() > limit
     }
@@ -60,7 +64,7 @@ impl Transaction {
     /// # Errors
     /// `ResourceExhausted` when no connection came free.
     pub(super) async fn worker(&self, sessions: &Sessions) -> Result<Worker> {
-        *self.last_used.lock() = Instant::now();
+        self.touch();
         let mut slot = self.lease.lock().await;
         if let Some(lease) = slot.as_ref() {
             return Ok(lease.worker().clone());

@@ -82,3 +82,13 @@ async fn what_is_not_offered_is_refused_before_anything_is_made() {
     let err = Server::build(&Settings { storage, ..settings(home.path()) }).await.unwrap_err();
     check(&err, ErrorKind::Unsupported, &["folder"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_catalog_of_a_newer_format_is_left_alone() {
+    let server = TestServer::start().await;
+    let newer = "UPDATE __ducklake_metadata_lake.ducklake_metadata SET value = '9.9' WHERE key = 'version'";
+    server.rows(newer).await.unwrap();
+    let home = server.stop().await;
+    let err = Server::build(&settings(home.path())).await.unwrap_err();
+    check(&err, ErrorKind::FailedPrecondition, &["catalog.ducklake", "another DuckLake", "9.9"]);
+}
