@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 
-use arrow::{array::RecordBatch, csv, json, util::pretty};
+use arrow::{array::RecordBatch, csv, datatypes::Schema, json, util::pretty};
 use clap::{Args, ValueEnum};
 use futures::TryStreamExt;
 
@@ -84,7 +84,7 @@ async fn print_table(mut rows: Rows, max_rows: usize) -> Result<()> {
             break;
         }
     }
-    if !rows.schema.fields().is_empty() {
+    if count > 0 || !is_silent(&rows.schema) {
         let table = pretty::pretty_format_batches_with_schema(rows.schema, &shown);
         output::print(table.map_err(|err| Error::internal(err.to_string()))?)?;
     }
@@ -92,6 +92,12 @@ async fn print_table(mut rows: Rows, max_rows: usize) -> Result<()> {
         output::note(format_args!("({count} rows shown; there are more: see --max-rows)"));
     }
     Ok(())
+}
+
+/// Whether a result without rows says only that the statement was done: DuckDB gives such an empty column.
+fn is_silent(schema: &Schema) -> bool {
+    let names: Vec<_> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    matches!(names.as_slice(), [] | ["Success" | "Count"])
 }
 
 async fn print_csv(mut rows: Rows) -> Result<()> {
