@@ -105,12 +105,7 @@ impl Worker {
         &self,
         work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (reply, answer) = oneshot::channel();
-        let _guard = self.spawn(move |connection| {
-            // Nobody listens any more when the future was dropped.
-            let _ = reply.send(work(connection));
-        });
-        answer.await.unwrap_or_else(|_| Err(Error::internal("a task of the engine panicked")))
+        self.run_until(std::future::pending(), work).await
     }
 
     /// Does `work` like [`run`](Self::run), but when `stop` resolves first interrupts it and waits for what became of
@@ -125,6 +120,7 @@ impl Worker {
     ) -> Result<T> {
         let (reply, mut answer) = oneshot::channel();
         let guard = self.spawn(move |connection| {
+            // Nobody listens any more when the future was dropped.
             let _ = reply.send(work(connection));
         });
         tokio::select! {

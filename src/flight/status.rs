@@ -34,8 +34,8 @@ pub fn from_error(err: &Error) -> Status {
     Status::new(code, cap(message))
 }
 
-/// The gRPC code of a kind. Its choice decides the exception class of the clients (see `facts/clients.md` of the
-/// ADBC and JDBC drivers): what the caller can repair is an argument error, what repeats may heal is Aborted.
+/// The gRPC code of a kind. Its choice decides the exception class of the clients in the ADBC and JDBC
+/// drivers: what the caller can repair is an argument error, what repeats may heal is Aborted.
 fn code(kind: ErrorKind) -> Code {
     match kind {
         ErrorKind::InvalidArgument => Code::InvalidArgument,

@@ -1,4 +1,4 @@
-//! Sequences of statements that DuckLake does not survive in one transaction (facts of the pinned version).
+//! Sequences of statements that DuckLake does not survive in one transaction (of the version that is pinned here).
 //!
 //! * ALTER or COMMENT ON a table, and then RENAME TO of it: the commit succeeds, and afterwards no statement on the lake
 //!   does (duckdb/ducklake#1332).

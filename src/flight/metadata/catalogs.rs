@@ -3,11 +3,8 @@
 use arrow::array::RecordBatch;
 use arrow_flight::sql::{CommandGetCatalogs, CommandGetDbSchemas};
 
-use crate::{
-    error::{Error, Result},
-    lake,
-    session::Sessions,
-};
+use super::encode;
+use crate::{error::Result, lake, session::Sessions};
 
 /// The catalogs.
 pub fn catalogs(command: CommandGetCatalogs) -> Result<RecordBatch> {
@@ -24,8 +21,4 @@ pub async fn schemas(sessions: &Sessions, command: CommandGetDbSchemas) -> Resul
         builder.append(lake::CATALOG, name);
     }
     builder.build().map_err(encode)
-}
-
-fn encode(err: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::internal("encode metadata").with_source(err)
 }

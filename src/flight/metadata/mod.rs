@@ -7,7 +7,10 @@ mod tables;
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use arrow_flight::sql::Command;
 
-use crate::{error::Result, session::Sessions};
+use crate::{
+    error::{Error, Result},
+    session::Sessions,
+};
 
 /// The columns of a metadata command; `None` for a command that is none.
 ///
@@ -37,4 +40,9 @@ pub async fn rows(sessions: &Sessions, command: Command) -> Result<Option<Record
         Command::CommandGetSqlInfo(command) => sql_info::rows(command)?,
         _ => return Ok(None),
     }))
+}
+
+/// The failure to build the rows of an answer.
+fn encode(err: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::internal("encode metadata").with_source(err)
 }

@@ -51,5 +51,5 @@ pub fn schema() -> Result<SchemaRef> {
 /// The rows that were asked for; all of them when none was named.
 pub fn rows(command: CommandGetSqlInfo) -> Result<RecordBatch> {
     let rows = command.into_builder(info()?).build();
-    rows.map_err(|err| Error::internal("encode metadata").with_source(err))
+    rows.map_err(super::encode)
 }

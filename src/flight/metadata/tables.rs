@@ -3,11 +3,8 @@
 use arrow::{array::RecordBatch, datatypes::Schema};
 use arrow_flight::sql::{CommandGetTableTypes, CommandGetTables};
 
-use crate::{
-    error::{Error, Result},
-    lake,
-    session::Sessions,
-};
+use super::encode;
+use crate::{error::Result, lake, session::Sessions};
 
 /// The tables and views of the lake. Their columns, when asked for, come from one bulk query and not one by one.
 pub async fn tables(sessions: &Sessions, command: CommandGetTables) -> Result<RecordBatch> {
@@ -29,8 +26,4 @@ pub fn table_types(command: CommandGetTableTypes) -> Result<RecordBatch> {
         builder.append(kind.name());
     }
     builder.build().map_err(encode)
-}
-
-fn encode(err: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::internal("encode metadata").with_source(err)
 }
