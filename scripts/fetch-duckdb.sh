@@ -5,7 +5,7 @@ set -euo pipefail
 
 readonly VERSION=1.5.5
 readonly NPM_VERSION=1.5.5-r.5
-readonly EXTENSIONS=(ducklake httpfs postgres_scanner sqlite_scanner tpch)
+readonly EXTENSIONS=(ducklake httpfs icu postgres_scanner sqlite_scanner tpch)
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly root

@@ -30,6 +30,8 @@ pub enum ErrorKind {
     ResourceExhausted,
     /// The caller went away or asked to stop.
     Cancelled,
+    /// It took longer than it may.
+    DeadlineExceeded,
     /// Something that the server depends on does not answer, or the server is stopping.
     Unavailable,
     /// The server does not offer this; the text names the remedy.

@@ -35,6 +35,16 @@ macro_rules! handles {
                 std::str::from_utf8(bytes).ok().and_then(|text| Uuid::parse_str(text).ok()).map(Self)
             }
 
+            /// Its 16 bytes.
+            pub fn as_bytes(&self) -> &[u8; 16] {
+                self.0.as_bytes()
+            }
+
+            /// The one with these bytes, if they are 16.
+            pub fn from_raw(bytes: &[u8]) -> Option<Self> {
+                Uuid::from_slice(bytes).ok().map(Self)
+            }
+
             /// The form that travels.
             pub fn to_bytes(self) -> bytes::Bytes {
                 self.to_string().into_bytes().into()
@@ -60,6 +70,8 @@ handles! {
     ExecutionId = new_v4;
     /// An open transaction of a session.
     TransactionId = new_v4;
+    /// A session, as people see it: it gives no access.
+    SessionId = new_v4;
     /// What a client shows to be taken for the session it logged in to.
     SessionToken = new_v4;
 }

@@ -3,7 +3,7 @@
 //! # Layout, in reading order
 //!
 //! Plain words: [`error`] what can fail · [`ids`] identifiers · [`quote`] names for SQL · [`context`] who asks ·
-//! [`proto`] the messages of actions.
+//! [`auth`] who somebody is · [`proto`] the messages of actions.
 //!
 //! Edge: [`cli`] the commands · [`client`] of a running server · [`config`] settings · [`server`] assembly and
 //! shutdown · [`flight`] the protocol.
@@ -14,11 +14,12 @@
 //! Domain: [`lake`] attach, snapshots, rollback, tags · [`ingest`] sources to tables · [`medallion`] models and checks
 //! · [`media`] bytes to facts · [`sample`] data to try it on.
 //!
-//! Adapters: [`engine`] DuckDB · [`storage`] objects · [`telemetry`] logs.
+//! Adapters: [`engine`] DuckDB · [`storage`] objects · [`telemetry`] logs and metrics.
 //!
 //! `ARCHITECTURE.md` tells how they work together and what none of them does.
 
 pub mod actions;
+pub mod auth;
 pub mod cli;
 pub mod client;
 pub mod config;

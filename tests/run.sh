@@ -8,10 +8,11 @@ usage() {
 usage: tests/run.sh
 
 Installs what the tests need and runs all of them: format, clippy, the Rust tests, and the
-tests of the Python clients against the built program. One that fails does not stop the others.
+tests of the clients (Python, Java, Go, Node) against the built program. One that fails does not
+stop the others; Java, Go and Node are not installed, and their parts skipped where they are absent.
 
   CARGO_TARGET_DIR  where cargo builds (default: target in the cache folder)
-  MERGANSER_CACHE   cache folder, shared by all checkouts: downloads, build, Python environments
+  MERGANSER_CACHE   cache folder, shared by all checkouts: downloads, build, packages
                     (default: merganser in $XDG_CACHE_HOME, else in ~/.cache)
   CI=true           a skipped part is a failure
 EOF
@@ -21,7 +22,9 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly root
 readonly not_run=77 # what a part returns that set `because` and is skipped
 because=
-new= # Python environment in the making
+new=    # folder of the cache in the making
+server= # process id of the server that runs
+home=   # its folder
 summary=
 failed=0
 
@@ -120,44 +123,153 @@ rust_tests() {
     cargo test --release
 }
 
-client_tests() {
+python_clients() {
     [ -n "$program" ] || skip "the program was not built" || return
-    make_environment || return
-    MERGANSER_BIN=$program PYTHONDONTWRITEBYTECODE=1 \
-        "$environment/bin/python" -m pytest -ra -p no:cacheprovider tests/clients
+    make_environment tests/clients/requirements.txt || return
+    run_pytest tests/clients --ignore tests/clients/gizmosql
 }
 
-# Makes the Python environment, once for each content of requirements.txt and each Python.
+# They pin older packages than the others, so they have an environment of their own.
+gizmosql_clients() {
+    [ -n "$program" ] || skip "the program was not built" || return
+    make_environment tests/clients/gizmosql/requirements.txt || return
+    run_pytest tests/clients/gizmosql
+}
+
+jdbc_client() {
+    [ -n "$program" ] || skip "the program was not built" || return
+    javac --release 17 -version >/dev/null 2>&1 || skip "a JDK of at least Java 17 is missing" || return
+    has mvn || skip "mvn is missing" || return
+    make_once "jdbc-$(digest tests/clients/jdbc/pom.xml)" fetch_jars || return
+    new=$(mktemp -d "$cache/.new-XXXXXX") || skip "$cache cannot be written" || return
+    javac -Xlint:all -Werror -d "$new" tests/clients/jdbc/*.java || return
+    with_server run_java "$new:$made/*" && with_server run_java_example "$made/*" || return
+    rm -rf "$new"
+}
+
+go_client() {
+    [ -n "$program" ] || skip "the program was not built" || return
+    has go || skip "go is missing" || return
+    (cd tests/clients/go && GOTOOLCHAIN=local go mod download) || skip "its modules could not be fetched" || return
+    with_server run_go
+}
+
+node_client() {
+    [ -n "$program" ] || skip "the program was not built" || return
+    has npm && has node || skip "node or npm is missing" || return
+    make_once "node-$(digest tests/clients/node/package-lock.json)" fetch_node_packages || return
+    NODE_PATH=$made/node_modules with_server node --test tests/clients/node/*.test.cjs
+}
+
+# --- clients ---
+
+run_pytest() {
+    MERGANSER_BIN=$program PYTHONDONTWRITEBYTECODE=1 \
+        "$made/bin/python" -m pytest -ra -p no:cacheprovider "$@"
+}
+
+# The driver reads Arrow's memory through java.nio, and gets timestamps right in UTC only.
+java_flags="--add-opens=java.base/java.nio=ALL-UNNAMED -Duser.timezone=UTC"
+
+# shellcheck disable=SC2086 # several words
+run_java() { java $java_flags -Djava.util.logging.config.file=tests/clients/jdbc/logging.properties -cp "$1" Main; }
+
+# shellcheck disable=SC2086 # several words
+run_java_example() { java $java_flags -cp "$1" clients/jdbc/Example.java 2>/dev/null | grep -x "mallard: 3"; }
+
+run_go() { (cd tests/clients/go && GOTOOLCHAIN=local go vet ./... && GOTOOLCHAIN=local go test -count=1 ./...); }
+
+fetch_jars() {
+    mvn -q -B -f tests/clients/jdbc/pom.xml dependency:copy-dependencies -DoutputDirectory="$1" \
+        || { because="the driver of tests/clients/jdbc/pom.xml could not be fetched" && return 1; }
+}
+
+fetch_node_packages() {
+    cp tests/clients/node/package.json tests/clients/node/package-lock.json "$1"
+    (cd "$1" && npm ci --silent --ignore-scripts --no-audit --no-fund) \
+        || { because="the packages of tests/clients/node could not be installed" && return 1; }
+}
+
+# Runs a command against a server of its own, whose address the command finds in MERGANSER_URL.
+with_server() {
+    local status=0
+    home=$(mktemp -d "$cache/.new-XXXXXX") || skip "$cache cannot be written" || return
+    mkfifo "$home/ready"
+    "$program" serve --home "$home/lake" --listen 127.0.0.1:0 >"$home/ready" 2>"$home/log" &
+    server=$!
+    # One line says where it listens; a server that ended has written none.
+    if read -r _ _ MERGANSER_URL <"$home/ready"; then
+        export MERGANSER_URL
+        "$@" || status=1
+    else
+        status=1
+    fi
+    stop_server || status=1
+    if [ "$status" -ne 0 ] || grep -q panicked "$home/log"; then
+        echo "--- the server's log ends with" >&2
+        tail -n 20 "$home/log" >&2
+        status=1
+    fi
+    unset MERGANSER_URL
+    rm -rf "$home"
+    return "$status"
+}
+
+# Stops the server in an orderly way; fails when it did not end so.
+stop_server() {
+    local pid=$server
+    [ -n "$pid" ] || return 0
+    server=
+    kill "$pid" 2>/dev/null
+    wait "$pid"
+}
+
+# --- what is made once and kept in the cache ---
+
+# Makes the folder NAME of the cache, whose path is then in `made`, unless it is there: make_once NAME COMMAND...
+# The command gets the folder to fill as its last argument; when it fails, it says in `because` why.
+make_once() {
+    made=$cache/$1
+    shift
+    [ ! -e "$made" ] || return 0
+
+    # What a killed run left; a day old, as a younger one may belong to a run that goes on.
+    find "$cache" -maxdepth 1 \( -name '.new-*' -o -name '.venv-*' \) -mmin +1440 -exec rm -rf {} +
+    new=$(mktemp -d "$cache/.new-XXXXXX") || skip "$cache cannot be written" || return
+    "$@" "$new" || skip "$because" || return
+    # Another run may have made it in the meantime: theirs is as good.
+    python3 -c 'import os, sys; os.rename(sys.argv[1], sys.argv[2])' "$new" "$made" 2>/dev/null || [ -e "$made" ]
+}
+
+# A word for a file's content.
+digest() { cksum <"$1" | tr ' ' -; }
+
+# Makes a Python environment with the packages of a file, once for each content of it and each Python.
 make_environment() {
     local key
     key=$(python3 -c 'import hashlib, sys
-text = open("tests/clients/requirements.txt").read() + sys.version + sys.base_prefix
-print(hashlib.sha256(text.encode()).hexdigest()[:16])') || skip "python3 is missing" || return
-    environment=$cache/venv-$key
-    [ ! -e "$environment" ] || return 0
-
-    # What a killed run left; a day old, as a younger one may belong to a run that goes on.
-    find "$cache" -maxdepth 1 -name '.venv-*' -mmin +1440 -exec rm -rf {} +
-    trap 'rm -rf ${new:+"$new"}' EXIT
-    new=$(mktemp -d "$cache/.venv-XXXXXX") || skip "$cache cannot be written" || return
-    fill_environment "$new" || skip "$because" || return
-    # Another run may have made it in the meantime: theirs is as good.
-    python3 -c 'import os, sys; os.rename(sys.argv[1], sys.argv[2])' "$new" "$environment" 2>/dev/null \
-        || [ -e "$environment" ]
+text = open(sys.argv[1]).read() + sys.version + sys.base_prefix
+print(hashlib.sha256(text.encode()).hexdigest()[:16])' "$1") || skip "python3 is missing" || return
+    make_once "venv-$key" fill_environment "$1"
 }
 
 fill_environment() {
     if ! python3 -c 'import ensurepip' 2>/dev/null && ! install_packages python3-venv; then
         because="python3 cannot make environments: apt-get install python3-venv"
-    elif ! python3 -m venv "$1"; then
+    elif ! python3 -m venv "$2"; then
         because="python3 -m venv failed"
-    elif ! "$1/bin/python" -m pip install --quiet --no-input --disable-pip-version-check \
-        --only-binary :all: -r tests/clients/requirements.txt; then
-        because="the packages of tests/clients/requirements.txt could not be installed"
+    elif ! "$2/bin/python" -m pip install --quiet --no-input --disable-pip-version-check \
+        --only-binary :all: -r "$1"; then
+        because="the packages of $1 could not be installed"
     else
         return 0
     fi
     return 1
+}
+
+clean_up() {
+    stop_server || true
+    rm -rf ${new:+"$new"} ${home:+"$home"}
 }
 
 main() {
@@ -167,6 +279,7 @@ main() {
         *) usage >&2 && exit 2 ;;
     esac
     choose_folders
+    trap clean_up EXIT
     cd "$root"
 
     duckdb=""
@@ -177,7 +290,11 @@ main() {
     section "cargo clippy" clippy
     section "cargo build" build
     section "cargo test" rust_tests
-    section "Python clients" client_tests
+    section "Python clients" python_clients
+    section "GizmoSQL's clients" gizmosql_clients
+    section "JDBC client" jdbc_client
+    section "Go client" go_client
+    section "Node client" node_client
 
     printf '\n=== summary (%s s) ===\n%s' "$SECONDS" "$summary"
     [ "$failed" -eq 0 ] || { echo "parts that failed: $failed" && exit 1; }

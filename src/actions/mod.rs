@@ -4,6 +4,7 @@ mod events;
 mod ingest;
 mod jobs;
 mod rollback;
+pub mod sql;
 mod tag;
 mod transform;
 
@@ -13,6 +14,7 @@ use futures::stream::BoxStream;
 use prost::Message;
 use prost_types::Any;
 
+pub use self::events::{message, state};
 use crate::{
     context::Principal,
     engine::Engine,

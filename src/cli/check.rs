@@ -4,14 +4,14 @@ use clap::Args;
 
 use super::{Failure, output};
 use crate::{
-    config::{self, env::ProcessEnvironment},
+    config::{self, Settings, env::ProcessEnvironment},
     engine::DUCKDB_VERSION,
     error::Error,
     lake::{inventory, snapshots},
-    server::{Opened, open},
+    server::{Opened, Tls, open, resolve},
 };
 
-/// Examine configuration, extensions, catalog and storage without serving
+/// Examine configuration, TLS files, credentials, extensions, catalog and storage without serving
 ///
 /// Opens everything that `serve` would, says what it found and closes it again. Takes the same settings.
 #[derive(Debug, Args)]
@@ -27,6 +27,7 @@ impl Check {
     pub async fn run(self) -> Result<(), Failure> {
         let settings = config::load(&self.flags, &ProcessEnvironment)?;
         output::print("configuration  ok")?;
+        examine_door(&settings).await?;
         let opening = settings.clone();
         let opened = tokio::task::spawn_blocking(move || open(&opening)).await;
         let Opened { engine, storage, models } =
@@ -35,10 +36,32 @@ impl Check {
         output::print(format_args!("storage        ok, {}", storage.uri("")))?;
         output::print(format_args!("models         ok, {} models", models.len()))?;
         let (snapshot_id, tables) = engine
-            .run(|connection| Ok((snapshots::current(connection)?, inventory::tables(connection, false)?.len())))
+            .run(|connection| {
+                Ok((
+                    snapshots::current(connection)?,
+                    inventory::tables(connection, &inventory::Filter::default(), false)?.len(),
+                ))
+            })
             .await?;
         output::print(format_args!("catalog        ok, snapshot {snapshot_id}, {tables} tables and views"))?;
         engine.close(settings.grace).await;
         Ok(())
     }
+}
+
+/// Examines where the server would listen, and for whom.
+async fn examine_door(settings: &Settings) -> Result<(), Failure> {
+    resolve(settings).await?;
+    output::print(format_args!("address        ok, {}", settings.listen))?;
+    let credentials = &settings.credentials;
+    match (credentials.users(), credentials.tokens()) {
+        (0, 0) => output::print("credentials    none: whoever reaches the address may do everything")?,
+        (users, tokens) => output::print(format_args!("credentials    ok, users: {users}, tokens: {tokens}"))?,
+    }
+    match (Tls::load(settings)?, &settings.tls_client_ca) {
+        (None, _) => output::print("TLS            none"),
+        (Some(_), None) => output::print("TLS            ok"),
+        (Some(_), Some(_)) => output::print("TLS            ok, clients must show a certificate"),
+    }?;
+    Ok(())
 }

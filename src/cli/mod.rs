@@ -1,12 +1,15 @@
-//! The command line: `serve`, `check` and `sample` work here, everything else is a client of a running server.
+//! The command line: `serve`, `check`, `sample`, `hash-password` and `new-token` work here, everything else is a client
+//! of a running server.
 //!
 //! Prints and asks, never decides. Exit codes: 0 done, 1 failed, 2 the command line or the configuration is wrong.
 
 mod action;
 mod check;
 mod connect;
+mod credentials;
 mod output;
 mod sample;
+mod secret;
 mod serve;
 mod sql;
 
@@ -31,6 +34,8 @@ struct Cli {
 enum Command {
     Serve(serve::Serve),
     Check(check::Check),
+    HashPassword(credentials::HashPassword),
+    NewToken(credentials::NewToken),
     Sample(sample::Sample),
     Sql(sql::Sql),
     Ingest(action::Ingest),
@@ -80,6 +85,8 @@ async fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(serve) => serve.run().await,
         Command::Check(check) => check.run().await,
+        Command::HashPassword(_) => credentials::HashPassword::run(),
+        Command::NewToken(new) => new.run(),
         Command::Sample(sample) => sample.run(),
         Command::Sql(sql) => sql.run().await,
         Command::Ingest(ingest) => ingest.run().await,

@@ -12,7 +12,7 @@ use crate::{
 
 /// Start the server
 ///
-/// Prints `listening on grpc://HOST:PORT` when ready; logs go to stderr. SIGTERM or ctrl-c stops it: no new calls are
+/// Prints `listening on grpc://HOST:PORT` (`grpc+tls://` with TLS) when ready; logs go to stderr. SIGTERM or ctrl-c stops it: no new calls are
 /// taken, running streams and jobs finish within the grace period, a second signal ends it at once.
 #[derive(Debug, Args)]
 pub struct Serve {
@@ -31,7 +31,7 @@ impl Serve {
         let version = env!("CARGO_PKG_VERSION");
         tracing::info!(version, duckdb = DUCKDB_VERSION, home = %settings.home.display(), "starting");
         let server = Server::build(&settings).await?;
-        output::print(format_args!("listening on grpc://{}", server.address()))?;
+        output::print(format_args!("listening on {}", server.location()))?;
         server.run(stop).await?;
         Ok(())
     }

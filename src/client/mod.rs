@@ -1,16 +1,18 @@
 //! A client of a running server, for the command line.
 
+mod address;
+
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use arrow_flight::{
-    Action, Empty, error::FlightError, flight_service_client::FlightServiceClient, sql::client::FlightSqlServiceClient,
+    Action, Empty, HandshakeRequest, error::FlightError, flight_service_client::FlightServiceClient,
+    sql::client::FlightSqlServiceClient,
 };
+use base64::{Engine, prelude::BASE64_STANDARD};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use serde_json::Value;
-use tonic::{
-    Code, Request, Status,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Code, Request, Status, transport::Channel};
 
+pub use self::address::{Address, Tls};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A connection to a server.
@@ -19,6 +21,16 @@ pub struct Client {
     channel: Channel,
     /// Names the session.
     token: String,
+}
+
+/// Who a client says it is. No `Debug`: it holds secrets.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "holds secrets")]
+pub enum Login {
+    /// A user, and their password.
+    Password(String, String),
+    /// Whoever this token belongs to.
+    Token(String),
 }
 
 /// A result as it comes.
@@ -44,22 +56,20 @@ pub struct ActionInfo {
 // === impl Client ===
 
 impl Client {
-    /// Connects to `url` (`grpc://HOST:PORT`) and opens a session for `user`, the author of what it writes.
+    /// Connects to `address` and opens a session as who `login` says, the author of what it writes.
     ///
     /// # Errors
-    /// `InvalidArgument` for a URL of another form; Unavailable when nobody answers.
-    pub async fn connect(url: &str, user: &str) -> Result<Self> {
-        let address = url.strip_prefix("grpc://").or_else(|| url.strip_prefix("grpc+tcp://"));
-        let address =
-            address.ok_or_else(|| Error::invalid(format!("\"{url}\" is no server: write grpc://HOST:PORT")))?;
-        let endpoint = Endpoint::from_shared(format!("http://{address}"));
-        let endpoint = endpoint.map_err(|err| Error::invalid(format!("\"{url}\" is no server: {err}")))?;
-        let channel = endpoint.tcp_nodelay(true).connect().await.map_err(|err| {
-            let text = format!("no server answers at {url}; start one with \"merganser serve\", or name it with --url");
-            Error::new(ErrorKind::Unavailable, text).with_source(err)
-        })?;
-        let token = FlightSqlServiceClient::new(channel.clone()).handshake(user, "").await.map_err(from_flight)?;
-        let token = String::from_utf8(token.into()).map_err(|_| Error::internal("the session's token is no text"))?;
+    /// `InvalidArgument` for a URL of another form; Unavailable when nobody answers; Unauthenticated for a wrong user or
+    /// password. A wrong token is refused with the first call.
+    pub async fn connect(address: &Address, login: &Login) -> Result<Self> {
+        let channel = address.connect().await?;
+        let token = match login {
+            Login::Token(token) => token.clone(),
+            Login::Password(user, password) => {
+                let token = log_in(channel.clone(), user, password).await;
+                token.map_err(|status| address.explain(from_status(&status)))?
+            }
+        };
         Ok(Self { channel, token })
     }
 
@@ -111,7 +121,7 @@ impl Client {
     fn request<T>(&self, message: T) -> Result<Request<T>> {
         let mut request = Request::new(message);
         let header = format!("Bearer {}", self.token).parse();
-        let header = header.map_err(|_| Error::internal("the session's token is no header"))?;
+        let header = header.map_err(|_| Error::invalid("a token has no line breaks and only ASCII letters"))?;
         request.metadata_mut().insert("authorization", header);
         Ok(request)
     }
@@ -119,6 +129,18 @@ impl Client {
     fn service(&self) -> FlightServiceClient<Channel> {
         FlightServiceClient::new(self.channel.clone()).max_decoding_message_size(usize::MAX)
     }
+}
+
+/// Shakes hands, for a token. (arrow-flight's own client does not tell a refusal from a broken connection.)
+async fn log_in(channel: Channel, user: &str, password: &str) -> Result<String, Status> {
+    let mut request = Request::new(stream::iter([HandshakeRequest::default()]));
+    let credentials = BASE64_STANDARD.encode(format!("{user}:{password}"));
+    if let Ok(header) = format!("Basic {credentials}").parse() {
+        request.metadata_mut().insert("authorization", header);
+    }
+    let mut replies = FlightServiceClient::new(channel).handshake(request).await?.into_inner();
+    let reply = replies.message().await?.unwrap_or_default();
+    Ok(String::from_utf8_lossy(&reply.payload).into_owned())
 }
 
 fn from_flight(err: FlightError) -> Error {

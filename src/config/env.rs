@@ -21,6 +21,25 @@ pub const CONFIG: &str = "MERGANSER_CONFIG";
 
 /// Names the server for the client subcommands, like `--url`.
 pub const URL: &str = "MERGANSER_URL";
+/// Who the client subcommands log in as, like `--user`.
+pub const USER: &str = "MERGANSER_USER";
+/// The password of that user.
+pub const PASSWORD: &str = "MERGANSER_PASSWORD";
+/// The static token that the client subcommands show instead.
+pub const TOKEN: &str = "MERGANSER_TOKEN";
+/// The certificates that the client subcommands trust, like `--ca`.
+pub const CA: &str = "MERGANSER_CA_CERT";
+/// The certificate that the client subcommands show, like `--client-cert`.
+pub const CLIENT_CERT: &str = "MERGANSER_CLIENT_CERT";
+/// The key of that certificate, like `--client-key`.
+pub const CLIENT_KEY: &str = "MERGANSER_CLIENT_KEY";
+
+/// The variables that name no setting of the server.
+const OTHERS: [&str; 8] = [CONFIG, URL, USER, PASSWORD, TOKEN, CA, CLIENT_CERT, CLIENT_KEY];
+
+/// What follows the prefix in variables that Kubernetes makes for a service called merganser: its ports have names such
+/// as `http`, which must not read as settings.
+const ORCHESTRATED: [&str; 2] = ["SERVICE_", "PORT"];
 
 /// Something that variables can be read from.
 pub trait Environment {
@@ -35,11 +54,11 @@ pub trait Environment {
 #[derive(Clone, Copy, Debug)]
 pub struct ProcessEnvironment;
 
-/// The address of the server that a client subcommand talks to, if the environment names one.
-pub fn client_url(environment: &dyn Environment) -> Option<String> {
-    let url = environment.get(URL)?;
-    // A broken byte stays visible: whoever parses the address says what is wrong with it.
-    Some(url.to_string_lossy().into_owned()).filter(|url| !url.is_empty())
+/// What the environment tells a client subcommand by the variable `name`; an empty text counts as nothing.
+pub fn client_variable(environment: &dyn Environment, name: &str) -> Option<String> {
+    let text = environment.get(name)?;
+    // A broken byte stays visible: whoever uses the text says what is wrong with it.
+    Some(text.to_string_lossy().into_owned()).filter(|text| !text.is_empty())
 }
 
 /// The name of the person at this machine, if the environment tells it.
@@ -57,7 +76,7 @@ pub(super) fn read(environment: &dyn Environment, faults: &mut Vec<Fault>) -> So
     for name in environment.names().into_iter().filter(|name| name.starts_with(PREFIX)) {
         if let Some(key) = keys_by_name.get(&name) {
             read_variable(environment, key, name, &mut source, faults);
-        } else if name != CONFIG && name != URL {
+        } else if !OTHERS.contains(&name.as_str()) {
             faults.extend(misspelt(name, keys_by_name.keys()));
         }
     }
@@ -84,8 +103,11 @@ fn read_variable(
 
 /// The fault of a variable that is nearly one that has a meaning.
 fn misspelt<'n>(name: String, known: impl Iterator<Item = &'n String>) -> Option<Fault> {
-    let known = known.map(String::as_str).chain([CONFIG, URL]).filter_map(|known| known.strip_prefix(PREFIX));
+    let known = known.map(String::as_str).chain(OTHERS).filter_map(|known| known.strip_prefix(PREFIX));
     let word = name.strip_prefix(PREFIX).unwrap_or(&name);
+    if ORCHESTRATED.iter().any(|start| word.starts_with(start)) {
+        return None;
+    }
     let near = nearest(word, known)?;
     let message = format!("unknown setting; did you mean \"{PREFIX}{near}\"?");
     Some(Fault::new(Origin::Variable(name), message))

@@ -2,8 +2,8 @@
 //!
 //! 1. Parse. At the first syntax fault: report it, blank the line where its statement starts, and parse again. The
 //!    parser recovers by itself only inside values; at `threads "4"` it gives up on the rest of the file.
-//! 2. Take every entry that is left: a known key with a string, a number or a boolean is a text with its line, all
-//!    else is a fault.
+//! 2. Take every entry that is left: a known key with a string, a number or a boolean is a text with its line, the
+//!    tables `users` and `tokens` are credentials, all else is a fault.
 //!
 //! A line that was blanked says nothing more, so one mistake is one fault.
 
@@ -16,6 +16,7 @@ use super::{
     source::{Given, Origin, Source},
     table::TABLE,
 };
+use crate::auth::Credentials;
 
 /// After so many syntax faults the file is something else than TOML, and the rest would be noise.
 const MAX_SYNTAX_FAULTS: usize = 20;
@@ -23,22 +24,65 @@ const MAX_SYNTAX_FAULTS: usize = 20;
 /// The toml crate's message for a key that is given twice; a test notices when it changes.
 const DUPLICATE_KEY: &str = "duplicate key";
 
-/// Takes the settings from `text`, the content of the file at `path`.
-pub(super) fn read(path: &Path, text: &str, faults: &mut Vec<Fault>) -> Source {
+/// The tables of credentials.
+const CREDENTIALS: [&str; 2] = ["users", "tokens"];
+
+/// What a file says.
+#[derive(Default)]
+pub(super) struct Content {
+    pub(super) settings: Source,
+    pub(super) credentials: Credentials,
+}
+
+/// Takes settings and credentials from `text`, the content of the file at `path`.
+pub(super) fn read(path: &Path, text: &str, faults: &mut Vec<Fault>) -> Content {
     let text = without_syntax_faults(path, text, faults);
     let (table, _) = DeTable::parse_recoverable(&text);
-    let mut source = Source::new();
+    let mut content = Content::default();
+    let Content { settings, credentials } = &mut content;
     for (key, value) in table.into_inner() {
         let origin = origin(path, line_of(&text, key.span().start));
-        match TABLE.iter().find(|setting| setting.key == key.get_ref()) {
-            None => faults.push(Fault::new(origin, unknown(key.get_ref(), value.get_ref()))),
-            Some(setting) => match scalar(value.get_ref()) {
-                Ok(text) => _ = source.insert(setting.key, Given { text, origin }),
-                Err(message) => faults.push(Fault::about(setting.key, origin, message)),
+        match (key.get_ref().as_ref(), value.get_ref()) {
+            ("users", DeValue::Table(users)) => {
+                let add = |name: &str, hash: &str| credentials.add_user(name, hash);
+                faults.extend(read_credentials("user", users, add, |at| self::origin(path, line_of(&text, at))));
+            }
+            ("tokens", DeValue::Table(tokens)) => {
+                let add = |name: &str, hash: &str| credentials.add_token(name, hash);
+                faults.extend(read_credentials("token", tokens, add, |at| self::origin(path, line_of(&text, at))));
+            }
+            (name, value) => match TABLE.iter().find(|setting| setting.key == name) {
+                None => faults.push(Fault::new(origin, unknown(name, value))),
+                Some(setting) => match scalar(value) {
+                    Ok(text) => _ = settings.insert(setting.key, Given { text, origin }),
+                    Err(message) => faults.push(Fault::about(setting.key, origin, message)),
+                },
             },
         }
     }
-    source
+    content
+}
+
+/// Gives `add` the entries of a table of credentials, and its faults back. No fault repeats a value.
+fn read_credentials(
+    what: &str,
+    table: &DeTable<'_>,
+    mut add: impl FnMut(&str, &str) -> Result<(), String>,
+    origin: impl Fn(usize) -> Origin,
+) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for (name, value) in table {
+        let outcome = match value.get_ref() {
+            DeValue::String(hash) => add(name.get_ref(), hash),
+            _ => Err("expected its hash, as a text in quotes".to_owned()),
+        };
+        if let Err(message) = outcome {
+            let is_setting = TABLE.iter().any(|setting| setting.key == name.get_ref());
+            let hint = if is_setting { "; settings stand above all tables" } else { "" };
+            faults.push(Fault::new(origin(name.span().start), format!("{what} {:?}: {message}{hint}", name.get_ref())));
+        }
+    }
+    faults
 }
 
 /// `text` with each statement that is not TOML blanked and reported, on the line where it starts.
@@ -102,7 +146,13 @@ fn decimal(integer: &DeInteger<'_>) -> String {
 
 /// The message for a key that names no setting, with a guess at the one that was meant.
 fn unknown(key: &str, value: &DeValue<'_>) -> String {
+    if CREDENTIALS.contains(&key) {
+        return format!("{key:?}: expected a table of names and hashes");
+    }
     if matches!(value, DeValue::Table(_)) {
+        if let Some(near) = nearest(key, CREDENTIALS.into_iter()) {
+            return format!("unknown table {key:?}; did you mean {near:?}?");
+        }
         return format!("unknown table {key:?}; settings stand at the top of the file, outside tables");
     }
     match nearest(key, TABLE.iter().map(|setting| setting.key)) {

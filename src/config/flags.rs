@@ -56,11 +56,11 @@ impl Flags {
 
 impl Args for Flags {
     fn augment_args(command: Command) -> Command {
-        let config = Arg::new(CONFIG)
-            .long(CONFIG)
-            .value_name("FILE")
-            .value_parser(PathBufValueParser::new())
-            .help(format!("TOML file with settings; flags and variables go before it\n[env: {}]", env::CONFIG));
+        let config =
+            Arg::new(CONFIG).long(CONFIG).value_name("FILE").value_parser(PathBufValueParser::new()).help(format!(
+                "TOML file with settings, users and tokens; flags and variables go before it\n[env: {}]",
+                env::CONFIG
+            ));
         let settings = TABLE.iter().zip(FLAG_NAMES.iter()).map(|(setting, name)| arg(setting, name));
         command.arg(config).args(settings)
     }

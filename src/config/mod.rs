@@ -17,7 +17,8 @@
 //! 1. A flag beats a variable, a variable beats the file, the file beats the default.
 //! 2. A text that is overruled must be right all the same: a broken file does not wait for the day the flag goes.
 //! 3. The names follow from one table: `memory_limit`, `--memory-limit`, `MERGANSER_MEMORY_LIMIT`.
-//! 4. An empty variable counts as not set (`MERGANSER_LOG=`), an empty text elsewhere as a text.
+//! 4. Credentials stand in the file alone, as hashes: the command line and the environment are seen by too many.
+//! 5. An empty variable counts as not set (`MERGANSER_LOG=`), an empty text elsewhere as a text.
 //!
 //! # Every setting
 //! ```toml
@@ -51,6 +52,9 @@ pub use table::{Fallback, Setting, TABLE};
 use env::Environment;
 use source::Source;
 
+/// Settings that say nothing without another one.
+const TOGETHER: [(&str, &str); 3] = [("tls_cert", "tls_key"), ("tls_key", "tls_cert"), ("tls_client_ca", "tls_cert")];
+
 /// Reads all sources and makes the settings of them.
 ///
 /// # Errors
@@ -66,7 +70,7 @@ fn load_with(
     read_file: impl Fn(&Path) -> io::Result<String>,
 ) -> Result<Settings, Faults> {
     let mut faults = Vec::new();
-    let mut file = Source::new();
+    let mut file = file::Content::default();
     if let Some((path, named_by)) = config_file(flags, environment) {
         match read_file(&path) {
             Ok(text) => file = file::read(&path, &text, &mut faults),
@@ -74,7 +78,14 @@ fn load_with(
         }
     }
     let variables = env::read(environment, &mut faults);
-    let settings = resolve(&[file, variables, flags.source()], &mut faults);
+    let sources = [file.settings, variables, flags.source()];
+    let settings = Settings { credentials: file.credentials, ..resolve(&sources, &mut faults) };
+    for (key, needed) in TOGETHER {
+        let given = |key: &str| sources.iter().rev().find_map(|source| source.get(key));
+        if let (Some(lonely), None) = (given(key), given(needed)) {
+            faults.push(Fault::about(key, lonely.origin.clone(), format!("needs {needed} too")));
+        }
+    }
     if faults.is_empty() { Ok(settings) } else { Err(Faults::new(faults)) }
 }
 

@@ -4,6 +4,8 @@
 
 use std::{fmt, num::NonZeroUsize, path::PathBuf, time::Duration};
 
+use crate::auth::Credentials;
+
 /// What the server was told. Its `Default` is the configuration of a server that was told nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -11,6 +13,16 @@ pub struct Settings {
     pub home: PathBuf,
     /// The address to serve on, not resolved.
     pub listen: HostPort,
+    /// The certificate (chain) to serve TLS with; set if and only if `tls_key` is.
+    pub tls_cert: Option<PathBuf>,
+    /// The key of the certificate.
+    pub tls_key: Option<PathBuf>,
+    /// The authority whose certificate every client must show; `None`: clients show none.
+    pub tls_client_ca: Option<PathBuf>,
+    /// The address for health and metrics, not resolved; `None`: neither is served.
+    pub http: Option<HostPort>,
+    /// Who may connect; from the file alone. Nobody named: everybody, and loopback addresses only.
+    pub credentials: Credentials,
     /// Where `DuckLake` keeps its catalog.
     pub catalog: Catalog,
     /// Where the data lies.
@@ -29,6 +41,16 @@ pub struct Settings {
     pub grace: Duration,
     /// How long a result that nobody fetches is kept.
     pub result_ttl: Duration,
+    /// How long a statement may take; zero is no limit.
+    pub query_timeout: Duration,
+    /// After how long without a call a session ends.
+    pub session_idle: Duration,
+    /// After how long a session ends in any case.
+    pub session_max_age: Duration,
+    /// How many sessions there may be.
+    pub max_sessions: usize,
+    /// How many sessions one user may have.
+    pub max_sessions_per_user: usize,
     /// The log filter, in the directive form of `tracing`.
     pub log: String,
 }
@@ -76,6 +98,11 @@ impl Settings {
     pub(super) const UNSET: Self = Self {
         home: PathBuf::new(),
         listen: HostPort { host: String::new(), port: 0 },
+        tls_cert: None,
+        tls_key: None,
+        tls_client_ca: None,
+        http: None,
+        credentials: Credentials::NONE,
         catalog: Catalog::Embedded,
         storage: Storage::Local(PathBuf::new()),
         extensions: None,
@@ -85,6 +112,11 @@ impl Settings {
         max_connections: 0,
         grace: Duration::ZERO,
         result_ttl: Duration::ZERO,
+        query_timeout: Duration::ZERO,
+        session_idle: Duration::ZERO,
+        session_max_age: Duration::ZERO,
+        max_sessions: 0,
+        max_sessions_per_user: 0,
         log: String::new(),
     };
 }

@@ -34,7 +34,7 @@ pub enum Fallback {
 const HOME: &str = "<home>";
 
 /// All settings, in the order of the help. `home` is first, because defaults refer to it.
-pub static TABLE: [Setting; 12] = [
+pub static TABLE: [Setting; 21] = [
     Setting {
         key: "home",
         placeholder: "DIR",
@@ -48,6 +48,34 @@ pub static TABLE: [Setting; 12] = [
         help: "Address to serve on; port 0 picks a free one, IPv6 addresses stand in brackets",
         default: Fallback::Text("127.0.0.1:31337"),
         set: |settings, text| value::host_port(text).map(|listen| settings.listen = listen),
+    },
+    Setting {
+        key: "tls_cert",
+        placeholder: "FILE",
+        help: "Certificate to serve TLS with, as PEM, with its chain; needs tls_key",
+        default: Fallback::Described("no TLS"),
+        set: |settings, text| value::file(text).map(|cert| settings.tls_cert = Some(cert)),
+    },
+    Setting {
+        key: "tls_key",
+        placeholder: "FILE",
+        help: "Private key of the certificate, as PEM",
+        default: Fallback::Described("no TLS"),
+        set: |settings, text| value::file(text).map(|key| settings.tls_key = Some(key)),
+    },
+    Setting {
+        key: "tls_client_ca",
+        placeholder: "FILE",
+        help: "Certificates, as PEM, one of which must have signed every client's (mutual TLS); needs tls_cert",
+        default: Fallback::Described("clients show no certificate"),
+        set: |settings, text| value::file(text).map(|ca| settings.tls_client_ca = Some(ca)),
+    },
+    Setting {
+        key: "http",
+        placeholder: "HOST:PORT",
+        help: "Address of /healthz, /readyz and /metrics, without credentials or TLS",
+        default: Fallback::Described("not served"),
+        set: |settings, text| value::host_port(text).map(|http| settings.http = Some(http)),
     },
     Setting {
         key: "catalog",
@@ -118,6 +146,55 @@ pub static TABLE: [Setting; 12] = [
         set: |settings, text| {
             value::whole_number(text, "a whole number of seconds", 1..=86_400)
                 .map(|seconds| settings.result_ttl = Duration::from_secs(seconds))
+        },
+    },
+    Setting {
+        key: "query_timeout_seconds",
+        placeholder: "SECONDS",
+        help: "How long a statement may take until its last row is fetched, 0 to 604800; 0 is no limit",
+        default: Fallback::Text("0"),
+        set: |settings, text| {
+            value::whole_number(text, "a whole number of seconds", 0..=604_800)
+                .map(|seconds| settings.query_timeout = Duration::from_secs(seconds))
+        },
+    },
+    Setting {
+        key: "session_idle_seconds",
+        placeholder: "SECONDS",
+        help: "After how long without a call a session ends, 1 to 604800",
+        default: Fallback::Text("28800"),
+        set: |settings, text| {
+            value::whole_number(text, "a whole number of seconds", 1..=604_800)
+                .map(|seconds| settings.session_idle = Duration::from_secs(seconds))
+        },
+    },
+    Setting {
+        key: "session_max_seconds",
+        placeholder: "SECONDS",
+        help: "After how long a session ends in any case, 1 to 31536000",
+        default: Fallback::Text("604800"),
+        set: |settings, text| {
+            value::whole_number(text, "a whole number of seconds", 1..=31_536_000)
+                .map(|seconds| settings.session_max_age = Duration::from_secs(seconds))
+        },
+    },
+    Setting {
+        key: "max_sessions",
+        placeholder: "N",
+        help: "How many sessions there may be, 1 to 1000000",
+        default: Fallback::Text("10000"),
+        set: |settings, text| {
+            value::whole_number(text, "a whole number", 1..=1_000_000).map(|count| settings.max_sessions = count)
+        },
+    },
+    Setting {
+        key: "max_sessions_per_user",
+        placeholder: "N",
+        help: "How many sessions one user may have, 1 to 1000000",
+        default: Fallback::Text("1000"),
+        set: |settings, text| {
+            value::whole_number(text, "a whole number", 1..=1_000_000)
+                .map(|count| settings.max_sessions_per_user = count)
         },
     },
     Setting {

@@ -7,7 +7,10 @@ use super::{
     env::{self, Environment},
     load, load_with,
 };
-use crate::error::{Error, ErrorKind};
+use crate::{
+    auth::Credentials,
+    error::{Error, ErrorKind},
+};
 
 const REFERENCE: &str = include_str!("reference.toml");
 
@@ -90,6 +93,11 @@ fn nothing_written_means_the_defaults() {
     let defaults = Settings {
         home: PathBuf::from("./lakehouse"),
         listen: HostPort { host: "127.0.0.1".to_owned(), port: 31337 },
+        tls_cert: None,
+        tls_key: None,
+        tls_client_ca: None,
+        http: None,
+        credentials: Credentials::default(),
         catalog: Catalog::Embedded,
         storage: Storage::Local(PathBuf::from("./lakehouse/store")),
         extensions: None,
@@ -99,6 +107,11 @@ fn nothing_written_means_the_defaults() {
         max_connections: 64,
         grace: Duration::from_secs(30),
         result_ttl: Duration::from_mins(5),
+        query_timeout: Duration::ZERO,
+        session_idle: Duration::from_hours(8),
+        session_max_age: Duration::from_hours(7 * 24),
+        max_sessions: 10_000,
+        max_sessions_per_user: 1_000,
         log: "info".to_owned(),
     };
     check(&Written::default(), &defaults);
@@ -119,8 +132,13 @@ fn flag_beats_variable_beats_file_beats_default() {
 
 #[test]
 fn every_setting_has_a_flag_a_variable_and_a_key() {
-    let value = |key: &str| if key == "memory_limit" { "1GB" } else { "7" };
-    for setting in TABLE.iter().filter(|setting| setting.key != "listen" && setting.key != "log") {
+    let value = |key: &str| match key {
+        "memory_limit" => "1GB",
+        "http" => "[::1]:7",
+        _ => "7",
+    };
+    let alone = |key: &str| !["listen", "log"].contains(&key) && !key.starts_with("tls_");
+    for setting in TABLE.iter().filter(|setting| alone(setting.key)) {
         let (flag, variable) = (format!("--{}", setting.flag()), setting.variable());
         let (file, value) = (format!("{} = {:?}", setting.key, value(setting.key)), value(setting.key));
         let from_file = Written { file: Some(&file), ..Written::default() }.load().unwrap();
@@ -255,7 +273,7 @@ fn unknown_key_is_a_fault_with_a_guess() {
         let expected = format!("merganser.toml:1: unknown setting \"{key}\"; did you mean \"{guess}\"?");
         check_file(&format!("{key} = 1"), &[&expected]);
     }
-    for key in ["tls", "id", "workers", "config"] {
+    for key in ["ssl", "id", "workers", "config"] {
         check_file(&format!("{key} = 1"), &[&format!("merganser.toml:1: unknown setting \"{key}\"")]);
     }
 }
@@ -492,17 +510,22 @@ fn reference_equals_the_defaults() {
 fn reference_names_every_setting_in_order() {
     // A setting that is commented out stands right behind the mark, prose behind a blank.
     let is_prose = |line: &str| line.is_empty() || line == "#" || line.starts_with("# ");
-    let statements = REFERENCE.lines().filter(|line| !is_prose(line));
+    let (settings, _) = REFERENCE.split_once("\n# === Who may connect ===").unwrap();
+    let statements = settings.lines().filter(|line| !is_prose(line));
     let statements: Vec<&str> = statements.map(|line| line.trim_start_matches('#')).collect();
     let keys: Vec<&str> = statements.iter().filter_map(|line| Some(line.split_once(" = ")?.0)).collect();
     assert_eq!(keys, TABLE.iter().map(|setting| setting.key).collect::<Vec<_>>());
+    let statements: Vec<&str> =
+        REFERENCE.lines().filter(|line| !is_prose(line)).map(|line| line.trim_start_matches('#')).collect();
     let settings = Written { file: Some(&statements.join("\n")), ..Written::default() }.load().unwrap();
+    assert_eq!((settings.credentials.users(), settings.credentials.tokens()), (1, 1));
     assert_eq!(settings.threads, NonZeroUsize::new(4));
 }
 
 #[test]
 fn reference_says_what_the_help_says() {
-    let mut paragraphs = REFERENCE.split("\n\n").skip(1);
+    let (settings, _) = REFERENCE.split_once("\n\n# === Who may connect ===").unwrap();
+    let mut paragraphs = settings.split("\n\n").skip(1);
     for setting in &TABLE {
         let paragraph = paragraphs.next().unwrap();
         assert!(paragraph.starts_with(&format!("# {}.\n", setting.help)), "{paragraph}");
@@ -520,9 +543,73 @@ fn reference_says_what_the_help_says() {
 // === Client ===
 
 #[test]
-fn client_url_comes_from_the_environment() {
-    let url = |pairs| env::client_url(&variables(pairs));
+fn client_variables_come_from_the_environment() {
+    let url = |pairs| env::client_variable(&variables(pairs), env::URL);
     assert_eq!(url(&[("MERGANSER_URL", "grpc://localhost:1")]).as_deref(), Some("grpc://localhost:1"));
     assert_eq!(url(&[("MERGANSER_URL", "")]), None);
-    assert_eq!(url(&[]), None);
+    assert_eq!(url(&[("MERGANSER_USER", "alice")]), None);
+    check(
+        &Written { variables: &[(env::TOKEN, "x"), (env::PASSWORD, "x")], ..Written::default() },
+        &Settings::default(),
+    );
+    let variables = &[("MERGANSER_PASWORD", "hunter2")];
+    let message = "MERGANSER_PASWORD: unknown setting; did you mean \"MERGANSER_PASSWORD\"?";
+    check_faults(&Written { variables, ..Written::default() }, &[message]);
+}
+
+// === TLS and credentials ===
+
+#[test]
+fn settings_of_tls_come_together() {
+    let [cert, key, client_ca] = ["a.crt", "a.key", "b.crt"].map(|path| Some(PathBuf::from(path)));
+    let expected = Settings { tls_cert: cert, tls_key: key, tls_client_ca: client_ca, ..Settings::default() };
+    let flags: &[_] = &["--tls-cert", "a.crt", "--tls-client-ca", "b.crt"];
+    let variables: &[_] = &[("MERGANSER_TLS_KEY", "a.key")];
+    check(&Written { flags, variables, ..Written::default() }, &expected);
+    check_faults(&Written { flags, ..Written::default() }, &["--tls-cert: needs tls_key too"]);
+    check_faults(&Written { variables, ..Written::default() }, &["MERGANSER_TLS_KEY: needs tls_cert too"]);
+    check_file("\ntls_client_ca = 'b.crt'", &["merganser.toml:2: \"tls_client_ca\": needs tls_cert too"]);
+    check_refused(
+        "http",
+        &["", "9090", "http://a:1"],
+        "expected HOST:PORT such as 127.0.0.1:31337 or [::1]:31337, got {}",
+    );
+}
+
+const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFyZm8";
+
+#[test]
+fn credentials_stand_in_tables() {
+    let token = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    for file in [
+        format!("log = 'warn'\n[users]\nalice = '{HASH}'\n'jörg m' = '{HASH}'\n[tokens]\nalice = '{token}'"),
+        format!("users = {{ alice = '{HASH}', bob = '{HASH}' }}\nlog = 'warn'\ntokens.robot = '{token}'"),
+    ] {
+        let settings = Written { file: Some(&file), ..Written::default() }.load().unwrap();
+        assert_eq!((settings.credentials.users(), settings.credentials.tokens()), (2, 1), "{file}");
+        assert_eq!(settings.log, "warn");
+    }
+    check(&Written { file: Some("[users]\n[tokens]"), ..Written::default() }, &Settings::default());
+}
+
+#[test]
+fn faults_of_credentials_name_the_line_and_no_secret() {
+    let hash = "expected an argon2id hash as \"merganser hash-password\" prints it";
+    let token = "expected \"sha256:\" and 64 hexadecimal digits as \"merganser new-token\" prints them";
+    let file =
+        "[users]\nalice = 'hunter2'\nlog = 'hunter2'\nbob = 42\n'a:b' = 'hunter2'\n[tokens]\nrobot = 'hunter2'\n";
+    check_file(
+        file,
+        &[
+            &format!("merganser.toml:2: user \"alice\": {hash}"),
+            &format!("merganser.toml:3: user \"log\": {hash}; settings stand above all tables"),
+            "merganser.toml:4: user \"bob\": expected its hash, as a text in quotes",
+            "merganser.toml:5: user \"a:b\": expected a name of 1 to 128 bytes without \":\" and control characters",
+            &format!("merganser.toml:7: token \"robot\": {token}"),
+        ],
+    );
+    let twice = format!("[users]\nalice = '{HASH}'\nalice = '{HASH}'");
+    check_file(&twice, &["merganser.toml:3: \"alice\": given twice"]);
+    check_file("[user]\na = 'b'", &["merganser.toml:1: unknown table \"user\"; did you mean \"users\"?"]);
+    check_file("users = 'alice'", &["merganser.toml:1: \"users\": expected a table of names and hashes"]);
 }

@@ -28,6 +28,11 @@ pub(super) fn directory(text: &str) -> Result<PathBuf, String> {
     plain_path(text).ok_or_else(|| format!("expected the path of a directory (no URI, no \"~\"), got {text:?}"))
 }
 
+/// The path of a file.
+pub(super) fn file(text: &str) -> Result<PathBuf, String> {
+    plain_path(text).ok_or_else(|| format!("expected the path of a file (no URI, no \"~\"), got {text:?}"))
+}
+
 /// `HOST:PORT`, the host being a name, an IPv4 address or an IPv6 address in brackets.
 pub(super) fn host_port(text: &str) -> Result<HostPort, String> {
     let parse = || {

@@ -3,26 +3,32 @@
 use arrow::{
     array::{Array, ArrayRef, AsArray, RecordBatch},
     datatypes::{
-        DataType, Date32Type, Date64Type, Decimal128Type, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type,
-        Int32Type, Int64Type, IntervalDayTimeType, IntervalMonthDayNanoType, IntervalUnit, IntervalYearMonthType,
+        DataType, Date32Type, Date64Type, Decimal128Type, DurationMicrosecondType, DurationMillisecondType,
+        DurationNanosecondType, DurationSecondType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+        Int64Type, IntervalDayTimeType, IntervalMonthDayNanoType, IntervalUnit, IntervalYearMonthType,
         Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
         TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type,
         UInt16Type, UInt32Type, UInt64Type,
     },
 };
 
-use super::duckdb::{LogicalType, Value};
+use super::{
+    accept,
+    duckdb::{LogicalType, Value},
+};
 use crate::error::{Error, Result};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const MILLIS_PER_DAY: i64 = 86_400_000;
 
-/// The values of row `row`, one a column.
+/// The values of row `row`, one a column, from the forms that [`accept`] gives them.
 ///
 /// # Errors
 /// Unsupported for an Arrow type that no DuckDB parameter can take; `InvalidArgument` for a value out of range.
 pub fn row_values(batch: &RecordBatch, row: usize) -> Result<Vec<Value>> {
-    batch.columns().iter().map(|column| value_at(column, row)).collect()
+    let row = batch.slice(row, 1);
+    let row = accept::batch(&row, &accept::schema(&row.schema())?)?;
+    row.columns().iter().map(|column| value_at(column, 0)).collect()
 }
 
 /// The value of `array` at `row`.
@@ -41,7 +47,6 @@ fn value_at(array: &ArrayRef, row: usize) -> Result<Value> {
         DataType::UInt16 => Value::usmallint(array.as_primitive::<UInt16Type>().value(row)),
         DataType::UInt32 => Value::uinteger(array.as_primitive::<UInt32Type>().value(row)),
         DataType::UInt64 => Value::ubigint(array.as_primitive::<UInt64Type>().value(row)),
-        DataType::Float16 => Value::float(array.as_primitive::<Float16Type>().value(row).to_f32()),
         DataType::Float32 => Value::float(array.as_primitive::<Float32Type>().value(row)),
         DataType::Float64 => Value::double(array.as_primitive::<Float64Type>().value(row)),
         DataType::Utf8 => Value::varchar(array.as_string::<i32>().value(row)),
@@ -59,22 +64,24 @@ fn value_at(array: &ArrayRef, row: usize) -> Result<Value> {
         | DataType::Time32(_)
         | DataType::Time64(_)
         | DataType::Timestamp(..)
-        | DataType::Interval(_) => time_value(array, row)?,
+        | DataType::Interval(_)
+        | DataType::Duration(_) => time_value(array, row)?,
         DataType::List(_) => list_value(array, &array.as_list::<i32>().value(row))?,
         DataType::LargeList(_) => list_value(array, &array.as_list::<i64>().value(row))?,
-        DataType::FixedSizeList(..) => list_value(array, &array.as_fixed_size_list().value(row))?,
         DataType::Struct(_) => record_value(array, row)?,
         DataType::Map(..) => map_value(array, row)?,
-        DataType::Dictionary(..) => {
-            let dictionary = array.as_any_dictionary();
-            value_at(dictionary.values(), dictionary.normalized_keys()[row])?
-        }
+        DataType::Union(..) => value_at(&array.as_union().value(row), 0)?,
         other => return Err(unbindable(other)),
     })
 }
 
 fn unbindable(kind: &DataType) -> Error {
     Error::unsupported(format!("a parameter of Arrow type {kind} cannot be bound; cast it to a simpler type first"))
+}
+
+fn time_of_day(micros: i64) -> Result<Value> {
+    let in_range = (0..=MILLIS_PER_DAY * 1_000).contains(&micros);
+    in_range.then(|| Value::time(micros)).ok_or_else(|| Error::invalid("a time of day is out of range"))
 }
 
 fn time_value(array: &ArrayRef, row: usize) -> Result<Value> {
@@ -85,13 +92,15 @@ fn time_value(array: &ArrayRef, row: usize) -> Result<Value> {
             Value::date(i32::try_from(days).map_err(|_| Error::invalid("a date is out of range"))?)
         }
         DataType::Time32(TimeUnit::Second) => {
-            Value::time(i64::from(array.as_primitive::<Time32SecondType>().value(row)) * MICROS_PER_SECOND)
+            time_of_day(i64::from(array.as_primitive::<Time32SecondType>().value(row)) * MICROS_PER_SECOND)?
         }
-        DataType::Time32(_) => Value::time(i64::from(array.as_primitive::<Time32MillisecondType>().value(row)) * 1_000),
+        DataType::Time32(_) => {
+            time_of_day(i64::from(array.as_primitive::<Time32MillisecondType>().value(row)) * 1_000)?
+        }
         DataType::Time64(TimeUnit::Microsecond) => {
-            Value::time(array.as_primitive::<Time64MicrosecondType>().value(row))
+            time_of_day(array.as_primitive::<Time64MicrosecondType>().value(row))?
         }
-        DataType::Time64(_) => Value::time(array.as_primitive::<Time64NanosecondType>().value(row) / 1_000),
+        DataType::Time64(_) => time_of_day(array.as_primitive::<Time64NanosecondType>().value(row) / 1_000)?,
         DataType::Timestamp(unit, zone) => timestamp_value(array, row, *unit, zone.is_some())?,
         DataType::Interval(IntervalUnit::YearMonth) => {
             Value::interval(array.as_primitive::<IntervalYearMonthType>().value(row), 0, 0)
@@ -104,8 +113,20 @@ fn time_value(array: &ArrayRef, row: usize) -> Result<Value> {
             let interval = array.as_primitive::<IntervalMonthDayNanoType>().value(row);
             Value::interval(interval.months, interval.days, interval.nanoseconds / 1_000)
         }
+        DataType::Duration(unit) => Value::interval(0, 0, duration_micros(array, row, *unit)?),
         other => return Err(unbindable(other)),
     })
+}
+
+/// DuckDB's intervals count in microseconds.
+fn duration_micros(array: &ArrayRef, row: usize, unit: TimeUnit) -> Result<i64> {
+    let micros = match unit {
+        TimeUnit::Second => array.as_primitive::<DurationSecondType>().value(row).checked_mul(MICROS_PER_SECOND),
+        TimeUnit::Millisecond => array.as_primitive::<DurationMillisecondType>().value(row).checked_mul(1_000),
+        TimeUnit::Microsecond => Some(array.as_primitive::<DurationMicrosecondType>().value(row)),
+        TimeUnit::Nanosecond => Some(array.as_primitive::<DurationNanosecondType>().value(row) / 1_000),
+    };
+    micros.ok_or_else(|| Error::invalid("a duration is out of range"))
 }
 
 /// DuckDB knows zoned timestamps in microseconds only, and plain ones in every unit.
@@ -140,8 +161,7 @@ fn timestamp_value(array: &ArrayRef, row: usize, unit: TimeUnit, zoned: bool) ->
 }
 
 fn list_value(array: &ArrayRef, items: &ArrayRef) -> Result<Value> {
-    let (DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _)) = array.data_type()
-    else {
+    let (DataType::List(item) | DataType::LargeList(item)) = array.data_type() else {
         return Err(unbindable(array.data_type()));
     };
     let child = logical_type(item.data_type())?;
@@ -176,7 +196,7 @@ fn logical_type(kind: &DataType) -> Result<LogicalType> {
         DataType::UInt16 => LogicalType::usmallint(),
         DataType::UInt32 => LogicalType::uinteger(),
         DataType::UInt64 => LogicalType::ubigint(),
-        DataType::Float16 | DataType::Float32 => LogicalType::float(),
+        DataType::Float32 => LogicalType::float(),
         DataType::Float64 => LogicalType::double(),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => LogicalType::varchar(),
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
@@ -190,10 +210,8 @@ fn logical_type(kind: &DataType) -> Result<LogicalType> {
         DataType::Timestamp(TimeUnit::Millisecond, None) => LogicalType::timestamp_ms(),
         DataType::Timestamp(TimeUnit::Microsecond, None) => LogicalType::timestamp(),
         DataType::Timestamp(TimeUnit::Nanosecond, None) => LogicalType::timestamp_ns(),
-        DataType::Interval(_) => LogicalType::interval(),
-        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
-            LogicalType::list(&logical_type(item.data_type())?)
-        }
+        DataType::Interval(_) | DataType::Duration(_) => LogicalType::interval(),
+        DataType::List(item) | DataType::LargeList(item) => LogicalType::list(&logical_type(item.data_type())?),
         DataType::Struct(fields) => {
             let members = fields.iter().map(|field| Ok((field.name().clone(), logical_type(field.data_type())?)));
             LogicalType::record(&members.collect::<Result<Vec<_>>>()?)?
@@ -203,7 +221,6 @@ fn logical_type(kind: &DataType) -> Result<LogicalType> {
             let [key, value] = fields.as_ref() else { return Err(unbindable(kind)) };
             LogicalType::map(&logical_type(key.data_type())?, &logical_type(value.data_type())?)
         }
-        DataType::Dictionary(_, value) => logical_type(value)?,
         other => return Err(unbindable(other)),
     })
 }

@@ -50,6 +50,28 @@ pub fn find_folder(configured: Option<&Path>) -> Option<PathBuf> {
     beside.chain(built_with).find(|folder| folder.join(DUCKDB_VERSION).is_dir())
 }
 
+/// The extensions of the prebuilt library that are not in one built from source; time zones need them.
+const OF_THE_PREBUILT: &[&str] = &["icu"];
+
+/// Loads what the prebuilt library has inside and this one has not.
+///
+/// # Errors
+/// As [`load`].
+pub fn complete(connection: &Connection, folder: &Path) -> Result<()> {
+    for name in OF_THE_PREBUILT {
+        let sql = format!("SELECT loaded FROM duckdb_extensions() WHERE extension_name = '{name}'");
+        if !connection.record::<Loaded>(&sql, &[])?.loaded {
+            load(connection, folder, name)?;
+        }
+    }
+    Ok(())
+}
+
+#[derive(serde::Deserialize)]
+struct Loaded {
+    loaded: bool,
+}
+
 /// Loads `name`, which must lie in `folder` or be installable from DuckDB's own repository.
 ///
 /// # Errors

@@ -8,26 +8,35 @@
 //! Engine ─ lease ─▶ Lease ─ worker ─▶ Worker (thread) ─▶ Connection ─▶ Statement ─▶ ResultStream ─▶ BatchStream
 //! ```
 
+mod accept;
 mod bind;
 mod duckdb;
 mod extensions;
+mod inflow;
 mod pool;
 mod stream;
 mod worker;
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 pub use self::{
     bind::row_values,
-    duckdb::{Connection, ResultStream, Statement, StatementKind, Value, count_of},
+    duckdb::{
+        BatchLimits, Cell, CellKind, Connection, LiveTable, ResultStream, Scan, Statement, StatementKind, Value,
+        count_of, fatal_error,
+    },
     extensions::DUCKDB_VERSION,
+    inflow::{Inflow, InflowSender, inflow},
     pool::Lease,
     stream::{BatchSender, BatchStream, channel},
-    worker::{TaskGuard, Worker},
+    worker::{TaskGuard, TaskHandle, Worker},
 };
 use crate::error::Result;
 
@@ -53,7 +62,23 @@ pub struct Settings {
 pub struct Engine {
     pool: Arc<pool::Pool>,
     staging: Arc<Path>,
+    max_connections: usize,
+    waiting: Arc<AtomicUsize>,
 }
+
+/// How busy the pool of connections is.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolUse {
+    /// The most connections.
+    pub limit: usize,
+    /// Those that are borrowed.
+    pub in_use: usize,
+    /// How many wait for one.
+    pub waiting: usize,
+}
+
+/// Counts who waits, for as long as it lives.
+struct Waiting<'a>(&'a AtomicUsize);
 
 // === impl Engine ===
 
@@ -68,13 +93,15 @@ impl Engine {
         let folder = folder.unwrap_or_else(|| settings.extensions_fallback.clone());
         let database = duckdb::Database::open_in_memory(&options(settings, &folder))?;
         let connection = database.connect()?;
+        extensions::complete(&connection, &folder)?;
         set_limits(&connection, settings)?;
         for extension in extensions {
             extensions::load(&connection, &folder, extension)?;
         }
         connection.run_script(script)?;
         let pool = pool::Pool::new(database, on_connect.to_owned(), settings.max_connections);
-        Ok(Self { pool, staging: settings.staging.as_path().into() })
+        let (staging, max_connections) = (settings.staging.as_path().into(), settings.max_connections);
+        Ok(Self { pool, staging, max_connections, waiting: Arc::default() })
     }
 
     /// Borrows a connection, waiting in line while all are taken.
@@ -82,7 +109,22 @@ impl Engine {
     /// # Errors
     /// `ResourceExhausted` when none came free in time.
     pub async fn lease(&self) -> Result<Lease> {
+        let _waiting = Waiting::new(&self.waiting);
         self.pool.lease().await
+    }
+
+    /// A worker beside the pool, which works when all connections are taken; it must be dropped before the end.
+    ///
+    /// # Errors
+    /// What DuckDB says.
+    pub async fn spare_worker(&self) -> Result<Worker> {
+        self.pool.connect().await
+    }
+
+    /// How busy the pool is.
+    pub fn pool_use(&self) -> PoolUse {
+        let waiting = self.waiting.load(Ordering::Relaxed);
+        PoolUse { limit: self.max_connections, in_use: self.pool.in_use(), waiting }
     }
 
     /// Does `work` on a borrowed connection. Dropping the future interrupts it.
@@ -96,6 +138,11 @@ impl Engine {
         self.lease().await?.worker().run(work).await
     }
 
+    /// How many connections there can be.
+    pub fn max_connections(&self) -> usize {
+        self.pool.max_connections()
+    }
+
     /// The folder for results that wait for their reader.
     pub fn staging(&self) -> &Path {
         &self.staging
@@ -104,6 +151,21 @@ impl Engine {
     /// Lets running statements finish within `grace` and closes the idle connections.
     pub async fn close(&self, grace: Duration) {
         self.pool.close(grace).await;
+    }
+}
+
+// === impl Waiting ===
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -65,11 +65,25 @@ impl Pool {
         Ok(Lease { worker, pool: Arc::clone(self), permit: Some(permit), retired: false })
     }
 
-    async fn connect(&self) -> Result<Worker> {
+    /// A worker beside the pool, with a connection of its own that counts nowhere.
+    ///
+    /// # Errors
+    /// What DuckDB says.
+    pub async fn connect(&self) -> Result<Worker> {
         let worker = Worker::start(self.database.connect()?)?;
         let on_connect = self.on_connect.clone();
         worker.run(move |connection| connection.run_script(&on_connect)).await?;
         Ok(worker)
+    }
+
+    /// How many connections there can be.
+    pub fn max_connections(&self) -> usize {
+        self.max_connections
+    }
+
+    /// How many connections are borrowed.
+    pub fn in_use(&self) -> usize {
+        self.max_connections.saturating_sub(self.permits.available_permits())
     }
 
     /// Waits until every lease has ended, or `grace` is over; then no connection can be had any more.
@@ -99,14 +113,13 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let (worker, pool, permit, retired) =
             (self.worker.clone(), Arc::clone(&self.pool), self.permit.take(), self.retired);
-        let guard = self.worker.spawn(move |connection| {
+        let clean_up = self.worker.spawn(move |connection| {
             connection.rollback();
-            if !retired && !pool.permits.is_closed() {
+            if !retired && !connection.is_open() && !pool.permits.is_closed() {
                 pool.idle.lock().push(worker);
             }
             drop(permit);
         });
-        // The clean-up must run even though nobody waits for it.
-        std::mem::forget(guard);
+        clean_up.detach();
     }
 }

@@ -1,7 +1,7 @@
 //! Rows on their way from a worker to a reader.
 //!
 //! ```text
-//! DuckDB ─▶ ResultStream (2,048 rows) ─▶ coalesce ─▶ bounded channel ─▶ BatchStream ─▶ Flight
+//! DuckDB ─▶ ResultStream (chunks of 2,048 rows to batches) ─▶ bounded channel ─▶ BatchStream ─▶ Flight
 //! ```
 //!
 //! The channel holds a few batches; when it is full the worker waits, and DuckDB with it, so memory does not grow
@@ -17,28 +17,25 @@ use std::{
 
 use arrow::{
     array::RecordBatch,
-    compute::concat_batches,
     datatypes::SchemaRef,
     ipc::{reader::StreamReader, writer::StreamWriter},
 };
+use futures::{StreamExt, stream::BoxStream};
 use tokio::{runtime::Handle, sync::mpsc};
 
 use super::{
-    duckdb::ResultStream,
+    duckdb::{BatchLimits, ResultStream},
     worker::{TaskGuard, Worker},
 };
 use crate::error::{Error, Result};
 
-/// A batch is sent once it is this large …
-const TARGET_BATCH_BYTES: usize = 1 << 20;
-/// … or has this many rows.
-const TARGET_BATCH_ROWS: usize = 1 << 16;
 /// How many batches wait for a slow reader.
 const CHANNEL_BATCHES: usize = 4;
 
 /// Where a worker puts the batches of a result.
 #[derive(Debug)]
 pub struct BatchSender {
+    limits: BatchLimits,
     channel: mpsc::Sender<Result<Item>>,
     worker: Worker,
     runtime: Handle,
@@ -50,11 +47,13 @@ pub struct BatchSender {
 pub struct BatchStream {
     schema: SchemaRef,
     channel: mpsc::Receiver<Result<Item>>,
+    /// What [`ready`](Self::ready) saw and nobody took yet.
+    first: Option<Result<Item>>,
     spool: Option<Spool>,
     /// Whether the statement has a connection of its own.
     alone: bool,
     /// Present while the statement may still run.
-    _guard: Option<TaskGuard>,
+    guard: Option<TaskGuard>,
 }
 
 #[derive(Debug)]
@@ -67,10 +66,10 @@ enum Item {
 #[derive(Debug)]
 struct Spool(StreamReader<BufReader<File>>);
 
-/// A channel for one result that `worker` produces.
-pub fn channel(worker: &Worker, staging: PathBuf) -> (BatchSender, BatchReceiver) {
+/// A channel for one result that `worker` produces in batches within `limits`.
+pub fn channel(worker: &Worker, staging: PathBuf, limits: BatchLimits) -> (BatchSender, BatchReceiver) {
     let (sender, receiver) = mpsc::channel(CHANNEL_BATCHES);
-    let sender = BatchSender { channel: sender, worker: worker.clone(), runtime: Handle::current(), staging };
+    let sender = BatchSender { limits, channel: sender, worker: worker.clone(), runtime: Handle::current(), staging };
     (sender, BatchReceiver(receiver))
 }
 
@@ -84,7 +83,7 @@ impl BatchReceiver {
     /// The stream, once `schema` is known; `guard` ends the statement when the stream is dropped.
     /// `alone` says that the statement has a connection of its own.
     pub fn into_stream(self, schema: SchemaRef, guard: TaskGuard, alone: bool) -> BatchStream {
-        BatchStream { schema, channel: self.0, spool: None, alone, _guard: Some(guard) }
+        BatchStream { schema, channel: self.0, first: None, spool: None, alone, guard: Some(guard) }
     }
 }
 
@@ -93,51 +92,53 @@ impl BatchReceiver {
 impl BatchSender {
     /// Sends all rows of `rows`; an error in midstream is sent as well. Returns early when the reader is gone.
     pub fn send_all(&self, rows: &mut ResultStream<'_>) {
-        let mut coalescer = Coalescer::new(rows.schema());
         loop {
-            let batch = match coalescer.next_batch(rows) {
+            let batch = match rows.next_batch_of(self.limits) {
                 Ok(Some(batch)) => batch,
                 Ok(None) => return,
-                Err(err) => {
-                    let _ = self.channel.blocking_send(Err(err));
-                    return;
-                }
+                Err(err) => return self.fail(err),
             };
-            match self.send_or_make_way(batch) {
+            match self.send_or_make_way(Ok(Item::Batch(batch))) {
                 Sent::Yes => {}
                 Sent::ReaderGone => return,
-                Sent::Queued(batch) => return self.spool_rest(batch, &mut coalescer, rows),
+                Sent::Queued(batch) => return self.spool_rest(*batch, rows),
             }
         }
     }
 
     /// Tells the reader, behind the rows, that the statement failed after them.
     pub fn fail(&self, err: Error) {
-        let _ = self.channel.blocking_send(Err(err));
+        if let Sent::Queued(failure) = self.send_or_make_way(Err(err)) {
+            let channel = self.channel.clone();
+            self.runtime.spawn(async move { channel.send(*failure).await });
+        }
     }
 
-    fn send_or_make_way(&self, batch: RecordBatch) -> Sent {
+    fn send_or_make_way(&self, item: Result<Item>) -> Sent {
+        let stopped = self.worker.running_task_stopped();
         self.runtime.block_on(async {
             tokio::select! {
                 biased;
                 permit = self.channel.reserve() => match permit {
                     Ok(permit) => {
-                        permit.send(Ok(Item::Batch(batch)));
+                        permit.send(item);
                         Sent::Yes
                     }
                     Err(_) => Sent::ReaderGone,
                 },
-                () = self.worker.wait_queued() => Sent::Queued(batch),
+                // The reader finds the reason in the task's handle.
+                () = stopped.cancelled() => Sent::ReaderGone,
+                () = self.worker.wait_queued() => Sent::Queued(Box::new(item)),
             }
         })
     }
 
     /// Another statement waits for the connection: writes the rest to a file and leaves its delivery to the runtime.
-    fn spool_rest(&self, first: RecordBatch, coalescer: &mut Coalescer, rows: &mut ResultStream<'_>) {
-        let rest = spool(&self.staging, coalescer, rows).map(Item::Spool);
+    fn spool_rest(&self, first: Result<Item>, rows: &mut ResultStream<'_>) {
+        let rest = spool(&self.staging, self.limits, rows).map(Item::Spool);
         let channel = self.channel.clone();
         self.runtime.spawn(async move {
-            if channel.send(Ok(Item::Batch(first))).await.is_ok() {
+            if channel.send(first).await.is_ok() {
                 let _ = channel.send(rest).await;
             }
         });
@@ -148,14 +149,14 @@ enum Sent {
     Yes,
     ReaderGone,
     /// Not sent: a task is queued behind this one.
-    Queued(RecordBatch),
+    Queued(Box<Result<Item>>),
 }
 
-fn spool(staging: &Path, coalescer: &mut Coalescer, rows: &mut ResultStream<'_>) -> Result<Spool> {
+fn spool(staging: &Path, limits: BatchLimits, rows: &mut ResultStream<'_>) -> Result<Spool> {
     let failed = |err| Error::internal("spool result").with_source(err);
     let mut file = tempfile::tempfile_in(staging)?;
     let mut writer = StreamWriter::try_new(&mut file, &rows.schema()).map_err(failed)?;
-    while let Some(batch) = coalescer.next_batch(rows)? {
+    while let Some(batch) = rows.next_batch_of(limits)? {
         writer.write(&batch).map_err(failed)?;
     }
     writer.finish().map_err(failed)?;
@@ -174,7 +175,23 @@ impl BatchStream {
             // The channel has room for all of them.
             let _ = sender.try_send(Ok(Item::Batch(batch.clone())));
         }
-        Self { schema, channel, spool: None, alone: false, _guard: None }
+        Self { schema, channel, first: None, spool: None, alone: false, guard: None }
+    }
+
+    /// A result that no worker makes; it is read ahead as far as the channel goes. Dropping the stream drops `rows`.
+    pub fn of(schema: SchemaRef, mut rows: BoxStream<'static, Result<RecordBatch>>) -> Self {
+        let (sender, channel) = mpsc::channel(CHANNEL_BATCHES);
+        tokio::spawn(async move {
+            let feed = async {
+                while let Some(batch) = rows.next().await {
+                    if sender.send(batch.map(Item::Batch)).await.is_err() {
+                        return;
+                    }
+                }
+            };
+            tokio::select! { () = sender.closed() => {}, () = feed => {} }
+        });
+        Self { schema, channel, first: None, spool: None, alone: false, guard: None }
     }
 
     /// The columns.
@@ -187,13 +204,41 @@ impl BatchStream {
         self.alone && !self.channel.is_closed()
     }
 
+    /// Resolves once rows, the end or a failure are there.
+    pub async fn ready(&mut self) {
+        if self.first.is_none() && self.spool.is_none() {
+            self.first = self.channel.recv().await;
+        }
+    }
+
+    /// The failure that came before any row, if [`ready`](Self::ready) saw one.
+    pub fn failed_first(&mut self) -> Option<Error> {
+        match self.first.take() {
+            Some(Err(err)) => Some(self.explain(err)),
+            first => {
+                self.first = first;
+                self.stop_reason()
+            }
+        }
+    }
+
     /// The next rows, or `None` at the end.
     pub async fn next(&mut self) -> Option<Result<RecordBatch>> {
+        if let Some(reason) = self.stop_reason() {
+            *self = Self::complete(self.schema(), &[]);
+            return Some(Err(reason));
+        }
         if self.spool.is_none() {
-            match self.channel.recv().await? {
-                Ok(Item::Batch(batch)) => return Some(Ok(batch)),
-                Ok(Item::Spool(spool)) => self.spool = Some(spool),
-                Err(err) => return Some(Err(err)),
+            let item = match self.first.take() {
+                Some(item) => Some(item),
+                None => self.channel.recv().await,
+            };
+            match item {
+                Some(Ok(Item::Batch(batch))) => return Some(Ok(batch)),
+                Some(Ok(Item::Spool(spool))) => self.spool = Some(spool),
+                Some(Err(err)) => return Some(Err(self.explain(err))),
+                // A statement that was stopped ends without a word.
+                None => return self.stop_reason().map(Err),
             }
         }
         let mut spool = self.spool.take()?;
@@ -202,36 +247,15 @@ impl BatchStream {
         self.spool = Some(spool);
         batch.map(|batch| batch.map_err(|err| Error::internal("read spooled result").with_source(err)))
     }
-}
 
-/// Puts DuckDB's small batches together.
-struct Coalescer {
-    schema: SchemaRef,
-    parts: Vec<RecordBatch>,
-}
-
-// === impl Coalescer ===
-
-impl Coalescer {
-    fn new(schema: SchemaRef) -> Self {
-        Self { schema, parts: Vec::new() }
+    fn stop_reason(&self) -> Option<Error> {
+        self.guard.as_ref()?.handle()?.stop_reason()
     }
 
-    fn next_batch(&mut self, rows: &mut ResultStream<'_>) -> Result<Option<RecordBatch>> {
-        let (mut bytes, mut count) = (0, 0);
-        while bytes < TARGET_BATCH_BYTES && count < TARGET_BATCH_ROWS {
-            let Some(batch) = rows.next_batch()? else { break };
-            bytes += batch.get_array_memory_size();
-            count += batch.num_rows();
-            self.parts.push(batch);
+    fn explain(&self, err: Error) -> Error {
+        match self.guard.as_ref().and_then(TaskGuard::handle) {
+            Some(task) => task.explain(err),
+            None => err,
         }
-        let batch = match self.parts.as_slice() {
-            [] => return Ok(None),
-            [only] => only.clone(),
-            parts => concat_batches(&self.schema, parts)
-                .map_err(|err| Error::internal("put batches together").with_source(err))?,
-        };
-        self.parts.clear();
-        Ok(Some(batch))
     }
 }

@@ -7,9 +7,9 @@ use futures::{
     stream::{self, BoxStream},
 };
 use prost::Message;
-use tonic::Status;
+use tonic::{Response, Status};
 
-use super::{authenticate::Caller, prepared, transaction};
+use super::{authenticate::Caller, cancel, cookie, prepared, session_options, transaction};
 use crate::{
     actions::{self, Actions, Body, Events},
     error::{Error, Result},
@@ -26,6 +26,12 @@ const SQL_ACTIONS: &[(&str, &str)] = &[
     ("ClosePreparedStatement", "Forgets a prepared statement. Request: ActionClosePreparedStatementRequest."),
     ("BeginTransaction", "Opens a transaction. Request: ActionBeginTransactionRequest."),
     ("EndTransaction", "Commits a transaction or rolls it back. Request: ActionEndTransactionRequest."),
+    ("CancelFlightInfo", "Stops a statement and gives up its rows. Request: CancelFlightInfoRequest."),
+    ("CancelQuery", "The older form of CancelFlightInfo. Request: ActionCancelQueryRequest."),
+    ("RenewFlightEndpoint", "Lets a result wait for its reader anew. Request: RenewFlightEndpointRequest."),
+    ("SetSessionOptions", "Sets options of the session. Request: SetSessionOptionsRequest."),
+    ("GetSessionOptions", "Tells the options of the session. Request: GetSessionOptionsRequest."),
+    ("CloseSession", "Ends the session with everything that it holds. Request: CloseSessionRequest."),
 ];
 
 /// All actions with their descriptions.
@@ -59,22 +65,39 @@ pub async fn call(
     actions: &Actions,
     caller: &Caller,
     action: &FlightAction,
-) -> Result<ResultStream> {
-    match action.r#type.as_str() {
+) -> Result<Response<ResultStream>> {
+    let mut cookie = None;
+    let results = match action.r#type.as_str() {
         "CreatePreparedStatement" => {
             let created = prepared::create(sessions, caller, &unpack(&action.body)?).await?;
             let value = created.encode_to_vec().into();
-            Ok(one(SqlAny { type_url: prepared::CREATE_RESULT_TYPE.to_owned(), value }.encode_to_vec()))
+            one(SqlAny { type_url: prepared::CREATE_RESULT_TYPE.to_owned(), value }.encode_to_vec())
         }
         "ClosePreparedStatement" => {
             prepared::close(caller, &unpack(&action.body)?)?;
-            Ok(stream::empty().boxed())
+            stream::empty().boxed()
         }
-        "BeginTransaction" => Ok(one(transaction::begin(caller)?.as_any().encode_to_vec())),
+        "BeginTransaction" => one(transaction::begin(caller)?.as_any().encode_to_vec()),
         "EndTransaction" => {
             transaction::end(caller, &unpack(&action.body)?).await?;
-            Ok(stream::empty().boxed())
+            stream::empty().boxed()
         }
+        name @ ("BeginSavepoint" | "EndSavepoint") => {
+            return Err(Error::unsupported(format!("{name} is not offered: DuckDB has no savepoints")));
+        }
+        "CreatePreparedSubstraitPlan" => {
+            return Err(Error::unsupported("CreatePreparedSubstraitPlan is not offered: send SQL, not Substrait"));
+        }
+        "CancelFlightInfo" => one(cancel::cancel_flight_info(sessions, caller, &action.body)?.encode_to_vec()),
+        "CancelQuery" => one(cancel::cancel_query(sessions, caller, &unpack(&action.body)?)?.as_any().encode_to_vec()),
+        "RenewFlightEndpoint" => one(cancel::renew(sessions, caller, &action.body)?.encode_to_vec()),
+        "SetSessionOptions" => {
+            let (result, token) = session_options::set(sessions, caller, &action.body).await?;
+            cookie = token.map(cookie::header).transpose()?;
+            one(result.encode_to_vec())
+        }
+        "GetSessionOptions" => one(session_options::get(caller).encode_to_vec()),
+        "CloseSession" => one(session_options::close(sessions, caller).encode_to_vec()),
         name => {
             let form = Form::of(&action.body);
             let body = match form {
@@ -83,9 +106,14 @@ pub async fn call(
                     Error::invalid("the body is neither a JSON object nor a protobuf message packed in an Any")
                 })?),
             };
-            Ok(encode(actions.call(caller.session.principal(), name, &body)?, form))
+            encode(actions.call(caller.session.principal(), name, &body)?, form)
         }
+    };
+    let mut response = Response::new(results);
+    if let Some(cookie) = cookie {
+        response.metadata_mut().insert("set-cookie", cookie);
     }
+    Ok(response)
 }
 
 /// The form of a body and of the events that answer it.
@@ -119,10 +147,7 @@ impl Form {
 
 /// An event as JSON: its result is the plain object.
 fn json_event(event: &Event) -> Result<serde_json::Value> {
-    let result = event.result.as_ref().map(|result| {
-        let name = result.type_url.rsplit('.').next().unwrap_or_default();
-        proto::to_json(name, &result.value)
-    });
+    let result = event.result.as_ref().map(proto::any_to_json);
     let mut json = proto::to_json("Event", &Event { result: None, ..event.clone() }.encode_to_vec())?;
     if let (Some(result), Some(fields)) = (result.transpose()?, json.as_object_mut()) {
         fields.insert("result".to_owned(), result);

@@ -1,7 +1,8 @@
 //! Who calls: from the `authorization` header to a session, and the handshake that hands out tokens.
 //!
-//! No credentials are configured, and the server listens on loopback only: every name and password is taken, and the
-//! name becomes the author of what the session writes.
+//! Who somebody is says [`auth`](crate::auth); here is how clients show it. A handshake takes a name and a password, as
+//! header or as payload, and gives a bearer token for a session of one's own. A static token of the configuration needs
+//! no handshake, and all its calls share one session.
 
 use std::sync::Arc;
 
@@ -14,7 +15,9 @@ use futures::{Stream, StreamExt, stream};
 use prost::Message;
 use tonic::{Request, Response, Status, metadata::MetadataMap};
 
+use super::{client::Client, cookie};
 use crate::{
+    auth::Doorkeeper,
     context::Principal,
     error::{Error, ErrorKind, Result},
     ids::ConnectionId,
@@ -22,11 +25,19 @@ use crate::{
 };
 
 const AUTHORIZATION: &str = "authorization";
+const AUTH_TOKEN: &str = "auth-token-bin";
 /// Go's driver leaves the padding away, C++ and Python send it.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
+
+/// How a client shows who it is.
+#[derive(Clone, Copy, Debug)]
+enum Scheme {
+    Basic,
+    Bearer,
+}
 
 /// Who makes a call.
 #[derive(Debug)]
@@ -35,6 +46,8 @@ pub struct Caller {
     pub session: Arc<Session>,
     /// The network connection that it came on.
     pub connection: Option<ConnectionId>,
+    /// With which driver.
+    pub client: Client,
 }
 
 // === impl Caller ===
@@ -49,45 +62,64 @@ impl Drop for Caller {
 /// Who makes `request`.
 ///
 /// # Errors
-/// Unauthenticated for a token that is none or has ended.
-pub fn caller<T>(sessions: &Sessions, request: &Request<T>) -> Result<Caller> {
+/// Unauthenticated for a token that is none or has ended, and where credentials are needed for none.
+pub fn caller<T>(door: &Doorkeeper, sessions: &Sessions, request: &Request<T>) -> Result<Caller> {
     let connection = request.extensions().get::<ConnectionId>().copied();
-    Ok(Caller { session: session(sessions, request.metadata())?, connection })
+    let session = session(door, sessions, request.metadata())?;
+    let session = if session.is_own() {
+        session
+    } else {
+        cookie::session(sessions, request.metadata(), &session).unwrap_or(session)
+    };
+    Ok(Caller { session, connection, client: Client::of(request.metadata()) })
 }
 
-fn session(sessions: &Sessions, headers: &MetadataMap) -> Result<Arc<Session>> {
-    let Some(header) = headers.get(AUTHORIZATION) else { return Ok(sessions.anonymous()) };
-    let text = header.to_str().map_err(|_| unauthenticated("the authorization header is not text"))?;
-    match split_scheme(text) {
-        ("bearer", token) => sessions.get(token.as_bytes()),
-        ("basic", _) => Ok(sessions.anonymous()),
-        _ => Err(unauthenticated("the authorization header must be Basic or Bearer")),
+fn session(door: &Doorkeeper, sessions: &Sessions, headers: &MetadataMap) -> Result<Arc<Session>> {
+    match shown(headers)? {
+        Some((Scheme::Bearer, token)) => by_token(door, sessions, &token),
+        _ if door.is_open() => Ok(sessions.shared(&Principal::anonymous())),
+        Some((Scheme::Basic, _)) => {
+            Err(unauthenticated("a password is taken by Handshake only; send the bearer token that it answers with"))
+        }
+        None => Err(unauthenticated("log in with a user and a password, or send a bearer token")),
+    }
+}
+
+fn by_token(door: &Doorkeeper, sessions: &Sessions, token: &str) -> Result<Arc<Session>> {
+    match door.holder(token.as_bytes()) {
+        Some(principal) => Ok(sessions.shared(&principal)),
+        None if door.is_open() => sessions.get(token.as_bytes()),
+        None => sessions
+            .get(token.as_bytes())
+            .map_err(|_| unauthenticated("the token is unknown, or its session has ended: log in again")),
     }
 }
 
 /// Answers a handshake: opens a session and returns its token as header and as payload.
 ///
 /// # Errors
-/// Unauthenticated for credentials that cannot be read.
+/// Unauthenticated for credentials that are wrong or cannot be read.
 pub async fn handshake(
+    door: &Arc<Doorkeeper>,
     sessions: &Sessions,
     headers: &MetadataMap,
     mut requests: impl Stream<Item = Result<HandshakeRequest, Status>> + Unpin,
 ) -> Result<Response<stream::BoxStream<'static, Result<HandshakeResponse, Status>>>, Status> {
+    // Read in any case: who is answered before it has spoken may take that for a broken stream.
     let payload = match requests.next().await {
         Some(request) => request?.payload,
         None => bytes::Bytes::new(),
     };
-    let token = match headers.get(AUTHORIZATION).and_then(|header| header.to_str().ok()).map(split_scheme) {
-        // A token login (JDBC) shows the token that it has and wants no other.
-        Some(("bearer", token)) => {
-            sessions.get(token.as_bytes())?;
-            token.to_owned()
+    let (name, password) = match shown(headers)? {
+        // A token login (JDBC) has its token and reads no other. Nor is it repeated: clients show headers in errors.
+        Some((Scheme::Bearer, token)) => {
+            by_token(door, sessions, &token)?;
+            return Ok(Response::new(stream::iter([Ok(HandshakeResponse::default())]).boxed()));
         }
-        Some(("basic", credentials)) => sessions.open(basic(credentials)?).to_string(),
-        Some(_) => return Err(unauthenticated("the authorization header must be Basic or Bearer").into()),
-        None => sessions.open(from_payload(&payload)?).to_string(),
+        Some((Scheme::Basic, credentials)) => basic(&credentials)?,
+        None => from_payload(&payload)?,
     };
+    let token = sessions.open(door.log_in(&name, password.as_bytes()).await?)?.to_string();
     let reply = HandshakeResponse { protocol_version: 0, payload: token.clone().into_bytes().into() };
     let mut response = Response::new(stream::iter([Ok(reply)]).boxed());
     let header = format!("Bearer {token}").parse();
@@ -96,28 +128,38 @@ pub async fn handshake(
     Ok(response)
 }
 
-/// The scheme of an authorization header in lower case, and what follows it.
-fn split_scheme(header: &str) -> (&'static str, &str) {
-    let (scheme, rest) = header.split_once(' ').unwrap_or((header, ""));
-    let known = ["bearer", "basic"].into_iter().find(|known| scheme.eq_ignore_ascii_case(known));
-    (known.unwrap_or_default(), rest.trim())
+/// The authorization header, if there is one.
+fn shown(headers: &MetadataMap) -> Result<Option<(Scheme, String)>> {
+    let Some(header) = headers.get(AUTHORIZATION) else { return shown_by_handler(headers) };
+    let text = header.to_str().map_err(|_| unauthenticated("the authorization header is not text"))?;
+    let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let known = [("bearer", Scheme::Bearer), ("basic", Scheme::Basic)];
+    let known = known.into_iter().find(|(name, _)| scheme.eq_ignore_ascii_case(name));
+    let known = known.ok_or_else(|| unauthenticated("the authorization header must be Basic or Bearer"))?;
+    Ok(Some((known.1, rest.trim().to_owned())))
 }
 
-fn basic(credentials: &str) -> Result<Principal> {
+/// The token as clients with an "auth handler" send it (C++, pyarrow): it is what the handshake answered with.
+fn shown_by_handler(headers: &MetadataMap) -> Result<Option<(Scheme, String)>> {
+    let Some(header) = headers.get_bin(AUTH_TOKEN) else { return Ok(None) };
+    let token = header.to_bytes().ok().and_then(|token| String::from_utf8(token.to_vec()).ok());
+    token
+        .map(|token| Some((Scheme::Bearer, token)))
+        .ok_or_else(|| unauthenticated("the auth-token-bin header is no token"))
+}
+
+/// The name and the password in Basic credentials; where there is no colon, all of it is the name.
+fn basic(credentials: &str) -> Result<(String, String)> {
     let bytes = BASE64.decode(credentials).map_err(|_| unauthenticated("the Basic credentials are not base64"))?;
     let text = String::from_utf8(bytes).map_err(|_| unauthenticated("the Basic credentials are not text"))?;
-    let (user, _password) = text.split_once(':').unwrap_or((&text, ""));
-    Ok(principal(user))
+    let (user, password) = text.split_once(':').unwrap_or((&text, ""));
+    Ok((user.to_owned(), password.to_owned()))
 }
 
 /// The older form of the handshake: a `BasicAuth` message as payload.
-fn from_payload(payload: &[u8]) -> Result<Principal> {
+fn from_payload(payload: &[u8]) -> Result<(String, String)> {
     let auth = BasicAuth::decode(payload).map_err(|_| unauthenticated("the handshake's payload is no BasicAuth"))?;
-    Ok(principal(&auth.username))
-}
-
-fn principal(user: &str) -> Principal {
-    if user.is_empty() { Principal::anonymous() } else { Principal::named(user) }
+    Ok((auth.username, auth.password))
 }
 
 fn unauthenticated(message: &str) -> Error {

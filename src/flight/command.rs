@@ -10,7 +10,7 @@ use prost::Message;
 
 use crate::{
     error::{Error, Result},
-    ids::{ExecutionId, SnapshotId},
+    ids::SnapshotId,
 };
 
 /// The command in a descriptor.
@@ -47,34 +47,38 @@ pub fn unsupported(command: &Command) -> Error {
     Error::unsupported(format!("{} is not offered by this server", command.type_url().rsplit('.').next().unwrap_or("")))
 }
 
-/// The ticket of an execution's result.
-pub fn execution_ticket(id: ExecutionId) -> Ticket {
-    let handle = TicketStatementQuery { statement_handle: id.to_bytes() };
+/// The ticket of an execution's result, whose sealed form is `handle`.
+pub fn statement_ticket(handle: Vec<u8>) -> Ticket {
+    let handle = TicketStatementQuery { statement_handle: handle.into() };
     Ticket::new(handle.as_any().encode_to_vec())
 }
 
-/// What a client needs to fetch a result: its columns, where it is, and the snapshot that it was read at.
+/// What a client needs to fetch a result: its columns and where it is.
 ///
 /// # Errors
 /// Internal for columns that cannot be encoded.
 pub fn flight_info(
     descriptor: FlightDescriptor,
     schema: &Schema,
-    ticket: Ticket,
+    endpoint: Option<FlightEndpoint>,
     rows: Option<usize>,
-    snapshot_id: Option<SnapshotId>,
 ) -> Result<FlightInfo> {
     // An empty list of locations means: ask the server that you have.
     let info = FlightInfo::new()
         .try_with_schema(schema)
         .map_err(|err| Error::internal("encode result columns").with_source(err))?
         .with_descriptor(descriptor)
-        .with_endpoint(FlightEndpoint::new().with_ticket(ticket))
+        .with_ordered(true)
         .with_total_records(rows.and_then(|rows| i64::try_from(rows).ok()).unwrap_or(-1));
-    Ok(match snapshot_id {
-        Some(id) => info.with_app_metadata(serde_json::json!({ "snapshot_id": id }).to_string()),
+    Ok(match endpoint {
+        Some(endpoint) => info.with_endpoint(endpoint),
         None => info,
     })
+}
+
+/// What `FlightInfo.app_metadata` says of a result: the snapshot that it was read at.
+pub fn app_metadata(snapshot_id: SnapshotId) -> String {
+    serde_json::json!({ "snapshot_id": snapshot_id }).to_string()
 }
 
 /// The answer of GetSchema.

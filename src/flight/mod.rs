@@ -9,13 +9,22 @@
 
 mod action;
 mod authenticate;
+mod cancel;
+mod client;
 mod command;
+mod cookie;
+mod frame;
+mod ingest;
 mod metadata;
+mod poll;
 mod prepared;
 mod service;
+mod session_options;
 mod statement;
 mod status;
 mod stream;
 mod transaction;
+mod wire;
 
 pub use service::Service;
+pub use wire::Endpoint;

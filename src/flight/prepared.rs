@@ -16,8 +16,10 @@ use tonic::Status;
 
 use super::{
     authenticate::Caller,
-    statement::{info_of, record_count},
-    stream, transaction,
+    metadata::column::describe_all,
+    statement::{info_of, record_count, rows_of},
+    stream::{self, FrameStream},
+    transaction,
 };
 use crate::{
     error::{Error, Result},
@@ -55,8 +57,11 @@ pub async fn create(
     let transaction = request.transaction_id.as_deref().map(transaction::id).transpose()?;
     let prepared = Prepared::prepare(sessions, &caller.session, &request.query, transaction, caller.connection).await?;
     let described = prepared.described();
-    let dataset_schema = described.columns.as_deref().map(ipc).transpose()?.unwrap_or_default();
-    let parameter_schema = ipc(&described.parameters)?;
+    // JDBC takes an update for a query when it has columns.
+    let columns = described.columns.as_deref().filter(|_| !described.is_update);
+    let dataset_schema =
+        columns.map(|columns| ipc(&describe_all(&caller.client.columns(columns)))).transpose()?.unwrap_or_default();
+    let parameter_schema = ipc(&caller.client.parameters(&described.parameters))?;
     let is_update = Some(described.is_update);
     let (handle, _) = caller.session.keep(prepared)?;
     Ok(CreateResult { prepared_statement_handle: handle.to_bytes(), dataset_schema, parameter_schema, is_update })
@@ -90,10 +95,20 @@ pub async fn get_flight_info(
     info_of(sessions, caller, outcome, descriptor)
 }
 
+/// Executes with what was bound last, and gives the rows in the same call.
+pub async fn do_get(
+    sessions: &Sessions,
+    caller: &Caller,
+    command: &CommandPreparedStatementQuery,
+) -> Result<FrameStream> {
+    let prepared = caller.session.prepared(&command.prepared_statement_handle)?;
+    Ok(rows_of(caller, prepared.execute(sessions, &caller.session, caller.connection).await?))
+}
+
 /// The columns of the statement.
 pub fn get_schema(caller: &Caller, command: &CommandPreparedStatementQuery) -> Result<SchemaRef> {
     let prepared = caller.session.prepared(&command.prepared_statement_handle)?;
-    let columns = prepared.described().columns.clone();
+    let columns = prepared.described().columns.as_deref().map(|columns| describe_all(&caller.client.columns(columns)));
     columns.ok_or_else(|| Error::invalid("the statement's columns are not known before it runs"))
 }
 
@@ -109,7 +124,7 @@ pub async fn do_put_update(
     if !prepared.described().parameters.fields().is_empty() {
         prepared.bind(stream::decode_all(data).await?);
     }
-    Ok(record_count(&prepared.execute(sessions, &caller.session, caller.connection).await?))
+    record_count(prepared.execute(sessions, &caller.session, caller.connection).await?).await
 }
 
 /// A schema as an encapsulated IPC message.

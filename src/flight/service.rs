@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow_flight::{
-    Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo, HandshakeRequest, HandshakeResponse,
-    PollInfo, PutResult, SchemaResult, Ticket,
+    Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo, HandshakeRequest,
+    HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
     flight_service_server::FlightService,
     sql::{Command, DoPutPreparedStatementResult, DoPutUpdateResult},
 };
@@ -19,11 +19,12 @@ use super::{
     action,
     authenticate::{self, Caller},
     command::{flight_info, in_descriptor, in_ticket, schema_result, unsupported},
-    metadata, prepared, statement,
-    stream::{FlightDataStream, encode_one},
+    ingest, metadata, poll, prepared, statement,
+    stream::{FrameStream, encode_one},
 };
 use crate::{
     actions::Actions,
+    auth::Doorkeeper,
     error::{Error, Result},
     session::Sessions,
 };
@@ -31,6 +32,7 @@ use crate::{
 /// The server's side of the protocol.
 #[derive(Clone, Debug)]
 pub struct Service {
+    door: Arc<Doorkeeper>,
     sessions: Arc<Sessions>,
     actions: Arc<Actions>,
 }
@@ -38,13 +40,13 @@ pub struct Service {
 // === impl Service ===
 
 impl Service {
-    /// A service on these sessions and actions.
-    pub fn new(sessions: Arc<Sessions>, actions: Arc<Actions>) -> Self {
-        Self { sessions, actions }
+    /// A service on these sessions and actions, for those whom the door lets in.
+    pub fn new(door: Arc<Doorkeeper>, sessions: Arc<Sessions>, actions: Arc<Actions>) -> Self {
+        Self { door, sessions, actions }
     }
 
     fn caller<T>(&self, request: &Request<T>) -> Result<Caller> {
-        authenticate::caller(&self.sessions, request)
+        authenticate::caller(&self.door, &self.sessions, request)
     }
 
     async fn flight_info(&self, caller: &Caller, descriptor: FlightDescriptor) -> Result<FlightInfo> {
@@ -59,9 +61,21 @@ impl Service {
             _ => {
                 let schema = metadata::schema(&command)?.ok_or_else(|| unsupported(&command))?;
                 // The command itself is the ticket: reading metadata twice does no harm.
-                let ticket = Ticket::new(descriptor.cmd.clone());
-                flight_info(descriptor, &schema, ticket, None, None)
+                let endpoint = FlightEndpoint::new().with_ticket(Ticket::new(descriptor.cmd.clone()));
+                flight_info(descriptor, &schema, Some(endpoint), None)
             }
+        }
+    }
+
+    async fn poll(&self, caller: &Caller, descriptor: FlightDescriptor) -> Result<PollInfo> {
+        match in_descriptor(&descriptor)? {
+            Command::CommandStatementQuery(query) => poll::query(&self.sessions, caller, &query, descriptor).await,
+            Command::CommandPreparedStatementQuery(query) => {
+                poll::prepared(&self.sessions, caller, &query, descriptor).await
+            }
+            Command::TicketStatementQuery(ticket) => poll::again(&self.sessions, caller, &ticket, descriptor).await,
+            // Metadata is there at once.
+            _ => Ok(poll::complete(self.flight_info(caller, descriptor).await?)),
         }
     }
 
@@ -75,14 +89,23 @@ impl Service {
         schema_result(&schema)
     }
 
-    async fn data(&self, caller: &Caller, ticket: &Ticket) -> Result<FlightDataStream> {
+    async fn data(&self, caller: &Caller, ticket: &Ticket) -> Result<FrameStream> {
         match in_ticket(ticket)? {
-            Command::TicketStatementQuery(ticket) => statement::do_get(&self.sessions, caller, &ticket),
+            Command::TicketStatementQuery(ticket) => statement::fetch(&self.sessions, caller, &ticket),
+            // A whole query in one call, for those who want no FlightInfo: the call is the execution.
+            Command::CommandStatementQuery(query) => statement::do_get(&self.sessions, caller, &query).await,
+            Command::CommandPreparedStatementQuery(query) => prepared::do_get(&self.sessions, caller, &query).await,
             command => {
                 let refusal = unsupported(&command);
-                metadata::rows(&self.sessions, command).await?.map(encode_one).ok_or(refusal)
+                metadata::rows(&self.sessions, caller, command).await?.map(encode_one).ok_or(refusal)
             }
         }
+    }
+
+    /// DoGet, in frames: see [`Endpoint`](super::Endpoint).
+    pub(super) async fn get(&self, request: &Request<Ticket>) -> Result<FrameStream> {
+        let caller = self.caller(request)?;
+        self.data(&caller, request.get_ref()).await
     }
 
     async fn put(&self, caller: &Caller, mut data: Streaming<FlightData>) -> Result<PutResult, Status> {
@@ -93,6 +116,9 @@ impl Service {
         let app_metadata = match &command {
             Command::CommandStatementUpdate(update) => {
                 update_result(statement::do_put_update(&self.sessions, caller, update).await?)
+            }
+            Command::CommandStatementIngest(command) => {
+                update_result(ingest::do_put(&self.sessions, caller, command, data).await?)
             }
             Command::CommandPreparedStatementUpdate(update) => {
                 update_result(prepared::do_put_update(&self.sessions, caller, update, data).await?)
@@ -116,18 +142,18 @@ fn update_result(record_count: i64) -> Vec<u8> {
 impl FlightService for Service {
     type HandshakeStream = BoxStream<'static, Result<HandshakeResponse, Status>>;
     type ListFlightsStream = BoxStream<'static, Result<FlightInfo, Status>>;
-    type DoGetStream = FlightDataStream;
+    type DoGetStream = BoxStream<'static, Result<FlightData, Status>>;
     type DoPutStream = BoxStream<'static, Result<PutResult, Status>>;
     type DoActionStream = action::ResultStream;
     type ListActionsStream = BoxStream<'static, Result<ActionType, Status>>;
-    type DoExchangeStream = FlightDataStream;
+    type DoExchangeStream = BoxStream<'static, Result<FlightData, Status>>;
 
     async fn handshake(
         &self,
         request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Response<Self::HandshakeStream>, Status> {
         let (headers, _, requests) = request.into_parts();
-        authenticate::handshake(&self.sessions, &headers, requests).await
+        authenticate::handshake(&self.door, &self.sessions, &headers, requests).await
     }
 
     async fn list_flights(&self, _: Request<Criteria>) -> Result<Response<Self::ListFlightsStream>, Status> {
@@ -139,8 +165,9 @@ impl FlightService for Service {
         Ok(Response::new(self.flight_info(&caller, request.into_inner()).await?))
     }
 
-    async fn poll_flight_info(&self, _: Request<FlightDescriptor>) -> Result<Response<PollInfo>, Status> {
-        Err(Error::unsupported("PollFlightInfo is not offered; use GetFlightInfo").into())
+    async fn poll_flight_info(&self, request: Request<FlightDescriptor>) -> Result<Response<PollInfo>, Status> {
+        let caller = self.caller(&request)?;
+        Ok(Response::new(self.poll(&caller, request.into_inner()).await?))
     }
 
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Result<Response<SchemaResult>, Status> {
@@ -148,9 +175,8 @@ impl FlightService for Service {
         Ok(Response::new(self.schema(&caller, request.get_ref()).await?))
     }
 
-    async fn do_get(&self, request: Request<Ticket>) -> Result<Response<Self::DoGetStream>, Status> {
-        let caller = self.caller(&request)?;
-        Ok(Response::new(self.data(&caller, request.get_ref()).await?))
+    async fn do_get(&self, _: Request<Ticket>) -> Result<Response<Self::DoGetStream>, Status> {
+        Err(Error::internal("DoGet is answered by the endpoint, before the codec").into())
     }
 
     async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Result<Response<Self::DoPutStream>, Status> {
@@ -165,10 +191,11 @@ impl FlightService for Service {
 
     async fn do_action(&self, request: Request<Action>) -> Result<Response<Self::DoActionStream>, Status> {
         let caller = self.caller(&request)?;
-        Ok(Response::new(action::call(&self.sessions, &self.actions, &caller, request.get_ref()).await?))
+        Ok(action::call(&self.sessions, &self.actions, &caller, request.get_ref()).await?)
     }
 
-    async fn list_actions(&self, _: Request<Empty>) -> Result<Response<Self::ListActionsStream>, Status> {
+    async fn list_actions(&self, request: Request<Empty>) -> Result<Response<Self::ListActionsStream>, Status> {
+        self.caller(&request)?;
         Ok(Response::new(stream::iter(action::list()?.into_iter().map(Ok)).boxed()))
     }
 }

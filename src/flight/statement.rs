@@ -1,20 +1,22 @@
-//! CommandStatementQuery and CommandStatementUpdate.
+//! Statements that are not prepared: query, update, and the fetching of results.
 
 use arrow::datatypes::SchemaRef;
 use arrow_flight::{
-    FlightDescriptor, FlightInfo,
+    FlightDescriptor, FlightEndpoint, FlightInfo,
     sql::{CommandStatementQuery, CommandStatementUpdate, TicketStatementQuery},
 };
 
 use super::{
     authenticate::Caller,
-    command::{execution_ticket, flight_info},
-    stream::{self, FlightDataStream},
+    cancel::timestamp,
+    command::{app_metadata, flight_info, statement_ticket},
+    metadata::column::describe_all,
+    stream::{self, FrameStream},
     transaction,
 };
 use crate::{
     error::{Error, Result},
-    session::{Outcome, Sessions, Statement},
+    session::{Execution, Outcome, Sessions, Statement},
 };
 
 /// Runs the statement; the ticket names this execution.
@@ -33,21 +35,32 @@ pub async fn get_flight_info(
 pub async fn get_schema(sessions: &Sessions, caller: &Caller, query: &CommandStatementQuery) -> Result<SchemaRef> {
     let transaction = query.transaction_id.as_deref().map(transaction::id).transpose()?;
     let described = sessions.describe(&caller.session, &query.query, transaction).await?;
-    described.columns.ok_or_else(|| Error::invalid("the statement's columns are not known before it runs"))
+    let columns = described.columns.as_deref().map(|columns| describe_all(&caller.client.columns(columns)));
+    columns.ok_or_else(|| Error::invalid("the statement's columns are not known before it runs"))
 }
 
-/// The rows of an execution.
-pub fn do_get(sessions: &Sessions, caller: &Caller, ticket: &TicketStatementQuery) -> Result<FlightDataStream> {
-    sessions.executions().take(&ticket.statement_handle, caller.session.principal()).map(stream::encode)
+/// Runs the statement and gives its rows in the same call.
+pub async fn do_get(sessions: &Sessions, caller: &Caller, query: &CommandStatementQuery) -> Result<FrameStream> {
+    let statement = statement(caller, &query.query, query.transaction_id.as_deref())?;
+    let outcome = sessions.execute(&caller.session, statement).await?;
+    Ok(rows_of(caller, outcome))
+}
+
+/// The rows of an execution that waits.
+pub fn fetch(sessions: &Sessions, caller: &Caller, ticket: &TicketStatementQuery) -> Result<FrameStream> {
+    let reader = caller.session.principal();
+    let rows = sessions.executions().take(sessions.ticketed(&ticket.statement_handle, reader)?, reader)?;
+    Ok(stream::encode(rows, caller, ""))
 }
 
 /// Runs the statement and says how many rows it changed.
 pub async fn do_put_update(sessions: &Sessions, caller: &Caller, update: &CommandStatementUpdate) -> Result<i64> {
     let statement = statement(caller, &update.query, update.transaction_id.as_deref())?;
-    Ok(record_count(&sessions.execute(&caller.session, statement).await?))
+    record_count(sessions.execute(&caller.session, statement).await?).await
 }
 
-fn statement(caller: &Caller, sql: &str, transaction: Option<&[u8]>) -> Result<Statement> {
+/// A statement that was not prepared, in the transaction that the client names.
+pub fn statement(caller: &Caller, sql: &str, transaction: Option<&[u8]>) -> Result<Statement> {
     let transaction = transaction.map(transaction::id).transpose()?;
     Ok(Statement { sql: sql.into(), parameters: None, transaction, connection: caller.connection })
 }
@@ -59,12 +72,32 @@ pub fn info_of(
     outcome: Outcome,
     descriptor: FlightDescriptor,
 ) -> Result<FlightInfo> {
-    let (schema, count) = (outcome.rows.schema(), outcome.rows.count());
-    let id = sessions.executions().put(caller.session.principal().clone(), outcome.rows);
-    flight_info(descriptor, &schema, execution_ticket(id), count, Some(outcome.snapshot_id))
+    let (schema, count) = (caller.client.columns(&outcome.rows.schema()), outcome.rows.count());
+    let execution = outcome.execution.keep(outcome.rows);
+    let info = flight_info(descriptor, &describe_all(&schema), Some(endpoint(sessions, &execution)), count)?;
+    Ok(info.with_app_metadata(app_metadata(outcome.snapshot_id)))
 }
 
-/// The count of an update's reply; −1 where it is not known.
-pub fn record_count(outcome: &Outcome) -> i64 {
-    outcome.changed.and_then(|changed| i64::try_from(changed).ok()).unwrap_or(-1)
+/// Where the result of an execution is fetched; with a time until when it can be fetched again and again.
+pub fn endpoint(sessions: &Sessions, execution: &Execution) -> FlightEndpoint {
+    let endpoint = FlightEndpoint::new().with_ticket(statement_ticket(sessions.ticket(execution)));
+    match execution.expires() {
+        Some(expires) => endpoint.with_expiration_time(timestamp(expires)),
+        None => endpoint,
+    }
+}
+
+/// The rows of an execution for the call that started it.
+pub fn rows_of(caller: &Caller, outcome: Outcome) -> FrameStream {
+    let rows = outcome.execution.read(outcome.rows);
+    stream::encode(rows, caller, &app_metadata(outcome.snapshot_id))
+}
+
+/// Waits for the end of an update; the count of its reply is −1 where it is not known.
+///
+/// # Errors
+/// What goes wrong on the way.
+pub async fn record_count(outcome: Outcome) -> Result<i64> {
+    let changed = outcome.finish().await?;
+    Ok(changed.and_then(|changed| i64::try_from(changed).ok()).unwrap_or(-1))
 }

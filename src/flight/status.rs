@@ -22,9 +22,10 @@ pub fn from_error(err: &Error) -> Status {
         | ErrorKind::AlreadyExists
         | ErrorKind::Conflict
         | ErrorKind::FailedPrecondition
+        | ErrorKind::DeadlineExceeded
         | ErrorKind::PermissionDenied
         | ErrorKind::Unauthenticated
-        | ErrorKind::Unsupported => tracing::info!(%code, "a call was refused"),
+        | ErrorKind::Unsupported => tracing::info!(?code, "a call was refused"),
     }
     let message = match err.kind() {
         // The rest of a bug's text is a stack trace, for the log alone.
@@ -47,6 +48,7 @@ fn code(kind: ErrorKind) -> Code {
         ErrorKind::Unauthenticated => Code::Unauthenticated,
         ErrorKind::ResourceExhausted => Code::ResourceExhausted,
         ErrorKind::Cancelled => Code::Cancelled,
+        ErrorKind::DeadlineExceeded => Code::DeadlineExceeded,
         ErrorKind::Unavailable => Code::Unavailable,
         ErrorKind::Unsupported => Code::Unimplemented,
         ErrorKind::Internal => Code::Internal,

@@ -1,72 +1,191 @@
 //! Batches to Flight data, and Flight data to batches.
 
-use arrow::{array::RecordBatch, datatypes::SchemaRef};
+use std::{fmt::Display, panic::AssertUnwindSafe};
+
+use arrow::{
+    array::RecordBatch,
+    datatypes::{Schema, SchemaRef},
+    ipc::CompressionType,
+};
 use arrow_flight::{
     FlightData,
-    decode::FlightRecordBatchStream,
-    encode::{DictionaryHandling, FlightDataEncoderBuilder},
+    decode::{DecodedPayload, FlightDataDecoder},
     error::FlightError,
 };
 use futures::{
-    Stream, StreamExt, TryStreamExt,
+    FutureExt, Stream, StreamExt, TryStreamExt,
     stream::{self, BoxStream},
 };
-use tonic::Status;
+use tokio_util::task::AbortOnDropHandle;
+use tonic::{Code, Status};
 
+use super::{
+    authenticate::Caller,
+    frame::{Encoder, Frame},
+    metadata::column::describe_all,
+};
 use crate::{
-    engine::BatchStream,
-    error::{Error, Result},
+    engine::{Inflow, InflowSender, inflow},
+    error::{Error, ErrorKind, Result},
+    session::{Compression, MESSAGE_BYTES, Reading},
+    telemetry::Quiet,
 };
 
 /// What DoGet answers with.
-pub type FlightDataStream = BoxStream<'static, Result<FlightData, Status>>;
+pub type FrameStream = BoxStream<'static, Result<Frame, Status>>;
 
-/// The rows of `batches` as they come, the schema first. Dropping it ends the statement.
-pub fn encode(batches: BatchStream) -> FlightDataStream {
-    let schema = batches.schema();
-    let rows = stream::unfold(batches, |mut batches| async move { Some((batches.next().await?, batches)) });
-    encode_stream(schema, rows)
+/// What a client sends with DoPut.
+pub trait PutStream: Stream<Item = Result<FlightData, Status>> + Send + 'static {}
+
+impl<S: Stream<Item = Result<FlightData, Status>> + Send + 'static> PutStream for S {}
+
+/// Rows as they come, the schema first and `app_metadata` with it. Dropping it ends the statement.
+pub fn encode(rows: Reading, caller: &Caller, app_metadata: &str) -> FrameStream {
+    let (client, options) = (caller.client, caller.session.options());
+    let compression = match options.compression() {
+        Compression::None => None,
+        Compression::Lz4 => Some(CompressionType::LZ4_FRAME),
+        Compression::Zstd => Some(CompressionType::ZSTD),
+    };
+    let columns = client.columns(&rows.schema());
+    let schema = describe_all(&columns);
+    let encoder = Encoder::new(&schema, compression, options.message_bytes());
+    let rows = stream::unfold(rows, |mut rows| async move { Some((rows.next().await?, rows)) });
+    let rows = rows.map(move |batch| client.rows(batch?, &columns));
+    frames(encoder, &schema, app_metadata, rows)
 }
 
 /// One batch.
-pub fn encode_one(batch: RecordBatch) -> FlightDataStream {
-    encode_stream(batch.schema(), stream::iter([Ok(batch)]))
+pub fn encode_one(batch: RecordBatch) -> FrameStream {
+    let schema = batch.schema();
+    let encoder = Encoder::new(&schema, None, MESSAGE_BYTES);
+    frames(encoder, &schema, "", stream::iter([Ok(batch)]))
 }
 
-fn encode_stream(
-    schema: SchemaRef,
+fn frames(
+    mut encoder: Encoder,
+    schema: &Schema,
+    app_metadata: &str,
     rows: impl Stream<Item = Result<RecordBatch>> + Send + 'static,
-) -> FlightDataStream {
-    // The encoder splits batches so that a message stays below the smallest limit of the clients (4 MiB).
-    FlightDataEncoderBuilder::new()
-        // Dictionaries stay what the result's columns say; clients compare both schemas.
-        .with_dictionary_handling(DictionaryHandling::Resend)
-        .with_schema(schema)
-        .build(rows.map_err(|err| FlightError::Tonic(Box::new(err.into()))))
-        .map_err(|err| match err {
-            FlightError::Tonic(status) => *status,
-            other => Error::internal("encode rows").with_source(other).into(),
-        })
-        .boxed()
+) -> FrameStream {
+    let schema = encoder.schema(schema, app_metadata);
+    let rows = rows.map(move |batch| -> Result<_, Status> {
+        let frames = encoder.rows(&batch?)?;
+        Ok(stream::iter(frames.into_iter().map(Ok)))
+    });
+    stream::iter([Ok(schema)]).chain(rows.try_flatten()).boxed()
+}
+
+/// The rows that a client sends, for a statement that reads them as they come. The handle keeps the decoding alive.
+///
+/// # Errors
+/// `InvalidArgument` for data that is no Arrow stream, Unsupported for columns that DuckDB cannot take. What goes wrong
+/// behind the columns fails the statement.
+pub async fn decode(data: impl PutStream) -> Result<(Inflow, Decoding)> {
+    let (schema, mut decoder) = decode_columns(data).await?;
+    let (sender, rows) = inflow(&schema)?;
+    let decoding = tokio::spawn(async move {
+        let end = forward(&mut decoder, &sender).await;
+        (sender, end)
+    });
+    Ok((rows, Decoding(AbortOnDropHandle::new(decoding))))
+}
+
+async fn forward(decoder: &mut FlightDataDecoder, sender: &InflowSender) -> Result<()> {
+    while let Some(batch) = decode_batch(decoder).await? {
+        sender.send(batch).await?;
+    }
+    Ok(())
+}
+
+/// Rows on their way to the statement that reads them. Dropping it fails the statement.
+#[derive(Debug)]
+pub struct Decoding(AbortOnDropHandle<(InflowSender, Result<()>)>);
+
+// === impl Decoding ===
+
+impl Decoding {
+    /// Waits for the last row and tells the statement that it was the last; for the task of the call itself.
+    pub async fn finish(self) {
+        // A task that was aborted has dropped the sender, which fails the statement.
+        let Ok((sender, end)) = self.0.await else { return };
+        not_cancelled().await;
+        match end {
+            Ok(()) => sender.finish(),
+            Err(err) => sender.fail(err),
+        }
+    }
+}
+
+/// Never returns in a call that its client has cancelled: gRPC's decoder takes the reset of a stream for its end, and
+/// half of the rows would be taken for all of them. While a call waits, the server looks whether it was reset, and drops
+/// it then.
+async fn not_cancelled() {
+    tokio::task::yield_now().await;
 }
 
 /// All rows that a client sent, as one batch.
 ///
 /// # Errors
-/// `InvalidArgument` for data that is no Arrow stream. Malformed IPC makes arrow-ipc panic; decoding happens in a task
-/// of its own, so that only the call fails.
-pub async fn decode_all(data: impl Stream<Item = Result<FlightData, Status>> + Send + 'static) -> Result<RecordBatch> {
-    let decoding = tokio::spawn(async move {
-        let data = data.map_err(|status| FlightError::Tonic(Box::new(status)));
-        let mut decoder = FlightRecordBatchStream::new_from_flight_data(data);
-        let mut batches = Vec::new();
-        while let Some(batch) = decoder.try_next().await? {
-            batches.push(batch);
+/// `InvalidArgument` for data that is no Arrow stream.
+pub async fn decode_all(data: impl PutStream) -> Result<RecordBatch> {
+    let (schema, mut decoder) = decode_columns(data).await?;
+    let mut batches = Vec::new();
+    while let Some(batch) = decode_batch(&mut decoder).await? {
+        batches.push(batch);
+    }
+    not_cancelled().await;
+    arrow::compute::concat_batches(&schema, &batches).map_err(|err| unreadable(&err))
+}
+
+async fn decode_columns(data: impl PutStream) -> Result<(SchemaRef, FlightDataDecoder)> {
+    let data = data.map_err(|status| FlightError::Tonic(Box::new(status)));
+    let mut decoder = FlightDataDecoder::new(data);
+    loop {
+        match decode_next(&mut decoder).await? {
+            Some(DecodedPayload::Schema(schema)) => return Ok((schema, decoder)),
+            Some(DecodedPayload::None) => {}
+            Some(DecodedPayload::RecordBatch(_)) | None => {
+                return Err(Error::invalid("read the rows sent: no schema was sent"));
+            }
         }
-        let schema = decoder.schema().cloned();
-        let schema = schema.ok_or_else(|| FlightError::DecodeError("no schema was sent".into()))?;
-        Ok::<_, FlightError>(arrow::compute::concat_batches(&schema, &batches)?)
-    });
-    let decoded = decoding.await.map_err(|_| Error::invalid("read the rows sent: malformed Arrow data"))?;
-    decoded.map_err(|err| Error::invalid(format!("read the rows sent: {err}")))
+    }
+}
+
+async fn decode_batch(decoder: &mut FlightDataDecoder) -> Result<Option<RecordBatch>> {
+    loop {
+        match decode_next(decoder).await? {
+            Some(DecodedPayload::RecordBatch(batch)) => return Ok(Some(batch)),
+            Some(DecodedPayload::None) => {}
+            Some(DecodedPayload::Schema(_)) => {
+                return Err(Error::invalid("read the rows sent: a second schema was sent"));
+            }
+            None => return Ok(None),
+        }
+    }
+}
+
+/// Malformed IPC makes arrow-ipc panic: only the call may fail.
+async fn decode_next(decoder: &mut FlightDataDecoder) -> Result<Option<DecodedPayload>> {
+    match AssertUnwindSafe(Quiet(decoder.try_next())).catch_unwind().await {
+        Ok(Ok(next)) => Ok(next.map(|next| next.payload)),
+        Ok(Err(FlightError::Tonic(status))) => Err(broken_off(&status)),
+        Ok(Err(err)) => Err(unreadable(&err)),
+        Err(_) => Err(unreadable(&"malformed Arrow data")),
+    }
+}
+
+fn unreadable(cause: &dyn Display) -> Error {
+    Error::invalid(format!("read the rows sent: {cause}"))
+}
+
+/// The call's data ended with an error: the client is gone, or sent a message above the limit.
+fn broken_off(status: &Status) -> Error {
+    match status.code() {
+        Code::OutOfRange | Code::ResourceExhausted => Error::new(
+            ErrorKind::ResourceExhausted,
+            format!("read the rows sent: {}; send smaller batches", status.message()),
+        ),
+        _ => Error::cancelled(),
+    }
 }

@@ -13,7 +13,7 @@ const EXTENSIONS: &[&str] = &["ducklake"];
 
 const ATTACH: &str = include_str!("../../sql/00_attach.sql");
 /// Unqualified names mean the lake's on every connection.
-const ON_CONNECT: &str = "USE lake";
+const ON_CONNECT: &str = "USE lake; SET SESSION enable_progress_bar_print = false";
 
 /// What the lake needs to know to open.
 #[derive(Clone, Debug)]

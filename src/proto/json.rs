@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use prost::Message;
 use prost_reflect::{
-    DescriptorPool, DeserializeOptions, DynamicMessage, Kind, MessageDescriptor, SerializeOptions,
+    DescriptorPool, DeserializeOptions, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, SerializeOptions,
     prost_types::source_code_info::Location,
 };
 use prost_types::Any;
@@ -28,7 +28,7 @@ pub struct Described {
 }
 
 /// One field of a described message.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
     /// Its name in JSON.
     pub name: String,
@@ -36,6 +36,23 @@ pub struct Field {
     pub kind: String,
     /// Its comment on one line.
     pub comment: String,
+    /// What its values are.
+    pub takes: Takes,
+}
+
+/// What a field takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// A text, or one of a few words.
+    Text,
+    /// A whole number.
+    Whole,
+    /// A truth value.
+    Flag,
+    /// A list of texts.
+    Texts,
+    /// A message with these fields.
+    Message(Vec<Field>),
 }
 
 /// Reads a JSON object as the message `name` (without the package).
@@ -67,6 +84,14 @@ pub fn to_json(name: &str, bytes: &[u8]) -> Result<serde_json::Value> {
         .map_err(|err| Error::internal("write message as JSON").with_source(err))
 }
 
+/// A packed message as JSON.
+///
+/// # Errors
+/// As [`to_json`].
+pub fn any_to_json(any: &Any) -> Result<serde_json::Value> {
+    to_json(any.type_url.rsplit('.').next().unwrap_or_default(), &any.value)
+}
+
 /// Reads the message `name` from an `Any`.
 ///
 /// # Errors
@@ -96,15 +121,20 @@ pub fn to_any<M: Message>(name: &str, message: &M) -> Any {
 /// Internal when there is no such message.
 pub fn describe(name: &str) -> Result<Described> {
     let message = descriptor(name)?;
+    Ok(Described { comment: comment_at(&message, message.path()), fields: fields(&message) })
+}
+
+fn fields(message: &MessageDescriptor) -> Vec<Field> {
     let fields = message.fields().map(|field| {
         let kind = kind_name(&field.kind());
         Field {
             name: field.name().to_owned(),
             kind: if field.is_list() { format!("[{kind}]") } else { kind },
-            comment: comment_at(&message, field.path()),
+            comment: comment_at(message, field.path()),
+            takes: takes(&field),
         }
     });
-    Ok(Described { comment: comment_at(&message, message.path()), fields: fields.collect() })
+    fields.collect()
 }
 
 /// The field that a value was read for, in front of what is wrong with it.
@@ -128,6 +158,16 @@ fn kind_name(kind: &Kind) -> String {
         Kind::Int64 | Kind::Uint64 | Kind::Int32 | Kind::Uint32 => "integer".to_owned(),
         Kind::Bool => "true|false".to_owned(),
         other => format!("{other:?}").to_lowercase(),
+    }
+}
+
+fn takes(field: &FieldDescriptor) -> Takes {
+    match field.kind() {
+        Kind::Message(message) => Takes::Message(fields(&message)),
+        _ if field.is_list() => Takes::Texts,
+        Kind::Bool => Takes::Flag,
+        Kind::Int64 | Kind::Uint64 | Kind::Int32 | Kind::Uint32 => Takes::Whole,
+        _ => Takes::Text,
     }
 }
 

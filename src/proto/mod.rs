@@ -11,7 +11,7 @@ mod generated {
 mod json;
 
 pub use generated::*;
-pub use json::{Described, Field, describe, from_any, from_json, to_any, to_json};
+pub use json::{Described, Field, Takes, any_to_json, describe, from_any, from_json, to_any, to_json};
 
 #[cfg(test)]
 mod tests;

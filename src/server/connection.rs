@@ -14,29 +14,51 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
+use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
-use crate::{ids::ConnectionId, session::Sessions};
+use crate::{ids::ConnectionId, session::Sessions, telemetry::metrics};
 
 /// A client's connection. Dropping it tells the sessions.
 #[derive(Debug)]
 pub struct Connection {
-    stream: TcpStream,
+    transport: Transport,
     id: ConnectionId,
     sessions: Arc<Sessions>,
+}
+
+/// What carries the bytes.
+#[derive(Debug)]
+pub enum Transport {
+    /// As they are.
+    Plain(TcpStream),
+    /// Encrypted.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// Does the same with either transport.
+macro_rules! with {
+    ($transport:expr, $stream:ident => $body:expr) => {
+        match $transport {
+            Transport::Plain($stream) => $body,
+            Transport::Tls($stream) => $body,
+        }
+    };
 }
 
 // === impl Connection ===
 
 impl Connection {
     /// A connection that was accepted just now.
-    pub fn new(stream: TcpStream, sessions: Arc<Sessions>) -> Self {
-        Self { stream, id: ConnectionId::new(), sessions }
+    pub fn new(transport: Transport, sessions: Arc<Sessions>) -> Self {
+        metrics::connection_opened();
+        Self { transport, id: ConnectionId::new(), sessions }
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        metrics::connection_closed();
         self.sessions.disconnected(self.id);
     }
 }
@@ -51,13 +73,13 @@ impl Connected for Connection {
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        with!(&mut self.transport, stream => Pin::new(stream).poll_read(cx, buf))
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        with!(&mut self.transport, stream => Pin::new(stream).poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -65,18 +87,18 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        with!(&mut self.transport, stream => Pin::new(stream).poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        with!(&self.transport, stream => stream.is_write_vectored())
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        with!(&mut self.transport, stream => Pin::new(stream).poll_flush(cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        with!(&mut self.transport, stream => Pin::new(stream).poll_shutdown(cx))
     }
 }

@@ -2,38 +2,39 @@
 //!
 //! ```text
 //! Settings ─▶ storage, engine with the lake, models ─▶ sessions, actions ─▶ Flight service on a bound listener
+//! client ─▶ incoming (greeting, TLS) ─▶ connection ─▶ measure ─▶ Flight service, gRPC health
 //! ```
 //!
 //! Stopping goes the other way: no new calls, running streams and jobs finish within the grace period, sessions end,
-//! the engine closes.
+//! the engine closes. An engine that failed for good ends the server too, with an error, so that its supervisor starts
+//! a new one.
 
+mod address;
 mod connection;
+mod health;
+mod http;
+mod incoming;
+mod measure;
 mod signals;
+mod sql;
+mod tls;
 
-use std::{
-    future::Future,
-    net::{IpAddr, SocketAddr},
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt, future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use arrow_flight::flight_service_server::FlightServiceServer;
-use futures::StreamExt;
-use tokio::net::TcpListener;
-use tonic::transport::server::TcpIncoming;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
 
-use self::connection::Connection;
-pub use self::signals::stop_requested;
+pub use self::{address::resolve, signals::stop_requested, tls::Tls};
+use self::{health::Health, incoming::Incoming, measure::Measured};
 use crate::{
     actions::Actions,
-    config::{Catalog, HostPort, Settings, Storage as StorageSetting},
+    auth::Doorkeeper,
+    config::{Catalog, Settings, Storage as StorageSetting},
     engine::{self, Engine},
-    error::{Context, Error, Result},
-    flight::Service,
+    error::{Error, Result},
+    flight::{self, Service},
     ingest::Ingester,
     lake, medallion,
-    session::Sessions,
+    session::{self, Sessions},
     storage::Storage,
 };
 
@@ -41,18 +42,36 @@ use crate::{
 const MAX_MESSAGE_BYTES: usize = 64 << 20;
 /// JDBC sends unknown properties as headers; the default of 16 KiB is too small for some tools.
 const MAX_HEADER_BYTES: u32 = 64 << 10;
+/// How much of a bulk ingest may be on its way: HTTP/2's default of 64 KiB waits for an answer after every few frames.
+const STREAM_WINDOW_BYTES: u32 = 4 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
+/// How often a client is asked whether it is still there; one whose machine is gone would keep its transaction open.
+const KEEPALIVE: Duration = Duration::from_mins(2);
 /// How long the engine may take to close once nothing runs any more.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// What replaces both times when the engine has failed: nothing succeeds any more, errors are on their way.
+const FAILED_GRACE: Duration = Duration::from_millis(500);
 
 /// A server that has everything it needs and listens.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
+    tls: Option<Arc<Tls>>,
+    http: Option<(TcpListener, SocketAddr)>,
+    door: Arc<Doorkeeper>,
     engine: Engine,
     sessions: Arc<Sessions>,
     actions: Arc<Actions>,
+    health: Health,
     grace: Duration,
+}
+
+/// Where clients find a server: `grpc://HOST:PORT`, or `grpc+tls://HOST:PORT`.
+#[derive(Clone, Copy, Debug)]
+pub struct Location {
+    address: SocketAddr,
+    tls: bool,
 }
 
 /// What the server works on, opened.
@@ -112,68 +131,93 @@ fn catalog(settings: &Settings, home: &Path) -> Result<std::path::PathBuf> {
 // === impl Server ===
 
 impl Server {
-    /// Opens the lake and binds the listener.
+    /// Opens the lake and binds the listeners.
     ///
     /// # Errors
-    /// As [`open`]; `FailedPrecondition` for an address that is not loopback or in use.
+    /// As [`open`]; `FailedPrecondition` for an address that is in use or not loopback where it must be, and for files
+    /// of TLS that do not hold what they must.
     pub async fn build(settings: &Settings) -> Result<Self> {
-        let addresses = loopback(&settings.listen).await?;
-        let listener = TcpListener::bind(addresses.as_slice()).await;
-        let listener = listener
-            .map_err(|err| Error::precondition(err.to_string()))
-            .context(|| format!("listen on {}", settings.listen))?;
-        let address = listener.local_addr()?;
+        let addresses = address::resolve(settings).await?;
+        let tls = Tls::load(settings)?;
+        let (listener, address) = address::bind(&settings.listen, &addresses).await?;
+        let http = match &settings.http {
+            Some(name) => Some(address::bind(name, &address::look_up(name).await?).await?),
+            None => None,
+        };
         let opening = settings.clone();
         let opened = tokio::task::spawn_blocking(move || open(&opening)).await;
         let Opened { engine, storage, models } =
             opened.map_err(|err| Error::internal("open the lake").with_source(err))??;
         let staging = engine.staging().to_path_buf();
         let ingester = Ingester::new(engine.clone(), storage, staging);
+        let actions = Arc::new(Actions::new(engine.clone(), ingester, models));
+        let sessions = Sessions::new(engine.clone(), session_settings(settings), sql::procedures(&actions));
+        let tables = sql::tables(&sessions, &actions);
+        engine.run(move |connection| tables.into_iter().try_for_each(|table| connection.register(table))).await?;
         Ok(Self {
             listener,
             address,
-            sessions: Sessions::new(engine.clone(), settings.result_ttl),
-            actions: Arc::new(Actions::new(engine.clone(), ingester, models)),
+            tls,
+            http,
+            door: Doorkeeper::new(settings.credentials.clone())?,
+            sessions,
+            actions,
             engine,
+            health: Health::new(),
             grace: settings.grace,
         })
     }
 
     /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn location(&self) -> Location {
+        Location { address: self.address, tls: self.tls.is_some() }
     }
 
     /// Serves until `stop` resolves, then ends in order.
     ///
     /// # Errors
-    /// Internal when the listener fails.
-    pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
-        let service = FlightServiceServer::new(Service::new(Arc::clone(&self.sessions), Arc::clone(&self.actions)))
-            .max_decoding_message_size(MAX_MESSAGE_BYTES)
-            .max_encoding_message_size(usize::MAX);
-        let (stopping, stopped) = tokio::sync::oneshot::channel();
-        let stop = async move {
-            stop.await;
-            let _ = stopping.send(());
-        };
-        let sessions = Arc::clone(&self.sessions);
-        let connections = TcpIncoming::from(self.listener)
-            .with_nodelay(Some(true))
-            .map(move |stream| Ok::<_, std::io::Error>(Connection::new(stream?, Arc::clone(&sessions))));
+    /// Internal when the listener fails, and when the engine failed for good.
+    pub async fn run(mut self, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+        // What goes on beside the calls; it ends with the set.
+        let mut beside = JoinSet::new();
+        self.accompany(&mut beside);
+        let watching = beside.spawn(health::watch_engine(self.engine.clone(), self.health.clone()));
+        let (incoming, connections) = Incoming::new(self.listener, self.tls, Arc::clone(&self.sessions));
+        let accepting = beside.spawn(incoming.accept());
+        let (reporter, health_service) = tonic_health::server::health_reporter();
+        let service = Service::new(self.door, Arc::clone(&self.sessions), Arc::clone(&self.actions));
+        let service = flight::Endpoint::new(service, MAX_MESSAGE_BYTES);
+        let (stopping, stopped) = oneshot::channel::<()>();
         let serving = tonic::transport::Server::builder()
             .http2_max_header_list_size(MAX_HEADER_BYTES)
-            .add_service(service)
-            .serve_with_incoming_shutdown(connections, stop);
-        let reaping = tokio::spawn(Arc::clone(&self.sessions).reap());
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .http2_keepalive_interval(Some(KEEPALIVE))
+            .add_service(Measured(service))
+            .add_service(Measured(health_service))
+            .serve_with_incoming_shutdown(connections, async { _ = stopped.await });
+        beside.spawn(health::report(self.health.clone(), reporter));
+        self.health.serve();
         let serving = tokio::spawn(serving);
-        let _ = stopped.await;
-        tracing::info!(grace_seconds = self.grace.as_secs(), "stopping");
+
+        let failure = tokio::select! {
+            () = stop => None,
+            reason = self.health.failed() => Some(reason),
+        };
+        let (grace, close) = if failure.is_some() { (FAILED_GRACE, FAILED_GRACE) } else { (self.grace, CLOSE_TIMEOUT) };
+        tracing::info!(grace_seconds = grace.as_secs(), "stopping");
+        self.health.stop();
+        let _ = stopping.send(());
+        accepting.abort();
         self.sessions.close();
-        let serving = tokio::time::timeout(self.grace, serving);
-        let (outcome, ()) = tokio::join!(serving, self.actions.jobs().close(self.grace, CLOSE_TIMEOUT));
-        reaping.abort();
-        self.engine.close(CLOSE_TIMEOUT).await;
+        let serving = tokio::time::timeout(grace, serving);
+        let (outcome, ()) = tokio::join!(serving, self.actions.jobs().close(grace, close));
+        watching.abort();
+        self.engine.close(close).await;
+        beside.shutdown().await;
+        if let Some(reason) = failure {
+            return Err(Error::internal(reason));
+        }
         match outcome {
             Ok(Ok(Ok(()))) => {}
             Ok(Ok(Err(err))) => return Err(Error::internal("serve").with_source(err)),
@@ -183,18 +227,46 @@ impl Server {
         tracing::info!("stopped");
         Ok(())
     }
+
+    /// Starts what serves no calls: clean-up, new certificates, health and metrics over HTTP.
+    fn accompany(&mut self, beside: &mut JoinSet<()>) {
+        beside.spawn(Arc::clone(&self.sessions).reap());
+        if let Some(tls) = &self.tls {
+            beside.spawn(Arc::clone(tls).follow_files());
+        }
+        if let Some((listener, address)) = self.http.take() {
+            let sources = http::Sources {
+                health: self.health.clone(),
+                engine: self.engine.clone(),
+                sessions: Arc::clone(&self.sessions),
+                actions: Arc::clone(&self.actions),
+            };
+            tracing::info!(at = %format_args!("http://{address}"), "health and metrics");
+            beside.spawn(async move {
+                if let Err(err) = http::serve(listener, sources).await {
+                    tracing::error!(cause = %err, "health and metrics are not served");
+                }
+            });
+        }
+    }
 }
 
-/// The addresses of `listen`, all of which must be loopback: nobody has to show credentials.
-async fn loopback(listen: &HostPort) -> Result<Vec<SocketAddr>> {
-    let resolved = tokio::net::lookup_host((listen.host.as_str(), listen.port)).await;
-    let addresses: Vec<_> =
-        resolved.map_err(|err| Error::invalid(err.to_string())).context(|| format!("listen on {listen}"))?.collect();
-    match addresses.iter().map(SocketAddr::ip).find(|ip: &IpAddr| !ip.is_loopback()) {
-        None => Ok(addresses),
-        Some(ip) => Err(Error::precondition(format!(
-            "listen on {listen}: {ip} is reachable from other machines and no credentials are configured; \
-             use 127.0.0.1 or [::1], and a tunnel or proxy that authenticates for others"
-        ))),
+// === impl Location ===
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls { "grpc+tls" } else { "grpc" };
+        write!(f, "{scheme}://{}", self.address)
+    }
+}
+
+fn session_settings(settings: &Settings) -> session::Settings {
+    session::Settings {
+        result_ttl: settings.result_ttl,
+        query_timeout: (!settings.query_timeout.is_zero()).then_some(settings.query_timeout),
+        idle_timeout: settings.session_idle,
+        max_age: settings.session_max_age,
+        max_sessions: settings.max_sessions,
+        max_sessions_per_user: settings.max_sessions_per_user,
     }
 }

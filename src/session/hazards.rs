@@ -7,6 +7,8 @@
 //! Both are refused before they run, whichever tables they name: a transaction has few such statements, and the other
 //! order works. Each of them is safe in a transaction of its own.
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use crate::{
     engine::StatementKind,
     error::{Error, Result},
@@ -17,6 +19,10 @@ use crate::{
 pub(super) struct Hazards {
     altered: bool,
     partitioning_reset: bool,
+    /// Whether a statement has run in it.
+    used: bool,
+    /// Where its connection will stay, because it made TEMP objects.
+    place: Option<OwnedSemaphorePermit>,
 }
 
 // === impl Hazards ===
@@ -27,6 +33,7 @@ impl Hazards {
     /// # Errors
     /// `FailedPrecondition` for one that must not run any more; the transaction can go on with others.
     pub(super) fn note(&mut self, kind: StatementKind, sql: &str) -> Result<()> {
+        self.used |= !matches!(kind, StatementKind::Transaction | StatementKind::Other(_));
         match kind {
             StatementKind::Write if self.partitioning_reset => Err(Error::precondition(
                 "the transaction has reset a partitioning: write rows before that, or in another transaction",
@@ -34,6 +41,21 @@ impl Hazards {
             StatementKind::Alter => self.note_alter(&words(sql)),
             _ => Ok(()),
         }
+    }
+
+    /// Whether a statement has run in the transaction.
+    pub(super) fn is_used(&self) -> bool {
+        self.used
+    }
+
+    /// Notes that the session keeps the connection after the commit.
+    pub(super) fn keep_place(&mut self, place: OwnedSemaphorePermit) {
+        self.place = Some(place);
+    }
+
+    /// The place that was kept, if one was.
+    pub(super) fn take_place(&mut self) -> Option<OwnedSemaphorePermit> {
+        self.place.take()
     }
 
     fn note_alter(&mut self, words: &[String]) -> Result<()> {
@@ -48,6 +70,23 @@ impl Hazards {
         self.partitioning_reset |= has(&["RESET", "PARTITIONED", "BY"]);
         Ok(())
     }
+}
+
+/// Whether a statement makes something TEMP; a table that is only called so counts too, which does no harm.
+pub(super) fn makes_temp(sql: &str) -> bool {
+    let words = words(sql);
+    words.first().is_some_and(|first| first == "CREATE")
+        && words.iter().any(|word| word == "TEMP" || word == "TEMPORARY")
+}
+
+/// Whether a statement certainly reads no table, such as the `SELECT 1` with which tools ask whether a server is there:
+/// it names none, and without parentheses it has neither a function nor a subquery.
+pub(super) fn reads_nothing(sql: &str) -> bool {
+    const READING: &[&str] = &["FROM", "TABLE", "DESCRIBE", "SHOW", "SUMMARIZE", "PIVOT", "UNPIVOT", "VALUES", "WITH"];
+    let words = words(sql);
+    words.first().is_some_and(|first| first == "SELECT")
+        && !sql.contains('(')
+        && !words.iter().any(|word| READING.contains(&word.as_str()))
 }
 
 /// The bare words of a statement in upper case: comments, texts and quoted names left out.
@@ -81,6 +120,23 @@ mod tests {
         let sql = "ALTER TABLE \"RENAME TO\" /* x */ rename -- y\n to t; 'RESET'";
         assert_eq!(words(sql), ["ALTER", "TABLE", "RENAME", "TO", "T"]);
         assert_eq!(words("'open"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn only_what_names_no_table_reads_nothing() {
+        for sql in ["SELECT 1", "select 1 + ? AS n, 'FROM'", "-- alive?\nSELECT current_date"] {
+            assert!(reads_nothing(sql), "{sql}");
+        }
+        for sql in [
+            "FROM t",
+            "SELECT * FROM t",
+            "SELECT f()",
+            "SELECT 1 UNION TABLE t",
+            "DESCRIBE t",
+            "INSERT INTO t VALUES (1)",
+        ] {
+            assert!(!reads_nothing(sql), "{sql}");
+        }
     }
 
     #[test]

@@ -1,13 +1,25 @@
-//! What outlives a request: prepared statements, open transactions and results that wait to be fetched.
+//! What outlives a request: options, prepared statements, open transactions and results that wait to be fetched.
 //!
-//! A client that logs in gets a session of its own, which its bearer token names. Everybody else shares one anonymous
-//! session: handles are unguessable, so sharing does no harm, but state that has no handle (`BEGIN` as SQL text) needs
-//! a session of one's own.
+//! A client that logs in gets a session of its own, which its bearer token names. Everybody else shares one session
+//! for each principal: handles are unguessable, so sharing does no harm, but state that has no handle (options, `BEGIN`
+//! as SQL text, TEMP objects) needs a session of one's own.
+//!
+//! Statements borrow connections to DuckDB; only a session that made TEMP objects keeps one, its home.
 
+mod bulk;
+mod control;
 mod execution;
 mod hazards;
+mod home;
+mod ingest;
+mod options;
 mod prepared;
+mod procedure;
+mod registry;
+mod rows;
+mod set;
 mod statement;
+mod ticket;
 mod transaction;
 
 use std::{
@@ -19,189 +31,108 @@ use std::{
 use parking_lot::Mutex;
 
 pub use self::{
-    execution::{Executions, Rows},
+    execution::{Execution, Executions, Known, Phase},
+    ingest::{IfAbsent, IfPresent, Ingest},
+    options::{Compression, MESSAGE_BYTES, OptionFault, OptionValue, Options},
     prepared::Prepared,
+    procedure::{Procedure, ProcedureRows, Procedures},
+    registry::{Sessions, Settings},
+    rows::{Reading, Rows},
     statement::{Described, Outcome, Statement},
     transaction::Transaction,
 };
 use crate::{
     context::Principal,
-    engine::{Engine, Lease},
+    engine::Worker,
     error::{Error, ErrorKind, Result},
-    ids::{ConnectionId, SessionToken, SnapshotId, StatementHandle, TransactionId},
+    ids::{ConnectionId, SessionId, SessionToken, SnapshotId, StatementHandle, TransactionId},
 };
+use home::Home;
 
-/// A session that nobody used for this long ends; so does a transaction.
-const IDLE_TIMEOUT: Duration = Duration::from_hours(1);
-/// How often the idle ones are looked for.
-const REAP_INTERVAL: Duration = Duration::from_secs(5);
-/// How often a statement that waits for a connection makes one result make way …
-const MAKE_WAY_INTERVAL: Duration = Duration::from_millis(20);
-/// … of those that nobody began to fetch for this long: a client that means to fetch does it at once.
-const MAKE_WAY_AGE: Duration = Duration::from_secs(5);
-/// The most sessions; the one that was idle for longest ends for a new one.
-const MAX_SESSIONS: usize = 10_000;
 /// The most prepared statements and transactions of one session.
 const MAX_HANDLES: usize = 10_000;
-
-/// All sessions, and the results that wait.
-#[derive(Debug)]
-pub struct Sessions {
-    engine: Engine,
-    anonymous: Arc<Session>,
-    by_token: Mutex<HashMap<SessionToken, Arc<Session>>>,
-    executions: Executions,
-}
 
 /// One session.
 #[derive(Debug)]
 pub struct Session {
+    id: SessionId,
     principal: Principal,
-    /// Whether one client alone uses it.
-    own: bool,
+    /// Present when one client alone uses it.
+    token: Option<SessionToken>,
+    opened: Instant,
+    options: Mutex<Options>,
     prepared: Mutex<HashMap<StatementHandle, Arc<Prepared>>>,
     transactions: Mutex<HashMap<TransactionId, Arc<Transaction>>>,
     /// The transaction that `BEGIN` as text opened.
     textual: Mutex<Option<TransactionId>>,
+    /// The connection with its TEMP objects.
+    home: Mutex<Option<Home>>,
     last_used: Mutex<Instant>,
-}
-
-// === impl Sessions ===
-
-impl Sessions {
-    /// No session yet; results wait for `result_ttl`.
-    pub fn new(engine: Engine, result_ttl: Duration) -> Arc<Self> {
-        Arc::new(Self {
-            engine,
-            anonymous: Session::new(Principal::anonymous(), false),
-            by_token: Mutex::default(),
-            executions: Executions::new(result_ttl),
-        })
-    }
-
-    /// Opens a session for `principal`.
-    pub fn open(&self, principal: Principal) -> SessionToken {
-        let token = SessionToken::new();
-        let mut by_token = self.by_token.lock();
-        if by_token.len() >= MAX_SESSIONS {
-            let idle = by_token.iter().min_by_key(|(_, session)| *session.last_used.lock()).map(|(token, _)| *token);
-            idle.and_then(|token| by_token.remove(&token));
-        }
-        by_token.insert(token, Session::new(principal, true));
-        token
-    }
-
-    /// The session that `token` names.
-    ///
-    /// # Errors
-    /// Unauthenticated when it has ended or never was.
-    pub fn get(&self, token: &[u8]) -> Result<Arc<Session>> {
-        let session = SessionToken::from_bytes(token).and_then(|token| self.by_token.lock().get(&token).cloned());
-        let session =
-            session.ok_or_else(|| Error::new(ErrorKind::Unauthenticated, "the session has ended; log in again"))?;
-        session.touch();
-        Ok(session)
-    }
-
-    /// The session of those who did not log in.
-    pub fn anonymous(&self) -> Arc<Session> {
-        Arc::clone(&self.anonymous)
-    }
-
-    /// Executes a statement that was not prepared.
-    ///
-    /// # Errors
-    /// What DuckDB says, and the errors of its transaction.
-    pub async fn execute(&self, session: &Session, statement: Statement) -> Result<Outcome> {
-        statement::execute(self, session, statement).await
-    }
-
-    /// Says what a statement takes and gives, without executing it.
-    ///
-    /// # Errors
-    /// `InvalidArgument` and `NotFound` for what DuckDB's parser and binder refuse.
-    pub async fn describe(
-        &self,
-        session: &Session,
-        sql: &str,
-        transaction: Option<TransactionId>,
-    ) -> Result<Described> {
-        statement::describe(self, session, sql, transaction).await
-    }
-
-    /// The engine that the sessions share.
-    pub fn engine(&self) -> &Engine {
-        &self.engine
-    }
-
-    /// The results that wait to be fetched.
-    pub fn executions(&self) -> &Executions {
-        &self.executions
-    }
-
-    /// Ends what is idle, for ever; runs until it is dropped.
-    pub async fn reap(self: Arc<Self>) {
-        let mut interval = tokio::time::interval(REAP_INTERVAL);
-        loop {
-            interval.tick().await;
-            self.executions.drop_expired();
-            // Whoever works with one holds it.
-            self.by_token.lock().retain(|_, session| Arc::strong_count(session) > 1 || !session.is_idle());
-            for session in self.all() {
-                let mut transactions = session.transactions.lock();
-                transactions.retain(|_, open| Arc::strong_count(open) > 1 || !open.is_idle(IDLE_TIMEOUT));
-            }
-        }
-    }
-
-    /// Rolls back and closes what was opened on a network connection that is no more: its client cannot do it.
-    pub fn disconnected(&self, connection: ConnectionId) {
-        for session in self.all() {
-            session.transactions.lock().retain(|_, transaction| !transaction.was_opened_on(connection));
-            session.prepared.lock().retain(|_, prepared| !prepared.was_opened_on(connection));
-        }
-    }
-
-    fn all(&self) -> Vec<Arc<Session>> {
-        self.by_token.lock().values().cloned().chain([self.anonymous()]).collect()
-    }
-
-    /// Borrows a connection. Where all are taken, results that nobody fetched for a while make way, the oldest first.
-    ///
-    /// # Errors
-    /// `ResourceExhausted` when none came free in time.
-    pub(crate) async fn lease(&self) -> Result<Lease> {
-        let mut waiting = Box::pin(self.engine.lease());
-        loop {
-            tokio::select! {
-                biased;
-                lease = &mut waiting => return lease,
-                () = tokio::time::sleep(MAKE_WAY_INTERVAL) => self.executions.drop_oldest_stream(MAKE_WAY_AGE),
-            }
-        }
-    }
-
-    /// Ends all sessions and gives up results that nobody fetches; streams that are being read go on.
-    pub fn close(&self) {
-        self.executions.clear();
-        self.by_token.lock().clear();
-        self.anonymous.transactions.lock().clear();
-        self.anonymous.prepared.lock().clear();
-    }
 }
 
 // === impl Session ===
 
 impl Session {
-    fn new(principal: Principal, own: bool) -> Arc<Self> {
+    fn new(principal: Principal, token: Option<SessionToken>) -> Arc<Self> {
         Arc::new(Self {
+            id: SessionId::new(),
             principal,
-            own,
+            token,
+            opened: Instant::now(),
+            options: Mutex::default(),
             prepared: Mutex::default(),
             transactions: Mutex::default(),
             textual: Mutex::default(),
+            home: Mutex::default(),
             last_used: Mutex::new(Instant::now()),
         })
+    }
+
+    /// Its name for people; it gives no access.
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// Whether one client alone uses it.
+    pub fn is_own(&self) -> bool {
+        self.token.is_some()
+    }
+
+    /// Its options as they are now.
+    pub fn options(&self) -> Options {
+        self.options.lock().clone()
+    }
+
+    /// How many transactions are open.
+    pub fn open_transactions(&self) -> usize {
+        self.transactions.lock().len()
+    }
+
+    /// How long nobody has used it.
+    pub fn idle(&self) -> Duration {
+        self.last_used.lock().elapsed()
+    }
+
+    /// How long ago it was opened.
+    pub fn age(&self) -> Duration {
+        self.opened.elapsed()
+    }
+
+    /// The workers that hold something of the session.
+    fn workers(&self) -> Vec<Worker> {
+        let home = self.home_worker();
+        let open: Vec<_> = self.transactions.lock().values().cloned().collect();
+        home.into_iter().chain(open.iter().filter_map(|transaction| transaction.leased())).collect()
+    }
+
+    fn home_worker(&self) -> Option<Worker> {
+        self.home.lock().as_ref().map(|home| home.worker().clone())
+    }
+
+    fn clear(&self) {
+        self.transactions.lock().clear();
+        self.prepared.lock().clear();
+        self.home.lock().take();
     }
 
     /// Whose session it is.
@@ -212,10 +143,6 @@ impl Session {
     /// Notes that it is in use.
     pub fn touch(&self) {
         *self.last_used.lock() = Instant::now();
-    }
-
-    fn is_idle(&self) -> bool {
-        self.last_used.lock().elapsed() > IDLE_TIMEOUT
     }
 
     /// Opens a transaction; it takes a connection to DuckDB only with its first statement, and ends with the network
@@ -239,7 +166,19 @@ impl Session {
         let transaction = self.transactions.lock().remove(&id);
         let transaction = transaction.ok_or_else(|| unknown_transaction(id))?;
         self.textual.lock().take_if(|textual| *textual == id);
-        if commit { transaction.commit(self.principal()).await } else { transaction.rollback().await.map(|()| None) }
+        self.finish(&transaction, commit).await
+    }
+
+    /// Commits or rolls back what was done in a transaction, which is as new then.
+    async fn finish(&self, transaction: &Transaction, commit: bool) -> Result<Option<SnapshotId>> {
+        if !commit {
+            return transaction.rollback().await.map(|()| None);
+        }
+        let (made, home) = transaction.commit(self.principal()).await?;
+        if let Some(home) = home {
+            *self.home.lock() = Some(home);
+        }
+        Ok(made)
     }
 
     /// The transaction that a statement belongs to: the named one, else the one that `BEGIN` as text opened.

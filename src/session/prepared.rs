@@ -64,12 +64,15 @@ impl Prepared {
     pub async fn execute(
         &self,
         sessions: &Sessions,
-        session: &Session,
+        session: &Arc<Session>,
         connection: Option<ConnectionId>,
     ) -> Result<Outcome> {
+        statement::execute(sessions, session, self.statement(connection)).await
+    }
+
+    /// The statement with what was bound last, called on `connection`.
+    pub fn statement(&self, connection: Option<ConnectionId>) -> Statement {
         let parameters = self.bound.lock().clone();
-        let sql = Arc::clone(&self.sql);
-        let statement = Statement { sql, parameters, transaction: self.transaction, connection };
-        statement::execute(sessions, session, statement).await
+        Statement { sql: Arc::clone(&self.sql), parameters, transaction: self.transaction, connection }
     }
 }

@@ -9,7 +9,7 @@
 //!
 //! Inside a session's transaction the same happens on the transaction's connection, without BEGIN and COMMIT.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use arrow::{
     array::RecordBatch,
@@ -18,10 +18,17 @@ use arrow::{
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::{Session, Sessions, execution::Rows, hazards::Hazards};
+use super::{
+    Session, Sessions, Transaction,
+    bulk::{self, Written},
+    control::{self, Control},
+    execution::{Execution, Known, Running},
+    hazards::{Hazards, makes_temp, reads_nothing},
+    procedure,
+    rows::Rows,
+};
 use crate::{
-    context::Principal,
-    engine::{self, BatchSender, Connection, Lease, StatementKind, row_values},
+    engine::{self, BatchSender, Connection, Lease, StatementKind, Worker, row_values},
     error::{Error, Result},
     ids::{ConnectionId, SnapshotId, TransactionId},
     lake::snapshots,
@@ -43,6 +50,8 @@ pub struct Statement {
 /// What came of an execution.
 #[derive(Debug)]
 pub struct Outcome {
+    /// The execution, which ends unless its rows are kept or read.
+    pub execution: Running,
     /// The rows; for a write that returns none, DuckDB's count of changed rows.
     pub rows: Rows,
     /// How many rows a write changed; `None` for reads.
@@ -56,22 +65,25 @@ pub struct Outcome {
 pub struct Described {
     /// Whether it changes something and returns no rows.
     pub is_update: bool,
-    /// Its columns; `None` where it returns none, or they follow only from the parameters.
+    /// Its columns, an update's count among them; `None` where they follow only from the parameters.
     pub columns: Option<SchemaRef>,
     /// Its parameters.
     pub parameters: SchemaRef,
 }
 
 /// What the worker says before the rows come.
-struct Head {
-    snapshot_id: SnapshotId,
-    body: Body,
+enum Head {
+    /// The statement controls the session and has not run.
+    Control(Control),
+    /// The rows come as they are read.
+    Stream { snapshot_id: SnapshotId, schema: SchemaRef },
+    /// The statement has run.
+    Complete { snapshot_id: SnapshotId, schema: SchemaRef, batches: Vec<RecordBatch>, changed: u64 },
 }
 
-enum Body {
-    Stream(SchemaRef),
-    Complete { schema: SchemaRef, batches: Vec<RecordBatch>, changed: u64 },
-}
+/// How long the start of a query waits for its first rows: what fails within this time fails at once, and slower
+/// queries are announced by their columns while they work.
+const EARLY: Duration = Duration::from_millis(50);
 
 /// Says what a statement takes and gives, without executing it.
 ///
@@ -83,19 +95,28 @@ pub(super) async fn describe(
     sql: &str,
     transaction: Option<TransactionId>,
 ) -> Result<Described> {
+    if let Some(procedure) = sessions.procedures.find(sql)? {
+        return Ok(procedure.described());
+    }
     let sql = sql.to_owned();
     let work = move |connection: &Connection| {
         let statement = connection.prepare(&sql)?;
         let parameters = statement.parameter_schema()?;
         let kind = statement.kind();
-        let columns = statement.result_schema()?;
-        let columns = columns.filter(|columns| kind == StatementKind::Read || !is_count(columns));
-        let is_update = kind != StatementKind::Read && columns.is_none();
-        Ok(Described { is_update, columns, parameters })
+        let columns = match kind {
+            // These give nothing, whatever DuckDB says of them.
+            StatementKind::Transaction | StatementKind::Other("SET") => Some(Arc::new(Schema::empty())),
+            _ => statement.result_schema()?,
+        };
+        let gives_rows = columns.as_ref().is_some_and(|columns| !columns.fields().is_empty() && !is_count(columns));
+        Ok(Described { is_update: kind != StatementKind::Read && !gives_rows, columns, parameters })
     };
-    match session.transaction(transaction)? {
-        Some(transaction) => transaction.worker(sessions).await?.run(work).await,
-        None => sessions.lease().await?.worker().run(work).await,
+    if let Some(transaction) = session.transaction(transaction)? {
+        return transaction.worker(sessions, session).await?.run(work).await;
+    }
+    match session.home_worker() {
+        Some(home) => home.run(work).await,
+        None => sessions.lease_for(session).await?.worker().run(work).await,
     }
 }
 
@@ -103,71 +124,159 @@ pub(super) async fn describe(
 ///
 /// # Errors
 /// What DuckDB says, and the errors of its transaction.
-pub(super) async fn execute(sessions: &Sessions, session: &Session, statement: Statement) -> Result<Outcome> {
-    let sql = Arc::clone(&statement.sql);
-    let (named, connection) = (statement.transaction.is_some(), statement.connection);
-    let started = if let Some(transaction) = session.transaction(statement.transaction)? {
-        let worker = transaction.worker(sessions).await?;
-        let place = Place::Inside(transaction.hazards());
-        let started = start(sessions, &worker, place, statement, session.principal()).await;
-        transaction.touch();
-        started?
-    } else {
-        let lease = sessions.lease().await?;
-        let worker = lease.worker().clone();
-        start(sessions, &worker, Place::Alone(lease), statement, session.principal()).await?
-    };
-    match started {
-        Some(outcome) => Ok(outcome),
-        None if named => Err(Error::precondition("end the transaction with the client's own commit or rollback")),
-        None => control(sessions, session, &sql, connection).await,
+pub(super) async fn execute(sessions: &Sessions, session: &Arc<Session>, statement: Statement) -> Result<Outcome> {
+    let running = sessions.executions.begin(session.principal(), session.id(), Arc::clone(&statement.sql));
+    run(sessions, session, running, statement).await
+}
+
+/// Begins to execute `statement` and does not wait for it: who polls the execution finds its result or its failure.
+pub(super) fn begin(
+    sessions: &Arc<Sessions>,
+    session: &Arc<Session>,
+    statement: Statement,
+    expected: SchemaRef,
+) -> Arc<Execution> {
+    let running = sessions.executions.begin(session.principal(), session.id(), Arc::clone(&statement.sql));
+    let execution = Arc::clone(running.execution());
+    execution.expect(expected);
+    let (sessions, session) = (Arc::clone(sessions), Arc::clone(session));
+    let begun = Arc::clone(&execution);
+    tokio::spawn(async move {
+        match run(&sessions, &session, running, statement).await {
+            Ok(mut outcome) => {
+                outcome.rows.ready().await;
+                if let Some(err) = outcome.rows.failed_first() {
+                    return sessions.executions.fail(&begun, err);
+                }
+                let (schema, count) = (outcome.rows.schema(), outcome.rows.count());
+                begun.know(Known { schema, count, snapshot_id: outcome.snapshot_id });
+                outcome.execution.keep(outcome.rows);
+            }
+            Err(err) => sessions.executions.fail(&begun, err),
+        }
+    });
+    execution
+}
+
+async fn run(sessions: &Sessions, session: &Arc<Session>, running: Running, statement: Statement) -> Result<Outcome> {
+    let execution = Arc::clone(running.execution());
+    if let Some(timeout) = session.options().timeout().or(sessions.settings.query_timeout) {
+        execution.limit(timeout);
+    }
+    if let Some(procedure) = sessions.procedures.find(&statement.sql)? {
+        return procedure::call(sessions, session, running, procedure, &statement).await;
+    }
+    let seated = execution.unless_stopped(seat(sessions, session, &statement)).await?;
+    match start(sessions, session, running, seated, &statement).await? {
+        Started::Ran(outcome) => Ok(*outcome),
+        Started::Not(Control::Set, running) => control::set(sessions, session, running, &statement.sql).await,
+        Started::Not(Control::Transaction, running) => match statement.transaction {
+            Some(id) => control::named_transaction(sessions, session, running, id, &statement.sql).await,
+            None => control::transaction(sessions, session, running, &statement).await,
+        },
     }
 }
 
 /// Where a statement runs.
-enum Place {
+enum Seated {
     /// In a transaction of its own; the lease ends with the last row.
     Alone(Lease),
+    /// In a transaction of its own, on the connection that the session keeps.
+    Home(Worker),
     /// In a transaction of the session, which knows what must not happen any more.
-    Inside(Arc<Mutex<Hazards>>),
+    Inside(Worker, Arc<Transaction>),
 }
 
-/// Runs the statement on `worker`. `None` says that the
-/// statement is one that controls transactions, and has not run.
+/// Finds a worker for the statement.
+async fn seat(sessions: &Sessions, session: &Session, statement: &Statement) -> Result<Seated> {
+    let home = session.home_worker();
+    let needs_home = home.is_none() && makes_temp(&statement.sql);
+    if let Some(transaction) = session.transaction(statement.transaction)? {
+        let worker = transaction.worker(sessions, session).await?;
+        if needs_home && session.is_own() {
+            transaction.hazards().lock().keep_place(sessions.place_for(session)?);
+        }
+        return Ok(Seated::Inside(worker, transaction));
+    }
+    if let Some(home) = home {
+        return Ok(Seated::Home(home));
+    }
+    if needs_home {
+        return sessions.move_in(session).await.map(Seated::Home);
+    }
+    sessions.lease_for(session).await.map(Seated::Alone)
+}
+
+/// What became of a statement that was started.
+enum Started {
+    Ran(Box<Outcome>),
+    /// It does not run in DuckDB: it controls the session.
+    Not(Control, Running),
+}
+
+/// Starts the statement, and waits for what is known of its result first.
 async fn start(
     sessions: &Sessions,
-    worker: &engine::Worker,
-    place: Place,
-    statement: Statement,
-    principal: &Principal,
-) -> Result<Option<Outcome>> {
-    let (reply, head) = oneshot::channel();
-    let (rows, receiver) = engine::channel(worker, sessions.engine().staging().to_path_buf());
-    let (lease, hazards) = match place {
-        Place::Alone(lease) => (Some(lease), None),
-        Place::Inside(hazards) => (None, Some(hazards)),
+    session: &Arc<Session>,
+    running: Running,
+    seated: Seated,
+    statement: &Statement,
+) -> Result<Started> {
+    let worker = match &seated {
+        Seated::Alone(lease) => lease.worker().clone(),
+        Seated::Home(worker) | Seated::Inside(worker, _) => worker.clone(),
     };
-    let alone = lease.is_some();
-    let author = alone.then(|| principal.name().to_owned());
-    let run = Run { statement, author, hazards, reply: Some(reply), rows };
+    let inside = match &seated {
+        Seated::Inside(_, transaction) => Some(Arc::clone(transaction)),
+        Seated::Alone(..) | Seated::Home(_) => None,
+    };
+    let alone = matches!(seated, Seated::Alone(..));
+    let limits = session.options().batch_limits();
+    let (reply, head) = oneshot::channel();
+    let (rows, receiver) = engine::channel(&worker, sessions.engine().staging().to_path_buf(), limits);
+    let run = Run {
+        statement: statement.clone(),
+        author: inside.is_none().then(|| session.principal().name().to_owned()),
+        hazards: inside.as_ref().map(|transaction| transaction.hazards()),
+        snapshot_id: sessions.newest_snapshot().filter(|_| inside.is_none() && reads_nothing(&statement.sql)),
+        polled: running.execution().is_polled(),
+        reply: Some(reply),
+        rows,
+    };
     let guard = worker.spawn(move |connection| {
         let kind = run.on(connection);
-        if let (Some(mut lease), Some(StatementKind::Define)) = (lease, kind) {
-            // What it defined may be a TEMP object, which must not meet another session.
+        if let (Seated::Alone(mut lease), Some(StatementKind::Define)) = (seated, kind) {
+            // What it defined may be a TEMP object, however it was written, which must not meet another session.
             lease.retire();
         }
     });
-    let head = head.await.unwrap_or_else(|_| Err(Error::internal("a task of the engine panicked")))?;
-    Ok(head.map(|Head { snapshot_id, body }| match body {
-        Body::Stream(schema) => Outcome {
-            rows: Rows::Stream(Box::new(receiver.into_stream(schema, guard, alone))),
-            changed: None,
-            snapshot_id,
-        },
-        Body::Complete { schema, batches, changed } => {
-            Outcome { rows: Rows::Complete(schema, batches), changed: Some(changed), snapshot_id }
+    if let Some(task) = guard.handle() {
+        running.execution().begun(task);
+    }
+    let head = head.await.unwrap_or_else(|_| Err(Error::internal("a task of the engine panicked")));
+    if let Some(transaction) = inside {
+        transaction.touch();
+    }
+    let head = head.map_err(|err| guard.handle().map_or_else(Error::cancelled, |task| task.explain(err)))?;
+    Ok(match head {
+        Head::Control(control) => Started::Not(control, running),
+        Head::Stream { snapshot_id, schema } => {
+            sessions.saw_snapshot(snapshot_id);
+            let mut stream = receiver.into_stream(schema, guard, alone);
+            // A failure that comes at once is told here, where clients look for it first.
+            let _ = tokio::time::timeout(EARLY, stream.ready()).await;
+            if let Some(err) = stream.failed_first() {
+                return Err(err);
+            }
+            let rows = Rows::Stream(Box::new(stream));
+            Started::Ran(Box::new(Outcome { execution: running, rows, changed: None, snapshot_id }))
         }
-    }))
+        Head::Complete { snapshot_id, schema, batches, changed } => {
+            sessions.saw_snapshot(snapshot_id);
+            let rows = Rows::Complete(schema, batches);
+            Started::Ran(Box::new(Outcome { execution: running, rows, changed: Some(changed), snapshot_id }))
+        }
+    })
 }
 
 /// One execution on its worker.
@@ -176,8 +285,12 @@ struct Run {
     /// Present when the statement has a transaction of its own, which this author commits.
     author: Option<String>,
     hazards: Option<Arc<Mutex<Hazards>>>,
+    /// The snapshot to tell of where the statement reads none, so that DuckLake need not be asked.
+    snapshot_id: Option<SnapshotId>,
+    /// Whether somebody asks how far it is: DuckDB counts only when it is told to, as it costs a twentieth of the time.
+    polled: bool,
     /// Where the worker says how it began; it says it once.
-    reply: Option<oneshot::Sender<Result<Option<Head>>>>,
+    reply: Option<oneshot::Sender<Result<Head>>>,
     rows: BatchSender,
 }
 
@@ -185,7 +298,20 @@ struct Run {
 
 impl Run {
     /// Executes and says what kind of statement it was; failures have been told to the caller.
-    fn on(mut self, connection: &Connection) -> Option<StatementKind> {
+    fn on(self, connection: &Connection) -> Option<StatementKind> {
+        if self.polled {
+            // Nothing depends on it.
+            let _ = connection.execute("SET SESSION enable_progress_bar = true", &[]);
+        }
+        let polled = self.polled;
+        let kind = self.told(connection);
+        if polled {
+            let _ = connection.execute("SET SESSION enable_progress_bar = false", &[]);
+        }
+        kind
+    }
+
+    fn told(mut self, connection: &Connection) -> Option<StatementKind> {
         match self.attempt(connection) {
             Ok(kind) => Some(kind),
             Err(err) => {
@@ -210,27 +336,41 @@ impl Run {
         match kind {
             StatementKind::Read => self.read(connection, &prepared)?,
             StatementKind::Write | StatementKind::Define | StatementKind::Alter => self.write(connection, &prepared)?,
-            StatementKind::Transaction => {
-                drop(prepared);
-                if self.author.is_some() {
-                    connection.rollback();
-                }
-                self.say(Ok(None));
-            }
-            StatementKind::Other(name) => return Err(refuse(name)),
+            StatementKind::Transaction => self.leave_to_session(connection, prepared, Control::Transaction),
+            StatementKind::Other("SET") => self.leave_to_session(connection, prepared, Control::Set),
+            StatementKind::Other(name) => return Err(control::refuse(name)),
         }
         Ok(kind)
     }
 
+    fn leave_to_session(&mut self, connection: &Connection, prepared: engine::Statement<'_>, control: Control) {
+        drop(prepared);
+        if self.author.is_some() {
+            connection.rollback();
+        }
+        self.say(Ok(Head::Control(control)));
+    }
+
     fn read(&mut self, connection: &Connection, prepared: &engine::Statement<'_>) -> Result<()> {
-        let snapshot_id = snapshots::current(connection)?;
+        let snapshot_id = match self.snapshot_id {
+            Some(newest) => newest,
+            None => snapshots::current(connection)?,
+        };
         let mut executions = self.parameters()?;
         let parameters = executions.pop().unwrap_or_default();
         if !executions.is_empty() {
             return Err(Error::invalid("a query takes one row of parameters, several were bound"));
         }
+        // Values of parameters can change the columns' types.
+        let known = if parameters.is_empty() { prepared.result_schema()? } else { None };
+        let early = known.is_some();
+        if let Some(schema) = known {
+            self.say(Ok(Head::Stream { snapshot_id, schema }));
+        }
         let mut rows = prepared.execute(&parameters)?;
-        self.say(Ok(Some(Head { snapshot_id, body: Body::Stream(rows.schema()) })));
+        if !early {
+            self.say(Ok(Head::Stream { snapshot_id, schema: rows.schema() }));
+        }
         self.rows.send_all(&mut rows);
         drop(rows);
         if self.author.is_some() {
@@ -241,16 +381,12 @@ impl Run {
     }
 
     fn write(&mut self, connection: &Connection, prepared: &engine::Statement<'_>) -> Result<()> {
-        let (mut schema, mut batches, mut changed) = (None, Vec::new(), 0);
-        for parameters in self.parameters()? {
-            let mut rows = prepared.execute(&parameters)?;
-            schema = Some(rows.schema());
-            while let Some(batch) = rows.next_batch()? {
-                changed += engine::count_of(&batch);
-                batches.push(batch);
-            }
-        }
-        let schema = schema.ok_or_else(|| Error::invalid("no row of parameters was bound"))?;
+        let parameters = self.statement.parameters.as_ref();
+        let at_once = parameters.map(|rows| bulk::insert(connection, &self.statement.sql, rows)).transpose()?.flatten();
+        let Written { schema, batches, changed } = match at_once {
+            Some(written) => written,
+            None => self.write_row_by_row(prepared)?,
+        };
         let made = match &self.author {
             Some(author) => {
                 snapshots::sign(connection, author, "")?;
@@ -259,8 +395,20 @@ impl Run {
             None => None,
         };
         let snapshot_id = made.unwrap_or_else(|| snapshots::newest(connection));
-        self.say(Ok(Some(Head { snapshot_id, body: Body::Complete { schema, batches, changed } })));
+        self.say(Ok(Head::Complete { snapshot_id, schema, batches, changed }));
         Ok(())
+    }
+
+    fn write_row_by_row(&self, prepared: &engine::Statement<'_>) -> Result<Written> {
+        let mut written: Option<Written> = None;
+        for parameters in self.parameters()? {
+            let more = Written::read(&mut prepared.execute(&parameters)?)?;
+            written = Some(match written {
+                Some(written) => written.and(more),
+                None => more,
+            });
+        }
+        written.ok_or_else(|| Error::invalid("no row of parameters was bound"))
     }
 
     /// The values of each execution.
@@ -269,7 +417,7 @@ impl Run {
         (0..batch.num_rows()).map(|row| row_values(batch, row)).collect()
     }
 
-    fn say(&mut self, head: Result<Option<Head>>) {
+    fn say(&mut self, head: Result<Head>) {
         match (self.reply.take(), head) {
             // The caller may be gone.
             (Some(reply), head) => _ = reply.send(head),
@@ -280,83 +428,23 @@ impl Run {
     }
 }
 
-/// BEGIN, COMMIT and ROLLBACK as SQL text.
-async fn control(
-    sessions: &Sessions,
-    session: &Session,
-    sql: &str,
-    connection: Option<ConnectionId>,
-) -> Result<Outcome> {
-    let textual = *session.textual.lock();
-    // Read first: once the transaction has begun or ended, nothing may fail any more.
-    let mut snapshot_id = sessions.lease().await?.worker().run(snapshots::current).await?;
-    match (first_word(sql).as_str(), textual) {
-        ("BEGIN" | "START", Some(_)) => {
-            let text = "TransactionContext Error: cannot start a transaction within a transaction";
-            return Err(Error::precondition(text));
-        }
-        ("BEGIN" | "START", None) if session.own => {
-            let id = session.begin(connection)?;
-            *session.textual.lock() = Some(id);
-        }
-        ("BEGIN" | "START", None) => {
-            return Err(Error::precondition(
-                "BEGIN needs a session: log in first, or switch the client's autocommit off instead",
-            ));
-        }
-        (word, None) => {
-            let ending = if word == "COMMIT" || word == "END" { "commit" } else { "rollback" };
-            let text = format!("TransactionContext Error: cannot {ending} - no transaction is active");
-            return Err(Error::precondition(text));
-        }
-        (word, Some(id)) => {
-            let made = session.end(id, word == "COMMIT" || word == "END").await?;
-            snapshot_id = made.unwrap_or(snapshot_id);
-        }
-    }
-    Ok(Outcome { rows: Rows::Complete(Arc::new(Schema::empty()), Vec::new()), changed: Some(0), snapshot_id })
-}
+// === impl Outcome ===
 
-/// The first word of a statement, in upper case, without the comments before it.
-fn first_word(sql: &str) -> String {
-    let mut rest = sql.trim_start();
-    loop {
-        rest = match (rest.strip_prefix("--"), rest.strip_prefix("/*")) {
-            (Some(comment), _) => comment.split_once('\n').map_or("", |(_, after)| after),
-            (_, Some(comment)) => comment.split_once("*/").map_or("", |(_, after)| after),
-            (None, None) => break,
+impl Outcome {
+    /// Reads the rows to their end, for who does not want them, and says how many a write changed.
+    ///
+    /// # Errors
+    /// What goes wrong behind the first rows.
+    pub async fn finish(self) -> Result<Option<u64>> {
+        let mut rows = self.execution.read(self.rows);
+        while let Some(batch) = rows.next().await {
+            batch?;
         }
-        .trim_start();
+        Ok(self.changed)
     }
-    rest.chars().take_while(char::is_ascii_alphabetic).collect::<String>().to_ascii_uppercase()
-}
-
-/// Why a statement that neither reads nor writes rows or tables is not run, and what to do instead.
-fn refuse(name: &str) -> Error {
-    let remedy = match name {
-        "COPY" | "EXPORT" => "files come in with the ingest action, and rows go out to the client",
-        "VACUUM" | "ANALYZE" => "the server looks after its files",
-        "CALL" => "the server's actions are called with DoAction",
-        "PREPARE" | "EXECUTE" => "use the client's prepared statements",
-        "SET" | "PRAGMA" => "settings belong to the server",
-        _ => "the server looks after its own databases and extensions",
-    };
-    Error::unsupported(format!("{name} is not offered to clients: {remedy}"))
 }
 
 /// Whether the columns are DuckDB's count of changed rows.
 fn is_count(columns: &SchemaRef) -> bool {
     columns.fields().len() == 1 && columns.field(0).name() == "Count"
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_word_stands_after_comments() {
-        assert_eq!(first_word("-- a\n /* b */ commit;"), "COMMIT");
-        assert_eq!(first_word("  begin transaction"), "BEGIN");
-        assert_eq!(first_word("/* open"), "");
-    }
 }

@@ -1,10 +1,19 @@
-//! Logging. Logs go to stderr; stdout belongs to what a command is asked for.
+//! Logs and metrics. Logs go to stderr; stdout belongs to what a command is asked for.
 
-use std::io::{IsTerminal, stderr};
+pub mod metrics;
+mod panics;
+
+use std::{
+    io::{IsTerminal, stderr},
+    sync::Once,
+};
 
 use tracing_subscriber::EnvFilter;
 
+pub use self::panics::Quiet;
 use crate::error::{Error, Result};
+
+static HOOK: Once = Once::new();
 
 /// Logs what `filter` (tracing's directives, such as `info,merganser::flight=debug`) lets through.
 ///
@@ -16,5 +25,6 @@ pub fn start(filter: &str) -> Result<()> {
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(stderr().is_terminal());
     // A second start, as in tests, keeps the first.
     let _ = subscriber.try_init();
+    HOOK.call_once(panics::install);
     Ok(())
 }

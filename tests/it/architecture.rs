@@ -84,18 +84,22 @@ fn heavy_dependencies_have_one_module_that_knows_them() {
     check_only(&["storage/"], &["object_store::"]);
     check_only(&["cli/", "config/"], &["clap::"]);
     check_only(&["config/env.rs"], &["env::var"]);
+    check_only(&["auth/"], &["argon2::", "subtle::"]);
+    check_only(&["server/"], &["rustls::", "axum::"]);
+    check_only(&["telemetry/"], &["metrics_exporter_prometheus", "counter!(", "gauge!(", "histogram!("]);
     check_only(&["flight/status.rs"], &["Status::new"]);
 }
 
 #[test]
 fn layers_know_only_what_lies_below_them() {
-    let all: Vec<_> = [EDGE, USE, DOMAIN, ADAPTERS, &["jobs", "proto"]].concat();
+    let all: Vec<_> = [EDGE, USE, DOMAIN, ADAPTERS, &["auth", "jobs", "proto"]].concat();
     check_never(WORDS, &all);
-    check_never(ADAPTERS, &[EDGE, USE, DOMAIN, &["jobs", "proto"]].concat());
-    check_never(DOMAIN, &[EDGE, USE, &["proto"]].concat());
-    check_never(&["jobs"], &[EDGE, USE, DOMAIN, ADAPTERS].concat());
-    check_never(&["session"], &[EDGE, &["actions", "ingest", "medallion", "proto"]].concat());
-    check_never(&["actions"], &[EDGE, &["session"]].concat());
+    check_never(&["auth"], &all);
+    check_never(ADAPTERS, &[EDGE, USE, DOMAIN, &["auth", "jobs", "proto"]].concat());
+    check_never(DOMAIN, &[EDGE, USE, &["auth", "proto"]].concat());
+    check_never(&["jobs"], &[EDGE, USE, DOMAIN, ADAPTERS, &["auth"]].concat());
+    check_never(&["session"], &[EDGE, &["actions", "auth", "ingest", "medallion", "proto"]].concat());
+    check_never(&["actions"], &[EDGE, &["auth", "session"]].concat());
     check_never(&["flight"], &["cli", "client", "server", "config", "ingest", "medallion", "storage"]);
 }
 

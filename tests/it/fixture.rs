@@ -3,7 +3,7 @@
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::TryStreamExt;
 use merganser::{
-    client::{Client, Rows},
+    client::{Address, Client, Login, Rows, Tls},
     config::{HostPort, Settings, Storage},
     error::{Error, Result},
     server::Server,
@@ -34,7 +34,7 @@ impl TestServer {
             ..Settings::default()
         };
         let server = Server::build(&settings).await.unwrap();
-        let url = format!("grpc://{}", server.address());
+        let url = server.location().to_string();
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(server.run(async {
             let _ = stopped.await;
@@ -43,7 +43,8 @@ impl TestServer {
     }
 
     pub async fn client(&self) -> Client {
-        Client::connect(&self.url, "tester").await.unwrap()
+        let address = Address { url: self.url.clone(), tls: Tls::default() };
+        Client::connect(&address, &Login::Password("tester".to_owned(), String::new())).await.unwrap()
     }
 
     pub fn url(&self) -> &str {

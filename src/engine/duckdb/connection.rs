@@ -1,6 +1,7 @@
 //! A connection to DuckDB: it belongs to one thread at a time, and one statement runs on it at a time.
 
 use std::{
+    cell::Cell,
     ptr,
     sync::{
         Arc,
@@ -16,7 +17,7 @@ use duckdb::ffi;
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 
-use super::{Database, Statement, Value, error};
+use super::{Database, Statement, Value, arrow_scan::Scans, error};
 use crate::error::{Error, Result};
 
 /// One connection. TEMP objects, the open transaction and the settings of a session live here.
@@ -27,8 +28,10 @@ pub struct Connection {
     interrupt: Arc<Mutex<Option<InterruptTarget>>>,
     /// DuckDB's interrupt stops only a statement that runs; this stops the next one of a task as well.
     interrupted: Arc<AtomicBool>,
+    /// Whether a transaction may be open; asking DuckDB costs an exception.
+    open: Cell<bool>,
     /// Keeps the instance open; dropped after the connection.
-    _database: Arc<Database>,
+    database: Arc<Database>,
 }
 
 // SAFETY: a connection may move between threads; it is not `Sync`, so one thread uses it at a time.
@@ -44,7 +47,7 @@ pub struct InterruptHandle {
 #[derive(Debug)]
 struct InterruptTarget(ffi::duckdb_connection);
 
-// SAFETY: only `duckdb_interrupt` is called on it, which DuckDB allows from any thread.
+// SAFETY: only `duckdb_interrupt` and `duckdb_query_progress` are called on it, which DuckDB allows from any thread.
 unsafe impl Send for InterruptTarget {}
 
 // === impl InterruptHandle ===
@@ -59,6 +62,14 @@ impl InterruptHandle {
             unsafe { ffi::duckdb_interrupt(target.0) };
         }
     }
+
+    /// How much of the statement that runs is done, as a share of 1; `None` while DuckDB cannot tell.
+    pub fn progress(&self) -> Option<f64> {
+        let target = self.target.lock();
+        // SAFETY: as above; DuckDB keeps the figures in atomics, so that any thread may ask.
+        let percentage = unsafe { ffi::duckdb_query_progress(target.as_ref()?.0) }.percentage;
+        (percentage >= 0.0).then(|| (percentage / 100.0).min(1.0))
+    }
 }
 
 // === impl Connection ===
@@ -69,12 +80,17 @@ impl Connection {
             ptr,
             interrupt: Arc::new(Mutex::new(Some(InterruptTarget(ptr)))),
             interrupted: Arc::default(),
-            _database: database,
+            open: Cell::new(false),
+            database,
         }
     }
 
     pub(super) fn as_ptr(&self) -> ffi::duckdb_connection {
         self.ptr
+    }
+
+    pub(super) fn scans(&self) -> &Scans {
+        &self.database.scans
     }
 
     /// A handle that stops what runs here.
@@ -124,7 +140,14 @@ impl Connection {
     /// # Errors
     /// What DuckDB says.
     pub fn execute(&self, sql: &str, params: &[Value]) -> Result<u64> {
-        self.prepare(sql)?.execute(params)?.drain()
+        if sql.starts_with("BEGIN") {
+            self.open.set(true);
+        }
+        let changed = self.prepare(sql)?.execute(params)?.drain()?;
+        if sql == "COMMIT" || sql == "ROLLBACK" {
+            self.open.set(false);
+        }
+        Ok(changed)
     }
 
     /// Executes one statement and keeps all of its rows: for results known to be small.
@@ -186,13 +209,29 @@ impl Connection {
     /// Rolls back the open transaction, if there is one. It must be called before a connection with an open
     /// transaction is dropped: DuckLake on a dead PostgreSQL aborts the process otherwise.
     pub fn rollback(&self) {
+        if !self.open.get() {
+            return;
+        }
         // An interrupt is meant for the task, which must not go on after its rollback as if nothing had been.
         let interrupted = self.interrupted.swap(false, Ordering::AcqRel);
-        // Without a transaction DuckDB answers with an error; there is nothing to do then.
-        let _ = self.execute("ROLLBACK", &[]);
+        // An interrupt that comes late stops the rollback itself; it is tried again when the connection is given back.
+        // After a commit that failed DuckDB has rolled back already.
+        let ended = self.execute("ROLLBACK", &[]);
+        self.open.set(ended.is_err_and(|err| !err.message().contains("no transaction is active")));
         if interrupted {
             self.interrupted.store(true, Ordering::Release);
         }
+    }
+
+    /// Makes the open transaction one that can only be rolled back.
+    pub(super) fn invalidate(&self) {
+        // An error in midst of a statement does that; the error itself is not told to anybody.
+        let _ = self.execute("SELECT error('a write did not get all of its rows') FROM range(1)", &[]);
+    }
+
+    /// Whether a transaction may be open.
+    pub fn is_open(&self) -> bool {
+        self.open.get()
     }
 
     pub(super) fn arrow_options(&self) -> Result<ArrowOptions> {

@@ -8,13 +8,14 @@ use std::{
 
 use duckdb::ffi;
 
-use super::{Connection, error};
+use super::{Connection, arrow_scan::Scans, error};
 use crate::error::{Error, Result};
 
 /// One DuckDB instance. It closes when the last connection and the last owner are gone.
 #[derive(Debug)]
 pub struct Database {
     ptr: ffi::duckdb_database,
+    pub(super) scans: Scans,
 }
 
 // SAFETY: DuckDB's database object is internally synchronised; connections may be made from any thread.
@@ -50,7 +51,9 @@ impl Database {
                 return Err(err.context("open DuckDB"));
             }
         }
-        Ok(Arc::new(Self { ptr: database }))
+        let database = Arc::new(Self { ptr: database, scans: Scans::default() });
+        database.scans.register(&database.connect()?)?;
+        Ok(database)
     }
 
     /// Makes a new connection to this instance.

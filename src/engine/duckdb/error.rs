@@ -3,10 +3,14 @@
 //! Failures of preparation carry no error type in the C interface, only a text, and the text of every failure
 //! starts with the same words as its type. So the words decide, in one table for all.
 
-use std::ffi::{CStr, c_char};
+use std::{
+    ffi::{CStr, c_char},
+    sync::LazyLock,
+};
 
 use duckdb::ffi;
 use serde::Deserialize;
+use tokio::sync::watch;
 
 use crate::error::{Error, ErrorKind};
 
@@ -56,6 +60,12 @@ const NARROWER: &[(ErrorKind, &str, ErrorKind)] = &[
     (ErrorKind::Unavailable, "No space left", ErrorKind::ResourceExhausted),
 ];
 
+/// How DuckDB starts to speak when it will refuse everything from now on; no text of a client can start so.
+const FATAL: &str = "FATAL Error";
+
+/// The first fatal error. One for the process: DuckDB asks to be restarted, and errors do not know their instance.
+static FATAL_ERROR: LazyLock<watch::Sender<Option<String>>> = LazyLock::new(watch::Sender::default);
+
 /// How some functions of the C interface hand out an error: as it travels inside DuckDB.
 #[derive(Deserialize)]
 struct Serialized {
@@ -63,10 +73,18 @@ struct Serialized {
     exception_message: String,
 }
 
+/// Tells of the error after which DuckDB refuses everything until the process is restarted; `None` until then.
+pub fn fatal_error() -> watch::Receiver<Option<String>> {
+    FATAL_ERROR.subscribe()
+}
+
 /// An error with DuckDB's own text and the kind that the text speaks of.
 pub(super) fn from_text(text: &str) -> Error {
     if let Ok(Serialized { exception_type, exception_message }) = serde_json::from_str(text) {
         return from_text(&format!("{exception_type} Error: {exception_message}"));
+    }
+    if text.starts_with(FATAL) {
+        FATAL_ERROR.send_if_modified(|first| first.is_none() && first.insert(text.to_owned()).starts_with(FATAL));
     }
     let found = KINDS.iter().find(|(start, _)| text.starts_with(start));
     let kind = found.map_or(ErrorKind::Internal, |(_, kind)| *kind);

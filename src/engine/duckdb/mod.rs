@@ -7,15 +7,21 @@
 //! lifetime.
 #![expect(unsafe_code, reason = "the C interface of DuckDB; nothing outside this folder is unsafe")]
 
+mod arrow_scan;
+mod batch;
 mod connection;
 mod database;
 mod error;
+mod live_table;
 mod statement;
 mod stream;
 mod value;
 
+pub use arrow_scan::Scan;
 pub use connection::{Connection, InterruptHandle};
 pub use database::{Database, library_version};
+pub use error::fatal_error;
+pub use live_table::{Cell, CellKind, LiveTable};
 pub use statement::{Statement, StatementKind};
-pub use stream::{ResultStream, count_of};
+pub use stream::{BatchLimits, ResultStream, count_of};
 pub use value::{LogicalType, Value};

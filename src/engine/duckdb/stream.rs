@@ -4,13 +4,23 @@ use std::{ffi::CStr, marker::PhantomData};
 
 use arrow::{
     array::{RecordBatch, StructArray},
+    compute::concat_batches,
     datatypes::SchemaRef,
     ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi},
 };
 use duckdb::ffi;
 
-use super::{LogicalType, Statement, connection::ArrowOptions, error, statement::arrow_schema};
+use super::{LogicalType, Statement, batch::BatchBuilder, connection::ArrowOptions, error, statement::arrow_schema};
 use crate::error::{Error, Result};
+
+/// How large the batches of a result are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchLimits {
+    /// A batch is complete once it is this large …
+    pub bytes: usize,
+    /// … or has this many rows.
+    pub rows: usize,
+}
 
 /// The result of an execution, read chunk by chunk: DuckDB computes ahead only as far as its streaming buffer.
 ///
@@ -21,6 +31,10 @@ pub struct ResultStream<'s> {
     options: ArrowOptions,
     exported: FFI_ArrowSchema,
     schema: SchemaRef,
+    /// Present when all columns are of types that it knows.
+    builder: Option<BatchBuilder>,
+    /// Rows of a chunk that were more than a batch may have.
+    rest: Option<RecordBatch>,
     exhausted: bool,
     /// The statement outlives its result, and no second execution of it runs meanwhile.
     _statement: PhantomData<&'s Statement<'s>>,
@@ -75,7 +89,8 @@ impl<'s> ResultStream<'s> {
         let (names, types) = result.columns();
         let options = statement.connection().arrow_options()?;
         let (schema, exported) = arrow_schema(&options, &names, &types)?;
-        Ok(Self { result, options, exported, schema, exhausted: false, _statement: PhantomData })
+        let builder = BatchBuilder::new(&schema, &types);
+        Ok(Self { result, options, exported, schema, builder, rest: None, exhausted: false, _statement: PhantomData })
     }
 
     /// The columns.
@@ -83,22 +98,83 @@ impl<'s> ResultStream<'s> {
         SchemaRef::clone(&self.schema)
     }
 
-    /// The next rows (at most 2,048), or `None` at the end.
+    /// The next rows, as few chunks of 2,048 as make a batch of `limits`, or `None` at the end.
     ///
     /// # Errors
     /// What DuckDB says when the statement fails midway; the stream is over then.
+    pub fn next_batch_of(&mut self, limits: BatchLimits) -> Result<Option<RecordBatch>> {
+        let batch = match self.rest.take() {
+            Some(rest) => Some(rest),
+            None => self.next_chunks(limits)?,
+        };
+        Ok(batch.map(|batch| {
+            let rows = limits.rows.min(batch.num_rows());
+            if rows < batch.num_rows() {
+                self.rest = Some(batch.slice(rows, batch.num_rows() - rows));
+            }
+            batch.slice(0, rows)
+        }))
+    }
+
+    fn next_chunks(&mut self, limits: BatchLimits) -> Result<Option<RecordBatch>> {
+        let Some(mut builder) = self.builder.take() else { return self.next_converted(limits) };
+        while builder.rows() < limits.rows && builder.bytes() < limits.bytes {
+            let Some(chunk) = self.next_chunk()? else { break };
+            // SAFETY: the chunk is alive, and its columns are the result's, for which the builder was made; DuckDB
+            // flattens the chunks that it gives away.
+            unsafe { builder.append(chunk.0)? };
+        }
+        let batch = if builder.rows() == 0 { None } else { Some(builder.finish()?) };
+        self.builder = Some(builder);
+        Ok(batch)
+    }
+
+    /// The next rows (at most 2,048), or `None` at the end.
+    ///
+    /// # Errors
+    /// As [`next_batch_of`](Self::next_batch_of).
     pub fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        match self.next_chunk()? {
+            Some(chunk) => self.convert(&chunk).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The next rows by DuckDB's own conversion, put together.
+    fn next_converted(&mut self, limits: BatchLimits) -> Result<Option<RecordBatch>> {
+        let (mut parts, mut rows, mut bytes) = (Vec::new(), 0, 0);
+        while rows < limits.rows && bytes < limits.bytes {
+            let Some(batch) = self.next_batch()? else { break };
+            rows += batch.num_rows();
+            bytes += batch.get_array_memory_size();
+            parts.push(batch);
+        }
+        match parts.as_slice() {
+            [] => Ok(None),
+            [only] => Ok(Some(only.clone())),
+            parts => concat_batches(&self.schema, parts)
+                .map(Some)
+                .map_err(|err| Error::internal("put batches together").with_source(err)),
+        }
+    }
+
+    fn next_chunk(&mut self) -> Result<Option<Chunk>> {
         if self.exhausted {
             return Ok(None);
         }
-        // Every way out but a batch ends the stream.
-        self.exhausted = true;
         // SAFETY: the result is alive; fetching takes the record by value and leaves it in place.
         let chunk = Chunk(unsafe { ffi::duckdb_fetch_chunk(self.result.0) });
         if chunk.is_empty() {
+            self.exhausted = true;
             self.result.check()?;
             return Ok(None);
         }
+        Ok(Some(chunk))
+    }
+
+    fn convert(&mut self, chunk: &Chunk) -> Result<RecordBatch> {
+        // A conversion that fails ends the stream.
+        self.exhausted = true;
         let mut array = FFI_ArrowArray::empty();
         // SAFETY: chunk and options are alive; `FFI_ArrowArray` is the C data interface's record, and its `Drop`
         // releases it; the exported schema describes the same columns as the chunk.
@@ -107,10 +183,10 @@ impl<'s> ResultStream<'s> {
             from_ffi(array, &self.exported)
         };
         let data = data.map_err(|err| Error::internal("import DuckDB's rows").with_source(err))?;
+        let batch = RecordBatch::from(StructArray::from(data)).with_schema(self.schema());
+        let batch = batch.map_err(|err| Error::internal("import DuckDB's rows").with_source(err))?;
         self.exhausted = false;
-        let batch = RecordBatch::from(StructArray::from(data));
-        let batch = batch.with_schema(self.schema());
-        batch.map(Some).map_err(|err| Error::internal("import DuckDB's rows").with_source(err))
+        Ok(batch)
     }
 
     /// Reads to the end, forgets the rows, and says how many the statement changed.

@@ -218,8 +218,13 @@ impl Value {
     /// DECIMAL(width, scale) from its unscaled number.
     ///
     /// # Errors
-    /// `InvalidArgument` for a width or scale that DuckDB does not have.
+    /// `InvalidArgument` for a width or scale that DuckDB does not have, and for more digits than the width says: DuckDB
+    /// would end the process.
     pub fn decimal(width: u8, scale: u8, unscaled: i128) -> Result<Self> {
+        let fits = (1..=38).contains(&width) && scale <= width && unscaled.unsigned_abs() < 10_u128.pow(width.into());
+        if !fits {
+            return Err(Error::invalid(format!("a parameter is no valid DECIMAL({width}, {scale})")));
+        }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the number's two halves")]
         let value = ffi::duckdb_hugeint { lower: unscaled as u64, upper: (unscaled >> 64) as i64 };
         // SAFETY: plain data.

@@ -1,24 +1,24 @@
-//! GetCatalogs and GetDbSchemas: what clients may see is the lake alone, not the engine's own databases.
+//! GetCatalogs: what clients may see is the lake alone, not the engine's own databases.
 
-use arrow::array::RecordBatch;
-use arrow_flight::sql::{CommandGetCatalogs, CommandGetDbSchemas};
+use arrow::{array::RecordBatch, datatypes::SchemaRef};
+use arrow_flight::sql::CommandGetCatalogs;
 
 use super::encode;
-use crate::{error::Result, lake, session::Sessions};
+use crate::{error::Result, lake};
+
+/// The columns.
+pub fn schema(command: CommandGetCatalogs) -> SchemaRef {
+    command.into_builder().schema()
+}
 
 /// The catalogs.
-pub fn catalogs(command: CommandGetCatalogs) -> Result<RecordBatch> {
+pub fn rows(command: CommandGetCatalogs) -> Result<RecordBatch> {
     let mut builder = command.into_builder();
     builder.append(lake::CATALOG);
     builder.build().map_err(encode)
 }
 
-/// The schemas of the lake.
-pub async fn schemas(sessions: &Sessions, command: CommandGetDbSchemas) -> Result<RecordBatch> {
-    let names = sessions.engine().run(lake::inventory::schemas).await?;
-    let mut builder = command.into_builder();
-    for name in names {
-        builder.append(lake::CATALOG, name);
-    }
-    builder.build().map_err(encode)
+/// Whether the lake is meant where a command names a catalog: none means all, and an empty one means those without.
+pub fn is_lake(catalog: Option<&str>) -> bool {
+    catalog.is_none_or(|catalog| catalog == lake::CATALOG)
 }

@@ -1,12 +1,19 @@
 //! The metadata commands: each gives its rows as one batch, from which GetFlightInfo and GetSchema take the columns.
 
 mod catalogs;
+pub mod column;
+mod keys;
+mod schemas;
 mod sql_info;
+mod table_types;
 mod tables;
+mod type_info;
+mod types;
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use arrow_flight::sql::Command;
 
+use super::authenticate::Caller;
 use crate::{
     error::{Error, Result},
     session::Sessions,
@@ -17,27 +24,37 @@ use crate::{
 /// # Errors
 /// Internal when the server's own data cannot be built.
 pub fn schema(command: &Command) -> Result<Option<SchemaRef>> {
-    Ok(match command {
-        Command::CommandGetCatalogs(command) => Some((*command).into_builder().schema()),
-        Command::CommandGetDbSchemas(command) => Some(command.clone().into_builder().schema()),
-        Command::CommandGetTables(command) => Some(command.clone().into_builder().schema()),
-        Command::CommandGetTableTypes(command) => Some((*command).into_builder().schema()),
-        Command::CommandGetSqlInfo(_) => Some(sql_info::schema()?),
-        _ => None,
-    })
+    Ok(Some(match command {
+        Command::CommandGetCatalogs(command) => catalogs::schema(*command),
+        Command::CommandGetDbSchemas(command) => schemas::schema(command),
+        Command::CommandGetTables(command) => tables::schema(command),
+        Command::CommandGetTableTypes(command) => table_types::schema(*command),
+        Command::CommandGetPrimaryKeys(_) => keys::primary_schema(),
+        Command::CommandGetImportedKeys(_)
+        | Command::CommandGetExportedKeys(_)
+        | Command::CommandGetCrossReference(_) => keys::foreign_schema(),
+        Command::CommandGetXdbcTypeInfo(_) => type_info::schema(),
+        Command::CommandGetSqlInfo(_) => sql_info::schema(),
+        _ => return Ok(None),
+    }))
 }
 
-/// The rows of a metadata command; `None` for a command that is none.
+/// The rows of a metadata command, as the caller's session sees the lake; `None` for a command that is none.
 ///
 /// # Errors
 /// What DuckDB says.
-pub async fn rows(sessions: &Sessions, command: Command) -> Result<Option<RecordBatch>> {
+pub async fn rows(sessions: &Sessions, caller: &Caller, command: Command) -> Result<Option<RecordBatch>> {
     Ok(Some(match command {
-        Command::CommandGetCatalogs(command) => catalogs::catalogs(command)?,
-        Command::CommandGetDbSchemas(command) => catalogs::schemas(sessions, command).await?,
-        Command::CommandGetTables(command) => tables::tables(sessions, command).await?,
-        Command::CommandGetTableTypes(command) => tables::table_types(command)?,
-        Command::CommandGetSqlInfo(command) => sql_info::rows(command)?,
+        Command::CommandGetCatalogs(command) => catalogs::rows(command)?,
+        Command::CommandGetDbSchemas(command) => schemas::rows(sessions, caller, command).await?,
+        Command::CommandGetTables(command) => tables::rows(sessions, caller, command).await?,
+        Command::CommandGetTableTypes(command) => table_types::rows(command)?,
+        Command::CommandGetPrimaryKeys(_) => RecordBatch::new_empty(keys::primary_schema()),
+        Command::CommandGetImportedKeys(_)
+        | Command::CommandGetExportedKeys(_)
+        | Command::CommandGetCrossReference(_) => RecordBatch::new_empty(keys::foreign_schema()),
+        Command::CommandGetXdbcTypeInfo(command) => type_info::rows(command)?,
+        Command::CommandGetSqlInfo(command) => sql_info::rows(sessions, caller, &command).await?,
         _ => return Ok(None),
     }))
 }

@@ -1,29 +1,73 @@
-//! GetTables and GetTableTypes.
+//! GetTables: sorted by schema and name, but those that equal the patterns first, because clients ask for a table by a
+//! pattern and take the first row or the first batch.
 
-use arrow::{array::RecordBatch, datatypes::Schema};
-use arrow_flight::sql::{CommandGetTableTypes, CommandGetTables};
+use std::sync::Arc;
 
-use super::encode;
-use crate::{error::Result, lake, session::Sessions};
+use arrow::{
+    array::{ArrayRef, BinaryArray, RecordBatch, StringArray},
+    datatypes::{Field, Schema, SchemaRef},
+    ipc::writer::IpcWriteOptions,
+};
+use arrow_flight::{IpcMessage, SchemaAsIpc, sql::CommandGetTables};
 
-/// The tables and views of the lake. Their columns, when asked for, come from one bulk query and not one by one.
-pub async fn tables(sessions: &Sessions, command: CommandGetTables) -> Result<RecordBatch> {
-    let include_schema = command.include_schema;
-    let tables = sessions.engine().run(move |connection| lake::inventory::tables(connection, include_schema)).await?;
-    let mut builder = command.into_builder();
-    for table in tables {
-        let columns = Schema::new(table.columns);
-        let kind = table.kind.name();
-        builder.append(lake::CATALOG, table.schema, table.name, kind, &columns).map_err(encode)?;
-    }
-    builder.build().map_err(encode)
+use super::super::authenticate::Caller;
+use super::{catalogs::is_lake, column, encode};
+use crate::{
+    error::Result,
+    lake,
+    lake::inventory::{self, Table, TableKind},
+    session::Sessions,
+};
+
+/// The columns.
+pub fn schema(command: &CommandGetTables) -> SchemaRef {
+    command.clone().into_builder().schema()
 }
 
-/// The types that tables have.
-pub fn table_types(command: CommandGetTableTypes) -> Result<RecordBatch> {
-    let mut builder = command.into_builder();
-    for kind in lake::inventory::TableKind::ALL {
-        builder.append(kind.name());
+/// The tables and views of the lake. Their columns, when asked for, come from one bulk query and not one by one.
+pub async fn rows(sessions: &Sessions, caller: &Caller, command: CommandGetTables) -> Result<RecordBatch> {
+    let (columns, include_schema) = (schema(&command), command.include_schema);
+    if !is_lake(command.catalog.as_deref()) {
+        return Ok(RecordBatch::new_empty(columns));
     }
-    builder.build().map_err(encode)
+    let filter =
+        inventory::Filter { schema: command.db_schema_filter_pattern, table: command.table_name_filter_pattern };
+    let find = move |connection: &_| inventory::tables(connection, &filter, include_schema);
+    let mut tables = sessions.inspect(&caller.session, find).await?;
+    let types = command.table_types;
+    tables.retain(|table| types.is_empty() || types.iter().any(|name| name == table.kind.name()));
+    batch(columns, &tables, include_schema)
+}
+
+fn batch(columns: SchemaRef, tables: &[Table], include_schema: bool) -> Result<RecordBatch> {
+    let text = |of: fn(&Table) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(tables.iter().map(of))) };
+    let mut arrays =
+        vec![text(|_| lake::CATALOG), text(|table| &table.schema), text(|table| &table.name), text(|t| t.kind.name())];
+    if include_schema {
+        let schemas = tables.iter().map(encoded_schema).collect::<Result<Vec<_>>>()?;
+        arrays.push(Arc::new(BinaryArray::from_iter_values(schemas)));
+    }
+    RecordBatch::try_new(columns, arrays).map_err(encode)
+}
+
+/// The columns of a table as an encapsulated IPC message, which is what the drivers read.
+fn encoded_schema(table: &Table) -> Result<Vec<u8>> {
+    let fields: Vec<_> = table.columns.iter().map(|column| field(table, column)).collect();
+    let options = IpcWriteOptions::default();
+    let message = IpcMessage::try_from(SchemaAsIpc::new(&Schema::new(fields), &options)).map_err(encode)?;
+    Ok(message.0.to_vec())
+}
+
+fn field(table: &Table, column: &inventory::Column) -> Field {
+    let mut field = column::describe(&column.field, &column.type_name);
+    let facts = [
+        ("CATALOG_NAME", Some(lake::CATALOG)),
+        ("DB_SCHEMA_NAME", Some(table.schema.as_str())),
+        ("TABLE_NAME", Some(table.name.as_str())),
+        ("IS_READ_ONLY", Some(if table.kind == TableKind::View { "1" } else { "0" })),
+        ("REMARKS", column.comment.as_deref()),
+    ];
+    let facts = facts.into_iter().filter_map(|(name, value)| Some((name, value?.to_owned())));
+    field.metadata_mut().extend(facts.map(|(name, value)| (column::key(name), value)));
+    field
 }

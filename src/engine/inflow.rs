@@ -1,0 +1,235 @@
+//! Rows on their way from a client into a statement.
+//!
+//! ```text
+//! Flight ─▶ InflowSender ─▶ queue of a few MiB ─▶ Inflow ─▶ the scan, on one or several threads of DuckDB
+//! ```
+//!
+//! The queue holds a few MiB; when it is full the sender waits, and the client with it. Whoever goes away first ends it
+//! for the other side: without [`InflowSender::finish`] the rows do not count as complete.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use arrow::{array::RecordBatch, datatypes::SchemaRef};
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::Notify;
+
+use super::accept;
+use crate::error::{Error, Result};
+
+/// The sender waits while this much is queued.
+const QUEUE_BYTES: usize = 16 << 20;
+/// Below this number of rows one thread reads alone, which keeps their order: DuckDB writes that many to a row group.
+const PARALLEL_ROWS: usize = 122_880;
+/// A helping thread that found nothing to read for this long goes back to other work.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// Rows that a statement reads; see [`Connection::scan`](super::Connection::scan). Dropping it stops the sender.
+#[derive(Debug)]
+pub struct Inflow {
+    schema: SchemaRef,
+    queue: Arc<Queue>,
+}
+
+/// Where the rows come from. Dropping it before [`finish`](Self::finish) is a failure.
+#[derive(Debug)]
+pub struct InflowSender(Arc<Queue>);
+
+#[derive(Debug, Default)]
+struct Queue {
+    state: Mutex<State>,
+    /// Something was queued, or the end was reached.
+    arrived: Condvar,
+    /// There is room again, or nobody reads any more.
+    taken: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    batches: VecDeque<(RecordBatch, usize)>,
+    bytes: usize,
+    rows: usize,
+    /// No more will be queued.
+    ended: bool,
+    /// Nobody reads any more.
+    abandoned: bool,
+    failure: Option<Error>,
+    readers: usize,
+}
+
+/// The two ends of a queue for rows with the columns of `schema`.
+///
+/// # Errors
+/// Unsupported for an Arrow type that DuckDB cannot take; `InvalidArgument` for names that cannot be columns.
+pub fn inflow(schema: &SchemaRef) -> Result<(InflowSender, Inflow)> {
+    check_names(schema)?;
+    let queue = Arc::<Queue>::default();
+    Ok((InflowSender(Arc::clone(&queue)), Inflow { schema: accept::schema(schema)?, queue }))
+}
+
+fn check_names(schema: &SchemaRef) -> Result<()> {
+    if schema.fields().is_empty() {
+        return Err(Error::invalid("the rows have no columns"));
+    }
+    let mut seen = HashSet::new();
+    match schema.fields().iter().find(|field| !seen.insert(field.name().to_lowercase())) {
+        Some(twice) => Err(Error::invalid(format!("the rows have two columns \"{}\" (case aside)", twice.name()))),
+        None => Ok(()),
+    }
+}
+
+// === impl InflowSender ===
+
+impl InflowSender {
+    /// Queues rows, when there is room for them.
+    ///
+    /// # Errors
+    /// Cancelled when nobody reads them any more.
+    pub async fn send(&self, batch: RecordBatch) -> Result<()> {
+        loop {
+            // One that is made before the state is looked at misses no change of it.
+            let taken = self.0.taken.notified();
+            {
+                let mut state = self.0.state.lock();
+                if state.abandoned {
+                    return Err(Error::cancelled());
+                }
+                if state.bytes < QUEUE_BYTES {
+                    state.push(batch);
+                    self.0.arrived.notify_all();
+                    return Ok(());
+                }
+            }
+            taken.await;
+        }
+    }
+
+    /// All rows have been sent.
+    pub fn finish(self) {
+        self.0.state.lock().ended = true;
+    }
+
+    /// There are no more rows than those sent, and they do not count.
+    pub fn fail(self, err: Error) {
+        self.0.state.lock().failure = Some(err);
+    }
+}
+
+impl Drop for InflowSender {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        if !state.ended && state.failure.is_none() {
+            state.failure = Some(Error::cancelled());
+        }
+        state.ended = true;
+        self.0.arrived.notify_all();
+    }
+}
+
+// === impl Inflow ===
+
+impl Inflow {
+    /// Rows that are all here.
+    ///
+    /// # Errors
+    /// As [`inflow`].
+    pub fn complete(batch: RecordBatch) -> Result<Self> {
+        let (sender, inflow) = inflow(&batch.schema())?;
+        inflow.queue.state.lock().push(batch);
+        sender.finish();
+        Ok(inflow)
+    }
+
+    /// The columns, as DuckDB gets them.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Why the rows that were read are not all; `None` when they are.
+    pub(super) fn take_failure(&self) -> Option<Error> {
+        self.queue.state.lock().failure.take()
+    }
+
+    /// The rows cannot be read on; the first reason counts.
+    pub(super) fn fail(&self, err: Error) {
+        self.queue.state.lock().failure.get_or_insert(err);
+        self.queue.arrived.notify_all();
+    }
+
+    /// Waits until there is enough to tell, and says whether more than one thread should read.
+    pub(super) fn is_large(&self) -> bool {
+        let mut state = self.queue.state.lock();
+        while !state.ended && state.bytes < QUEUE_BYTES && state.rows < PARALLEL_ROWS {
+            self.queue.arrived.wait(&mut state);
+        }
+        state.batches.len() > 1 && state.rows >= PARALLEL_ROWS
+    }
+
+    /// Another thread reads from now on, until [`next`](Self::next) gave it nothing.
+    pub(super) fn join(&self) {
+        self.queue.state.lock().readers += 1;
+    }
+
+    /// The next rows; `None` at the end, after a failure, and for a helper that is not needed. One that `stays` waits as
+    /// long as it takes; the last reader stays in any case.
+    pub(super) fn next(&self, stays: bool) -> Option<RecordBatch> {
+        let mut state = self.queue.state.lock();
+        loop {
+            if state.failure.is_some() {
+                return None;
+            }
+            if let Some(batch) = state.pop() {
+                self.queue.taken.notify_one();
+                return Some(batch);
+            }
+            if state.ended {
+                return None;
+            }
+            let waited_in_vain = if stays {
+                self.queue.arrived.wait(&mut state);
+                false
+            } else {
+                self.queue.arrived.wait_for(&mut state, PATIENCE).timed_out()
+            };
+            if waited_in_vain && state.leave() {
+                return None;
+            }
+        }
+    }
+}
+
+impl Drop for Inflow {
+    fn drop(&mut self) {
+        let mut state = self.queue.state.lock();
+        state.abandoned = true;
+        state.batches.clear();
+        self.queue.taken.notify_one();
+    }
+}
+
+// === impl State ===
+
+impl State {
+    fn push(&mut self, batch: RecordBatch) {
+        let bytes = batch.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0)).sum();
+        self.bytes += bytes;
+        self.rows += batch.num_rows();
+        self.batches.push_back((batch, bytes));
+    }
+
+    fn pop(&mut self) -> Option<RecordBatch> {
+        let (batch, bytes) = self.batches.pop_front()?;
+        self.bytes -= bytes;
+        Some(batch)
+    }
+
+    /// Lets a reader go, unless it is the last one.
+    fn leave(&mut self) -> bool {
+        let may = self.readers > 1;
+        self.readers -= usize::from(may);
+        may
+    }
+}

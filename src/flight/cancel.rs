@@ -1,0 +1,84 @@
+//! CancelFlightInfo, CancelQuery (its older form) and RenewFlightEndpoint.
+
+use std::time::SystemTime;
+
+use arrow_flight::{
+    CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightEndpoint, FlightInfo,
+    RenewFlightEndpointRequest, Ticket,
+    sql::{ActionCancelQueryRequest, ActionCancelQueryResult, Command},
+};
+use prost::Message;
+
+use super::{authenticate::Caller, command::in_ticket};
+use crate::{
+    error::{Error, Result},
+    session::Sessions,
+};
+
+/// Stops the execution that a FlightInfo tells of, and gives up its rows.
+///
+/// # Errors
+/// `InvalidArgument` for a body that is no request; `NotFound` when it has ended, or is another user's.
+pub fn cancel_flight_info(sessions: &Sessions, caller: &Caller, body: &[u8]) -> Result<CancelFlightInfoResult> {
+    let request = CancelFlightInfoRequest::decode(body)
+        .map_err(|err| Error::invalid("the body is no CancelFlightInfoRequest").with_source(err))?;
+    let info = request.info.ok_or_else(|| Error::invalid("the request has no FlightInfo"))?;
+    let status = cancel(sessions, caller, &info)?;
+    Ok(CancelFlightInfoResult { status: status.into() })
+}
+
+/// The same by the action that CancelFlightInfo replaced.
+///
+/// # Errors
+/// As [`cancel_flight_info`].
+pub fn cancel_query(
+    sessions: &Sessions,
+    caller: &Caller,
+    request: &ActionCancelQueryRequest,
+) -> Result<ActionCancelQueryResult> {
+    let info = FlightInfo::decode(request.info.as_ref())
+        .map_err(|err| Error::invalid("the request's info is no FlightInfo").with_source(err))?;
+    // The numbers of both enumerations are the same.
+    Ok(ActionCancelQueryResult { result: cancel(sessions, caller, &info)?.into() })
+}
+
+fn cancel(sessions: &Sessions, caller: &Caller, info: &FlightInfo) -> Result<CancelStatus> {
+    let endpoints = info.endpoint.iter().filter_map(|endpoint| endpoint.ticket.clone());
+    // Who polls a statement that still works has no endpoint yet: the ticket to be is in the descriptor.
+    let descriptor = info.flight_descriptor.iter().filter(|_| info.endpoint.is_empty());
+    let polled = descriptor.map(|descriptor| Ticket::new(descriptor.cmd.clone()));
+    let mut status = CancelStatus::NotCancellable;
+    for ticket in endpoints.chain(polled) {
+        match in_ticket(&ticket)? {
+            Command::TicketStatementQuery(ticket) => {
+                let owner = caller.session.principal();
+                sessions.executions().cancel(sessions.ticketed(&ticket.statement_handle, owner)?, owner)?;
+                status = CancelStatus::Cancelled;
+            }
+            Command::Unknown(_) => return Err(Error::invalid("a ticket in the FlightInfo is none of this server")),
+            // Metadata is made while it is read; there is nothing to stop.
+            _ => {}
+        }
+    }
+    Ok(status)
+}
+
+/// Lets the result of an endpoint wait anew.
+///
+/// # Errors
+/// `InvalidArgument` for a body that is no request; `NotFound` when the result is gone, or another user's.
+pub fn renew(sessions: &Sessions, caller: &Caller, body: &[u8]) -> Result<FlightEndpoint> {
+    let request = RenewFlightEndpointRequest::decode(body)
+        .map_err(|err| Error::invalid("the body is no RenewFlightEndpointRequest").with_source(err))?;
+    let endpoint = request.endpoint.ok_or_else(|| Error::invalid("the request has no endpoint"))?;
+    let ticket = endpoint.ticket.as_ref().ok_or_else(|| Error::invalid("the endpoint has no ticket"))?;
+    let Command::TicketStatementQuery(ticket) = in_ticket(ticket)? else { return Ok(endpoint) };
+    let owner = caller.session.principal();
+    let expires = sessions.executions().renew(sessions.ticketed(&ticket.statement_handle, owner)?, owner)?;
+    Ok(FlightEndpoint { expiration_time: expires.map(timestamp), ..endpoint })
+}
+
+/// A time as it travels.
+pub fn timestamp(time: SystemTime) -> prost_types::Timestamp {
+    time.into()
+}

@@ -1,0 +1,81 @@
+//! What is known of the client that calls, where its driver needs other answers than the rest.
+//!
+//! Java's Flight SQL driver (18.3) reads dictionaries as their indices, and writes milliseconds into parameters of every
+//! unit of time. It gets plain values, and is asked for milliseconds. On the wire it says no more of itself than the
+//! gRPC library that it is built on.
+
+use std::sync::Arc;
+
+use arrow::{
+    array::RecordBatch,
+    compute::cast,
+    datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit},
+};
+use tonic::metadata::MetadataMap;
+
+use crate::error::{Error, Result};
+
+/// The driver of a client, as far as it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Client {
+    /// Java's.
+    Java,
+    /// Any other.
+    Other,
+}
+
+// === impl Client ===
+
+impl Client {
+    /// The client that sends these headers.
+    pub fn of(headers: &MetadataMap) -> Self {
+        let agent = headers.get("user-agent").and_then(|agent| agent.to_str().ok());
+        if agent.is_some_and(|agent| agent.contains("grpc-java")) { Self::Java } else { Self::Other }
+    }
+
+    /// The columns of a result as the client reads them.
+    pub fn columns(self, schema: &Schema) -> SchemaRef {
+        let fields = schema.fields().iter().map(|field| match (self, field.data_type()) {
+            (Self::Java, DataType::Dictionary(_, value)) => with_type(field, value.as_ref().clone()),
+            _ => field.as_ref().clone(),
+        });
+        Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
+    }
+
+    /// Rows in [`columns`](Self::columns).
+    ///
+    /// # Errors
+    /// Internal when values cannot be taken out of their dictionary.
+    pub fn rows(self, batch: RecordBatch, columns: &SchemaRef) -> Result<RecordBatch> {
+        if self == Self::Other {
+            return Ok(batch);
+        }
+        let fields = columns.fields().iter();
+        let arrays = batch.columns().iter().zip(fields).map(|(array, field)| match array.data_type() {
+            DataType::Dictionary(..) => cast(array, field.data_type()),
+            _ => Ok(Arc::clone(array)),
+        });
+        arrays
+            .collect::<Result<Vec<_>, _>>()
+            .and_then(|arrays| RecordBatch::try_new(SchemaRef::clone(columns), arrays))
+            .map_err(|err| Error::internal("make rows plain").with_source(err))
+    }
+
+    /// The parameters of a statement as the client shall send them.
+    pub fn parameters(self, schema: &Schema) -> Schema {
+        let fields = schema.fields().iter().map(|field| match (self, field.data_type()) {
+            (Self::Java, DataType::Timestamp(_, zone)) => {
+                with_type(field, DataType::Timestamp(TimeUnit::Millisecond, zone.clone()))
+            }
+            (Self::Java, DataType::Time64(_)) => with_type(field, DataType::Time32(TimeUnit::Millisecond)),
+            // It can send nothing but NULL for a parameter without a type.
+            (Self::Java, DataType::Null) => with_type(field, DataType::Utf8),
+            _ => field.as_ref().clone(),
+        });
+        Schema::new(fields.collect::<Vec<_>>())
+    }
+}
+
+fn with_type(field: &Field, kind: DataType) -> Field {
+    field.clone().with_data_type(kind)
+}

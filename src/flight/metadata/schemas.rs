@@ -1,0 +1,30 @@
+//! GetDbSchemas: sorted by name, but the one that equals the pattern first.
+
+use std::sync::Arc;
+
+use arrow::{
+    array::{ArrayRef, RecordBatch, StringArray},
+    datatypes::SchemaRef,
+};
+use arrow_flight::sql::CommandGetDbSchemas;
+
+use super::super::authenticate::Caller;
+use super::{catalogs::is_lake, encode};
+use crate::{error::Result, lake, lake::inventory, session::Sessions};
+
+/// The columns.
+pub fn schema(command: &CommandGetDbSchemas) -> SchemaRef {
+    command.clone().into_builder().schema()
+}
+
+/// The schemas of the lake.
+pub async fn rows(sessions: &Sessions, caller: &Caller, command: CommandGetDbSchemas) -> Result<RecordBatch> {
+    let columns = schema(&command);
+    if !is_lake(command.catalog.as_deref()) {
+        return Ok(RecordBatch::new_empty(columns));
+    }
+    let filter = inventory::Filter { schema: command.db_schema_filter_pattern, table: None };
+    let names = sessions.inspect(&caller.session, move |connection| inventory::schemas(connection, &filter)).await?;
+    let catalogs: ArrayRef = Arc::new(StringArray::from(vec![lake::CATALOG; names.len()]));
+    RecordBatch::try_new(columns, vec![catalogs, Arc::new(StringArray::from(names))]).map_err(encode)
+}

@@ -1,0 +1,33 @@
+//! GetSqlInfo: what the server is and can do.
+
+mod functions;
+mod union;
+mod values;
+
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, UInt32Array};
+use arrow_flight::sql::{CommandGetSqlInfo, SqlInfo};
+
+pub use self::union::schema;
+use self::values::{VALUES, Value};
+use super::super::authenticate::Caller;
+use super::encode;
+use crate::{error::Result, lake::inventory, session::Sessions};
+
+/// The values that were asked for, each once; all of them when none was named. Codes that the server does not know are
+/// left out.
+pub async fn rows(sessions: &Sessions, caller: &Caller, command: &CommandGetSqlInfo) -> Result<RecordBatch> {
+    let is_asked = |info: SqlInfo| command.info.is_empty() || command.info.contains(&(info as u32));
+    // DuckDB knows its keywords; nothing else needs a connection, and every client asks something when it connects.
+    let keywords = if is_asked(SqlInfo::SqlKeywords) {
+        sessions.inspect(&caller.session, inventory::keywords).await?
+    } else {
+        Vec::new()
+    };
+    let asked = || VALUES.iter().filter(|(info, _)| is_asked(*info));
+    let codes: UInt32Array = asked().map(|(info, _)| *info as u32).collect();
+    let values: Vec<&Value> = asked().map(|(_, value)| value).collect();
+    let values = union::encode(&values, &keywords)?;
+    RecordBatch::try_new(schema(), vec![Arc::new(codes), Arc::new(values)]).map_err(encode)
+}

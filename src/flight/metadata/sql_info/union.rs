@@ -1,0 +1,116 @@
+//! The columns of GetSqlInfo: a code, and a value that is one of six types.
+//!
+//! Built by hand: arrow-flight's own differs from the reference implementations in what may be null and in the names of
+//! the map's members.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::{
+    array::{
+        ArrayRef, BooleanArray, Int32Array, Int32Builder, Int64Array, ListBuilder, MapBuilder, MapFieldNames,
+        StringArray, StringBuilder, UnionArray,
+    },
+    datatypes::{DataType, Field, Schema, SchemaRef, UnionFields, UnionMode},
+};
+
+use super::values::{Value, conversions};
+use crate::{error::Result, flight::metadata};
+
+static FIELDS: LazyLock<UnionFields> = LazyLock::new(|| {
+    let numbers = Field::new_list("value", Field::new_list_field(DataType::Int32, true), true);
+    UnionFields::from_fields([
+        Field::new("string_value", DataType::Utf8, false),
+        Field::new("bool_value", DataType::Boolean, false),
+        Field::new("bigint_value", DataType::Int64, false),
+        Field::new("int32_bitmask", DataType::Int32, false),
+        Field::new_list("string_list", Field::new_list_field(DataType::Utf8, true), false),
+        Field::new_map(
+            "int32_to_int32_list_map",
+            "entries",
+            Field::new("key", DataType::Int32, false),
+            numbers,
+            false,
+            false,
+        ),
+    ])
+});
+
+static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+    Arc::new(Schema::new(vec![
+        Field::new("info_name", DataType::UInt32, false),
+        Field::new("value", DataType::Union(FIELDS.clone(), UnionMode::Dense), false),
+    ]))
+});
+
+/// The columns.
+pub fn schema() -> SchemaRef {
+    SchemaRef::clone(&SCHEMA)
+}
+
+/// The values as one column.
+pub fn encode(values: &[&Value], keywords: &[String]) -> Result<UnionArray> {
+    let mut children = Children::default();
+    let places: Vec<(i8, usize)> = values.iter().map(|value| children.push(value, keywords)).collect();
+    let kinds = places.iter().map(|(child, _)| *child).collect();
+    let offsets: Vec<_> =
+        places.iter().map(|(_, at)| i32::try_from(*at)).collect::<Result<_, _>>().map_err(metadata::encode)?;
+    let arrays = children.finish()?;
+    UnionArray::try_new(FIELDS.clone(), kinds, Some(offsets.into()), arrays).map_err(metadata::encode)
+}
+
+/// The values of each type.
+#[derive(Default)]
+struct Children {
+    texts: Vec<String>,
+    flags: Vec<bool>,
+    longs: Vec<i64>,
+    ints: Vec<i32>,
+    lists: Vec<Vec<String>>,
+    maps: Vec<Vec<(i32, Vec<i32>)>>,
+}
+
+// === impl Children ===
+
+impl Children {
+    /// Adds a value; says of which type it is and where it stands.
+    fn push(&mut self, value: &Value, keywords: &[String]) -> (i8, usize) {
+        match value {
+            Value::Text(text) => (0, push(&mut self.texts, (*text).to_owned())),
+            Value::Flag(flag) => (1, push(&mut self.flags, *flag)),
+            Value::Long(number) => (2, push(&mut self.longs, *number)),
+            Value::Int(number) => (3, push(&mut self.ints, *number)),
+            Value::Words(words) => (4, push(&mut self.lists, words.iter().map(|word| (*word).to_owned()).collect())),
+            Value::Keywords => (4, push(&mut self.lists, keywords.to_vec())),
+            Value::Conversions => (5, push(&mut self.maps, conversions())),
+        }
+    }
+
+    fn finish(self) -> Result<Vec<ArrayRef>> {
+        let mut lists = ListBuilder::new(StringBuilder::new());
+        for list in self.lists {
+            lists.append_value(list.into_iter().map(Some));
+        }
+        let names = MapFieldNames { entry: "entries".into(), key: "key".into(), value: "value".into() };
+        let mut maps = MapBuilder::new(Some(names), Int32Builder::new(), ListBuilder::new(Int32Builder::new()));
+        for map in self.maps {
+            for (from, to) in map {
+                maps.keys().append_value(from);
+                maps.values().append_value(to.into_iter().map(Some));
+            }
+            maps.append(true).map_err(metadata::encode)?;
+        }
+        Ok(vec![
+            Arc::new(StringArray::from(self.texts)),
+            Arc::new(BooleanArray::from(self.flags)),
+            Arc::new(Int64Array::from(self.longs)),
+            Arc::new(Int32Array::from(self.ints)),
+            Arc::new(lists.finish()),
+            Arc::new(maps.finish()),
+        ])
+    }
+}
+
+fn push<T>(values: &mut Vec<T>, value: T) -> usize {
+    values.push(value);
+    values.len() - 1
+}

@@ -1,0 +1,104 @@
+//! PollFlightInfo: a statement that is asked about while it works, instead of being waited for.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow_flight::{
+    FlightDescriptor, FlightInfo, PollInfo,
+    sql::{CommandPreparedStatementQuery, CommandStatementQuery, TicketStatementQuery},
+};
+
+use super::{
+    authenticate::Caller,
+    cancel::timestamp,
+    command::{app_metadata, flight_info, statement_ticket},
+    metadata::column::describe_all,
+    statement,
+};
+use crate::{
+    error::Result,
+    session::{Described, Execution, Sessions},
+};
+
+/// An answer waits this long for the end of the statement, so that short ones need one call and clients do not ask
+/// without pause.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Begins to execute a statement that was not prepared.
+pub async fn query(
+    sessions: &Arc<Sessions>,
+    caller: &Caller,
+    query: &CommandStatementQuery,
+    descriptor: FlightDescriptor,
+) -> Result<PollInfo> {
+    let statement = statement::statement(caller, &query.query, query.transaction_id.as_deref())?;
+    let described = sessions.describe(&caller.session, &statement.sql, statement.transaction).await?;
+    let execution = sessions.begin(&caller.session, statement, columns(&described));
+    answer(sessions, caller, &execution, descriptor).await
+}
+
+/// Begins to execute a prepared statement with what was bound last.
+pub async fn prepared(
+    sessions: &Arc<Sessions>,
+    caller: &Caller,
+    query: &CommandPreparedStatementQuery,
+    descriptor: FlightDescriptor,
+) -> Result<PollInfo> {
+    let prepared = caller.session.prepared(&query.prepared_statement_handle)?;
+    let expected = columns(prepared.described());
+    let execution = sessions.begin(&caller.session, prepared.statement(caller.connection), expected);
+    answer(sessions, caller, &execution, descriptor).await
+}
+
+/// Tells how far an execution is that an earlier call began: its descriptor holds the ticket to be.
+pub async fn again(
+    sessions: &Sessions,
+    caller: &Caller,
+    ticket: &TicketStatementQuery,
+    descriptor: FlightDescriptor,
+) -> Result<PollInfo> {
+    let owner = caller.session.principal();
+    let execution = sessions.executions().poll(sessions.ticketed(&ticket.statement_handle, owner)?, owner)?;
+    answer(sessions, caller, &execution, descriptor).await
+}
+
+/// The answer for a result that is there.
+pub fn complete(info: FlightInfo) -> PollInfo {
+    PollInfo { info: Some(info), flight_descriptor: None, progress: Some(1.0), expiration_time: None }
+}
+
+async fn answer(
+    sessions: &Sessions,
+    caller: &Caller,
+    execution: &Arc<Execution>,
+    descriptor: FlightDescriptor,
+) -> Result<PollInfo> {
+    execution.settled(PATIENCE).await;
+    let execution = sessions.executions().poll(execution.id, caller.session.principal())?;
+    if let Some(known) = execution.known() {
+        let endpoint = statement::endpoint(sessions, &execution);
+        let info =
+            flight_info(descriptor, &describe_all(&caller.client.columns(&known.schema)), Some(endpoint), known.count)?;
+        return Ok(complete(info.with_app_metadata(app_metadata(known.snapshot_id))));
+    }
+    // The descriptor to ask again with; it also lets CancelFlightInfo find the statement.
+    let ticket = statement_ticket(sessions.ticket(&execution));
+    let again = FlightDescriptor::new_cmd(ticket.ticket);
+    let nothing = Arc::new(Schema::empty());
+    let expected = execution.expected().unwrap_or(&nothing);
+    Ok(PollInfo {
+        info: Some(flight_info(again.clone(), &describe_all(&caller.client.columns(expected)), None, None)?),
+        flight_descriptor: Some(again),
+        progress: execution.progress(),
+        expiration_time: Some(timestamp(SystemTime::now() + sessions.result_ttl())),
+    })
+}
+
+/// The columns that the result will have, as far as they are known.
+fn columns(described: &Described) -> SchemaRef {
+    let count = || Arc::new(Schema::new(vec![Field::new("Count", DataType::Int64, true)]));
+    described.columns.clone().unwrap_or_else(count)
+}

@@ -1,0 +1,189 @@
+//! SetSessionOptions, GetSessionOptions and CloseSession. arrow-flight 58 has no messages for them (apache/arrow#49498),
+//! so they are defined here, after Flight.proto.
+
+use std::{collections::HashMap, sync::Arc};
+
+use prost::Message;
+
+use super::authenticate::Caller;
+use crate::{
+    error::{Error, ErrorKind, Result},
+    ids::SessionToken,
+    session::{OptionFault, OptionValue, Session, Sessions},
+};
+
+/// The value of an option; none sets it back.
+#[derive(Clone, PartialEq, Message)]
+pub struct SessionOptionValue {
+    /// In one of its forms.
+    #[prost(oneof = "Form", tags = "1, 2, 3, 4, 5")]
+    pub form: Option<Form>,
+}
+
+/// The forms of a value.
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub enum Form {
+    /// A text.
+    #[prost(string, tag = "1")]
+    Text(String),
+    /// A truth value.
+    #[prost(bool, tag = "2")]
+    Flag(bool),
+    /// A whole number.
+    #[prost(sfixed64, tag = "3")]
+    Whole(i64),
+    /// A number.
+    #[prost(double, tag = "4")]
+    Number(f64),
+    /// Several texts.
+    #[prost(message, tag = "5")]
+    List(StringListValue),
+}
+
+/// A list of texts.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct StringListValue {
+    /// The texts.
+    #[prost(string, repeated, tag = "1")]
+    pub values: Vec<String>,
+}
+
+/// The request of SetSessionOptions.
+#[derive(Clone, PartialEq, Message)]
+pub struct SetSessionOptionsRequest {
+    /// What to set.
+    #[prost(map = "string, message", tag = "1")]
+    pub session_options: HashMap<String, SessionOptionValue>,
+}
+
+/// The answer of SetSessionOptions: the options that were not set.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct SetSessionOptionsResult {
+    /// Why, by name.
+    #[prost(map = "string, message", tag = "1")]
+    pub errors: HashMap<String, OptionError>,
+}
+
+/// Why an option was not set.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct OptionError {
+    /// The reason.
+    #[prost(enumeration = "Reason", tag = "1")]
+    pub value: i32,
+}
+
+/// The reasons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, prost::Enumeration)]
+#[repr(i32)]
+pub enum Reason {
+    /// Not said.
+    Unspecified = 0,
+    /// There is no such option.
+    InvalidName = 1,
+    /// The option cannot have this value.
+    InvalidValue = 2,
+    /// It failed.
+    Error = 3,
+}
+
+/// The answer of GetSessionOptions.
+#[derive(Clone, PartialEq, Message)]
+pub struct GetSessionOptionsResult {
+    /// All options that have a value.
+    #[prost(map = "string, message", tag = "1")]
+    pub session_options: HashMap<String, SessionOptionValue>,
+}
+
+/// The answer of CloseSession.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct CloseSessionResult {
+    /// What became of the session.
+    #[prost(enumeration = "CloseStatus", tag = "1")]
+    pub status: i32,
+}
+
+/// What became of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, prost::Enumeration)]
+#[repr(i32)]
+pub enum CloseStatus {
+    /// Not said.
+    Unspecified = 0,
+    /// It is closed.
+    Closed = 1,
+    /// It is being closed.
+    Closing = 2,
+    /// It is one that others use too.
+    NotCloseable = 3,
+}
+
+/// Sets options; who shares a session gets one of their own for it, whose token is given back.
+///
+/// # Errors
+/// `InvalidArgument` for a body that is no request; `ResourceExhausted` for too many sessions.
+pub async fn set(
+    sessions: &Sessions,
+    caller: &Caller,
+    body: &[u8],
+) -> Result<(SetSessionOptionsResult, Option<SessionToken>)> {
+    let request = SetSessionOptionsRequest::decode(body)
+        .map_err(|err| Error::invalid("the body is no SetSessionOptionsRequest").with_source(err))?;
+    let (session, token) = own_session(sessions, caller)?;
+    let mut errors = HashMap::new();
+    for (name, value) in request.session_options {
+        let reason = match sessions.set_option(&session, &name, value.form.map(OptionValue::from)).await {
+            Ok(Ok(())) => continue,
+            Ok(Err(OptionFault::Name)) => Reason::InvalidName,
+            Ok(Err(OptionFault::Value)) => Reason::InvalidValue,
+            Err(err) if matches!(err.kind(), ErrorKind::InvalidArgument | ErrorKind::NotFound) => Reason::InvalidValue,
+            Err(_) => Reason::Error,
+        };
+        errors.insert(name, OptionError { value: reason.into() });
+    }
+    Ok((SetSessionOptionsResult { errors }, token))
+}
+
+fn own_session(sessions: &Sessions, caller: &Caller) -> Result<(Arc<Session>, Option<SessionToken>)> {
+    if caller.session.is_own() {
+        return Ok((Arc::clone(&caller.session), None));
+    }
+    let token = sessions.open(caller.session.principal().clone())?;
+    Ok((sessions.get(token.to_string().as_bytes())?, Some(token)))
+}
+
+/// The options of the caller's session.
+pub fn get(caller: &Caller) -> GetSessionOptionsResult {
+    let options = caller.session.options().all().into_iter();
+    let session_options =
+        options.map(|(name, value)| (name, SessionOptionValue { form: Some(value.into()) })).collect();
+    GetSessionOptionsResult { session_options }
+}
+
+/// Ends the caller's session with everything that it holds.
+pub fn close(sessions: &Sessions, caller: &Caller) -> CloseSessionResult {
+    let closed = sessions.close_session(&caller.session);
+    CloseSessionResult { status: if closed { CloseStatus::Closed } else { CloseStatus::NotCloseable }.into() }
+}
+
+impl From<Form> for OptionValue {
+    fn from(form: Form) -> Self {
+        match form {
+            Form::Text(text) => Self::Text(text),
+            Form::Flag(flag) => Self::Flag(flag),
+            Form::Whole(number) => Self::Whole(number),
+            Form::Number(number) => Self::Number(number),
+            Form::List(list) => Self::List(list.values),
+        }
+    }
+}
+
+impl From<OptionValue> for Form {
+    fn from(value: OptionValue) -> Self {
+        match value {
+            OptionValue::Text(text) => Self::Text(text),
+            OptionValue::Flag(flag) => Self::Flag(flag),
+            OptionValue::Whole(number) => Self::Whole(number),
+            OptionValue::Number(number) => Self::Number(number),
+            OptionValue::List(values) => Self::List(StringListValue { values }),
+        }
+    }
+}

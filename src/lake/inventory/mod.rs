@@ -1,0 +1,168 @@
+//! What the lake holds now: schemas, tables, views and their columns.
+//!
+//! Temporary tables are not here: they belong to one connection, and nothing but its session may see them.
+
+mod pattern;
+pub mod types;
+
+use std::collections::HashMap;
+
+use arrow::datatypes::FieldRef;
+use serde::Deserialize;
+
+use crate::{engine::Connection, error::Result};
+
+/// Which schemas and tables are meant: `%` stands for any text, `_` for one character, and `\` takes the meaning from
+/// the character after it. A name that equals its pattern letter by letter is meant too, whatever stands in it, and
+/// comes first.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// The pattern of schemas; all when absent.
+    pub schema: Option<String>,
+    /// The pattern of tables and views; all when absent.
+    pub table: Option<String>,
+}
+
+/// A table or view.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// The schema that it is in.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: TableKind,
+    /// Its columns; empty when they were not asked for.
+    pub columns: Vec<Column>,
+}
+
+/// A column of a table or view.
+#[derive(Clone, Debug)]
+pub struct Column {
+    /// Name, type and nullability as a SELECT from the table gives them, but for columns declared NOT NULL.
+    pub field: FieldRef,
+    /// The type as DuckDB writes it.
+    pub type_name: String,
+    /// What COMMENT ON said of it.
+    pub comment: Option<String>,
+}
+
+/// What a table is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum TableKind {
+    /// A table with rows of its own.
+    #[serde(rename = "TABLE")]
+    Table,
+    /// A query under a name.
+    #[serde(rename = "VIEW")]
+    View,
+}
+
+#[derive(Deserialize)]
+struct TableRow {
+    schema_name: String,
+    table_name: String,
+    kind: TableKind,
+    columns: Option<Vec<ColumnRow>>,
+}
+
+#[derive(Deserialize)]
+struct ColumnRow {
+    column_name: String,
+    data_type: String,
+    is_nullable: bool,
+    comment: Option<String>,
+}
+
+/// The schemas that `filter` means.
+///
+/// # Errors
+/// What DuckDB says.
+pub fn schemas(connection: &Connection, filter: &Filter) -> Result<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Row {
+        schema_name: String,
+    }
+    let sql = "SELECT schema_name FROM duckdb_schemas() WHERE database_name = 'lake' \
+               AND ($1 IS NULL OR schema_name = $1 OR regexp_full_match(schema_name, $2)) \
+               ORDER BY schema_name IS DISTINCT FROM $1, schema_name";
+    let rows = connection.records::<Row>(sql, &pattern::parameters(filter.schema.as_deref()))?;
+    Ok(rows.into_iter().map(|row| row.schema_name).collect())
+}
+
+/// The tables and views that `filter` means, with their columns when `include_columns`: one query, however many.
+///
+/// # Errors
+/// What DuckDB says.
+pub fn tables(connection: &Connection, filter: &Filter, include_columns: bool) -> Result<Vec<Table>> {
+    let rows = rows(connection, filter, include_columns)?;
+    let columns = rows.iter().flat_map(|row| row.columns.iter().flatten());
+    let types = types::fields(connection, columns.map(|column| column.data_type.as_str()))?;
+    let table = |row: TableRow| Table {
+        schema: row.schema_name,
+        name: row.table_name,
+        kind: row.kind,
+        columns: row.columns.unwrap_or_default().into_iter().map(|column| column.typed(&types)).collect(),
+    };
+    Ok(rows.into_iter().map(table).collect())
+}
+
+/// Tables are read off their columns: `duckdb_tables()` counts the rows of each, which takes seconds for thousands. A
+/// table has a column at least; a view has none when what it reads is gone.
+fn rows(connection: &Connection, filter: &Filter, include_columns: bool) -> Result<Vec<TableRow>> {
+    let columns = "list({column_name: column_name, data_type: data_type, is_nullable: is_nullable, comment: comment} \
+                   ORDER BY column_index)";
+    let columns = if include_columns { columns } else { "NULL" };
+    let is_meant = "database_name = 'lake' \
+                    AND ($1 IS NULL OR schema_name = $1 OR regexp_full_match(schema_name, $2)) \
+                    AND ($3 IS NULL OR table_name = $3 OR regexp_full_match(table_name, $4))";
+    let sql = format!(
+        "SELECT schema_name, table_name, coalesce(kind, 'TABLE') AS kind, columns FROM (\
+         SELECT schema_name, table_name, {columns} AS columns FROM duckdb_columns() WHERE {is_meant} \
+         GROUP BY schema_name, table_name) FULL JOIN (\
+         SELECT schema_name, view_name AS table_name, 'VIEW' AS kind FROM duckdb_views() WHERE {is_meant}) \
+         USING (schema_name, table_name) \
+         ORDER BY table_name IS DISTINCT FROM $3, schema_name IS DISTINCT FROM $1, schema_name, table_name"
+    );
+    let [schema, schema_regex] = pattern::parameters(filter.schema.as_deref());
+    let [table, table_regex] = pattern::parameters(filter.table.as_deref());
+    connection.records(&sql, &[schema, schema_regex, table, table_regex])
+}
+
+/// The words that DuckDB's parser knows, in alphabetical order.
+///
+/// # Errors
+/// What DuckDB says.
+pub fn keywords(connection: &Connection) -> Result<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Row {
+        keyword_name: String,
+    }
+    let rows = connection.records::<Row>("SELECT DISTINCT keyword_name FROM duckdb_keywords() ORDER BY 1", &[])?;
+    Ok(rows.into_iter().map(|row| row.keyword_name).collect())
+}
+
+// === impl TableKind ===
+
+impl TableKind {
+    /// All kinds.
+    pub const ALL: [Self; 2] = [Self::Table, Self::View];
+
+    /// The name that Flight SQL clients know it by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Table => "TABLE",
+            Self::View => "VIEW",
+        }
+    }
+}
+
+// === impl ColumnRow ===
+
+impl ColumnRow {
+    fn typed(self, types: &HashMap<String, FieldRef>) -> Column {
+        let field = types.get(&self.data_type).cloned().unwrap_or_else(types::unreadable);
+        let field = (*field).clone().with_name(self.column_name).with_nullable(self.is_nullable);
+        Column { field: field.into(), type_name: self.data_type, comment: self.comment }
+    }
+}

@@ -1,0 +1,248 @@
+//! What a session is set to: where names are looked up, how long statements may take, how results travel, and the
+//! settings of DuckDB that concern nobody else.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::{
+    engine::BatchLimits,
+    lake,
+    quote::{identifier, literal},
+};
+
+/// Settings of DuckDB that a session may change: they are local to a connection and reach no file, no network and no
+/// limit of the server. Each was seen to stay local.
+const SETTINGS: &[&str] = &[
+    "calendar",
+    "enable_progress_bar",
+    "enable_progress_bar_print",
+    "errors_as_json",
+    "explain_output",
+    "ieee_floating_point_ops",
+    "integer_division",
+    "lambda_syntax",
+    "late_materialization_max_rows",
+    "max_expression_depth",
+    "merge_join_threshold",
+    "order_by_non_integer_literal",
+    "ordered_aggregate_threshold",
+    "perfect_ht_threshold",
+    "pivot_limit",
+    "preserve_identifier_case",
+    "progress_bar_time",
+    "scalar_subquery_error_on_multiple_rows",
+    "search_path",
+    "timezone",
+];
+
+/// The schema in which names are looked up first, unless told otherwise.
+const DEFAULT_SCHEMA: &str = "main";
+/// How large a message is at most, unless a client asks for more: the smallest limit that clients come with is 4 MiB.
+pub const MESSAGE_BYTES: usize = 2 << 20;
+/// How large batches are, unless a client asks for others.
+const DEFAULT_BATCH_BYTES: usize = 1 << 20;
+/// How many rows batches have at most, unless a client asks for others.
+const DEFAULT_BATCH_ROWS: usize = 1 << 16;
+/// The most rows of a batch that a client may ask for.
+const MAX_BATCH_ROWS: i64 = 1 << 20;
+/// The most bytes of a batch that a client may ask for.
+const MAX_BATCH_BYTES: i64 = 64 << 20;
+
+/// How results are compressed on their way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all.
+    #[default]
+    None,
+    /// LZ4 frames: cheap.
+    Lz4,
+    /// Zstandard: small.
+    Zstd,
+}
+
+/// The value of an option, in one of the protocol's forms.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OptionValue {
+    /// A text.
+    Text(String),
+    /// A truth value.
+    Flag(bool),
+    /// A whole number.
+    Whole(i64),
+    /// A number.
+    Number(f64),
+    /// A list of texts.
+    List(Vec<String>),
+}
+
+/// Why an option was not set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptionFault {
+    /// There is no such option.
+    Name,
+    /// It cannot have this value.
+    Value,
+}
+
+/// The options of a session.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Options {
+    schema: Option<String>,
+    timeout: Option<Duration>,
+    batch_rows: Option<usize>,
+    batch_bytes: Option<usize>,
+    compression: Compression,
+    /// Values of settings of DuckDB, as SQL literals.
+    settings: BTreeMap<String, OptionValue>,
+}
+
+// === impl Options ===
+
+impl Options {
+    /// Sets the option `name`; no value sets it back. Whether DuckDB takes the value shows only when it runs
+    /// [`script`](Self::script).
+    ///
+    /// # Errors
+    /// Which of name and value is wrong.
+    pub fn set(&mut self, name: &str, value: Option<OptionValue>) -> Result<(), OptionFault> {
+        use OptionValue::{Flag, List, Number, Text, Whole};
+        let lower = name.to_ascii_lowercase();
+        match (lower.as_str(), value) {
+            // There is one catalog; clients set it because they have to set something.
+            ("catalog", Some(Text(catalog))) if catalog == lake::CATALOG => {}
+            ("catalog", None) => {}
+            ("schema", Some(Text(schema))) => self.schema = (schema != DEFAULT_SCHEMA).then_some(schema),
+            ("schema", None) => self.schema = None,
+            ("timeout", None) => self.timeout = None,
+            ("timeout", Some(value)) => self.timeout = timeout(&value)?,
+            ("batch_rows", None) => self.batch_rows = None,
+            ("batch_rows", Some(value)) => self.batch_rows = Some(size(&value, MAX_BATCH_ROWS)?),
+            ("batch_bytes", None) => self.batch_bytes = None,
+            ("batch_bytes", Some(value)) => self.batch_bytes = Some(size(&value, MAX_BATCH_BYTES)?),
+            ("compression", None) => self.compression = Compression::None,
+            ("compression", Some(Text(codec))) => {
+                self.compression = Compression::named(&codec).ok_or(OptionFault::Value)?;
+            }
+            ("catalog" | "schema" | "compression", Some(_)) => return Err(OptionFault::Value),
+            (setting, None) if SETTINGS.contains(&setting) => _ = self.settings.remove(setting),
+            (setting, Some(List(_))) if SETTINGS.contains(&setting) => return Err(OptionFault::Value),
+            (setting, Some(value @ (Text(_) | Flag(_) | Whole(_) | Number(_)))) if SETTINGS.contains(&setting) => {
+                self.settings.insert(lower, value);
+            }
+            _ => return Err(OptionFault::Name),
+        }
+        Ok(())
+    }
+
+    /// All options that have a value, the defaults of catalog and schema among them.
+    pub fn all(&self) -> BTreeMap<String, OptionValue> {
+        use OptionValue::{Number, Text, Whole};
+        let size = |size: usize| Whole(i64::try_from(size).unwrap_or(i64::MAX));
+        let mut all = self.settings.clone();
+        all.insert("catalog".into(), Text(lake::CATALOG.into()));
+        all.insert("schema".into(), Text(self.schema.clone().unwrap_or_else(|| DEFAULT_SCHEMA.into())));
+        all.extend(self.timeout.map(|timeout| ("timeout".into(), Number(timeout.as_secs_f64()))));
+        all.extend(self.batch_rows.map(|rows| ("batch_rows".into(), size(rows))));
+        all.extend(self.batch_bytes.map(|bytes| ("batch_bytes".into(), size(bytes))));
+        if self.compression != Compression::None {
+            all.insert("compression".into(), Text(self.compression.name().into()));
+        }
+        all
+    }
+
+    /// How long a statement may take.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    /// How large batches are.
+    pub fn batch_limits(&self) -> BatchLimits {
+        BatchLimits {
+            bytes: self.batch_bytes.unwrap_or(DEFAULT_BATCH_BYTES),
+            rows: self.batch_rows.unwrap_or(DEFAULT_BATCH_ROWS),
+        }
+    }
+
+    /// How large a message with rows is at most, in bytes, unless a single row is larger: who asks for larger batches
+    /// can take them.
+    pub fn message_bytes(&self) -> usize {
+        self.batch_bytes.unwrap_or(0).max(MESSAGE_BYTES)
+    }
+
+    /// How results are compressed.
+    pub fn compression(&self) -> Compression {
+        self.compression
+    }
+
+    /// The statements that set up a fresh connection; `None` when it serves as it is.
+    pub fn script(&self) -> Option<String> {
+        let schema = self.schema.as_ref().map(|_| "schema");
+        let names = schema.into_iter().chain(self.settings.keys().map(String::as_str));
+        let script: String = names.map(|name| self.change(name)).collect();
+        (!script.is_empty()).then_some(script)
+    }
+
+    /// The statement that brings a connection up to date with the option `name`; empty when it concerns none.
+    pub fn change(&self, name: &str) -> String {
+        let name = name.to_ascii_lowercase();
+        if name == "schema" {
+            let schema = self.schema.as_deref().unwrap_or(DEFAULT_SCHEMA);
+            return format!("USE {}.{};", identifier(lake::CATALOG), identifier(schema));
+        }
+        match self.settings.get(&name) {
+            Some(value) => format!("SET SESSION {name} = {};", value.sql()),
+            None if SETTINGS.contains(&name.as_str()) => format!("RESET SESSION {name};"),
+            None => String::new(),
+        }
+    }
+}
+
+/// A timeout in seconds; 0 is none.
+fn timeout(value: &OptionValue) -> Result<Option<Duration>, OptionFault> {
+    let seconds = match value {
+        OptionValue::Whole(seconds) => seconds.to_string().parse(),
+        OptionValue::Number(seconds) => Ok(*seconds),
+        OptionValue::Text(text) => text.parse::<f64>(),
+        OptionValue::Flag(_) | OptionValue::List(_) => return Err(OptionFault::Value),
+    };
+    let timeout = seconds.ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    timeout.map(|timeout| (!timeout.is_zero()).then_some(timeout)).ok_or(OptionFault::Value)
+}
+
+fn size(value: &OptionValue, max: i64) -> Result<usize, OptionFault> {
+    let number = match value {
+        OptionValue::Whole(number) => *number,
+        OptionValue::Text(text) => text.parse().map_err(|_| OptionFault::Value)?,
+        OptionValue::Flag(_) | OptionValue::Number(_) | OptionValue::List(_) => return Err(OptionFault::Value),
+    };
+    usize::try_from(number).ok().filter(|_| (1..=max).contains(&number)).ok_or(OptionFault::Value)
+}
+
+// === impl OptionValue ===
+
+impl OptionValue {
+    fn sql(&self) -> String {
+        match self {
+            Self::Text(text) => literal(text),
+            Self::Flag(flag) => flag.to_string(),
+            Self::Whole(number) => number.to_string(),
+            Self::Number(number) => number.to_string(),
+            Self::List(texts) => literal(&texts.join(",")),
+        }
+    }
+}
+
+// === impl Compression ===
+
+impl Compression {
+    fn named(name: &str) -> Option<Self> {
+        [Self::None, Self::Lz4, Self::Zstd].into_iter().find(|codec| codec.name().eq_ignore_ascii_case(name))
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Lz4 => "lz4",
+            Self::Zstd => "zstd",
+        }
+    }
+}
