@@ -53,6 +53,23 @@ def name():
 
 
 @pytest.fixture
+def table(server, name):
+    """A new table with one column, `i`."""
+    server.sql(f"CREATE TABLE {name} (i BIGINT)")
+    return name
+
+
+@pytest.fixture
+def ada(server):
+    """Ada's session, by raw calls."""
+    # Not every folder below this one has grpcio.
+    import wire
+
+    with wire.Wire(server, "ada") as connection:
+        yield connection
+
+
+@pytest.fixture
 def shared_data():
     if not harness.SHARED_DATA.is_dir():
         pytest.skip("skipped: ../shared/data is absent")

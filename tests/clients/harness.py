@@ -68,13 +68,15 @@ class Server:
         self.runs += 1
         self.stdout = self.folder / f"stdout-{self.runs}.txt"
         self.stderr = self.folder / f"stderr-{self.runs}.txt"
-        command = [program(), "serve", "--home", str(self.home), "--listen", "127.0.0.1:0", *self.flags]
+        command = [program(), "serve", "--home", str(self.home), *self.flags]
+        if "--listen" not in self.flags:
+            command += ["--listen", "127.0.0.1:0"]
         with self.stdout.open("wb") as stdout, self.stderr.open("wb") as stderr:
             self.process = subprocess.Popen(
                 command, env=environment(), stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr
             )
         line = wait_until(self._first_line, "the server listens", START_SECONDS)
-        assert line.startswith(LISTENING + "grpc://"), line
+        assert line.startswith((LISTENING + "grpc://", LISTENING + "grpc+tls://")), line
         self.uri = line.removeprefix(LISTENING).strip()
         return self
 
@@ -185,6 +187,13 @@ class Server:
             if line.startswith(name + ":"):
                 return int(line.split()[1])
         raise AssertionError(f"no {name} in /proc")
+
+    def open_files(self):
+        """How many files and connections the process has open."""
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def threads(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/task"))
 
     def cpu_seconds(self):
         text = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text()

@@ -1,5 +1,7 @@
 """The few protobuf messages that the tests write and read by hand, so that no library of the server's hides a fault."""
 
+import struct
+
 SQL = "type.googleapis.com/arrow.flight.protocol.sql."
 MERGANSER = "type.googleapis.com/merganser.v1."
 
@@ -14,7 +16,9 @@ def varint(number):
 
 
 def field(number, value):
-    """One field: an int as varint, bytes and str with their length."""
+    """One field: an int as varint, a float as double, bytes and str with their length."""
+    if isinstance(value, float):
+        return varint(number << 3 | 1) + struct.pack("<d", value)
     if isinstance(value, int):
         return varint(number << 3) + varint(value)
     value = value.encode() if isinstance(value, str) else value
@@ -52,12 +56,14 @@ def read_varint(data, at):
 
 
 def parse(data):
-    """A message as a dict from field number to the list of its values."""
+    """A message as a dict from field number to the list of its values; those of eight bytes stay bytes."""
     fields, at = {}, 0
     while at < len(data):
         key, at = read_varint(data, at)
         if key & 7 == 0:
             value, at = read_varint(data, at)
+        elif key & 7 == 1:
+            value, at = data[at : at + 8], at + 8
         elif key & 7 == 2:
             length, at = read_varint(data, at)
             value, at = data[at : at + length], at + length
@@ -71,3 +77,8 @@ def unpack(data):
     """The type and the fields of a message packed in a google.protobuf.Any."""
     packed = parse(data)
     return packed[1][0].decode(), parse(packed.get(2, [b""])[0])
+
+
+def double(data):
+    """The number in the eight bytes of a double."""
+    return struct.unpack("<d", data)[0]

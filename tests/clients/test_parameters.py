@@ -213,3 +213,124 @@ def test_a_map_with_a_repeated_key_is_refused_and_the_server_lives(server):
             cursor.execute("SELECT ?::VARCHAR", pyarrow.record_batch([maps], names=["0"]))
             cursor.fetchall()
     assert server.scalar("SELECT 1") == 1
+
+
+# === many rows at once ===
+
+
+def files(server):
+    return len(list(server.store.rglob("*.parquet")))
+
+
+def both_ways(server, name, columns, statement, rows):
+    """What the statement does with all rows at once, and with one after the other."""
+    results = []
+    for way in ["at_once", "one_by_one"]:
+        table = f"{name}_{way}"
+        with server.adbc() as connection, connection.cursor() as cursor:
+            cursor.execute(f"CREATE TABLE {table} ({columns})")
+            sql = statement.format(table)
+            count = 0
+            for part in [rows] if way == "at_once" else [rows.slice(n, 1) for n in range(rows.num_rows)]:
+                cursor.executemany(sql, part)
+                count += cursor.rowcount
+            cursor.execute(f"FROM {table} ORDER BY ALL")
+            results.append((count, cursor.fetch_arrow_table()))
+    return results
+
+
+PAIRS = pyarrow.record_batch({"0": [1, 2, None, 4], "1": ["a", None, "it's ?", "ä"]})
+BULK = {
+    "all columns": ("a BIGINT, b VARCHAR", "INSERT INTO {} VALUES (?, ?)"),
+    "named columns": ("a BIGINT, b VARCHAR, c INTEGER DEFAULT 7", "INSERT INTO {} (b, a) VALUES ($2, $1)"),
+    "casts": ("a VARCHAR, b VARCHAR", "INSERT INTO {} VALUES (?, ?)"),
+    "narrower": ("a TINYINT, b BLOB", "INSERT INTO {} VALUES (?, encode(?))"),
+    "expressions": ("a BIGINT, b VARCHAR", "INSERT INTO {} VALUES ((? + 1) * 2, upper(?) || '?''-- ?')"),
+    "case": ("a BIGINT, b VARCHAR", "INSERT INTO {} VALUES (CASE WHEN ? > 1 THEN 10 ELSE 20 END, ?)"),
+    "lists": ("a BIGINT[], b VARCHAR", "INSERT INTO {} VALUES ([?, 7], ?)"),
+    "structs": ("a STRUCT(x BIGINT), b VARCHAR", "INSERT INTO {} VALUES ({{'x': ?}}, ?)"),
+    "select": ("a BIGINT, b VARCHAR", "INSERT INTO {} SELECT ?, ?"),
+    "aggregate": ("a BIGINT, b BIGINT", "INSERT INTO {} SELECT sum(?::BIGINT), count(?)"),
+    "filter": ("a BIGINT, b VARCHAR", "INSERT INTO {0} SELECT ?, ? WHERE (SELECT count(*) FROM {0}) < 2"),
+    "running": ("a BIGINT, b VARCHAR", "INSERT INTO {0} VALUES (? + (SELECT count(*) FROM {0}), ?)"),
+    "default": ("a BIGINT, b VARCHAR, c INTEGER DEFAULT 7", "INSERT INTO {} VALUES (?, ?, DEFAULT)"),
+    "coalesce": ("a BIGINT, b VARCHAR", "INSERT INTO {} VALUES (coalesce(?, 0), coalesce(?, 'none'))"),
+    "two rows": ("a BIGINT, b VARCHAR", "INSERT INTO {} VALUES (?, 'x'), (0, ?)"),
+    "comment": ("a BIGINT, b VARCHAR", "/* ? */ INSERT INTO {} -- ?\n VALUES (?, -- ?\n ?)"),
+}
+
+
+@pytest.mark.parametrize("case", BULK)
+def test_many_rows_at_once_mean_the_same_as_one_by_one(server, name, case):
+    at_once, one_by_one = both_ways(server, name, *BULK[case], PAIRS)
+    assert at_once == one_by_one
+
+
+def test_a_hundred_thousand_rows_are_one_file(server, name):
+    rows = pyarrow.record_batch({"0": pyarrow.array(range(100_000)), "1": [f"text {n}" for n in range(100_000)]})
+    with server.adbc() as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE TABLE {name} (a INTEGER, b VARCHAR)")
+        before = files(server)
+        cursor.executemany(f"INSERT INTO {name} VALUES (?, ?)", rows)
+        assert cursor.rowcount == 100_000
+        assert files(server) == before + 1
+    assert server.sql(f"SELECT count(*), sum(a), max(b) FROM {name}") == [(100_000, 4999950000, "text 99999")]
+
+
+def test_a_wrong_count_for_many_rows_is_an_error(server, name):
+    with server.adbc() as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE TABLE {name} (a INTEGER, b INTEGER)")
+        with pytest.raises(connection.ProgrammingError, match="takes 2 parameters, 3 were given"):
+            cursor.executemany(f"INSERT INTO {name} VALUES (?, ?)", [(1, 2, 3)] * 5)
+    assert server.scalar(f"SELECT count(*) FROM {name}") == 0
+
+
+def test_many_rows_in_a_transaction_are_rolled_back_with_it(server, name):
+    server.sql(f"CREATE TABLE {name} (a INTEGER)")
+    with server.adbc(autocommit=False) as connection, connection.cursor() as cursor:
+        cursor.executemany(f"INSERT INTO {name} VALUES (?)", [(n,) for n in range(100)])
+        cursor.execute(f"SELECT count(*) FROM {name}")
+        assert cursor.fetchone() == (100,)
+        connection.rollback()
+    assert server.scalar(f"SELECT count(*) FROM {name}") == 0
+
+
+# === types that have no value of their own in DuckDB's interface ===
+
+PLAIN = {
+    "half float": (pyarrow.float16(), "FLOAT", 1.5),
+    "decimal256": (pyarrow.decimal256(38, 2), "DECIMAL(38, 2)", decimal.Decimal("-12345678901234567890.12")),
+    "decimal32": (pyarrow.decimal32(9, 2), "DECIMAL(9, 2)", decimal.Decimal("1.50")),
+    "list view": (pyarrow.list_view(pyarrow.int64()), "BIGINT[]", [1, None, 3]),
+    "fixed list": (pyarrow.list_(pyarrow.float32(), 2), "FLOAT[]", [1.5, 2.5]),
+    "string view": (pyarrow.string_view(), "VARCHAR", TEXT),
+    "dictionary": (pyarrow.dictionary(pyarrow.int8(), pyarrow.string()), "VARCHAR", "a"),
+    "list of dictionary": (
+        pyarrow.list_(pyarrow.dictionary(pyarrow.int8(), pyarrow.string())),
+        "VARCHAR[]",
+        ["a", None],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PLAIN)
+def test_values_of_other_forms_are_bound_as_their_plain_form(server, case):
+    arrow_type, sql_type, value = PLAIN[case]
+    bound = pyarrow.record_batch({"0": pyarrow.array([value], arrow_type)})
+    assert server.sql(f"SELECT ?::{sql_type}", bound) == [(value,)]
+
+
+def test_a_duration_is_an_interval(server):
+    bound = pyarrow.record_batch({"0": pyarrow.array([datetime.timedelta(hours=1)], pyarrow.duration("s"))})
+    assert server.sql("SELECT ? = INTERVAL '1 hour'", bound) == [(True,)]
+
+
+def test_a_union_is_the_value_that_it_holds(server):
+    union = pyarrow.UnionArray.from_sparse(pyarrow.array([1], pyarrow.int8()), [pyarrow.array([1]), pyarrow.array(["a"])])
+    assert server.sql("SELECT ?::VARCHAR", pyarrow.record_batch([union], names=["0"])) == [("a",)]
+
+
+def test_a_decimal_of_too_many_digits_is_refused(server):
+    bound = pyarrow.record_batch({"0": pyarrow.array([decimal.Decimal(1)], pyarrow.decimal256(50, 0))})
+    with pytest.raises(adbc_driver_manager.NotSupportedError, match="no counterpart"):
+        server.sql("SELECT ?", bound)

@@ -1,0 +1,544 @@
+"""Arrow's integration scenarios, transcribed: the same calls and the same relations between the answers.
+
+The originals (apache/arrow, cpp/src/arrow/flight/integration_tests/test_integration.cc) speak to a canned server that
+knows literal strings. Here it is the real server: SQL stands for the literals, and each scenario says what else is
+transposed. The ingestion scenario has a file of its own.
+"""
+
+import contextlib
+import json
+
+import grpc
+import pyarrow
+import pyarrow.flight
+import pytest
+
+import protobuf
+import wire
+from harness import wait_until
+from wire import bound, rows
+
+# Takes some seconds, and DuckDB tells how much is done.
+HEAVY = "SELECT count(*) FROM (SELECT DISTINCT md5(x) FROM {})"
+COUNT = [{"Count": 1}]
+
+
+def command(name, *fields):
+    return protobuf.sql_command(name, *fields)
+
+
+def read_schema(encapsulated):
+    return pyarrow.ipc.read_schema(pyarrow.py_buffer(encapsulated))
+
+
+# === auth:basic_proto ===
+# Transposed: without credentials in the configuration nobody need log in; that DoAction answers with the user's name
+# becomes that the user is the author of what is written.
+
+
+def author(server):
+    return server.scalar("SELECT author FROM lake.snapshots() ORDER BY snapshot_id DESC LIMIT 1")
+
+
+def test_a_handshake_with_the_message_for_it_logs_in(server, table):
+    with wire.Wire(server) as connection:
+        [reply] = connection.handshake(protobuf.message((2, "arrow"), (3, "flight")))
+        [token] = protobuf.parse(reply)[2]
+        connection.use(token.decode()).query(f"INSERT INTO {table} VALUES (1)")
+    assert author(server) == "arrow"
+
+
+class Basic(pyarrow.flight.ClientAuthHandler):
+    """The login of the original, whose token travels in a header of its own."""
+
+    def authenticate(self, outgoing, incoming):
+        outgoing.write(pyarrow.flight.BasicAuth("arrow", "flight").serialize())
+        self.token = incoming.read()
+
+    def get_token(self):
+        return self.token
+
+
+def test_the_handshake_of_clients_with_an_auth_handler_logs_in(server, table):
+    with server.flight() as client:
+        client.authenticate(Basic())
+        insert = pyarrow.flight.FlightDescriptor.for_command(protobuf.statement(f"INSERT INTO {table} VALUES (1)"))
+        client.get_flight_info(insert)
+    assert author(server) == "arrow"
+
+
+def test_an_action_with_an_unknown_token_is_unauthenticated(server):
+    with wire.Wire(server).use("stolen") as connection, wire.refused(grpc.StatusCode.UNAUTHENTICATED):
+        connection.action("GetSessionOptions")
+
+
+# === middleware ===
+# Transposed: the server has no middleware that echoes a header; that a header nobody knows reaches it and harms
+# nothing, in calls that fail and in those that do not, is what remains.
+
+
+@pytest.mark.parametrize("value", ["expected value", "x" * 40_000], ids=["short", "long"])
+def test_headers_that_nobody_knows_do_no_harm(server, value):
+    headers = pyarrow.flight.FlightCallOptions(headers=[(b"x-middleware", value.encode())])
+    with server.flight() as client:
+        with pytest.raises(pyarrow.ArrowInvalid):
+            client.get_flight_info(pyarrow.flight.FlightDescriptor.for_command(b""), headers)
+        statement = pyarrow.flight.FlightDescriptor.for_command(protobuf.statement("SELECT 42 AS i"))
+        [endpoint] = client.get_flight_info(statement, headers).endpoints
+        assert client.do_get(endpoint.ticket, headers).read_all().to_pylist() == [{"i": 42}]
+
+
+# === alignment ===
+# Transposed: DuckDB's columns may be null.
+
+
+def test_data_is_aligned(ada):
+    info = ada.query("SELECT i::INTEGER AS a, i::BIGINT AS b, i > 1 AS c FROM range(3) t(i) ORDER BY i")
+    [endpoint] = info.endpoints
+    messages = list(ada.get(endpoint.ticket))
+    found = rows(messages)
+    assert found.schema.types == [pyarrow.int32(), pyarrow.int64(), pyarrow.bool_()]
+    assert found.to_pylist() == [{"a": i, "b": i, "c": i > 1} for i in range(3)]
+    bodies = [protobuf.parse(message).get(1000, [b""])[0] for message in messages]
+    assert any(bodies) and all(len(body) % 8 == 0 for body in bodies)
+
+
+# === ordered ===
+# Transposed: as many endpoints as the server likes; in their order they give the rows in theirs.
+
+
+def test_endpoints_in_their_order_give_the_rows_in_theirs(ada):
+    info = ada.query("SELECT i::INTEGER AS number FROM range(100_000) t(i) ORDER BY i")
+    assert info.ordered
+    assert info.endpoints and not any(endpoint.locations for endpoint in info.endpoints)
+    tickets = [endpoint.ticket for endpoint in info.endpoints]
+    assert len(set(tickets)) == len(tickets)
+    numbers = [number for ticket in tickets for number in rows(ada.get(ticket))["number"].to_pylist()]
+    assert numbers == list(range(100_000))
+
+
+# === expiration_time ===
+# Transposed: the canned endpoints with and without an expiry are two results: a complete one, which waits until then,
+# and one that is computed while it is read.
+
+
+def test_results_without_an_expiry_are_read_once_and_others_again_until_then(launch):
+    server = launch("--result-ttl-seconds", 1)
+    with wire.Wire(server) as connection:
+        connection.query("CREATE TABLE t (i BIGINT)")
+        [stream] = connection.query("SELECT i::UINTEGER AS number FROM range(3) t(i) ORDER BY i").endpoints
+        assert stream.expires is None
+        assert rows(connection.get(stream.ticket))["number"].to_pylist() == [0, 1, 2]
+        with wire.refused(grpc.StatusCode.NOT_FOUND):
+            list(connection.get(stream.ticket))
+
+        [complete] = connection.query("INSERT INTO t VALUES (1)").endpoints
+        assert complete.expires is not None
+        assert rows(connection.get(complete.ticket)).to_pylist() == COUNT
+        assert rows(connection.get(complete.ticket)).to_pylist() == COUNT
+
+        def expired():
+            try:
+                return not list(connection.get(complete.ticket))
+            except grpc.RpcError as error:
+                return error.code() == grpc.StatusCode.NOT_FOUND
+
+        wait_until(expired, "the result is given up after its expiry")
+        assert rows(connection.get(connection.query("FROM t").endpoints[0].ticket)).to_pylist() == [{"i": 1}]
+
+
+FLIGHT_SQL_ACTIONS = {
+    "CreatePreparedStatement",
+    "ClosePreparedStatement",
+    "BeginTransaction",
+    "EndTransaction",
+    "CancelFlightInfo",
+    "CancelQuery",
+    "RenewFlightEndpoint",
+    "SetSessionOptions",
+    "GetSessionOptions",
+    "CloseSession",
+}
+OWN_ACTIONS = {"ingest", "transform", "rollback", "tag", "jobs", "job.attach", "job.cancel"}
+REFUSED_ACTIONS = {"BeginSavepoint", "EndSavepoint", "CreatePreparedSubstraitPlan"}
+
+
+def test_every_action_is_listed_once_and_answers(server, ada):
+    with server.flight() as client:
+        listed = {action.type: action.description for action in client.list_actions()}
+        names = [action.type for action in client.list_actions()]
+    assert len(names) == len(set(names))
+    assert FLIGHT_SQL_ACTIONS | OWN_ACTIONS <= set(listed) and not REFUSED_ACTIONS & set(listed)
+    assert all(listed.values())
+    for name in sorted(FLIGHT_SQL_ACTIONS - {"CloseSession", "GetSessionOptions", "SetSessionOptions"}):
+        try:
+            ada.action(name)
+        except grpc.RpcError as error:
+            assert error.code() == grpc.StatusCode.INVALID_ARGUMENT, (name, error)
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED_ACTIONS))
+def test_actions_that_are_not_offered_say_so_by_name(ada, name):
+    with wire.refused(grpc.StatusCode.UNIMPLEMENTED) as said:
+        ada.action(name, command(f"Action{name}Request"))
+    assert name in said[0]
+
+
+@pytest.mark.parametrize("sql", ["SELECT i FROM range(10_000_000) t(i)", "INSERT INTO {} VALUES (1)"])
+def test_a_cancelled_result_cannot_be_read(ada, table, sql):
+    info = ada.query(sql.format(table))
+    assert ada.cancel(info.data) == wire.CANCELLED
+    for endpoint in info.endpoints:
+        with wire.refused(grpc.StatusCode.NOT_FOUND):
+            list(ada.get(endpoint.ticket))
+
+
+def test_a_renewed_endpoint_expires_strictly_later_and_serves(ada, table):
+    info = ada.query(f"INSERT INTO {table} VALUES (1)")
+    for endpoint in info.endpoints:
+        [renewed] = map(wire.Endpoint, ada.action("RenewFlightEndpoint", protobuf.message((1, endpoint.data))))
+        assert renewed.expires > endpoint.expires
+        assert rows(ada.get(renewed.ticket)).to_pylist() == COUNT
+
+
+# === location:reuse_connection ===
+# Transposed: no location means the same as arrow-flight-reuse-connection://?, and older clients know it too.
+
+
+@pytest.mark.parametrize("what", [protobuf.statement("SELECT 1"), command("CommandGetTables")], ids=["query", "tables"])
+def test_endpoints_are_read_on_the_connection_that_there_is(ada, what):
+    [endpoint] = ada.info(what).endpoints
+    assert endpoint.locations in ([], [protobuf.message((1, "arrow-flight-reuse-connection://?"))])
+
+
+# === session_options ===
+# Transposed: the names are those of real options: foolong pivot_limit, bardouble timeout, key_with_invalid_value
+# batch_rows, big_ol_string_list timezone, which takes one text and no list: lists are refused, whatever is in them.
+
+
+class Cookies(pyarrow.flight.ClientMiddlewareFactory):
+    """Keeps cookies as browsers do."""
+
+    def __init__(self):
+        super().__init__()
+        self.jar = {}
+
+    def start_call(self, info):
+        return CookieMiddleware(self.jar)
+
+
+class CookieMiddleware(pyarrow.flight.ClientMiddleware):
+    def __init__(self, jar):
+        super().__init__()
+        self.jar = jar
+
+    def sending_headers(self):
+        pairs = "; ".join(f"{name}={value}" for name, value in self.jar.items())
+        return {"cookie": pairs} if pairs else {}
+
+    def received_headers(self, headers):
+        for header in headers.get("set-cookie", []):
+            name, _, value = header.split(";")[0].partition("=")
+            self.jar[name.strip()] = value.strip()
+
+
+def test_session_options_with_cookies(server):
+    cookies = Cookies()
+    location = server.uri.replace("grpc:", "grpc+tcp:")
+    with pyarrow.flight.FlightClient(location, middleware=[cookies]) as client:
+
+        def action(name, body):
+            return [result.body.to_pybytes() for result in client.do_action((name, body))]
+
+        before = wire.get_options(action)
+        art = ["a", "b", "sea", "dee", " ", "  ", "geee", "(づ｡◕‿‿◕｡)づ"]
+        wrong = wire.set_options(
+            action,
+            {
+                "pivot_limit": wire.whole(123),
+                "timeout": wire.number(456),
+                "lol_invalid": wire.text("this won't get set"),
+                "batch_rows": wire.text("lol_invalid"),
+                "timezone": wire.texts(*art),
+            },
+        )
+        assert wrong == {"lol_invalid": 1, "batch_rows": 2, "timezone": 2}
+        assert "arrow_flight_session_id" in cookies.jar
+        assert wire.get_options(action) == before | {"pivot_limit": wire.whole(123), "timeout": wire.number(456)}
+        assert wire.set_options(action, {"pivot_limit": wire.NOTHING, "timezone": wire.text("Asia/Tokyo")}) == {}
+        expected = before | {"timeout": wire.number(456), "timezone": wire.text("Asia/Tokyo")}
+        assert wire.get_options(action) == expected
+
+
+# === poll_flight_info ===
+# Transposed: a heavy query really is one, so that there may be several polls; the first answer has everything but the
+# end, the last has the end and nothing else.
+
+
+@pytest.fixture(scope="module")
+def heavy(server):
+    server.sql("CREATE TABLE heavy AS SELECT repeat('x', 20) || i AS x FROM range(6_000_000) t(i)")
+    return HEAVY.format("heavy")
+
+
+def test_a_heavy_query_is_polled_until_it_is_complete(ada, heavy):
+    poll = ada.poll(wire.descriptor(protobuf.statement(heavy)))
+    assert poll.descriptor is not None and poll.expires is not None
+    first, progress, descriptors = poll, [], set()
+    while poll.descriptor is not None:
+        assert poll.expires is not None
+        progress.append(poll.progress)
+        descriptors.add(poll.descriptor)
+        poll = ada.poll(poll.descriptor)
+    told = [share for share in progress if share is not None]
+    assert told and told == sorted(told) and all(0 <= share <= 1 for share in told)
+    assert (poll.progress, poll.expires) == (1.0, None)
+    assert poll.info.schema == first.info.schema, "what was announced is what came"
+    [endpoint] = poll.info.endpoints
+    assert rows(ada.get(endpoint.ticket)).to_pylist() == [{"count_star()": 6_000_000}]
+
+
+def test_a_short_query_is_complete_at_the_first_poll(ada):
+    poll = ada.poll(wire.descriptor(protobuf.statement("SELECT 42 AS i")))
+    assert (poll.descriptor, poll.progress, poll.expires) == (None, 1.0, None)
+    assert rows(ada.get(poll.info.endpoints[0].ticket)).to_pylist() == [{"i": 42}]
+
+
+def test_metadata_is_complete_at_the_first_poll(ada):
+    poll = ada.poll(wire.descriptor(command("CommandGetCatalogs")))
+    assert (poll.descriptor, poll.progress) == (None, 1.0)
+    assert rows(ada.get(poll.info.endpoints[0].ticket)).to_pylist() == [{"catalog_name": "lake"}]
+
+
+def test_a_polled_insert_runs_once(server, ada, table):
+    sql = f"INSERT INTO {table} SELECT count(DISTINCT md5(i::VARCHAR)) FROM range(1_000_000) t(i)"
+    poll = ada.poll(wire.descriptor(protobuf.statement(sql)))
+    while poll.descriptor is not None:
+        poll = ada.poll(poll.descriptor)
+    assert rows(ada.get(poll.info.endpoints[0].ticket)).to_pylist() == COUNT
+    assert server.sql(f"FROM {table}") == [(1_000_000,)]
+
+
+def test_a_polled_failure_is_told_with_its_text(server, ada):
+    sql = "SELECT CAST(max(md5(i::VARCHAR)) AS INTEGER) FROM range(1_500_000) t(i)"
+    with wire.refused(grpc.StatusCode.INVALID_ARGUMENT) as said:
+        poll = ada.poll(wire.descriptor(protobuf.statement(sql)))
+        while poll.descriptor is not None:
+            poll = ada.poll(poll.descriptor)
+    assert "Could not convert string" in said[0]
+
+
+def test_adbc_polls_a_query_with_incremental_execution(server, heavy):
+    with server.adbc() as connection, connection.cursor() as cursor:
+        cursor.adbc_statement.set_options(**{"adbc.statement.exec.incremental": "true"})
+        cursor.adbc_statement.set_sql_query(heavy)
+        partitions, _, _ = cursor.adbc_statement.execute_partitions()
+        assert len(partitions) == 1
+        cursor.adbc_read_partition(partitions[0])
+        assert cursor.fetchall() == [(6_000_000,)]
+
+
+# === app_metadata_flight_info_endpoint ===
+# Transposed: what the server has to say is the snapshot, and it stands in FlightInfo; endpoints say no other.
+
+
+def test_a_result_says_what_it_was_read_at(ada):
+    info = ada.query("SELECT 1")
+    [endpoint] = info.endpoints
+    assert list(json.loads(info.app_metadata)) == ["snapshot_id"]
+    assert endpoint.app_metadata in (b"", info.app_metadata)
+
+
+# === do_exchange:echo ===
+# Transposed: there is nothing to exchange, and the server says so instead of hanging.
+
+
+def test_exchange_is_refused(server):
+    with server.flight() as client:
+        # The refusal comes with the call or with the first read, as the answer is slower or faster.
+        with pytest.raises(pyarrow.ArrowNotImplementedError, match="DoExchange"):
+            writer, reader = client.do_exchange(pyarrow.flight.FlightDescriptor.for_command(b"echo"))
+            try:
+                reader.read_chunk()
+            finally:
+                with contextlib.suppress(pyarrow.ArrowException):
+                    writer.close()
+
+
+# === flight_sql ===
+# Transposed: "SELECT STATEMENT" is a query of a table, whose columns' metadata tells what the original's canned column
+# tells; "UPDATE STATEMENT" changes three rows instead of 10,000.
+
+METADATA = {
+    "catalogs": command("CommandGetCatalogs"),
+    "schemas": command("CommandGetDbSchemas", (1, "lake"), (2, "main")),
+    "tables with columns": command(
+        "CommandGetTables", (1, "lake"), (2, "main"), (3, "%"), (4, "TABLE"), (4, "VIEW"), (5, 1)
+    ),
+    "tables": command("CommandGetTables", (1, "lake"), (2, "main"), (3, "%"), (4, "TABLE"), (4, "VIEW"), (5, 0)),
+    "table types": command("CommandGetTableTypes"),
+    "primary keys": command("CommandGetPrimaryKeys", (1, "lake"), (2, "main"), (3, "scenario")),
+    "exported keys": command("CommandGetExportedKeys", (1, "lake"), (2, "main"), (3, "scenario")),
+    "imported keys": command("CommandGetImportedKeys", (1, "lake"), (2, "main"), (3, "scenario")),
+    "cross reference": command(
+        "CommandGetCrossReference",
+        *((1, "lake"), (2, "main"), (3, "scenario")),
+        *((4, "lake"), (5, "main"), (6, "scenario")),
+    ),
+    "types": command("CommandGetXdbcTypeInfo"),
+    "info": command("CommandGetSqlInfo", (1, 0), (1, 3)),
+}
+
+
+@pytest.fixture(scope="module")
+def scenario(server):
+    server.sql("CREATE TABLE scenario (id BIGINT)")
+    server.sql("COMMENT ON COLUMN scenario.id IS 'test column'")
+    server.sql("INSERT INTO scenario VALUES (1), (2), (3)")
+
+
+def same_columns(connection, what):
+    """The columns that GetFlightInfo, GetSchema and DoGet agree on, and the rows."""
+    info = connection.info(what)
+    [endpoint] = info.endpoints
+    found = rows(connection.get(endpoint.ticket))
+    schema = read_schema(info.schema)
+    assert schema.equals(read_schema(connection.schema(what)), check_metadata=True)
+    assert schema.equals(found.schema, check_metadata=True)
+    return found
+
+
+@pytest.mark.parametrize("name", METADATA)
+def test_the_columns_of_a_command_are_the_same_wherever_they_are_told(ada, scenario, name):
+    found = same_columns(ada, METADATA[name])
+    if name.startswith("tables"):
+        assert "scenario" in found["table_name"].to_pylist()
+
+
+def test_a_query_and_an_update(server, ada, scenario, table):
+    assert same_columns(ada, protobuf.statement("SELECT id FROM scenario ORDER BY id"))["id"].to_pylist() == [1, 2, 3]
+    update = command("CommandStatementUpdate", (1, f"INSERT INTO {table} SELECT id FROM scenario"))
+    [result] = ada.put(protobuf.message((1, wire.descriptor(update))))
+    assert protobuf.parse(protobuf.parse(result)[1][0]) == {1: [3]}
+    assert server.scalar(f"SELECT count(*) FROM {table}") == 3
+
+
+def test_columns_of_a_query_tell_their_type(ada, scenario):
+    field = same_columns(ada, protobuf.statement("SELECT id FROM scenario")).schema.field("id")
+    told = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
+    metadata = {key.removeprefix("ARROW:FLIGHT:SQL:"): value for key, value in told.items()}
+    assert metadata.get("TYPE_NAME") == "BIGINT"
+    assert set(metadata) <= {
+        *("CATALOG_NAME", "DB_SCHEMA_NAME", "TABLE_NAME", "TYPE_NAME", "PRECISION", "SCALE", "IS_AUTO_INCREMENT"),
+        *("IS_CASE_SENSITIVE", "IS_READ_ONLY", "IS_SEARCHABLE", "REMARKS"),
+    }
+    assert all(metadata.get(flag) in ("0", "1", None) for flag in ("IS_AUTO_INCREMENT", "IS_SEARCHABLE"))
+
+
+def test_a_prepared_query_and_a_prepared_update(server, ada, scenario, table):
+    one = pyarrow.record_batch({"id": pyarrow.array([1], pyarrow.int64())})
+    handle = ada.prepare("SELECT id FROM scenario WHERE id = ?")
+    query = command("CommandPreparedStatementQuery", (1, handle))
+    [result] = ada.put(*bound(query, one))
+    [again] = protobuf.parse(protobuf.parse(result)[1][0]).get(1, [handle])
+    query = command("CommandPreparedStatementQuery", (1, again))
+    assert same_columns(ada, query).to_pylist() == [{"id": 1}]
+
+    handle = ada.prepare(f"INSERT INTO {table} SELECT id FROM scenario WHERE id >= ?")
+    [result] = ada.put(*bound(command("CommandPreparedStatementUpdate", (1, handle)), one))
+    assert protobuf.parse(protobuf.parse(result)[1][0]) == {1: [3]}
+    assert server.scalar(f"SELECT count(*) FROM {table}") == 3
+    assert ada.action("ClosePreparedStatement", command("ActionClosePreparedStatementRequest", (1, handle))) == []
+    with wire.refused(grpc.StatusCode.NOT_FOUND):
+        ada.put(*bound(command("CommandPreparedStatementUpdate", (1, handle)), one))
+
+
+# === flight_sql:extension ===
+# Transposed: Substrait and savepoints are said to be unsupported, and refused; transactions work.
+
+
+def test_information_on_the_extensions(ada):
+    wanted = [4, 5, 6, 7, 8, 9, 100, 101]
+    found = same_columns(ada, command("CommandGetSqlInfo", *((1, code) for code in wanted)))
+    values = dict(zip(found["info_name"].to_pylist(), found["value"].to_pylist(), strict=True))
+    assert len(values) == found.num_rows, "no code twice"
+    types = found["value"].combine_chunks().type_codes.to_pylist()
+    assert all(0 <= code <= 3 for code in types)
+    substrait = {6: "", 7: ""}
+    assert substrait | values == substrait | {4: True, 5: False, 8: 1, 9: True, 100: 0, 101: 0}
+
+
+SUBSTRAIT = command("CommandStatementSubstraitPlan", (1, protobuf.message((1, "plan"), (2, "version"))))
+
+
+def test_substrait_is_refused_everywhere(ada):
+    for call in (ada.info, ada.schema, lambda what: ada.poll(wire.descriptor(what)), lambda what: list(ada.get(what))):
+        with wire.refused(grpc.StatusCode.UNIMPLEMENTED) as said:
+            call(SUBSTRAIT)
+        assert "Substrait" in said[0]
+    with wire.refused(grpc.StatusCode.UNIMPLEMENTED):
+        ada.put(protobuf.message((1, wire.descriptor(SUBSTRAIT))))
+    with wire.refused(grpc.StatusCode.UNIMPLEMENTED):
+        ada.action("CreatePreparedSubstraitPlan", command("ActionCreatePreparedSubstraitPlanRequest", (1, b"plan")))
+
+
+def begin(connection):
+    [result] = connection.action("BeginTransaction", command("ActionBeginTransactionRequest"))
+    kind, fields = protobuf.unpack(result)
+    assert kind == protobuf.SQL + "ActionBeginTransactionResult"
+    [transaction] = fields[1]
+    return transaction
+
+
+def end(connection, transaction, how):
+    assert connection.action("EndTransaction", command("ActionEndTransactionRequest", (1, transaction), (2, how))) == []
+
+
+COMMIT, ROLLBACK = 1, 2
+
+
+def test_a_transaction_has_queries_and_updates_of_both_kinds(server, ada, scenario, table):
+    transaction = begin(ada)
+    insert = f"INSERT INTO {table} SELECT id FROM scenario"
+    update = command("CommandStatementUpdate", (1, insert), (2, transaction))
+    [result] = ada.put(protobuf.message((1, wire.descriptor(update))))
+    assert protobuf.parse(protobuf.parse(result)[1][0]) == {1: [3]}
+    handle = ada.prepare(insert + " WHERE id = ?", transaction)
+    two = pyarrow.record_batch({"id": pyarrow.array([2], pyarrow.int64())})
+    [result] = ada.put(*bound(command("CommandPreparedStatementUpdate", (1, handle)), two))
+    assert protobuf.parse(protobuf.parse(result)[1][0]) == {1: [1]}
+    found = same_columns(ada, protobuf.statement(f"SELECT i FROM {table} ORDER BY i", transaction))
+    assert found["i"].to_pylist() == [1, 2, 2, 3]
+    handle = ada.prepare(f"SELECT i FROM {table} WHERE i = ?", transaction)
+    query = command("CommandPreparedStatementQuery", (1, handle))
+    ada.put(*bound(query, two))
+    assert same_columns(ada, query)["i"].to_pylist() == [2, 2]
+    assert server.scalar(f"SELECT count(*) FROM {table}") == 0
+    end(ada, transaction, COMMIT)
+    assert server.scalar(f"SELECT count(*) FROM {table}") == 4
+
+    transaction = begin(ada)
+    ada.query(f"DELETE FROM {table}", transaction)
+    end(ada, transaction, ROLLBACK)
+    assert server.scalar(f"SELECT count(*) FROM {table}") == 4
+
+
+def test_savepoints_are_refused_and_the_transaction_goes_on(server, ada, table):
+    transaction = begin(ada)
+    ada.query(f"INSERT INTO {table} VALUES (1)", transaction)
+    requests = {"BeginSavepoint": ((1, transaction), (2, "name")), "EndSavepoint": ((1, b"id"), (2, 1))}
+    for name, fields in requests.items():
+        with wire.refused(grpc.StatusCode.UNIMPLEMENTED) as said:
+            ada.action(name, command(f"Action{name}Request", *fields))
+        assert "savepoint" in said[0]
+    end(ada, transaction, COMMIT)
+    assert server.scalar(f"SELECT count(*) FROM {table}") == 1
+
+
+def test_a_transaction_that_has_ended_is_not_found(ada):
+    transaction = begin(ada)
+    end(ada, transaction, COMMIT)
+    with wire.refused(grpc.StatusCode.NOT_FOUND):
+        end(ada, transaction, ROLLBACK)
+    with wire.refused(grpc.StatusCode.NOT_FOUND):
+        ada.query("SELECT 1", transaction)
