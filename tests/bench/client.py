@@ -1,0 +1,286 @@
+"""A client in a process of its own.
+
+Usage: client.py KIND SETTINGS, with the settings of the kind as JSON. Opens its connection at once; then every line of
+stdin is a request, `{"do": …}` with its fields, and gets a line of stdout: what was measured, or `{"error": …}`. Only
+what a user would wait for is inside the measured time.
+"""
+
+import json
+import resource
+import sys
+import threading
+import time
+
+import adbc_driver_flightsql.dbapi
+import pyarrow.compute
+import pyarrow.parquet
+
+import inprocess
+import queries
+
+# Of in-process streams: a quarter less CPU than DuckDB's default of a million rows.
+ROWS_IN_BATCH = 122_880
+
+
+class Client:
+    """What clients of every kind do. A kind has `connect` and `another` (one more for a crowd), and on a connection
+    `stream`, `arrow` and `rows`."""
+
+    def __init__(self):
+        self.connection = self.connect()
+        self.data = None
+        self.crowd_connections = []
+
+    # === requests ===
+
+    def execute(self, sql):
+        self.rows(self.connection, sql)
+        return {}
+
+    def whole(self, sql, way):
+        """Reads a whole result as a stream of batches or as one table."""
+        read = {"stream": self.stream, "table": self.arrow}[way]
+        return measured(lambda: read(self.connection, sql))
+
+    def fingerprint(self, sql):
+        """Says what a result holds without saying it all."""
+        return {"fingerprint": fingerprint(self.arrow(self.connection, sql))}
+
+    def repeat(self, statements):
+        """Executes small queries one after the other; the seconds of each, and the rows of all."""
+        seconds, rows = [], 0
+        for sql in statements:
+            start = time.perf_counter()
+            rows += len(self.rows(self.connection, sql))
+            seconds.append(time.perf_counter() - start)
+        return {"each": seconds, "rows": rows}
+
+    def load(self, file):
+        """Takes the data for `ingest` into memory."""
+        self.data = pyarrow.parquet.read_table(file)
+        return {"fingerprint": fingerprint(self.data)}
+
+    def gather(self, number):
+        """Opens `number` connections, each warm; those before are closed."""
+        for connection in self.crowd_connections:
+            connection.close()
+        self.crowd_connections = [self.another(self.connection) for _ in range(number)]
+        for connection in self.crowd_connections:
+            self.rows(connection, queries.ONE)
+        return {}
+
+    def crowd(self, ramp, seconds, scale, first_seed):
+        """All gathered connections send the mix at the same time. What ends before `ramp` does not count, so that at
+        the start of the `seconds` that do count as much is under way as at their end."""
+        done = []
+        start = time.perf_counter() + ramp
+        members = [
+            threading.Thread(
+                target=self.member, args=(connection, queries.mix(scale, first_seed + place), start, seconds, done)
+            )
+            for place, connection in enumerate(self.crowd_connections)
+        ]
+        for member in members:
+            member.start()
+        for member in members:
+            member.join()
+        return {
+            "latencies": [latency for latency, _ in done],
+            "errors": [error for _, error in done if error],
+        }
+
+    def member(self, connection, statements, start, seconds, done):
+        """One member of the crowd. Errors count whenever they happen."""
+        for sql in statements:
+            before = time.perf_counter()
+            error = None
+            try:
+                if not self.rows(connection, sql):
+                    error = f"no rows: {sql}"
+            except Exception as failure:
+                error = text_of(failure)
+            now = time.perf_counter()
+            if start <= now <= start + seconds or error:
+                done.append((now - before, error))
+            if now > start + seconds:
+                return
+
+    def slow(self, sql, seconds):
+        """Takes one batch a second for a while, then leaves."""
+        batches = rows = 0
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql)
+            reader = cursor.fetch_record_batch()
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                rows += reader.read_next_batch().num_rows
+                batches += 1
+                time.sleep(1)
+        return {"batches": batches, "rows": rows}
+
+
+class FlightSql(Client):
+    """ADBC, with the same options for every server."""
+
+    def __init__(self, uri):
+        self.uri = uri
+        super().__init__()
+
+    def connect(self):
+        return adbc_driver_flightsql.dbapi.connect(self.uri, autocommit=True)
+
+    def another(self, connection):
+        return self.connect()
+
+    def stream(self, connection, sql):
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+            return count(cursor.fetch_record_batch())
+
+    def arrow(self, connection, sql):
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetch_arrow_table()
+
+    def rows(self, connection, sql):
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetchall()
+
+    def kept_cursor(self, sql, number):
+        """Like `repeat`, but on one cursor, for which ADBC keeps the statement prepared."""
+        seconds, rows = [], 0
+        with self.connection.cursor() as cursor:
+            for _ in range(number):
+                start = time.perf_counter()
+                cursor.execute(sql)
+                rows += len(cursor.fetchall())
+                seconds.append(time.perf_counter() - start)
+        return {"each": seconds, "rows": rows}
+
+    def ingest(self, table):
+        with self.connection.cursor() as cursor:
+            return measured(lambda: cursor.adbc_ingest(table, self.data, mode="append"))
+
+
+class DuckDb(Client):
+    """DuckDB in this very process."""
+
+    def __init__(self, catalog, data=None, buffer=None):
+        self.catalog, self.lake_data, self.buffer = catalog, data, buffer
+        super().__init__()
+
+    def connect(self):
+        connection = inprocess.open_duckdb()
+        inprocess.attach(connection, self.catalog, self.lake_data)
+        if self.buffer:
+            connection.execute(f"SET streaming_buffer_size = '{self.buffer}'")
+        return connection
+
+    def another(self, connection):
+        cursor = connection.cursor()
+        cursor.execute("USE lake")
+        return cursor
+
+    def asked(self, sql):
+        """What is executed here to have `sql` answered."""
+        return sql
+
+    def stream(self, connection, sql):
+        return count(connection.execute(self.asked(sql)).to_arrow_reader(ROWS_IN_BATCH))
+
+    def arrow(self, connection, sql):
+        return connection.execute(self.asked(sql)).to_arrow_table()
+
+    def rows(self, connection, sql):
+        return connection.execute(self.asked(sql)).fetchall()
+
+    def ingest(self, table):
+        self.connection.register("arrow_data", self.data)
+        return measured(lambda: self.connection.execute(f"INSERT INTO {table} FROM arrow_data").fetchone())
+
+
+class Quack(DuckDb):
+    """DuckDB as the client of a DuckDB that serves by quack."""
+
+    def __init__(self, uri, token):
+        self.uri, self.token = uri, token
+        Client.__init__(self)
+
+    def connect(self):
+        connection = inprocess.open_duckdb()
+        connection.execute(f"LOAD '{inprocess.quack_file()}'")
+        connection.execute(f"ATTACH '{self.uri}' AS remote (TOKEN '{self.token}')")
+        return connection
+
+    def another(self, connection):
+        return self.connect()
+
+    def asked(self, sql):
+        return "FROM remote.query('" + sql.replace("'", "''") + "')"
+
+
+# === measuring ===
+
+
+def measured(work):
+    """Seconds, and CPU seconds of this process, that `work` takes. What it returns is freed outside of the time."""
+    cpu, start = own_cpu(), time.perf_counter()
+    result = work()
+    sample = {"seconds": time.perf_counter() - start, "cpu": own_cpu() - cpu}
+    del result
+    return sample
+
+
+def count(batches):
+    """Reads all batches, keeping none."""
+    return sum(batch.num_rows for batch in batches)
+
+
+def own_cpu():
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def fingerprint(table):
+    """The number of rows, and for each column the sum of its values, or of the lengths of its texts."""
+    return [str(table.num_rows)] + [str(_total(column)) for column in table.columns]
+
+
+def _total(column):
+    kind = column.type
+    if pyarrow.types.is_date(kind):
+        column = column.cast(pyarrow.int32()).cast(pyarrow.int64())
+    elif not (pyarrow.types.is_integer(kind) or pyarrow.types.is_decimal(kind)):
+        column = pyarrow.compute.binary_length(column.cast(pyarrow.large_string())).cast(pyarrow.int64())
+    return pyarrow.compute.sum(column).as_py()
+
+
+def text_of(failure):
+    lines = str(failure).strip().split("\n")
+    return f"{type(failure).__name__}: {lines[0][:300]}"
+
+
+# === requests ===
+
+KINDS = {"flightsql": FlightSql, "duckdb": DuckDb, "quack": Quack}
+
+
+def reply(line, client):
+    request = json.loads(line)
+    try:
+        return getattr(client, request.pop("do"))(**request)
+    except Exception as failure:
+        return {"error": text_of(failure)}
+
+
+def main():
+    kind, settings = sys.argv[1:]
+    client = KINDS[kind](**json.loads(settings))
+    print(json.dumps({"ready": True}), flush=True)
+    for line in sys.stdin:
+        print(json.dumps(reply(line, client)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

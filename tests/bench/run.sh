@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Measures merganser side by side with its peers and prints a table of ratios. One command: it makes its own Python
+# environment, builds the program, makes the data, starts and ends all servers.
+set -euo pipefail
+
+usage() {
+    cat <<'EOF'
+usage: tests/bench/run.sh [option]...
+
+  tests/bench/run.sh                             the whole table: TPC-H scale 1, 5 rounds
+  tests/bench/run.sh --scale 0.01 --rounds 1     does everything once, small: about a minute
+  tests/bench/run.sh --only lineitem,select1 --without roapi
+
+  --scale N             TPC-H scale factor [1]
+  --rounds N            rounds that count, after one to warm up [5]
+  --only PART,…         lineitem, select1, point, clients, ingest, slow [all]
+  --without PEER,…      in-process, buffered, ceiling, roapi, roapi-memory, sail, quack [none]
+  --repeats N           SELECT 1 in a round; a quarter of it point queries [400; below scale 0.1: 40]
+  --crowd-seconds N     how long a crowd of clients asks in a round [10; below scale 0.1: 2]
+  --slow-seconds N      how long the slow reader reads [60; below scale 0.1: 5]
+  --markdown FILE       writes the table as Markdown too
+  --json FILE           where all samples go [a new file in the cache folder]
+  --keep                leaves the lakes and logs of the run where they are
+
+  MERGANSER_BIN     the program to measure (default: built here with the release profile)
+  CARGO_TARGET_DIR  where cargo builds (default: target in the cache folder)
+  MERGANSER_CACHE   cache folder: build, Python environment, data of TPC-H, results
+                    (default: merganser in $XDG_CACHE_HOME, else in ~/.cache)
+EOF
+}
+
+case " $* " in
+    *" --help "* | *" -h "*) usage && exit ;;
+esac
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+# shellcheck source=SCRIPTDIR/environment.sh
+. "$root/tests/bench/environment.sh"
+exec "$environment/bin/python" "$bench/bench.py" "$@"
