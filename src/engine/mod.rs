@@ -63,6 +63,7 @@ pub struct Engine {
     pool: Arc<pool::Pool>,
     staging: Arc<Path>,
     max_connections: usize,
+    threads: usize,
     waiting: Arc<AtomicUsize>,
 }
 
@@ -101,7 +102,9 @@ impl Engine {
         connection.run_script(script)?;
         let pool = pool::Pool::new(database, on_connect.to_owned(), settings.max_connections);
         let (staging, max_connections) = (settings.staging.as_path().into(), settings.max_connections);
-        Ok(Self { pool, staging, max_connections, waiting: Arc::default() })
+        let threads =
+            settings.threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
+        Ok(Self { pool, staging, max_connections, threads, waiting: Arc::default() })
     }
 
     /// Borrows a connection, waiting in line while all are taken.
@@ -141,6 +144,11 @@ impl Engine {
     /// How many connections there can be.
     pub fn max_connections(&self) -> usize {
         self.pool.max_connections()
+    }
+
+    /// How many threads DuckDB computes with.
+    pub fn threads(&self) -> usize {
+        self.threads
     }
 
     /// The folder for results that wait for their reader.

@@ -47,20 +47,24 @@ fn cancel(sessions: &Sessions, caller: &Caller, info: &FlightInfo) -> Result<Can
     // Who polls a statement that still works has no endpoint yet: the ticket to be is in the descriptor.
     let descriptor = info.flight_descriptor.iter().filter(|_| info.endpoint.is_empty());
     let polled = descriptor.map(|descriptor| Ticket::new(descriptor.cmd.clone()));
-    let mut status = CancelStatus::NotCancellable;
+    let owner = caller.session.principal();
+    let mut outcomes = Vec::new();
     for ticket in endpoints.chain(polled) {
         match in_ticket(&ticket)? {
             Command::TicketStatementQuery(ticket) => {
-                let owner = caller.session.principal();
-                sessions.executions().cancel(sessions.ticketed(&ticket.statement_handle, owner)?, owner)?;
-                status = CancelStatus::Cancelled;
+                let execution = sessions.ticketed(&ticket.statement_handle, owner);
+                outcomes.push(execution.and_then(|execution| sessions.executions().cancel(execution, owner)));
             }
             Command::Unknown(_) => return Err(Error::invalid("a ticket in the FlightInfo is none of this server")),
             // Metadata is made while it is read; there is nothing to stop.
             _ => {}
         }
     }
-    Ok(status)
+    // Some parts of a result may have ended.
+    if outcomes.iter().any(Result::is_ok) {
+        return Ok(CancelStatus::Cancelled);
+    }
+    outcomes.pop().unwrap_or(Ok(())).map(|()| CancelStatus::NotCancellable)
 }
 
 /// Lets the result of an endpoint wait anew.

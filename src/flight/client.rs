@@ -3,6 +3,9 @@
 //! Java's Flight SQL driver (18.3) reads dictionaries as their indices, and writes milliseconds into parameters of every
 //! unit of time. It gets plain values, and is asked for milliseconds. On the wire it says no more of itself than the
 //! gRPC library that it is built on.
+//!
+//! ADBC's driver reads all endpoints of a result at once and in order. Many programs read the first endpoint alone, so
+//! only a client that is known to read all of them gets several.
 
 use std::sync::Arc;
 
@@ -20,6 +23,8 @@ use crate::error::{Error, Result};
 pub enum Client {
     /// Java's.
     Java,
+    /// ADBC's, which is written in Go.
+    Adbc,
     /// Any other.
     Other,
 }
@@ -29,8 +34,17 @@ pub enum Client {
 impl Client {
     /// The client that sends these headers.
     pub fn of(headers: &MetadataMap) -> Self {
-        let agent = headers.get("user-agent").and_then(|agent| agent.to_str().ok());
-        if agent.is_some_and(|agent| agent.contains("grpc-java")) { Self::Java } else { Self::Other }
+        let agent = headers.get("user-agent").and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+        match agent {
+            _ if agent.contains("grpc-java") => Self::Java,
+            _ if agent.starts_with("ADBC Flight SQL Driver") => Self::Adbc,
+            _ => Self::Other,
+        }
+    }
+
+    /// Whether the client reads all endpoints of a result, and at the same time.
+    pub fn reads_in_parallel(self) -> bool {
+        self == Self::Adbc
     }
 
     /// The columns of a result as the client reads them.
@@ -47,7 +61,7 @@ impl Client {
     /// # Errors
     /// Internal when values cannot be taken out of their dictionary.
     pub fn rows(self, batch: RecordBatch, columns: &SchemaRef) -> Result<RecordBatch> {
-        if self == Self::Other {
+        if self != Self::Java {
             return Ok(batch);
         }
         let fields = columns.fields().iter();

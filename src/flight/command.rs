@@ -60,20 +60,18 @@ pub fn statement_ticket(handle: Vec<u8>) -> Ticket {
 pub fn flight_info(
     descriptor: FlightDescriptor,
     schema: &Schema,
-    endpoint: Option<FlightEndpoint>,
+    endpoints: Vec<FlightEndpoint>,
     rows: Option<usize>,
 ) -> Result<FlightInfo> {
     // An empty list of locations means: ask the server that you have.
-    let info = FlightInfo::new()
+    let mut info = FlightInfo::new()
         .try_with_schema(schema)
         .map_err(|err| Error::internal("encode result columns").with_source(err))?
         .with_descriptor(descriptor)
         .with_ordered(true)
         .with_total_records(rows.and_then(|rows| i64::try_from(rows).ok()).unwrap_or(-1));
-    Ok(match endpoint {
-        Some(endpoint) => info.with_endpoint(endpoint),
-        None => info,
-    })
+    info.endpoint = endpoints;
+    Ok(info)
 }
 
 /// What `FlightInfo.app_metadata` says of a result: the snapshot that it was read at.

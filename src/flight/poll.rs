@@ -81,7 +81,7 @@ async fn answer(
     if let Some(known) = execution.known() {
         let endpoint = statement::endpoint(sessions, &execution);
         let info =
-            flight_info(descriptor, &describe_all(&caller.client.columns(&known.schema)), Some(endpoint), known.count)?;
+            flight_info(descriptor, &describe_all(&caller.client.columns(&known.schema)), vec![endpoint], known.count)?;
         return Ok(complete(info.with_app_metadata(app_metadata(known.snapshot_id))));
     }
     // The descriptor to ask again with; it also lets CancelFlightInfo find the statement.
@@ -90,7 +90,7 @@ async fn answer(
     let nothing = Arc::new(Schema::empty());
     let expected = execution.expected().unwrap_or(&nothing);
     Ok(PollInfo {
-        info: Some(flight_info(again.clone(), &describe_all(&caller.client.columns(expected)), None, None)?),
+        info: Some(flight_info(again.clone(), &describe_all(&caller.client.columns(expected)), Vec::new(), None)?),
         flight_descriptor: Some(again),
         progress: execution.progress(),
         expiration_time: Some(timestamp(SystemTime::now() + sessions.result_ttl())),

@@ -17,7 +17,7 @@ use tonic::Status;
 use super::{
     authenticate::Caller,
     metadata::column::describe_all,
-    statement::{info_of, record_count, rows_of},
+    statement::{self, info_of, record_count, rows_of},
     stream::{self, FrameStream},
     transaction,
 };
@@ -91,8 +91,8 @@ pub async fn get_flight_info(
     descriptor: FlightDescriptor,
 ) -> Result<FlightInfo> {
     let prepared = caller.session.prepared(&command.prepared_statement_handle)?;
-    let outcome = prepared.execute(sessions, &caller.session, caller.connection).await?;
-    info_of(sessions, caller, outcome, descriptor)
+    let outcomes = statement::execute(sessions, caller, prepared.statement(caller.connection)).await?;
+    info_of(sessions, caller, outcomes, descriptor)
 }
 
 /// Executes with what was bound last, and gives the rows in the same call.

@@ -62,7 +62,7 @@ impl Service {
                 let schema = metadata::schema(&command)?.ok_or_else(|| unsupported(&command))?;
                 // The command itself is the ticket: reading metadata twice does no harm.
                 let endpoint = FlightEndpoint::new().with_ticket(Ticket::new(descriptor.cmd.clone()));
-                flight_info(descriptor, &schema, Some(endpoint), None)
+                flight_info(descriptor, &schema, vec![endpoint], None)
             }
         }
     }

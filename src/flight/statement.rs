@@ -27,8 +27,16 @@ pub async fn get_flight_info(
     descriptor: FlightDescriptor,
 ) -> Result<FlightInfo> {
     let statement = statement(caller, &query.query, query.transaction_id.as_deref())?;
-    let outcome = sessions.execute(&caller.session, statement).await?;
-    info_of(sessions, caller, outcome, descriptor)
+    let outcomes = execute(sessions, caller, statement).await?;
+    info_of(sessions, caller, outcomes, descriptor)
+}
+
+/// Executes a statement for GetFlightInfo: as several where the client reads their results at once.
+pub async fn execute(sessions: &Sessions, caller: &Caller, statement: Statement) -> Result<Vec<Outcome>> {
+    if caller.client.reads_in_parallel() {
+        return sessions.execute_in_parts(&caller.session, statement).await;
+    }
+    sessions.execute(&caller.session, statement).await.map(|outcome| vec![outcome])
 }
 
 /// The columns of the statement, which is not run.
@@ -65,17 +73,19 @@ pub fn statement(caller: &Caller, sql: &str, transaction: Option<&[u8]>) -> Resu
     Ok(Statement { sql: sql.into(), parameters: None, transaction, connection: caller.connection })
 }
 
-/// Keeps the result of an execution and tells where it is.
+/// Keeps the results whose rows make up one result, one behind the other, and tells where they are.
 pub fn info_of(
     sessions: &Sessions,
     caller: &Caller,
-    outcome: Outcome,
+    outcomes: Vec<Outcome>,
     descriptor: FlightDescriptor,
 ) -> Result<FlightInfo> {
-    let (schema, count) = (caller.client.columns(&outcome.rows.schema()), outcome.rows.count());
-    let execution = outcome.execution.keep(outcome.rows);
-    let info = flight_info(descriptor, &describe_all(&schema), Some(endpoint(sessions, &execution)), count)?;
-    Ok(info.with_app_metadata(app_metadata(outcome.snapshot_id)))
+    let first = outcomes.first().ok_or_else(|| Error::internal("a statement has no outcome"))?;
+    let (schema, snapshot_id) = (caller.client.columns(&first.rows.schema()), first.snapshot_id);
+    let count = outcomes.iter().map(|outcome| outcome.rows.count()).sum();
+    let endpoints = outcomes.into_iter().map(|outcome| endpoint(sessions, &outcome.execution.keep(outcome.rows)));
+    let info = flight_info(descriptor, &describe_all(&schema), endpoints.collect(), count)?;
+    Ok(info.with_app_metadata(app_metadata(snapshot_id)))
 }
 
 /// Where the result of an execution is fetched; with a time until when it can be fetched again and again.

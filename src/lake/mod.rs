@@ -5,6 +5,7 @@
 //! file of this folder says so.
 
 pub mod attach;
+pub mod files;
 pub mod inventory;
 pub mod rollback;
 pub mod snapshots;

@@ -13,6 +13,7 @@ mod hazards;
 mod home;
 mod ingest;
 mod options;
+mod parts;
 mod prepared;
 mod procedure;
 mod registry;

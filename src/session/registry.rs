@@ -14,7 +14,9 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use super::{
-    Described, Execution, Executions, OptionFault, OptionValue, Outcome, Procedures, Session, Statement, statement,
+    Described, Execution, Executions, OptionFault, OptionValue, Outcome, Procedures, Session, Statement,
+    parts::{self, SmallTables},
+    statement,
     ticket::Tickets,
 };
 use crate::{
@@ -63,6 +65,7 @@ pub struct Sessions {
     pub(super) procedures: Procedures,
     /// The newest snapshot that a statement saw or made; below zero before the first.
     newest: AtomicI64,
+    pub(super) small_tables: SmallTables,
     /// How many more sessions may keep a connection.
     pub(super) homes: Arc<Semaphore>,
 }
@@ -80,6 +83,7 @@ impl Sessions {
             shared: Mutex::default(),
             executions: Executions::new(settings.result_ttl),
             tickets: Tickets::new(),
+            small_tables: SmallTables::default(),
             procedures,
             settings,
         })
@@ -142,6 +146,15 @@ impl Sessions {
     /// What DuckDB says, and the errors of its transaction.
     pub async fn execute(&self, session: &Arc<Session>, statement: Statement) -> Result<Outcome> {
         statement::execute(self, session, statement).await
+    }
+
+    /// Executes a statement as one or several, whose results one behind the other are its own; for a client that reads
+    /// them at the same time.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute).
+    pub async fn execute_in_parts(&self, session: &Arc<Session>, statement: Statement) -> Result<Vec<Outcome>> {
+        parts::execute(self, session, statement).await
     }
 
     /// Begins to execute a statement, which will have the columns `expected`, and does not wait for it:

@@ -1,0 +1,48 @@
+//! The data files of a table.
+
+use serde::Deserialize;
+
+use super::METADATA;
+use crate::{
+    engine::{Connection, Value},
+    error::Result,
+    ids::SnapshotId,
+};
+
+/// Columns that DuckLake gives every table unless it has some of the same name: a row's file, counted from 0 in the
+/// order in which files are read, …
+pub const FILE_INDEX: &str = "file_index";
+/// … and its place in the file.
+pub const FILE_ROW_NUMBER: &str = "file_row_number";
+
+/// The files of a table at a snapshot.
+#[derive(Debug, Deserialize)]
+pub struct Files {
+    /// The newest snapshot.
+    pub snapshot: SnapshotId,
+    /// How many rows each file has, deleted ones included, the older files first.
+    pub rows: Vec<u64>,
+}
+
+/// The files that a table has now; no schema means the one in which names are looked up. No file when there is no such
+/// table, or a column of its own hides [`FILE_INDEX`] or [`FILE_ROW_NUMBER`].
+///
+/// # Errors
+/// What DuckDB says.
+pub fn of(connection: &Connection, schema: Option<&str>, table: &str) -> Result<Files> {
+    let sql = format!(
+        "WITH t AS (
+           FROM {METADATA}.ducklake_table JOIN {METADATA}.ducklake_schema s USING (schema_id)
+           SELECT table_id
+           WHERE ducklake_table.end_snapshot IS NULL AND s.end_snapshot IS NULL
+             AND lower(table_name) = lower(?) AND lower(schema_name) = lower(coalesce(nullif(?, ''), current_schema()))
+             AND NOT EXISTS (FROM {METADATA}.ducklake_column c
+                             WHERE c.table_id = ducklake_table.table_id AND lower(c.column_name) IN (?, ?)))
+         SELECT (SELECT max(snapshot_id) FROM {METADATA}.ducklake_snapshot) AS snapshot,
+                (SELECT coalesce(list(record_count ORDER BY data_file_id), [])
+                 FROM {METADATA}.ducklake_data_file JOIN t USING (table_id) WHERE end_snapshot IS NULL) AS rows"
+    );
+    let schema = Value::varchar(schema.unwrap_or_default());
+    connection
+        .record(&sql, &[Value::varchar(table), schema, Value::varchar(FILE_INDEX), Value::varchar(FILE_ROW_NUMBER)])
+}
