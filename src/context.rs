@@ -19,6 +19,11 @@ impl Principal {
         Self("anonymous".into())
     }
 
+    /// The server itself.
+    pub fn server() -> Self {
+        Self("merganser".into())
+    }
+
     /// The name.
     pub fn name(&self) -> &str {
         &self.0

@@ -15,6 +15,7 @@ mod extensions;
 mod inflow;
 mod pool;
 mod stream;
+mod turns;
 mod worker;
 
 use std::{
@@ -38,7 +39,7 @@ pub use self::{
     stream::{BatchSender, BatchStream, channel},
     worker::{TaskGuard, TaskHandle, Worker},
 };
-use crate::error::Result;
+use crate::{context::Principal, error::Result};
 
 /// What the engine needs to know to open.
 #[derive(Clone, Debug)]
@@ -107,13 +108,21 @@ impl Engine {
         Ok(Self { pool, staging, max_connections, threads, waiting: Arc::default() })
     }
 
-    /// Borrows a connection, waiting in line while all are taken.
+    /// Borrows a connection for work of the server's own, waiting in line while all are taken.
     ///
     /// # Errors
     /// `ResourceExhausted` when none came free in time.
     pub async fn lease(&self) -> Result<Lease> {
+        self.lease_for(&Principal::server()).await
+    }
+
+    /// Borrows a connection for `user`; while all are taken those of different users take turns.
+    ///
+    /// # Errors
+    /// As [`lease`](Self::lease).
+    pub async fn lease_for(&self, user: &Principal) -> Result<Lease> {
         let _waiting = Waiting::new(&self.waiting);
-        self.pool.lease().await
+        self.pool.lease(user).await
     }
 
     /// A worker beside the pool, which works when all connections are taken; it must be dropped before the end.

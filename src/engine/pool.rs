@@ -1,15 +1,20 @@
 //! A bounded pool of workers, one connection each.
 //!
 //! Statements outside a transaction borrow a worker for as long as they run; a transaction keeps one until it ends.
-//! Who finds the pool empty waits in line, first come, first served.
 
 use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{duckdb::Database, worker::Worker};
-use crate::error::{Error, ErrorKind, Result};
+use super::{
+    duckdb::Database,
+    turns::{Turn, Turns},
+    worker::Worker,
+};
+use crate::{
+    context::Principal,
+    error::{Error, ErrorKind, Result},
+};
 
 /// How long a statement waits for a connection before it is refused.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -20,7 +25,7 @@ pub struct Pool {
     database: Arc<Database>,
     /// SQL that every new connection runs first.
     on_connect: String,
-    permits: Arc<Semaphore>,
+    turns: Arc<Turns>,
     max_connections: usize,
     idle: Mutex<Vec<Worker>>,
 }
@@ -30,7 +35,7 @@ pub struct Pool {
 pub struct Lease {
     worker: Worker,
     pool: Arc<Pool>,
-    permit: Option<OwnedSemaphorePermit>,
+    turn: Option<Turn>,
     /// The connection may hold TEMP objects: it is closed instead of going back.
     retired: bool,
 }
@@ -40,17 +45,17 @@ pub struct Lease {
 impl Pool {
     /// A pool of at most `max_connections` connections to `database`, each prepared with `on_connect`.
     pub fn new(database: Arc<Database>, on_connect: String, max_connections: usize) -> Arc<Self> {
-        let permits = Arc::new(Semaphore::new(max_connections));
-        Arc::new(Self { database, on_connect, permits, max_connections, idle: Mutex::default() })
+        let turns = Turns::new(max_connections);
+        Arc::new(Self { database, on_connect, turns, max_connections, idle: Mutex::default() })
     }
 
-    /// Borrows a worker, waiting in line while all are taken.
+    /// Borrows a worker for `user`, waiting in line while all are taken.
     ///
     /// # Errors
     /// `ResourceExhausted` when none came free in time; what DuckDB says of a new connection.
-    pub async fn lease(self: &Arc<Self>) -> Result<Lease> {
-        let permit = tokio::time::timeout(QUEUE_TIMEOUT, Arc::clone(&self.permits).acquire_owned()).await;
-        let Ok(Ok(permit)) = permit else {
+    pub async fn lease(self: &Arc<Self>, user: &Principal) -> Result<Lease> {
+        let turn = tokio::time::timeout(QUEUE_TIMEOUT, self.turns.take(user)).await;
+        let Ok(Some(turn)) = turn else {
             let limit = self.max_connections;
             return Err(Error::new(
                 ErrorKind::ResourceExhausted,
@@ -62,7 +67,7 @@ impl Pool {
             Some(worker) => worker,
             None => self.connect().await?,
         };
-        Ok(Lease { worker, pool: Arc::clone(self), permit: Some(permit), retired: false })
+        Ok(Lease { worker, pool: Arc::clone(self), turn: Some(turn), retired: false })
     }
 
     /// A worker beside the pool, with a connection of its own that counts nowhere.
@@ -83,14 +88,15 @@ impl Pool {
 
     /// How many connections are borrowed.
     pub fn in_use(&self) -> usize {
-        self.max_connections.saturating_sub(self.permits.available_permits())
+        self.max_connections.saturating_sub(self.turns.free())
     }
 
     /// Waits until every lease has ended, or `grace` is over; then no connection can be had any more.
     pub async fn close(&self, grace: Duration) {
-        let all = u32::try_from(self.max_connections).unwrap_or(u32::MAX);
-        let _ = tokio::time::timeout(grace, self.permits.acquire_many(all)).await;
-        self.permits.close();
+        let server = Principal::server();
+        let all = futures::future::join_all((0..self.max_connections).map(|_| self.turns.take(&server)));
+        let _ = tokio::time::timeout(grace, all).await;
+        self.turns.close();
         self.idle.lock().clear();
     }
 }
@@ -111,14 +117,14 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let (worker, pool, permit, retired) =
-            (self.worker.clone(), Arc::clone(&self.pool), self.permit.take(), self.retired);
+        let (worker, pool, turn, retired) =
+            (self.worker.clone(), Arc::clone(&self.pool), self.turn.take(), self.retired);
         let clean_up = self.worker.spawn(move |connection| {
             connection.rollback();
-            if !retired && !connection.is_open() && !pool.permits.is_closed() {
+            if !retired && !connection.is_open() && !pool.turns.is_closed() {
                 pool.idle.lock().push(worker);
             }
-            drop(permit);
+            drop(turn);
         });
         clean_up.detach();
     }

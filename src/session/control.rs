@@ -35,7 +35,7 @@ pub(super) async fn transaction(
 ) -> Result<Outcome> {
     let textual = *session.textual.lock();
     // Read first: once the transaction has begun or ended, nothing may fail any more.
-    let mut snapshot_id = newest(sessions).await?;
+    let mut snapshot_id = newest(sessions, session).await?;
     match (first_word(&statement.sql).as_str(), textual) {
         ("BEGIN" | "START", Some(_)) => return Err(within_a_transaction()),
         ("BEGIN" | "START", None) if session.is_own() => {
@@ -77,7 +77,7 @@ pub(super) async fn named_transaction(
     };
     let snapshot_id = match made {
         Some(made) => made,
-        None => newest(sessions).await?,
+        None => newest(sessions, session).await?,
     };
     Ok(nothing(running, snapshot_id))
 }
@@ -94,7 +94,7 @@ fn is_commit(word: &str) -> bool {
 pub(super) async fn set(sessions: &Sessions, session: &Session, running: Running, sql: &str) -> Result<Outcome> {
     let (name, value) = set::parse(sql)?;
     match sessions.set_option(session, &name, value).await? {
-        Ok(()) => Ok(nothing(running, newest(sessions).await?)),
+        Ok(()) => Ok(nothing(running, newest(sessions, session).await?)),
         Err(OptionFault::Name) => {
             Err(Error::unsupported(format!("SET {name}: settings like this one belong to the server")))
         }
@@ -102,8 +102,8 @@ pub(super) async fn set(sessions: &Sessions, session: &Session, running: Running
     }
 }
 
-pub(super) async fn newest(sessions: &Sessions) -> Result<SnapshotId> {
-    sessions.lease().await?.worker().run(snapshots::current).await
+pub(super) async fn newest(sessions: &Sessions, session: &Session) -> Result<SnapshotId> {
+    sessions.lease(session).await?.worker().run(snapshots::current).await
 }
 
 /// The outcome of a statement without rows.

@@ -58,7 +58,7 @@ pub(super) async fn call(
         ));
     }
     // Read first: once the procedure has begun, nothing may fail any more.
-    let snapshot_id = execution.execution().unless_stopped(control::newest(sessions)).await?;
+    let snapshot_id = execution.execution().unless_stopped(control::newest(sessions, session)).await?;
     let rows = (procedure.start)(session.principal(), statement.parameters.as_ref())?;
     let rows = until_stopped(rows, execution.execution().stopped());
     let rows = Rows::Stream(Box::new(BatchStream::of(procedure.columns, rows)));

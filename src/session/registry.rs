@@ -280,7 +280,7 @@ impl Sessions {
             return Err(Error::precondition("options need a session: log in first (any user name will do)"));
         }
         if let Some(script) = options.script() {
-            let mut lease = self.lease().await?;
+            let mut lease = self.lease(session).await?;
             lease.retire();
             let tried = lease.worker().run(move |connection| connection.run_script(&script)).await;
             // DuckDB says "not implemented" of a time zone that there is not.
@@ -319,7 +319,7 @@ impl Sessions {
     /// # Errors
     /// As [`lease`](Self::lease); what DuckDB says of a schema that was dropped meanwhile.
     pub(crate) async fn lease_for(&self, session: &Session) -> Result<Lease> {
-        let mut lease = self.lease().await?;
+        let mut lease = self.lease(session).await?;
         let script = session.options.lock().script();
         if let Some(script) = script {
             // The next session wants other settings.
@@ -330,12 +330,13 @@ impl Sessions {
         Ok(lease)
     }
 
-    /// Borrows a connection. Where all are taken, results that nobody fetched for a while make way, the oldest first.
+    /// Borrows a connection for the user of `session`. Where all are taken, results that nobody fetched for a while
+    /// make way, the oldest first.
     ///
     /// # Errors
     /// `ResourceExhausted` when none came free in time.
-    pub(crate) async fn lease(&self) -> Result<Lease> {
-        let mut waiting = Box::pin(self.engine.lease());
+    pub(crate) async fn lease(&self, session: &Session) -> Result<Lease> {
+        let mut waiting = Box::pin(self.engine.lease_for(&session.principal));
         loop {
             tokio::select! {
                 biased;
