@@ -53,17 +53,19 @@ pub struct Action {
     pub name: &'static str,
     /// The request's message in `proto/`.
     pub request: &'static str,
+    /// Whether it changes the lake, or anything else.
+    pub writes: bool,
 }
 
 /// All actions, in the order in which ListActions tells of them.
 pub const ALL: &[Action] = &[
-    Action { name: "ingest", request: "IngestRequest" },
-    Action { name: "transform", request: "TransformRequest" },
-    Action { name: "rollback", request: "RollbackRequest" },
-    Action { name: "tag", request: "TagRequest" },
-    Action { name: "jobs", request: "JobsRequest" },
-    Action { name: "job.attach", request: "JobAttachRequest" },
-    Action { name: "job.cancel", request: "JobCancelRequest" },
+    Action { name: "ingest", request: "IngestRequest", writes: true },
+    Action { name: "transform", request: "TransformRequest", writes: true },
+    Action { name: "rollback", request: "RollbackRequest", writes: true },
+    Action { name: "tag", request: "TagRequest", writes: true },
+    Action { name: "jobs", request: "JobsRequest", writes: false },
+    Action { name: "job.attach", request: "JobAttachRequest", writes: false },
+    Action { name: "job.cancel", request: "JobCancelRequest", writes: true },
 ];
 
 // === impl Actions ===

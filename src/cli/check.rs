@@ -30,7 +30,7 @@ impl Check {
         examine_door(&settings).await?;
         let opening = settings.clone();
         let opened = tokio::task::spawn_blocking(move || open(&opening)).await;
-        let Opened { engine, storage, models } =
+        let Opened { engine, storage, models, .. } =
             opened.map_err(|err| Error::internal("open the lake").with_source(err))??;
         output::print(format_args!("DuckDB         ok, {DUCKDB_VERSION} with ducklake"))?;
         output::print(format_args!("storage        ok, {}", storage.uri("")))?;

@@ -29,6 +29,9 @@ pub struct Sql {
     /// The most rows of a table that are printed
     #[arg(long, default_value_t = 1_000, value_name = "ROWS")]
     max_rows: usize,
+    /// Read the lake as it was: at a version, a tag, or a moment such as "2026-01-31 12:00:00"
+    #[arg(long, value_name = "SNAPSHOT", allow_hyphen_values = true)]
+    at: Option<String>,
     #[command(flatten)]
     connect: Connect,
 }
@@ -48,7 +51,7 @@ enum Format {
 impl Sql {
     /// Runs the statements.
     pub async fn run(self) -> Result<(), Failure> {
-        let client = self.connect.client().await?;
+        let client = self.connect.client().await?.at(self.at);
         let format = if self.json { Format::Json } else { self.format };
         for statement in &self.statements {
             let rows = match statement.as_str() {

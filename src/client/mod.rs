@@ -21,6 +21,8 @@ pub struct Client {
     channel: Channel,
     /// Names the session.
     token: String,
+    /// The snapshot that queries read.
+    snapshot: Option<String>,
 }
 
 /// Who a client says it is. No `Debug`: it holds secrets.
@@ -70,7 +72,13 @@ impl Client {
                 token.map_err(|status| address.explain(from_status(&status)))?
             }
         };
-        Ok(Self { channel, token })
+        Ok(Self { channel, token, snapshot: None })
+    }
+
+    /// The same, for queries of the lake as it was at `snapshot`.
+    #[must_use]
+    pub fn at(self, snapshot: Option<String>) -> Self {
+        Self { snapshot, ..self }
     }
 
     /// Executes a statement; the rows come as they are read.
@@ -80,6 +88,9 @@ impl Client {
     pub async fn execute(&self, sql: &str) -> Result<Rows> {
         let mut client = FlightSqlServiceClient::new_from_inner(self.service());
         client.set_token(self.token.clone());
+        if let Some(snapshot) = &self.snapshot {
+            client.set_header("merganser-snapshot", snapshot);
+        }
         let info = client.execute(sql.to_owned(), None).await.map_err(from_flight)?;
         let schema = info.clone().try_decode_schema().map_err(|err| Error::internal(err.to_string()))?;
         let metadata: Value = serde_json::from_slice(&info.app_metadata).unwrap_or_default();

@@ -65,6 +65,7 @@ pub struct Engine {
     staging: Arc<Path>,
     max_connections: usize,
     threads: usize,
+    memory_limit_bytes: u64,
     waiting: Arc<AtomicUsize>,
 }
 
@@ -96,7 +97,7 @@ impl Engine {
         let database = duckdb::Database::open_in_memory(&options(settings, &folder))?;
         let connection = database.connect()?;
         extensions::complete(&connection, &folder)?;
-        set_limits(&connection, settings)?;
+        let memory_limit_bytes = set_limits(&connection, settings)?;
         for extension in extensions {
             extensions::load(&connection, &folder, extension)?;
         }
@@ -105,7 +106,7 @@ impl Engine {
         let (staging, max_connections) = (settings.staging.as_path().into(), settings.max_connections);
         let threads =
             settings.threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
-        Ok(Self { pool, staging, max_connections, threads, waiting: Arc::default() })
+        Ok(Self { pool, staging, max_connections, threads, memory_limit_bytes, waiting: Arc::default() })
     }
 
     /// Borrows a connection for work of the server's own, waiting in line while all are taken.
@@ -160,6 +161,11 @@ impl Engine {
         self.threads
     }
 
+    /// The most memory that DuckDB's buffers use, in bytes.
+    pub fn memory_limit_bytes(&self) -> u64 {
+        self.memory_limit_bytes
+    }
+
     /// The folder for results that wait for their reader.
     pub fn staging(&self) -> &Path {
         &self.staging
@@ -204,13 +210,14 @@ const DUCKDB_SHARE_PERCENT: u64 = 80;
 /// The server's: the rest is for results on their way, Arrow buffers, and what DuckDB does not count.
 const SERVER_SHARE_PERCENT: u64 = 60;
 
-/// Settings that need a running instance.
-fn set_limits(connection: &Connection, settings: &Settings) -> Result<()> {
+/// Settings that need a running instance; gives the memory limit in bytes.
+fn set_limits(connection: &Connection, settings: &Settings) -> Result<u64> {
     let bytes = match settings.memory_limit_bytes {
         Some(bytes) => bytes,
         None => default_memory_limit(connection)? / DUCKDB_SHARE_PERCENT * SERVER_SHARE_PERCENT,
     };
-    connection.run_script(&format!("SET GLOBAL memory_limit = '{bytes}B'; SET GLOBAL TimeZone = 'UTC'"))
+    connection.run_script(&format!("SET GLOBAL memory_limit = '{bytes}B'; SET GLOBAL TimeZone = 'UTC'"))?;
+    Ok(bytes)
 }
 
 fn default_memory_limit(connection: &Connection) -> Result<u64> {

@@ -13,7 +13,10 @@ use base64::{
 };
 use futures::{Stream, StreamExt, stream};
 use prost::Message;
-use tonic::{Request, Response, Status, metadata::MetadataMap};
+use tonic::{
+    Request, Response, Status,
+    metadata::{Ascii, MetadataMap, MetadataValue},
+};
 
 use super::{client::Client, cookie};
 use crate::{
@@ -26,6 +29,8 @@ use crate::{
 
 const AUTHORIZATION: &str = "authorization";
 const AUTH_TOKEN: &str = "auth-token-bin";
+/// Pins the session of its call to a snapshot.
+const SNAPSHOT: &str = "merganser-snapshot";
 /// Go's driver leaves the padding away, C++ and Python send it.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
@@ -71,7 +76,16 @@ pub fn caller<T>(door: &Doorkeeper, sessions: &Sessions, request: &Request<T>) -
     } else {
         cookie::session(sessions, request.metadata(), &session).unwrap_or(session)
     };
+    let session = match request.metadata().get(SNAPSHOT) {
+        Some(name) => session.pinned_by_header(snapshot(name)?)?,
+        None => session,
+    };
     Ok(Caller { session, connection, client: Client::of(request.metadata()) })
+}
+
+fn snapshot(header: &MetadataValue<Ascii>) -> Result<&str> {
+    let text = header.to_str().ok().map(str::trim).filter(|text| !text.is_empty());
+    text.ok_or_else(|| Error::invalid(format!("the header {SNAPSHOT} must be a version, a tag or a moment")))
 }
 
 fn session(door: &Doorkeeper, sessions: &Sessions, headers: &MetadataMap) -> Result<Arc<Session>> {

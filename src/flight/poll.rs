@@ -49,7 +49,7 @@ pub async fn prepared(
 ) -> Result<PollInfo> {
     let prepared = caller.session.prepared(&query.prepared_statement_handle)?;
     let expected = columns(prepared.described());
-    let execution = sessions.begin(&caller.session, prepared.statement(caller.connection), expected);
+    let execution = sessions.begin(&caller.session, prepared.statement(&caller.session, caller.connection)?, expected);
     answer(sessions, caller, &execution, descriptor).await
 }
 

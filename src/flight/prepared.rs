@@ -91,7 +91,8 @@ pub async fn get_flight_info(
     descriptor: FlightDescriptor,
 ) -> Result<FlightInfo> {
     let prepared = caller.session.prepared(&command.prepared_statement_handle)?;
-    let outcomes = statement::execute(sessions, caller, prepared.statement(caller.connection)).await?;
+    let outcomes =
+        statement::execute(sessions, caller, prepared.statement(&caller.session, caller.connection)?).await?;
     info_of(sessions, caller, outcomes, descriptor)
 }
 

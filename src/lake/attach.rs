@@ -36,7 +36,15 @@ pub fn open(engine_settings: &engine::Settings, settings: &Settings) -> Result<E
     let catalog = format!("ducklake:{}", settings.catalog.display());
     let data_path = format!("{}/", settings.data_path.display());
     let script = ATTACH.replace("{{catalog}}", &literal(&catalog)).replace("{{data_path}}", &literal(&data_path));
-    Engine::open(engine_settings, EXTENSIONS, &script, ON_CONNECT).map_err(|err| explain(err, &settings.catalog))
+    open_script(engine_settings, &script).map_err(|err| explain(err, &settings.catalog))
+}
+
+/// Opens DuckDB and attaches a lake by `script`.
+///
+/// # Errors
+/// As [`Engine::open`].
+pub(super) fn open_script(settings: &engine::Settings, script: &str) -> Result<Engine> {
+    Engine::open(settings, EXTENSIONS, script, ON_CONNECT)
 }
 
 /// Makes `folder` and proves that files can be made in it.

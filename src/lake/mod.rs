@@ -7,6 +7,7 @@
 pub mod attach;
 pub mod files;
 pub mod inventory;
+pub mod pins;
 pub mod rollback;
 pub mod snapshots;
 pub mod table;

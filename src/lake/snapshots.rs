@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::tags;
 use crate::{
     engine::{Connection, Value},
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     ids::SnapshotId,
 };
 
@@ -18,6 +18,8 @@ pub enum SnapshotRef {
     Timestamp(String),
     /// By the tag on it.
     Tag(String),
+    /// By any of them: a whole number is a version, another text a tag if there is such a tag, else a moment.
+    Text(String),
 }
 
 #[derive(Deserialize)]
@@ -60,7 +62,23 @@ pub fn resolve(connection: &Connection, name: &SnapshotRef) -> Result<SnapshotId
         SnapshotRef::Tag(tag) => {
             tags::find(connection, tag)?.ok_or_else(|| Error::not_found(format!("no tag \"{tag}\"")))
         }
+        SnapshotRef::Text(text) => by_text(connection, text.trim()),
     }
+}
+
+fn by_text(connection: &Connection, text: &str) -> Result<SnapshotId> {
+    if let Ok(id) = text.parse() {
+        return by_version(connection, SnapshotId(id));
+    }
+    if let Some(id) = tags::find(connection, text)? {
+        return Ok(id);
+    }
+    by_timestamp(connection, text).map_err(|err| match err.kind() {
+        ErrorKind::InvalidArgument if !err.message().contains("future") => {
+            Error::not_found(format!("\"{text}\" is no version, no tag, and no moment such as 2026-01-31 12:00:00"))
+        }
+        _ => err,
+    })
 }
 
 fn by_version(connection: &Connection, id: SnapshotId) -> Result<SnapshotId> {

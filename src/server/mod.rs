@@ -33,7 +33,8 @@ use crate::{
     error::{Error, Result},
     flight::{self, Service},
     ingest::Ingester,
-    lake, medallion,
+    lake::{self, pins::Pins},
+    medallion,
     session::{self, Sessions},
     storage::Storage,
 };
@@ -79,6 +80,8 @@ pub struct Location {
 pub struct Opened {
     /// DuckDB with the lake attached.
     pub engine: Engine,
+    /// The lake as it was.
+    pub pins: Arc<Pins>,
     /// Landings and assets.
     pub storage: Storage,
     /// The medallion's models.
@@ -115,7 +118,8 @@ pub fn open(settings: &Settings) -> Result<Opened> {
         None => medallion::built_in()?,
     };
     let engine = lake::attach::open(&engine_settings, &lake_settings)?;
-    Ok(Opened { engine, storage: Storage::local(&root)?, models })
+    let pins = Arc::new(Pins::new(engine.clone(), engine_settings, lake_settings.data_path));
+    Ok(Opened { engine, pins, storage: Storage::local(&root)?, models })
 }
 
 fn catalog(settings: &Settings, home: &Path) -> Result<std::path::PathBuf> {
@@ -146,14 +150,16 @@ impl Server {
         };
         let opening = settings.clone();
         let opened = tokio::task::spawn_blocking(move || open(&opening)).await;
-        let Opened { engine, storage, models } =
+        let Opened { engine, pins, storage, models } =
             opened.map_err(|err| Error::internal("open the lake").with_source(err))??;
         let staging = engine.staging().to_path_buf();
         let ingester = Ingester::new(engine.clone(), storage, staging);
         let actions = Arc::new(Actions::new(engine.clone(), ingester, models));
-        let sessions = Sessions::new(engine.clone(), session_settings(settings), sql::procedures(&actions));
-        let tables = sql::tables(&sessions, &actions);
-        engine.run(move |connection| tables.into_iter().try_for_each(|table| connection.register(table))).await?;
+        let sessions =
+            Sessions::new(engine.clone(), Arc::clone(&pins), session_settings(settings), sql::procedures(&actions));
+        let register = sql::registrar(&sessions, &actions);
+        pins.prepare_with(register.clone());
+        engine.run(register).await?;
         Ok(Self {
             listener,
             address,

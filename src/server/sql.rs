@@ -11,7 +11,8 @@ use std::{
 
 use crate::{
     actions::{self, Actions, sql::Call},
-    engine::{Cell, CellKind, LiveTable},
+    engine::{Cell, CellKind, Connection, LiveTable},
+    error::Result,
     jobs::Job,
     session::{Execution, OptionValue, Phase, Procedure, Procedures, Session, Sessions},
 };
@@ -59,16 +60,24 @@ pub fn procedures(actions: &Arc<Actions>) -> Procedures {
     let actions = Arc::clone(actions);
     Procedures::new(move |sql| {
         let Some(call) = actions::sql::parse(sql)? else { return Ok(None) };
-        let (columns, parameters, actions) = (Call::columns(), call.parameters(), Arc::clone(&actions));
+        let (columns, parameters, writes) = (Call::columns(), call.parameters(), call.writes());
+        let actions = Arc::clone(&actions);
         let start = Box::new(move |principal: &_, row: Option<&_>| call.start(&actions, principal, row));
-        Ok(Some(Procedure { columns, parameters, start }))
+        Ok(Some(Procedure { columns, parameters, writes, start }))
     })
 }
 
-/// The tables. They hold nothing alive: the engine owns them, and those whom they ask own the engine.
-pub fn tables(sessions: &Arc<Sessions>, actions: &Arc<Actions>) -> Vec<LiveTable> {
-    let (of_queries, of_sessions, of_jobs) =
-        (Arc::downgrade(sessions), Arc::downgrade(sessions), Arc::downgrade(actions));
+/// Registers the tables. They hold nothing alive: the engine owns them, and those whom they ask own the engine.
+pub fn registrar(
+    sessions: &Arc<Sessions>,
+    actions: &Arc<Actions>,
+) -> impl Fn(&Connection) -> Result<()> + Clone + Send + Sync + 'static {
+    let (sessions, actions) = (Arc::downgrade(sessions), Arc::downgrade(actions));
+    move |connection| tables(&sessions, &actions).into_iter().try_for_each(|table| connection.register(table))
+}
+
+fn tables(sessions: &Weak<Sessions>, actions: &Weak<Actions>) -> Vec<LiveTable> {
+    let (of_queries, of_sessions, of_jobs) = (Weak::clone(sessions), Weak::clone(sessions), Weak::clone(actions));
     let queries = move || rows(&of_queries, |sessions| sessions.executions().list(), query);
     let sessions = move || rows(&of_sessions, Sessions::list, session);
     let jobs = move || rows(&of_jobs, |actions| actions.jobs().list(), job);

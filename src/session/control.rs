@@ -33,14 +33,14 @@ pub(super) async fn transaction(
     running: Running,
     statement: &Statement,
 ) -> Result<Outcome> {
-    let textual = *session.textual.lock();
+    let textual = *session.handles.textual.lock();
     // Read first: once the transaction has begun or ended, nothing may fail any more.
     let mut snapshot_id = newest(sessions, session).await?;
     match (first_word(&statement.sql).as_str(), textual) {
         ("BEGIN" | "START", Some(_)) => return Err(within_a_transaction()),
         ("BEGIN" | "START", None) if session.is_own() => {
             let id = session.begin(statement.connection)?;
-            *session.textual.lock() = Some(id);
+            *session.handles.textual.lock() = Some(id);
         }
         ("BEGIN" | "START", None) => {
             return Err(Error::precondition(

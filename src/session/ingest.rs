@@ -74,6 +74,10 @@ impl Sessions {
     /// `FailedPrecondition` for a temporary table in a shared session, and what the sender of the rows failed with.
     /// Nothing is written then; inside a transaction, that transaction can only be rolled back.
     pub async fn ingest(&self, session: &Session, ingest: Ingest, rows: Inflow) -> Result<u64> {
+        self.write_rows(session, ingest, rows).await.map_err(|err| session.explain(err))
+    }
+
+    async fn write_rows(&self, session: &Session, ingest: Ingest, rows: Inflow) -> Result<u64> {
         if let Some(transaction) = session.joined(ingest.transaction, ingest.connection)? {
             let worker = transaction.worker(self, session).await?;
             let hazards = transaction.hazards();
@@ -109,17 +113,9 @@ impl Session {
     /// The transaction that rows belong to which come on `connection`: the named one, else the one that `BEGIN` as text
     /// opened, else the only one that was opened on that connection.
     fn joined(&self, id: Option<TransactionId>, connection: Option<ConnectionId>) -> Result<Option<Arc<Transaction>>> {
-        if let Some(transaction) = self.transaction(id)? {
-            return Ok(Some(transaction));
-        }
-        let Some(connection) = connection else { return Ok(None) };
-        let transactions = self.transactions.lock();
-        let mut here = transactions.values().filter(|transaction| transaction.was_opened_on(connection));
-        match (here.next(), here.next()) {
-            (only, None) => Ok(only.cloned()),
-            (_, Some(_)) => Err(Error::precondition(
-                "several transactions are open on this connection: name the one that the rows belong to, or end others",
-            )),
+        match self.transaction(id)? {
+            Some(transaction) => Ok(Some(transaction)),
+            None => self.transaction(self.opened_on(connection)?),
         }
     }
 }

@@ -14,6 +14,7 @@ mod home;
 mod ingest;
 mod options;
 mod parts;
+mod pin;
 mod prepared;
 mod procedure;
 mod registry;
@@ -49,6 +50,7 @@ use crate::{
     ids::{ConnectionId, SessionId, SessionToken, SnapshotId, StatementHandle, TransactionId},
 };
 use home::Home;
+use pin::Pinned;
 
 /// The most prepared statements and transactions of one session.
 const MAX_HANDLES: usize = 10_000;
@@ -62,13 +64,21 @@ pub struct Session {
     token: Option<SessionToken>,
     opened: Instant,
     options: Mutex<Options>,
+    handles: Arc<Handles>,
+    /// The snapshot that its last statement saw, if it is pinned.
+    pinned: Mutex<Option<Pinned>>,
+    /// The connection with its TEMP objects.
+    home: Mutex<Option<Home>>,
+    last_used: Mutex<Instant>,
+}
+
+/// What clients name by handles.
+#[derive(Debug, Default)]
+struct Handles {
     prepared: Mutex<HashMap<StatementHandle, Arc<Prepared>>>,
     transactions: Mutex<HashMap<TransactionId, Arc<Transaction>>>,
     /// The transaction that `BEGIN` as text opened.
     textual: Mutex<Option<TransactionId>>,
-    /// The connection with its TEMP objects.
-    home: Mutex<Option<Home>>,
-    last_used: Mutex<Instant>,
 }
 
 // === impl Session ===
@@ -81,9 +91,8 @@ impl Session {
             token,
             opened: Instant::now(),
             options: Mutex::default(),
-            prepared: Mutex::default(),
-            transactions: Mutex::default(),
-            textual: Mutex::default(),
+            handles: Arc::default(),
+            pinned: Mutex::default(),
             home: Mutex::default(),
             last_used: Mutex::new(Instant::now()),
         })
@@ -106,7 +115,7 @@ impl Session {
 
     /// How many transactions are open.
     pub fn open_transactions(&self) -> usize {
-        self.transactions.lock().len()
+        self.handles.transactions.lock().len()
     }
 
     /// How long nobody has used it.
@@ -122,7 +131,7 @@ impl Session {
     /// The workers that hold something of the session.
     fn workers(&self) -> Vec<Worker> {
         let home = self.home_worker();
-        let open: Vec<_> = self.transactions.lock().values().cloned().collect();
+        let open: Vec<_> = self.handles.transactions.lock().values().cloned().collect();
         home.into_iter().chain(open.iter().filter_map(|transaction| transaction.leased())).collect()
     }
 
@@ -131,8 +140,8 @@ impl Session {
     }
 
     fn clear(&self) {
-        self.transactions.lock().clear();
-        self.prepared.lock().clear();
+        self.handles.transactions.lock().clear();
+        self.handles.prepared.lock().clear();
         self.home.lock().take();
     }
 
@@ -152,7 +161,7 @@ impl Session {
     /// # Errors
     /// `ResourceExhausted` when the session has too many.
     pub fn begin(&self, opened_on: Option<ConnectionId>) -> Result<TransactionId> {
-        let mut transactions = self.transactions.lock();
+        let mut transactions = self.handles.transactions.lock();
         check_room(transactions.len(), "transactions")?;
         let id = TransactionId::new();
         transactions.insert(id, Arc::new(Transaction::new(opened_on)));
@@ -164,9 +173,10 @@ impl Session {
     /// # Errors
     /// `NotFound` for one that is not open; Conflict and what else the commit says. The transaction is over then too.
     pub async fn end(&self, id: TransactionId, commit: bool) -> Result<Option<SnapshotId>> {
-        let transaction = self.transactions.lock().remove(&id);
+        let transaction = self.handles.transactions.lock().remove(&id);
         let transaction = transaction.ok_or_else(|| unknown_transaction(id))?;
-        self.textual.lock().take_if(|textual| *textual == id);
+        self.handles.textual.lock().take_if(|textual| *textual == id);
+        self.handles.prepared.lock().values().for_each(|prepared| prepared.leave(id));
         self.finish(&transaction, commit).await
     }
 
@@ -184,13 +194,29 @@ impl Session {
 
     /// The transaction that a statement belongs to: the named one, else the one that `BEGIN` as text opened.
     fn transaction(&self, id: Option<TransactionId>) -> Result<Option<Arc<Transaction>>> {
-        let Some(id) = id.or_else(|| *self.textual.lock()) else { return Ok(None) };
-        let transaction = self.transactions.lock().get(&id).cloned();
+        let Some(id) = id.or_else(|| *self.handles.textual.lock()) else { return Ok(None) };
+        let transaction = self.handles.transactions.lock().get(&id).cloned();
         if transaction.is_none() {
             // It ended with its connection, or idle: said once, then the session goes on without it.
-            self.textual.lock().take_if(|textual| *textual == id);
+            self.handles.textual.lock().take_if(|textual| *textual == id);
         }
         transaction.map(Some).ok_or_else(|| unknown_transaction(id))
+    }
+
+    /// The only transaction that was opened on this network connection, for clients that do not name it.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` when there are several.
+    fn opened_on(&self, connection: Option<ConnectionId>) -> Result<Option<TransactionId>> {
+        let Some(connection) = connection else { return Ok(None) };
+        let transactions = self.handles.transactions.lock();
+        let mut here = transactions.iter().filter(|(_, transaction)| transaction.was_opened_on(connection));
+        match (here.next(), here.next()) {
+            (only, None) => Ok(only.map(|(id, _)| *id)),
+            (_, Some(_)) => Err(Error::precondition(
+                "several transactions are open on this connection: name the one that is meant, or end others",
+            )),
+        }
     }
 
     /// Keeps a prepared statement.
@@ -198,7 +224,7 @@ impl Session {
     /// # Errors
     /// `ResourceExhausted` when the session has too many.
     pub fn keep(&self, prepared: Prepared) -> Result<(StatementHandle, Arc<Prepared>)> {
-        let mut all = self.prepared.lock();
+        let mut all = self.handles.prepared.lock();
         check_room(all.len(), "prepared statements")?;
         let handle = StatementHandle::new();
         let prepared = Arc::new(prepared);
@@ -211,7 +237,8 @@ impl Session {
     /// # Errors
     /// `NotFound`.
     pub fn prepared(&self, handle: &[u8]) -> Result<Arc<Prepared>> {
-        let found = StatementHandle::from_bytes(handle).and_then(|handle| self.prepared.lock().get(&handle).cloned());
+        let found =
+            StatementHandle::from_bytes(handle).and_then(|handle| self.handles.prepared.lock().get(&handle).cloned());
         found.ok_or_else(|| Error::not_found("the prepared statement was closed or never existed"))
     }
 
@@ -220,7 +247,8 @@ impl Session {
     /// # Errors
     /// `NotFound`.
     pub fn close_prepared(&self, handle: &[u8]) -> Result<()> {
-        let closed = StatementHandle::from_bytes(handle).and_then(|handle| self.prepared.lock().remove(&handle));
+        let closed =
+            StatementHandle::from_bytes(handle).and_then(|handle| self.handles.prepared.lock().remove(&handle));
         closed.map(|_| ()).ok_or_else(|| Error::not_found("the prepared statement was closed or never existed"))
     }
 }

@@ -87,6 +87,8 @@ pub enum OptionFault {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Options {
     schema: Option<String>,
+    /// The name of the snapshot that it is pinned to.
+    snapshot: Option<String>,
     timeout: Option<Duration>,
     batch_rows: Option<usize>,
     batch_bytes: Option<usize>,
@@ -112,6 +114,9 @@ impl Options {
             ("catalog", None) => {}
             ("schema", Some(Text(schema))) => self.schema = (schema != DEFAULT_SCHEMA).then_some(schema),
             ("schema", None) => self.schema = None,
+            ("snapshot", None) => self.snapshot = None,
+            ("snapshot", Some(Text(name))) => self.snapshot = (!name.is_empty()).then_some(name),
+            ("snapshot", Some(Whole(version))) => self.snapshot = Some(version.to_string()),
             ("timeout", None) => self.timeout = None,
             ("timeout", Some(value)) => self.timeout = timeout(&value)?,
             ("batch_rows", None) => self.batch_rows = None,
@@ -122,7 +127,7 @@ impl Options {
             ("compression", Some(Text(codec))) => {
                 self.compression = Compression::named(&codec).ok_or(OptionFault::Value)?;
             }
-            ("catalog" | "schema" | "compression", Some(_)) => return Err(OptionFault::Value),
+            ("catalog" | "schema" | "snapshot" | "compression", Some(_)) => return Err(OptionFault::Value),
             (setting, None) if SETTINGS.contains(&setting) => _ = self.settings.remove(setting),
             (setting, Some(List(_))) if SETTINGS.contains(&setting) => return Err(OptionFault::Value),
             (setting, Some(value @ (Text(_) | Flag(_) | Whole(_) | Number(_)))) if SETTINGS.contains(&setting) => {
@@ -140,6 +145,7 @@ impl Options {
         let mut all = self.settings.clone();
         all.insert("catalog".into(), Text(lake::CATALOG.into()));
         all.insert("schema".into(), Text(self.schema.clone().unwrap_or_else(|| DEFAULT_SCHEMA.into())));
+        all.extend(self.snapshot.clone().map(|name| ("snapshot".into(), Text(name))));
         all.extend(self.timeout.map(|timeout| ("timeout".into(), Number(timeout.as_secs_f64()))));
         all.extend(self.batch_rows.map(|rows| ("batch_rows".into(), size(rows))));
         all.extend(self.batch_bytes.map(|bytes| ("batch_bytes".into(), size(bytes))));
@@ -147,6 +153,16 @@ impl Options {
             all.insert("compression".into(), Text(self.compression.name().into()));
         }
         all
+    }
+
+    /// The name of the snapshot that the session is pinned to.
+    pub fn snapshot(&self) -> Option<&str> {
+        self.snapshot.as_deref()
+    }
+
+    /// Pins the session to the snapshot that `name` means.
+    pub(super) fn pin(&mut self, name: &str) {
+        self.snapshot = Some(name.to_owned());
     }
 
     /// How long a statement may take.

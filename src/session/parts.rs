@@ -85,7 +85,8 @@ pub(super) async fn execute(sessions: &Sessions, session: &Arc<Session>, stateme
 /// How to take the statement apart; `None` where it cannot be or need not be.
 async fn plan(sessions: &Sessions, session: &Arc<Session>, statement: &Statement) -> Result<Option<Plan>> {
     // In a transaction there may be rows that no snapshot has, and TEMP objects hide tables.
-    if statement.parameters.is_some() || !session.workers().is_empty() || session.open_transactions() > 0 {
+    let inside = session.transaction(statement.transaction)?.is_some() || session.home_worker().is_some();
+    if inside || session.is_pinned() || statement.parameters.is_some() {
         return Ok(None);
     }
     let pool = sessions.engine().pool_use();

@@ -18,11 +18,21 @@ use crate::{
 #[derive(Debug)]
 pub struct Prepared {
     sql: Arc<str>,
-    transaction: Option<TransactionId>,
+    belongs: Mutex<Belongs>,
     /// The network connection that it ends with: a client that is gone closes nothing.
     opened_on: Option<ConnectionId>,
     described: Described,
     bound: Mutex<Option<RecordBatch>>,
+}
+
+/// The transaction that a statement runs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Belongs {
+    /// This one; none is one of its own.
+    To(Option<TransactionId>),
+    /// The client has ended the one that it was prepared in. Those who keep a statement over a commit (ADBC's cursors
+    /// do) mean the transaction that they have open next, and do not name it again.
+    ToNext,
 }
 
 // === impl Prepared ===
@@ -40,11 +50,20 @@ impl Prepared {
         opened_on: Option<ConnectionId>,
     ) -> Result<Self> {
         let described = statement::describe(sessions, session, sql, transaction).await?;
-        Ok(Self { sql: sql.into(), transaction, opened_on, described, bound: Mutex::default() })
+        let belongs = Mutex::new(Belongs::To(transaction));
+        Ok(Self { sql: sql.into(), belongs, opened_on, described, bound: Mutex::default() })
     }
 
     pub(super) fn was_opened_on(&self, connection: ConnectionId) -> bool {
         self.opened_on == Some(connection)
+    }
+
+    /// Leaves a transaction that the client has ended.
+    pub(super) fn leave(&self, transaction: TransactionId) {
+        let mut belongs = self.belongs.lock();
+        if *belongs == Belongs::To(Some(transaction)) {
+            *belongs = Belongs::ToNext;
+        }
     }
 
     /// What is known of the statement before it runs.
@@ -67,12 +86,19 @@ impl Prepared {
         session: &Arc<Session>,
         connection: Option<ConnectionId>,
     ) -> Result<Outcome> {
-        statement::execute(sessions, session, self.statement(connection)).await
+        statement::execute(sessions, session, self.statement(session, connection)?).await
     }
 
     /// The statement with what was bound last, called on `connection`.
-    pub fn statement(&self, connection: Option<ConnectionId>) -> Statement {
+    ///
+    /// # Errors
+    /// `FailedPrecondition` when the transaction that it runs in is not clear.
+    pub fn statement(&self, session: &Session, connection: Option<ConnectionId>) -> Result<Statement> {
         let parameters = self.bound.lock().clone();
-        Statement { sql: Arc::clone(&self.sql), parameters, transaction: self.transaction, connection }
+        let transaction = match *self.belongs.lock() {
+            Belongs::To(transaction) => transaction,
+            Belongs::ToNext => session.opened_on(connection)?,
+        };
+        Ok(Statement { sql: Arc::clone(&self.sql), parameters, transaction, connection })
     }
 }

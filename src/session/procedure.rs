@@ -40,6 +40,8 @@ pub struct Procedure {
     pub columns: SchemaRef,
     /// Its parameters.
     pub parameters: SchemaRef,
+    /// Whether it changes something.
+    pub writes: bool,
     /// Starts it. It goes on when nobody reads its rows, unless its arguments say otherwise.
     pub start: Box<Start>,
 }
@@ -55,6 +57,11 @@ pub(super) async fn call(
     if session.transaction(statement.transaction)?.is_some() {
         return Err(Error::precondition(
             "actions have transactions of their own: commit or roll back first, and CALL with the client's autocommit on",
+        ));
+    }
+    if session.is_pinned() && procedure.writes {
+        return Err(Error::precondition(
+            "the session is pinned to a snapshot: reset its option snapshot to call actions that write",
         ));
     }
     // Read first: once the procedure has begun, nothing may fail any more.

@@ -24,6 +24,7 @@ use crate::{
     engine::{Connection, Engine, Lease},
     error::{Context, Error, ErrorKind, Result},
     ids::{ConnectionId, ExecutionId, SessionToken, SnapshotId, TransactionId},
+    lake::pins::Pins,
 };
 
 /// How often the idle ones are looked for.
@@ -62,6 +63,7 @@ pub struct Sessions {
     shared: Mutex<HashMap<Principal, Arc<Session>>>,
     pub(super) executions: Arc<Executions>,
     tickets: Tickets,
+    pub(super) pins: Arc<Pins>,
     pub(super) procedures: Procedures,
     /// The newest snapshot that a statement saw or made; below zero before the first.
     newest: AtomicI64,
@@ -74,7 +76,7 @@ pub struct Sessions {
 
 impl Sessions {
     /// No session yet; they may call `procedures`.
-    pub fn new(engine: Engine, settings: Settings, procedures: Procedures) -> Arc<Self> {
+    pub fn new(engine: Engine, pins: Arc<Pins>, settings: Settings, procedures: Procedures) -> Arc<Self> {
         Arc::new(Self {
             homes: Arc::new(Semaphore::new(engine.max_connections() / 2)),
             newest: AtomicI64::new(-1),
@@ -83,6 +85,7 @@ impl Sessions {
             shared: Mutex::default(),
             executions: Executions::new(settings.result_ttl),
             tickets: Tickets::new(),
+            pins,
             small_tables: SmallTables::default(),
             procedures,
             settings,
@@ -247,9 +250,10 @@ impl Sessions {
             self.shared.lock().retain(|_, session| Arc::strong_count(session) > 1 || session.idle() < idle_timeout);
             let sessions = self.list();
             for session in &sessions {
-                let mut transactions = session.transactions.lock();
+                let mut transactions = session.handles.transactions.lock();
                 transactions.retain(|_, open| Arc::strong_count(open) > 1 || !open.is_idle(idle_timeout));
             }
+            self.pins.drop_idle();
             self.executions.keep_sessions(&sessions.iter().map(|session| session.id).collect());
         }
     }
@@ -257,8 +261,8 @@ impl Sessions {
     /// Rolls back and closes what was opened on a network connection that is no more: its client cannot do it.
     pub fn disconnected(&self, connection: ConnectionId) {
         for session in self.list() {
-            session.transactions.lock().retain(|_, transaction| !transaction.was_opened_on(connection));
-            session.prepared.lock().retain(|_, prepared| !prepared.was_opened_on(connection));
+            session.handles.transactions.lock().retain(|_, transaction| !transaction.was_opened_on(connection));
+            session.handles.prepared.lock().retain(|_, prepared| !prepared.was_opened_on(connection));
         }
     }
 
@@ -279,18 +283,17 @@ impl Sessions {
         if !session.is_own() {
             return Err(Error::precondition("options need a session: log in first (any user name will do)"));
         }
-        if let Some(script) = options.script() {
-            let mut lease = self.lease(session).await?;
-            lease.retire();
-            let tried = lease.worker().run(move |connection| connection.run_script(&script)).await;
-            // DuckDB says "not implemented" of a time zone that there is not.
-            tried.map_err(|err| match err.kind() {
-                ErrorKind::Unsupported => Error::invalid(err.message()),
-                _ => err,
-            })?;
+        if options.snapshot() != session.options.lock().snapshot() {
+            session.check_free()?;
+            session.pinned.lock().take();
         }
-        let change = options.change(name);
-        *session.options.lock() = options;
+        let (change, tries) = (options.change(name), options.script().is_some() || options.snapshot().is_some());
+        let before = std::mem::replace(&mut *session.options.lock(), options);
+        if tries && let Err(err) = self.lease_for(session).await {
+            *session.options.lock() = before;
+            // DuckDB says "not implemented" of a time zone that there is not.
+            return Err(if err.kind() == ErrorKind::Unsupported { Error::invalid(err.message()) } else { err });
+        }
         for worker in session.workers() {
             let change = change.clone();
             worker.run(move |connection| connection.run_script(&change)).await?;
@@ -336,7 +339,8 @@ impl Sessions {
     /// # Errors
     /// `ResourceExhausted` when none came free in time.
     pub(crate) async fn lease(&self, session: &Session) -> Result<Lease> {
-        let mut waiting = Box::pin(self.engine.lease_for(&session.principal));
+        let engine = self.engine_of(session).await?;
+        let mut waiting = Box::pin(engine.lease_for(&session.principal));
         loop {
             tokio::select! {
                 biased;
@@ -354,6 +358,7 @@ impl Sessions {
         }
         self.by_token.lock().clear();
         self.shared.lock().clear();
+        self.pins.clear();
     }
 }
 

@@ -126,7 +126,7 @@ pub(super) async fn describe(
 /// What DuckDB says, and the errors of its transaction.
 pub(super) async fn execute(sessions: &Sessions, session: &Arc<Session>, statement: Statement) -> Result<Outcome> {
     let running = sessions.executions.begin(session.principal(), session.id(), Arc::clone(&statement.sql));
-    run(sessions, session, running, statement).await
+    run(sessions, session, running, statement).await.map_err(|err| session.explain(err))
 }
 
 /// Begins to execute `statement` and does not wait for it: who polls the execution finds its result or its failure.
@@ -152,7 +152,7 @@ pub(super) fn begin(
                 begun.know(Known { schema, count, snapshot_id: outcome.snapshot_id });
                 outcome.execution.keep(outcome.rows);
             }
-            Err(err) => sessions.executions.fail(&begun, err),
+            Err(err) => sessions.executions.fail(&begun, session.explain(err)),
         }
     });
     execution
@@ -231,6 +231,7 @@ async fn start(
         Seated::Alone(..) | Seated::Home(_) => None,
     };
     let alone = matches!(seated, Seated::Alone(..));
+    let knows_newest = inside.is_none() && !session.is_pinned();
     let limits = session.options().batch_limits();
     let (reply, head) = oneshot::channel();
     let (rows, receiver) = engine::channel(&worker, sessions.engine().staging().to_path_buf(), limits);
@@ -238,7 +239,7 @@ async fn start(
         statement: statement.clone(),
         author: inside.is_none().then(|| session.principal().name().to_owned()),
         hazards: inside.as_ref().map(|transaction| transaction.hazards()),
-        snapshot_id: sessions.newest_snapshot().filter(|_| inside.is_none() && reads_nothing(&statement.sql)),
+        snapshot_id: sessions.newest_snapshot().filter(|_| knows_newest && reads_nothing(&statement.sql)),
         polled: running.execution().is_polled(),
         reply: Some(reply),
         rows,

@@ -6,6 +6,9 @@ import threading
 import pyarrow
 import pytest
 
+import protobuf
+import wire
+
 LOGIN = {"username": "ada", "password": "secret"}
 # More than the server's queue of batches and the windows of gRPC hold, so that the server has to put the rest aside.
 MANY_ROWS = 3_000_000
@@ -277,3 +280,35 @@ def test_transactions_of_closed_connections_give_their_connection_back(launch, l
             # Closed without commit or rollback, as a program that ends with an exception does.
             execute(connection, "SELECT 1")
     assert server.scalar("SELECT 42") == 42
+
+
+@pytest.mark.parametrize("login", [{}, LOGIN], ids=["anonymous", "logged in"])
+def test_a_cursor_goes_on_with_its_statement_in_the_next_transaction(server, table, login):
+    """DBAPI keeps a statement prepared as long as a cursor is given the same text."""
+    with server.adbc(autocommit=False, **login) as connection, connection.cursor() as cursor:
+        for number in range(4):
+            cursor.execute(f"INSERT INTO {table} VALUES (?)", (number,))
+            assert server.scalar(f"SELECT count(*) FROM {table}") == (number + 1) // 2
+            if number % 2:
+                connection.rollback()
+            else:
+                connection.commit()
+        assert sorted(server.sql(f"FROM {table}")) == [(0,), (2,)]
+        with connection.cursor() as reader:
+            for _ in range(2):
+                reader.execute(f"SELECT count(*) FROM {table}")
+                assert reader.fetchall() == [(2,)]
+                connection.commit()
+
+
+def test_a_statement_kept_over_a_commit_runs_alone_when_no_transaction_is_open(ada, server, table):
+    [result] = ada.action("BeginTransaction", protobuf.sql_command("ActionBeginTransactionRequest"))
+    [transaction] = protobuf.unpack(result)[1][1]
+    handle = ada.prepare(f"INSERT INTO {table} VALUES (1)", transaction)
+    command = protobuf.sql_command("CommandPreparedStatementUpdate", (1, handle))
+    ada.put(protobuf.message((1, wire.descriptor(command))))
+    end = protobuf.sql_command("ActionEndTransactionRequest", (1, transaction), (2, 2))
+    ada.action("EndTransaction", end)
+    assert server.scalar(f"SELECT count(*) FROM {table}") == 0
+    ada.put(protobuf.message((1, wire.descriptor(command))))
+    assert server.scalar(f"SELECT count(*) FROM {table}") == 1

@@ -52,6 +52,11 @@ impl Call {
         rows::columns()
     }
 
+    /// Whether the action changes something.
+    pub fn writes(&self) -> bool {
+        self.action.writes
+    }
+
     /// The parameters as fields, named "0", "1", ….
     pub fn parameters(&self) -> SchemaRef {
         let field = |(index, place): (usize, &Place)| Field::new(index.to_string(), place.data_type(), true);

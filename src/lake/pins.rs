@@ -1,0 +1,190 @@
+//! The lake as it was: engines of their own in which one snapshot is the newest, and nothing can be written.
+//!
+//! A name such as `lake.raw.t` must mean the table of the pinned snapshot wherever it stands, in metadata and views as
+//! well, and a catalog in a DuckDB file can be opened only once. So a pin copies the catalog (not the data, whose files
+//! never change) and attaches the copy, under the same name, in a second instance of DuckDB. Who pins the same snapshot
+//! shares it.
+
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use tempfile::TempDir;
+
+use super::{
+    METADATA, attach,
+    snapshots::{self, SnapshotRef},
+};
+use crate::{
+    engine::{self, Connection, Engine},
+    error::{Context, Error, ErrorKind, Result},
+    ids::SnapshotId,
+    quote::literal,
+};
+
+/// The most snapshots that are pinned at the same time.
+const MAX_PINS: usize = 8;
+/// A pin that nobody uses is kept for so long.
+const KEEP: Duration = Duration::from_mins(5);
+/// The part of the server's memory limit that a pin may use besides …
+const MEMORY_SHARE: u64 = 16;
+/// … but at least so much.
+const MIN_MEMORY_BYTES: u64 = 256 << 20;
+
+const ATTACH: &str = include_str!("../../sql/01_pin.sql");
+
+/// What every new engine goes through before it is used.
+type Prepare = dyn Fn(&Connection) -> Result<()> + Send + Sync;
+
+/// The pins of one lake.
+pub struct Pins {
+    engine: Engine,
+    settings: engine::Settings,
+    data_path: PathBuf,
+    prepare: OnceLock<Box<Prepare>>,
+    /// One opens at a time.
+    opening: tokio::sync::Mutex<()>,
+    open: Mutex<Vec<Pin>>,
+}
+
+/// One snapshot with its engine.
+#[derive(Debug)]
+struct Pin {
+    snapshot: SnapshotId,
+    engine: Engine,
+    used: Instant,
+    /// The copy of the catalog.
+    _folder: TempDir,
+}
+
+// === impl Pins ===
+
+impl Pins {
+    /// No pin yet of the lake on `engine`, whose files lie under `data_path`.
+    pub fn new(engine: Engine, settings: engine::Settings, data_path: PathBuf) -> Self {
+        Self {
+            engine,
+            settings,
+            data_path,
+            prepare: OnceLock::new(),
+            opening: tokio::sync::Mutex::default(),
+            open: Mutex::default(),
+        }
+    }
+
+    /// From now on every new engine goes through `prepare`, once.
+    pub fn prepare_with(&self, prepare: impl Fn(&Connection) -> Result<()> + Send + Sync + 'static) {
+        let _ = self.prepare.set(Box::new(prepare));
+    }
+
+    /// The snapshot that `name` means now.
+    ///
+    /// # Errors
+    /// As [`snapshots::resolve`].
+    pub async fn resolve(&self, name: SnapshotRef) -> Result<SnapshotId> {
+        self.engine.run(move |connection| snapshots::resolve(connection, &name)).await
+    }
+
+    /// The engine in which `id` is the newest snapshot. Whoever works in it keeps it, but for work to come it must be
+    /// asked for again.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such snapshot any more; `ResourceExhausted` when too many are being read.
+    pub async fn get(self: &Arc<Self>, id: SnapshotId) -> Result<Engine> {
+        if let Some(engine) = self.find(id) {
+            return Ok(engine);
+        }
+        let _one_at_a_time = self.opening.lock().await;
+        if let Some(engine) = self.find(id) {
+            return Ok(engine);
+        }
+        self.resolve(SnapshotRef::Version(id)).await?;
+        self.make_room()?;
+        let pins = Arc::clone(self);
+        let folder = self.engine.run(move |connection| pins.copy_catalog(connection)).await?;
+        let pins = Arc::clone(self);
+        let opened = tokio::task::spawn_blocking(move || pins.attach(id, folder)).await;
+        let pin = opened.map_err(|err| Error::internal("pin a snapshot").with_source(err))??;
+        let engine = pin.engine.clone();
+        let pins = Arc::clone(self);
+        engine.run(move |connection| pins.prepare.get().map_or(Ok(()), |prepare| prepare(connection))).await?;
+        self.open.lock().push(pin);
+        Ok(engine)
+    }
+
+    /// Gives up those that nobody has used for a while.
+    pub fn drop_idle(&self) {
+        self.open.lock().retain(|pin| pin.is_in_use() || pin.used.elapsed() < KEEP);
+    }
+
+    /// Gives up all; what is being read is read to its end.
+    pub fn clear(&self) {
+        self.open.lock().clear();
+    }
+
+    fn find(&self, id: SnapshotId) -> Option<Engine> {
+        let mut open = self.open.lock();
+        let pin = open.iter_mut().find(|pin| pin.snapshot == id)?;
+        pin.used = Instant::now();
+        Some(pin.engine.clone())
+    }
+
+    fn make_room(&self) -> Result<()> {
+        let mut open = self.open.lock();
+        if open.len() < MAX_PINS {
+            return Ok(());
+        }
+        let unused = open.iter().enumerate().filter(|(_, pin)| !pin.is_in_use());
+        let oldest = unused.min_by_key(|(_, pin)| pin.used).map(|(at, _)| at);
+        let text = format!("{MAX_PINS} snapshots are being read by pinned sessions: try again, or end some of them");
+        open.swap_remove(oldest.ok_or_else(|| Error::new(ErrorKind::ResourceExhausted, text))?);
+        Ok(())
+    }
+
+    /// Copies the catalog as it is now into a new folder.
+    fn copy_catalog(&self, connection: &Connection) -> Result<TempDir> {
+        let folder = tempfile::Builder::new().prefix("pin-").tempdir_in(&self.settings.staging)?;
+        let file = literal(&folder.path().join("catalog.ducklake").display().to_string());
+        // The name is of the connection's making: several may copy at once.
+        let name = folder.path().file_name().unwrap_or_default().to_string_lossy().replace('"', "");
+        connection.run_script(&format!("ATTACH {file} AS \"{name}\""))?;
+        let copied = connection.run_script(&format!("COPY FROM DATABASE {METADATA} TO \"{name}\""));
+        connection.run_script(&format!("DETACH \"{name}\""))?;
+        copied.context(|| "copy the catalog for a pin").map(|()| folder)
+    }
+
+    fn attach(&self, snapshot: SnapshotId, folder: TempDir) -> Result<Pin> {
+        let catalog = format!("ducklake:{}", folder.path().join("catalog.ducklake").display());
+        let data_path = format!("{}/", self.data_path.display());
+        let script = ATTACH
+            .replace("{{catalog}}", &literal(&catalog))
+            .replace("{{data_path}}", &literal(&data_path))
+            .replace("{{snapshot}}", &snapshot.to_string());
+        let settings = engine::Settings { memory_limit_bytes: Some(self.memory_bytes()), ..self.settings.clone() };
+        let engine = attach::open_script(&settings, &script)?;
+        Ok(Pin { snapshot, engine, used: Instant::now(), _folder: folder })
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        (self.engine.memory_limit_bytes() / MEMORY_SHARE).max(MIN_MEMORY_BYTES)
+    }
+}
+
+// === impl Pin ===
+
+impl Pin {
+    /// Whether statements run, or something keeps a connection.
+    fn is_in_use(&self) -> bool {
+        self.engine.pool_use().in_use > 0
+    }
+}
+
+impl fmt::Debug for Pins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pins").field("open", &self.open).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,109 @@
+//! Pinned sessions: every read sees one snapshot, and nothing is written.
+//!
+//! A session is pinned by its option `snapshot`, or by a header that its calls carry; the snapshot stays the one that
+//! the name meant then. Its statements run in an engine of their own ([`Pins`](crate::lake::pins::Pins)).
+
+use std::{sync::Arc, time::Instant};
+
+use parking_lot::Mutex;
+
+use super::{Session, Sessions};
+use crate::{
+    engine::Engine,
+    error::{Error, ErrorKind, Result},
+    ids::SnapshotId,
+    lake::snapshots::SnapshotRef,
+};
+
+/// What a session is pinned to.
+#[derive(Clone, Debug)]
+pub(super) struct Pinned {
+    name: String,
+    /// What the name meant when it was used first.
+    snapshot: SnapshotId,
+}
+
+impl Sessions {
+    /// The engine that the statements of a session run in.
+    ///
+    /// # Errors
+    /// `NotFound` when the snapshot that it shall be pinned to does not exist (any more).
+    pub(super) async fn engine_of(&self, session: &Session) -> Result<Engine> {
+        let options = session.options();
+        let Some(name) = options.snapshot() else { return Ok(self.engine.clone()) };
+        let known = session.pinned.lock().clone().filter(|pinned| pinned.name == name);
+        let snapshot = match known {
+            Some(pinned) => pinned.snapshot,
+            None => self.pins.resolve(SnapshotRef::Text(name.to_owned())).await?,
+        };
+        let engine = self.pins.get(snapshot).await?;
+        *session.pinned.lock() = Some(Pinned { name: name.to_owned(), snapshot });
+        Ok(engine)
+    }
+}
+
+impl Session {
+    /// The session of a call that names a snapshot in its headers: the client's own, which is pinned from now on, or
+    /// for this call alone one with the handles of the session that is shared.
+    ///
+    /// # Errors
+    /// As [`check_free`](Self::check_free).
+    pub fn pinned_by_header(self: Arc<Self>, name: &str) -> Result<Arc<Self>> {
+        if !self.is_own() {
+            return Ok(self.at(name));
+        }
+        if self.options.lock().snapshot() != Some(name) {
+            self.check_free()?;
+            self.options.lock().pin(name);
+        }
+        Ok(self)
+    }
+
+    /// The same session, pinned to the snapshot that `name` means. Drivers send headers with most calls, not with all:
+    /// a handle is good in both.
+    fn at(&self, name: &str) -> Arc<Self> {
+        let mut options = self.options();
+        options.pin(name);
+        Arc::new(Self {
+            id: self.id,
+            principal: self.principal.clone(),
+            token: None,
+            opened: self.opened,
+            options: Mutex::new(options),
+            handles: Arc::clone(&self.handles),
+            pinned: Mutex::default(),
+            home: Mutex::default(),
+            last_used: Mutex::new(Instant::now()),
+        })
+    }
+
+    /// Whether the session is pinned.
+    pub(super) fn is_pinned(&self) -> bool {
+        self.options.lock().snapshot().is_some()
+    }
+
+    /// Checks that the session holds nothing of the snapshot that it sees.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` when it does.
+    pub(super) fn check_free(&self) -> Result<()> {
+        if self.workers().is_empty() {
+            return Ok(());
+        }
+        Err(Error::precondition(
+            "end the open transaction, and drop TEMP objects with their session, before the snapshot changes",
+        ))
+    }
+
+    /// The failure of a statement, which may be that it wants to write in a pinned session.
+    pub(super) fn explain(&self, err: Error) -> Error {
+        let options = self.options();
+        match options.snapshot() {
+            Some(name) if err.message().contains("read-only mode") => Error::new(
+                ErrorKind::FailedPrecondition,
+                format!("the session is pinned to snapshot {name} and only reads: reset its option snapshot to write"),
+            ),
+            _ => err,
+        }
+    }
+}
