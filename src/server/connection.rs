@@ -17,12 +17,13 @@ use tokio::{
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
+use super::gather::Gather;
 use crate::{ids::ConnectionId, session::Sessions, telemetry::metrics};
 
 /// A client's connection. Dropping it tells the sessions.
 #[derive(Debug)]
 pub struct Connection {
-    transport: Transport,
+    transport: Gather<Transport>,
     id: ConnectionId,
     sessions: Arc<Sessions>,
 }
@@ -52,7 +53,7 @@ impl Connection {
     /// A connection that was accepted just now.
     pub fn new(transport: Transport, sessions: Arc<Sessions>) -> Self {
         metrics::connection_opened();
-        Self { transport, id: ConnectionId::new(), sessions }
+        Self { transport: Gather::new(transport), id: ConnectionId::new(), sessions }
     }
 }
 
@@ -73,13 +74,13 @@ impl Connected for Connection {
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        with!(&mut self.transport, stream => Pin::new(stream).poll_read(cx, buf))
+        Pin::new(&mut self.transport).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        with!(&mut self.transport, stream => Pin::new(stream).poll_write(cx, buf))
+        Pin::new(&mut self.transport).poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
@@ -87,18 +88,40 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        with!(&mut self.transport, stream => Pin::new(stream).poll_write_vectored(cx, bufs))
+        Pin::new(&mut self.transport).poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
-        with!(&self.transport, stream => stream.is_write_vectored())
+        self.transport.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        with!(&mut self.transport, stream => Pin::new(stream).poll_flush(cx))
+        Pin::new(&mut self.transport).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        with!(&mut self.transport, stream => Pin::new(stream).poll_shutdown(cx))
+        Pin::new(&mut self.transport).poll_shutdown(cx)
+    }
+}
+
+// === impl Transport ===
+
+impl AsyncRead for Transport {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        with!(&mut *self, stream => Pin::new(stream).poll_read(cx, buf))
+    }
+}
+
+impl AsyncWrite for Transport {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        with!(&mut *self, stream => Pin::new(stream).poll_write(cx, buf))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        with!(&mut *self, stream => Pin::new(stream).poll_flush(cx))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        with!(&mut *self, stream => Pin::new(stream).poll_shutdown(cx))
     }
 }

@@ -11,6 +11,7 @@
 
 mod address;
 mod connection;
+mod gather;
 mod health;
 mod http;
 mod incoming;

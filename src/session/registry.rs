@@ -199,6 +199,11 @@ impl Sessions {
         self.newest.fetch_max(id.0, Ordering::Relaxed);
     }
 
+    /// What sessions may do and for how long.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// How long a result that nobody fetches is kept.
     pub fn result_ttl(&self) -> Duration {
         self.settings.result_ttl

@@ -4,6 +4,8 @@ import pyarrow
 import pytest
 
 import metadata
+import protobuf
+import wire
 
 STRING, BOOL, INT64, INT32, LIST, MAP = range(6)
 CHILDREN = {
@@ -75,6 +77,15 @@ def children(server, *codes):
 
 
 # === GetSqlInfo ===
+
+
+def test_timeouts_are_those_of_the_server_and_the_session(launch):
+    server = launch("--query-timeout-seconds", 90, "--session-idle-seconds", 60)
+    assert info(server, 100, 101) == {100: 90_000, 101: 60_000}
+    with wire.Wire(server, "ada") as ada:
+        ada.set(timeout=wire.whole(5))
+        rows = wire.rows(ada.get(protobuf.sql_command("CommandGetSqlInfo", (1, 100)))).to_pylist()
+    assert [row["value"] for row in rows] == [5_000]
 
 
 def test_without_codes_all_standard_ones_come_in_order(server):

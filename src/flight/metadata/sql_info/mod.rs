@@ -10,7 +10,10 @@ use arrow::array::{RecordBatch, UInt32Array};
 use arrow_flight::sql::{CommandGetSqlInfo, SqlInfo};
 
 pub use self::union::schema;
-use self::values::{VALUES, Value};
+use self::{
+    union::Found,
+    values::{VALUES, Value},
+};
 use super::super::authenticate::Caller;
 use super::encode;
 use crate::{error::Result, lake::inventory, session::Sessions};
@@ -28,6 +31,12 @@ pub async fn rows(sessions: &Sessions, caller: &Caller, command: &CommandGetSqlI
     let asked = || VALUES.iter().filter(|(info, _)| is_asked(*info));
     let codes: UInt32Array = asked().map(|(info, _)| *info as u32).collect();
     let values: Vec<&Value> = asked().map(|(_, value)| value).collect();
-    let values = union::encode(&values, &keywords)?;
+    let settings = sessions.settings();
+    let found = Found {
+        keywords,
+        statement_timeout: caller.session.options().timeout().or(settings.query_timeout),
+        transaction_timeout: Some(settings.idle_timeout),
+    };
+    let values = union::encode(&values, &found)?;
     RecordBatch::try_new(schema(), vec![Arc::new(codes), Arc::new(values)]).map_err(encode)
 }

@@ -3,7 +3,10 @@
 //! Built by hand: arrow-flight's own differs from the reference implementations in what may be null and in the names of
 //! the map's members.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use arrow::{
     array::{
@@ -47,10 +50,21 @@ pub fn schema() -> SchemaRef {
     SchemaRef::clone(&SCHEMA)
 }
 
+/// What is known only while the server runs.
+#[derive(Debug)]
+pub struct Found {
+    /// The words of DuckDB's parser.
+    pub keywords: Vec<String>,
+    /// How long a statement may take.
+    pub statement_timeout: Option<Duration>,
+    /// How long a transaction may be idle.
+    pub transaction_timeout: Option<Duration>,
+}
+
 /// The values as one column.
-pub fn encode(values: &[&Value], keywords: &[String]) -> Result<UnionArray> {
+pub fn encode(values: &[&Value], found: &Found) -> Result<UnionArray> {
     let mut children = Children::default();
-    let places: Vec<(i8, usize)> = values.iter().map(|value| children.push(value, keywords)).collect();
+    let places: Vec<(i8, usize)> = values.iter().map(|value| children.push(value, found)).collect();
     let kinds = places.iter().map(|(child, _)| *child).collect();
     let offsets: Vec<_> =
         places.iter().map(|(_, at)| i32::try_from(*at)).collect::<Result<_, _>>().map_err(metadata::encode)?;
@@ -69,18 +83,25 @@ struct Children {
     maps: Vec<Vec<(i32, Vec<i32>)>>,
 }
 
+/// Milliseconds; 0 is no limit.
+fn millis(timeout: Option<Duration>) -> i32 {
+    timeout.map_or(0, |timeout| i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX))
+}
+
 // === impl Children ===
 
 impl Children {
     /// Adds a value; says of which type it is and where it stands.
-    fn push(&mut self, value: &Value, keywords: &[String]) -> (i8, usize) {
+    fn push(&mut self, value: &Value, found: &Found) -> (i8, usize) {
         match value {
             Value::Text(text) => (0, push(&mut self.texts, (*text).to_owned())),
             Value::Flag(flag) => (1, push(&mut self.flags, *flag)),
             Value::Long(number) => (2, push(&mut self.longs, *number)),
             Value::Int(number) => (3, push(&mut self.ints, *number)),
             Value::Words(words) => (4, push(&mut self.lists, words.iter().map(|word| (*word).to_owned()).collect())),
-            Value::Keywords => (4, push(&mut self.lists, keywords.to_vec())),
+            Value::Keywords => (4, push(&mut self.lists, found.keywords.clone())),
+            Value::StatementTimeout => (3, push(&mut self.ints, millis(found.statement_timeout))),
+            Value::TransactionTimeout => (3, push(&mut self.ints, millis(found.transaction_timeout))),
             Value::Conversions => (5, push(&mut self.maps, conversions())),
         }
     }

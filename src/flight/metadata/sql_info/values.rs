@@ -23,11 +23,15 @@ pub enum Value {
     Words(&'static [&'static str]),
     /// The words of DuckDB's parser.
     Keywords,
+    /// How long a statement may take.
+    StatementTimeout,
+    /// How long a transaction may be idle.
+    TransactionTimeout,
     /// Which types can be cast to which.
     Conversions,
 }
 
-use Value::{Conversions, Flag, Int, Keywords, Long, Text, Words};
+use Value::{Conversions, Flag, Int, Keywords, Long, StatementTimeout, Text, TransactionTimeout, Words};
 
 /// There is no limit, or nobody knows it.
 const NO_LIMIT: Value = Long(0);
@@ -52,8 +56,8 @@ pub const VALUES: &[(SqlInfo, Value)] = &[
     (SqlInfo::FlightSqlServerCancel, Flag(true)),
     (SqlInfo::FlightSqlServerBulkIngestion, Flag(true)),
     (SqlInfo::FlightSqlServerIngestTransactionsSupported, Flag(true)),
-    (SqlInfo::FlightSqlServerStatementTimeout, Int(0)),
-    (SqlInfo::FlightSqlServerTransactionTimeout, Int(0)),
+    (SqlInfo::FlightSqlServerStatementTimeout, StatementTimeout),
+    (SqlInfo::FlightSqlServerTransactionTimeout, TransactionTimeout),
     (SqlInfo::SqlDdlCatalog, Flag(false)),
     (SqlInfo::SqlDdlSchema, Flag(true)),
     (SqlInfo::SqlDdlTable, Flag(true)),
