@@ -88,6 +88,8 @@ install_tools() {
     local packages=""
     has cc || packages="gcc libc6-dev"
     has python3 && python3 -m pip --version >/dev/null 2>&1 || packages="$packages python3 python3-pip python3-venv"
+    # A test looks at what the server syncs.
+    has strace || [ "$(uname)" != Linux ] || packages="$packages strace"
     has npm || [ -e .deps/duckdb/lib ] || packages="$packages npm"
     # shellcheck disable=SC2086 # several words
     [ -z "$packages" ] || install_packages $packages || return 1

@@ -11,6 +11,7 @@
 mod accept;
 mod bind;
 mod duckdb;
+mod durable;
 mod extensions;
 mod inflow;
 mod pool;
@@ -50,6 +51,8 @@ pub struct Settings {
     pub extensions_fallback: PathBuf,
     /// An existing folder for what does not fit into memory and for results that wait for their reader.
     pub staging: PathBuf,
+    /// The folder whose new files are on disk before a commit that may name them.
+    pub durable: Option<PathBuf>,
     /// The most memory that DuckDB's buffers use, in bytes; `None` is 60 % of the machine's.
     pub memory_limit_bytes: Option<u64>,
     /// Threads that DuckDB computes with; `None` is one a core.
@@ -94,7 +97,10 @@ impl Engine {
         extensions::check_library()?;
         let folder = extensions::find_folder(settings.extensions.as_deref());
         let folder = folder.unwrap_or_else(|| settings.extensions_fallback.clone());
-        let database = duckdb::Database::open_in_memory(&options(settings, &folder))?;
+        let database = duckdb::Database::open_in_memory(
+            &options(settings, &folder),
+            settings.durable.clone().map(durable::Durable::new),
+        )?;
         let connection = database.connect()?;
         extensions::complete(&connection, &folder)?;
         let memory_limit_bytes = set_limits(&connection, settings)?;

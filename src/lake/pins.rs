@@ -164,7 +164,8 @@ impl Pins {
             .replace("{{catalog}}", &literal(&catalog))
             .replace("{{data_path}}", &literal(&data_path))
             .replace("{{snapshot}}", &snapshot.to_string());
-        let settings = engine::Settings { memory_limit_bytes: Some(self.memory_bytes()), ..self.settings.clone() };
+        let settings =
+            engine::Settings { durable: None, memory_limit_bytes: Some(self.memory_bytes()), ..self.settings.clone() };
         let engine = attach::open_script(&settings, &script)?;
         Ok(Pin { snapshot, engine, used: Instant::now(), _folder: folder })
     }

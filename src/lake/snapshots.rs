@@ -117,7 +117,7 @@ pub fn sign(connection: &Connection, author: &str, message: &str) -> Result<()> 
 /// Conflict when another transaction was first; what else DuckDB says. The transaction is over, nothing committed.
 pub fn commit(connection: &Connection) -> Result<Option<SnapshotId>> {
     let before = last_committed(connection)?;
-    connection.execute("COMMIT", &[])?;
+    connection.commit()?;
     // The commit has happened: what fails now must not say that it has not.
     let after = last_committed(connection).ok().flatten();
     Ok(after.filter(|after| before != Some(*after)))

@@ -109,6 +109,7 @@ pub fn open(settings: &Settings) -> Result<Opened> {
         extensions: settings.extensions.clone(),
         extensions_fallback: home.join("extensions"),
         staging: staging.clone(),
+        durable: Some(root.join("lake")),
         memory_limit_bytes: settings.memory_limit_bytes,
         threads: settings.threads.map(usize::from),
         max_connections: settings.max_connections,

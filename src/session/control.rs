@@ -113,7 +113,7 @@ fn nothing(execution: Running, snapshot_id: SnapshotId) -> Outcome {
 }
 
 /// The first word of a statement, in upper case, without the comments before it.
-fn first_word(sql: &str) -> String {
+pub(super) fn first_word(sql: &str) -> String {
     let mut rest = sql.trim_start();
     loop {
         rest = match (rest.strip_prefix("--"), rest.strip_prefix("/*")) {

@@ -375,8 +375,11 @@ impl Run {
         self.rows.send_all(&mut rows);
         drop(rows);
         if self.author.is_some() {
-            // EXPLAIN ANALYZE of a write is a read to the parser.
-            connection.execute("COMMIT", &[])?;
+            match control::first_word(&self.statement.sql).as_str() {
+                // EXPLAIN ANALYZE of a write is a read to the parser.
+                "EXPLAIN" => connection.commit()?,
+                _ => _ = connection.execute("COMMIT", &[])?,
+            }
         }
         Ok(())
     }

@@ -53,11 +53,12 @@ def wait_until(condition, what, seconds=10.0):
 class Server:
     """One server process and its home directory; it may be stopped, killed and started again."""
 
-    def __init__(self, folder, *flags, home=None):
+    def __init__(self, folder, *flags, home=None, tracer=()):
         self.folder = pathlib.Path(folder)
         self.home = pathlib.Path(home) if home else self.folder / "home"
         self.store = self.home / "store"
         self.flags = [str(flag) for flag in flags]
+        self.tracer = [str(word) for word in tracer]
         self.process = None
         self.uri = None
         self.runs = 0
@@ -68,7 +69,7 @@ class Server:
         self.runs += 1
         self.stdout = self.folder / f"stdout-{self.runs}.txt"
         self.stderr = self.folder / f"stderr-{self.runs}.txt"
-        command = [program(), "serve", "--home", str(self.home), *self.flags]
+        command = [*self.tracer, program(), "serve", "--home", str(self.home), *self.flags]
         if "--listen" not in self.flags:
             command += ["--listen", "127.0.0.1:0"]
         with self.stdout.open("wb") as stdout, self.stderr.open("wb") as stderr:

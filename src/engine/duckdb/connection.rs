@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::SystemTime,
 };
 
 use arrow::{
@@ -18,7 +19,7 @@ use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 
 use super::{Database, Statement, Value, arrow_scan::Scans, error};
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
 
 /// One connection. TEMP objects, the open transaction and the settings of a session live here.
 #[derive(Debug)]
@@ -28,8 +29,8 @@ pub struct Connection {
     interrupt: Arc<Mutex<Option<InterruptTarget>>>,
     /// DuckDB's interrupt stops only a statement that runs; this stops the next one of a task as well.
     interrupted: Arc<AtomicBool>,
-    /// Whether a transaction may be open; asking DuckDB costs an exception.
-    open: Cell<bool>,
+    /// Since when a transaction may be open; asking DuckDB costs an exception.
+    open: Cell<Option<SystemTime>>,
     /// Keeps the instance open; dropped after the connection.
     database: Arc<Database>,
 }
@@ -80,7 +81,7 @@ impl Connection {
             ptr,
             interrupt: Arc::new(Mutex::new(Some(InterruptTarget(ptr)))),
             interrupted: Arc::default(),
-            open: Cell::new(false),
+            open: Cell::new(None),
             database,
         }
     }
@@ -141,11 +142,11 @@ impl Connection {
     /// What DuckDB says.
     pub fn execute(&self, sql: &str, params: &[Value]) -> Result<u64> {
         if sql.starts_with("BEGIN") {
-            self.open.set(true);
+            self.open.set(Some(SystemTime::now()));
         }
         let changed = self.prepare(sql)?.execute(params)?.drain()?;
         if sql == "COMMIT" || sql == "ROLLBACK" {
-            self.open.set(false);
+            self.open.set(None);
         }
         Ok(changed)
     }
@@ -199,25 +200,35 @@ impl Connection {
     /// What `work` or the commit says; the transaction is over in either case.
     pub fn transaction<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
         self.execute("BEGIN TRANSACTION", &[])?;
-        let outcome = work(self).and_then(|value| self.execute("COMMIT", &[]).map(|_| value));
+        let outcome = work(self).and_then(|value| self.commit().map(|()| value));
         if outcome.is_err() {
             self.rollback();
         }
         outcome
     }
 
+    /// Commits the open transaction; its data files are on disk before.
+    ///
+    /// # Errors
+    /// Conflict when another transaction was first; what DuckDB and the operating system say. Nothing is committed then.
+    pub fn commit(&self) -> Result<()> {
+        if let (Some(durable), Some(since)) = (&self.database.durable, self.open.get()) {
+            durable.sync(since).context(|| "sync data files")?;
+        }
+        self.execute("COMMIT", &[]).map(|_| ())
+    }
+
     /// Rolls back the open transaction, if there is one. It must be called before a connection with an open
     /// transaction is dropped: DuckLake on a dead PostgreSQL aborts the process otherwise.
     pub fn rollback(&self) {
-        if !self.open.get() {
-            return;
-        }
+        let Some(since) = self.open.get() else { return };
         // An interrupt is meant for the task, which must not go on after its rollback as if nothing had been.
         let interrupted = self.interrupted.swap(false, Ordering::AcqRel);
         // An interrupt that comes late stops the rollback itself; it is tried again when the connection is given back.
         // After a commit that failed DuckDB has rolled back already.
         let ended = self.execute("ROLLBACK", &[]);
-        self.open.set(ended.is_err_and(|err| !err.message().contains("no transaction is active")));
+        let over = ended.map_or_else(|err| err.message().contains("no transaction is active"), |_| true);
+        self.open.set(Some(since).filter(|_| !over));
         if interrupted {
             self.interrupted.store(true, Ordering::Release);
         }
@@ -231,7 +242,7 @@ impl Connection {
 
     /// Whether a transaction may be open.
     pub fn is_open(&self) -> bool {
-        self.open.get()
+        self.open.get().is_some()
     }
 
     pub(super) fn arrow_options(&self) -> Result<ArrowOptions> {

@@ -9,13 +9,18 @@ use std::{
 use duckdb::ffi;
 
 use super::{Connection, arrow_scan::Scans, error};
-use crate::error::{Error, Result};
+use crate::{
+    engine::durable::Durable,
+    error::{Error, Result},
+};
 
 /// One DuckDB instance. It closes when the last connection and the last owner are gone.
 #[derive(Debug)]
 pub struct Database {
     ptr: ffi::duckdb_database,
     pub(super) scans: Scans,
+    /// The data files that must be on disk before a commit.
+    pub(super) durable: Option<Durable>,
 }
 
 // SAFETY: DuckDB's database object is internally synchronised; connections may be made from any thread.
@@ -32,11 +37,12 @@ pub fn library_version() -> String {
 // === impl Database ===
 
 impl Database {
-    /// Opens an instance in memory with `options` (DuckDB's configuration names and values).
+    /// Opens an instance in memory with `options` (DuckDB's configuration names and values). Its commits wait for the
+    /// files of `durable`.
     ///
     /// # Errors
     /// An option that DuckDB does not know or cannot use.
-    pub fn open_in_memory(options: &[(&str, String)]) -> Result<Arc<Self>> {
+    pub fn open_in_memory(options: &[(&str, String)], durable: Option<Durable>) -> Result<Arc<Self>> {
         let mut config = Config::new()?;
         for (name, value) in options {
             config.set(name, value)?;
@@ -51,7 +57,7 @@ impl Database {
                 return Err(err.context("open DuckDB"));
             }
         }
-        let database = Arc::new(Self { ptr: database, scans: Scans::default() });
+        let database = Arc::new(Self { ptr: database, scans: Scans::default(), durable });
         database.scans.register(&database.connect()?)?;
         Ok(database)
     }

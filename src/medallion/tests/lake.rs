@@ -26,6 +26,7 @@ impl Lake {
             extensions: None,
             extensions_fallback: home.join("extensions"),
             staging: home.join("staging"),
+            durable: None,
             memory_limit_bytes: None,
             threads: None,
             max_connections: 4,
