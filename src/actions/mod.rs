@@ -4,8 +4,10 @@ mod events;
 mod ingest;
 mod jobs;
 mod rollback;
+mod snapshots;
 pub mod sql;
 mod tag;
+mod target;
 mod transform;
 
 use std::sync::Arc;
@@ -61,6 +63,7 @@ pub struct Action {
 pub const ALL: &[Action] = &[
     Action { name: "ingest", request: "IngestRequest", writes: true },
     Action { name: "transform", request: "TransformRequest", writes: true },
+    Action { name: "snapshots", request: "SnapshotsRequest", writes: false },
     Action { name: "rollback", request: "RollbackRequest", writes: true },
     Action { name: "tag", request: "TagRequest", writes: true },
     Action { name: "jobs", request: "JobsRequest", writes: false },
@@ -85,6 +88,7 @@ impl Actions {
         match action.name {
             "ingest" => ingest::call(self, principal, body.read(action)?),
             "transform" => transform::call(self, principal, body.read(action)?),
+            "snapshots" => snapshots::call(self, principal, body.read(action)?),
             "rollback" => rollback::call(self, principal, body.read(action)?),
             "tag" => tag::call(self, principal, body.read(action)?),
             "jobs" => Ok(jobs::list(self, body.read(action)?)),

@@ -1,17 +1,16 @@
 //! `rollback`: brings a table back to an earlier state.
 
-use super::{Actions, Events, events};
+use super::{Actions, Events, events, target};
 use crate::{
     context::Principal,
     engine::Connection,
     error::{Error, Result},
-    ids::SnapshotId,
     lake::{
         rollback::{Change, Restored, Rollback, rollback},
         snapshots::{self, SnapshotRef},
         table::TableRef,
     },
-    proto::{RollbackRequest, RollbackResult, rollback_request::target, rollback_result, to_any},
+    proto::{RollbackRequest, RollbackResult, rollback_result, to_any},
 };
 
 /// Starts the job.
@@ -48,13 +47,9 @@ fn validate(request: &RollbackRequest) -> Result<(TableRef, SnapshotRef)> {
         return Err(Error::unsupported("a schema or the whole lake cannot be rolled back at once; name a \"table\""));
     }
     let table = request.table.as_deref().ok_or_else(|| Error::invalid("say which \"table\", as schema.name"))?;
-    let to = request.to.as_ref().and_then(|to| to.target.clone());
-    let to = match to {
-        Some(target::Target::Version(version)) => SnapshotRef::Version(SnapshotId(version)),
-        Some(target::Target::Timestamp(moment)) => SnapshotRef::Timestamp(moment),
-        Some(target::Target::Tag(tag)) => SnapshotRef::Tag(tag),
-        None => return Err(Error::invalid("say how far back with \"to\": {\"version\": …}, \"timestamp\" or \"tag\"")),
-    };
+    let to = target::read("to", request.to.clone())?;
+    let to =
+        to.ok_or_else(|| Error::invalid("say how far back with \"to\": {\"version\": …}, \"timestamp\" or \"tag\""))?;
     Ok((TableRef::parse(table)?, to))
 }
 

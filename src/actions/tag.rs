@@ -18,6 +18,9 @@ pub fn call(actions: &Actions, principal: &Principal, request: TagRequest) -> Re
     if request.delete && request.version.is_some() {
         return Err(Error::invalid("call tag: \"delete\" and \"version\" exclude each other"));
     }
+    if request.delete && request.replace {
+        return Err(Error::invalid("call tag: \"delete\" and \"replace\" exclude each other"));
+    }
     let (engine, author) = (actions.engine.clone(), principal.clone());
     let job = actions.jobs.start("tag", principal, None, move |progress| async move {
         let work = move |connection: &Connection| apply(connection, &request, author.name());
@@ -36,7 +39,7 @@ fn apply(connection: &Connection, request: &TagRequest, author: &str) -> Result<
                 Some(version) => snapshots::resolve(connection, &SnapshotRef::Version(SnapshotId(version)))?,
                 None => snapshots::current(connection)?,
             };
-            tags::set(connection, name, snapshot_id, author)?;
+            tags::set(connection, name, snapshot_id, author, request.replace)?;
         }
         None if request.delete => return Err(Error::invalid("call tag: say which tag to delete with \"name\"")),
         None => {}

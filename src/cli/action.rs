@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 
 /// Which server to call, and how to print its events.
 #[derive(Debug, Args)]
-struct Call {
+pub(super) struct Call {
     /// Print every event as a line of JSON
     #[arg(long)]
     json: bool,
@@ -24,7 +24,7 @@ struct Call {
 
 impl Call {
     /// Calls `action` and gives its result.
-    async fn run(&self, action: &str, body: Value) -> Result<Option<Value>, Failure> {
+    pub(super) async fn run(&self, action: &str, body: Value) -> Result<Option<Value>, Failure> {
         let client = self.connect.client().await?;
         let mut events = client.action(action, &without_nulls(body)).await?;
         let bar = if self.json { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
@@ -59,7 +59,7 @@ fn show(bar: &ProgressBar, event: &Value) {
 }
 
 /// Fields that were not given are left out.
-fn without_nulls(body: Value) -> Value {
+pub(super) fn without_nulls(body: Value) -> Value {
     match body {
         Value::Object(fields) => {
             Value::Object(fields.into_iter().filter(|(_, value)| !value.is_null()).collect::<Map<_, _>>())
@@ -69,7 +69,7 @@ fn without_nulls(body: Value) -> Value {
 }
 
 /// A table of rows that are JSON objects: these columns, in this order.
-fn print_rows(rows: &Value, columns: &[&str]) -> Result<()> {
+pub(super) fn print_rows(rows: &Value, columns: &[&str]) -> Result<()> {
     let rows: Vec<Vec<String>> = rows
         .as_array()
         .into_iter()
@@ -283,8 +283,11 @@ pub struct Tag {
     #[arg(long)]
     version: Option<i64>,
     /// Remove the tag; the snapshot stays
-    #[arg(long, conflicts_with = "version")]
+    #[arg(long, conflicts_with_all = ["version", "replace"])]
     delete: bool,
+    /// Move the tag when it stands on another snapshot
+    #[arg(long)]
+    replace: bool,
     #[command(flatten)]
     call: Call,
 }
@@ -294,7 +297,8 @@ pub struct Tag {
 impl Tag {
     /// Calls the action.
     pub async fn run(self) -> Result<(), Failure> {
-        let body = json!({ "name": self.name, "version": self.version, "delete": self.delete });
+        let body =
+            json!({ "name": self.name, "version": self.version, "delete": self.delete, "replace": self.replace });
         if let Some(result) = self.call.run("tag", body).await? {
             print_rows(&result["tags"], &["name", "version", "author", "created"])?;
         }

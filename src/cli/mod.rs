@@ -11,6 +11,7 @@ mod output;
 mod sample;
 mod secret;
 mod serve;
+mod snapshots;
 mod sql;
 
 use std::process::ExitCode;
@@ -40,6 +41,7 @@ enum Command {
     Sql(sql::Sql),
     Ingest(action::Ingest),
     Transform(action::Transform),
+    Snapshots(snapshots::Snapshots),
     Rollback(action::Rollback),
     Tag(action::Tag),
     Jobs(action::Jobs),
@@ -91,6 +93,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Sql(sql) => sql.run().await,
         Command::Ingest(ingest) => ingest.run().await,
         Command::Transform(transform) => transform.run().await,
+        Command::Snapshots(snapshots) => snapshots.run().await,
         Command::Rollback(rollback) => rollback.run().await,
         Command::Tag(tag) => tag.run().await,
         Command::Jobs(jobs) => jobs.run().await,

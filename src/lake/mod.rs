@@ -6,6 +6,7 @@
 
 pub mod attach;
 pub mod files;
+pub mod history;
 pub mod inventory;
 pub mod pins;
 pub mod rollback;

@@ -22,6 +22,15 @@ pub enum SnapshotRef {
     Text(String),
 }
 
+/// Where a name lies in the history of the lake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// At a snapshot, which may have expired.
+    Snapshot(SnapshotId),
+    /// At a time, as it was written.
+    Time(String),
+}
+
 #[derive(Deserialize)]
 struct Row {
     id: Option<SnapshotId>,
@@ -48,6 +57,23 @@ pub fn last_committed(connection: &Connection) -> Result<Option<SnapshotId>> {
 /// The newest snapshot, for telling of a commit that has happened: −1 where it cannot be read.
 pub fn newest(connection: &Connection) -> SnapshotId {
     current(connection).unwrap_or(SnapshotId(-1))
+}
+
+/// Where `name` lies, for comparing with it.
+///
+/// # Errors
+/// `NotFound` for an unknown tag.
+pub(super) fn moment(connection: &Connection, name: &SnapshotRef) -> Result<Moment> {
+    match name {
+        SnapshotRef::Version(id) => Ok(Moment::Snapshot(*id)),
+        SnapshotRef::Timestamp(time) => Ok(Moment::Time(time.clone())),
+        SnapshotRef::Tag(_) => resolve(connection, name).map(Moment::Snapshot),
+        SnapshotRef::Text(text) => {
+            let number = text.trim().parse().ok().map(SnapshotId);
+            let id = number.map_or_else(|| tags::find(connection, text.trim()), |id| Ok(Some(id)))?;
+            Ok(id.map_or_else(|| Moment::Time(text.clone()), Moment::Snapshot))
+        }
+    }
 }
 
 /// The id of the snapshot that `name` means.

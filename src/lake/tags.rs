@@ -8,7 +8,8 @@ use crate::{
     ids::SnapshotId,
 };
 
-const TAGS: &str = "__ducklake_metadata_lake.merganser.tags";
+/// The table of the tags.
+pub(super) const TAGS: &str = "__ducklake_metadata_lake.merganser.tags";
 
 /// A name for a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,23 +41,26 @@ pub fn list(connection: &Connection) -> Result<Vec<Tag>> {
     connection.records(&sql, &[])
 }
 
-/// Names the snapshot `id`.
+/// Names the snapshot `id`; with `replace` also where the tag stands on another one.
 ///
 /// # Errors
-/// `InvalidArgument` for a name of another form; `AlreadyExists` when the tag stands on another snapshot. Setting a
-/// tag where it stands already changes nothing.
-pub fn set(connection: &Connection, name: &str, id: SnapshotId, author: &str) -> Result<()> {
+/// `InvalidArgument` for a name of another form; `AlreadyExists` when the tag stands on another snapshot and may not be
+/// moved. Setting a tag where it stands already changes nothing.
+pub fn set(connection: &Connection, name: &str, id: SnapshotId, author: &str, replace: bool) -> Result<()> {
     check_name(name)?;
-    match find(connection, name)? {
+    let params = [Value::varchar(name), Value::bigint(id.0), Value::varchar(author)];
+    let sql = match find(connection, name)? {
         Some(standing) if standing == id => return Ok(()),
+        Some(_) if replace => {
+            format!("UPDATE {TAGS} SET snapshot_id = $2, author = $3, created = now() WHERE name = $1")
+        }
         Some(standing) => {
-            let text = format!("tag \"{name}\" stands on snapshot {standing}; delete it before it can name another");
+            let text = format!("tag \"{name}\" stands on snapshot {standing}; set \"replace\" to move it");
             return Err(Error::new(ErrorKind::AlreadyExists, text));
         }
-        None => {}
-    }
-    let params = [Value::varchar(name), Value::bigint(id.0), Value::varchar(author)];
-    connection.execute(&format!("INSERT INTO {TAGS} VALUES (?, ?, ?, now())"), &params).map(|_| ())
+        None => format!("INSERT INTO {TAGS} VALUES ($1, $2, $3, now())"),
+    };
+    connection.execute(&sql, &params).map(|_| ())
 }
 
 /// Removes a tag; the snapshot stays.

@@ -276,6 +276,86 @@ pub mod transform_result {
         pub change: ::prost::alloc::string::String,
     }
 }
+/// A snapshot.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Target {
+    #[prost(oneof = "target::Target", tags = "1, 2, 3, 4")]
+    pub target: ::core::option::Option<target::Target>,
+}
+/// Nested message and enum types in `Target`.
+pub mod target {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Target {
+        /// A snapshot id.
+        #[prost(int64, tag = "1")]
+        Version(i64),
+        /// The newest snapshot at or before this moment, such as "2026-01-31 12:00:00+00".
+        #[prost(string, tag = "2")]
+        Timestamp(::prost::alloc::string::String),
+        /// The snapshot that a tag names.
+        #[prost(string, tag = "3")]
+        Tag(::prost::alloc::string::String),
+        /// Any of them: a whole number is a version, another text a tag if there is such a tag, else a moment.
+        #[prost(string, tag = "4")]
+        Name(::prost::alloc::string::String),
+    }
+}
+/// Lists snapshots with what each changed, the newest first.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SnapshotsRequest {
+    /// Only those that changed this table or view, as schema.name, under whatever name it had then.
+    #[prost(string, optional, tag = "1")]
+    pub table: ::core::option::Option<::prost::alloc::string::String>,
+    /// At most so many, the newest; the default is 50.
+    #[prost(uint64, optional, tag = "2")]
+    pub limit: ::core::option::Option<u64>,
+    /// Only older ones than this snapshot or moment.
+    #[prost(message, optional, tag = "3")]
+    pub before: ::core::option::Option<Target>,
+    /// Only newer ones than this snapshot or moment.
+    #[prost(message, optional, tag = "4")]
+    pub after: ::core::option::Option<Target>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SnapshotsResult {
+    #[prost(message, repeated, tag = "1")]
+    pub snapshots: ::prost::alloc::vec::Vec<snapshots_result::Snapshot>,
+}
+/// Nested message and enum types in `SnapshotsResult`.
+pub mod snapshots_result {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Change {
+        /// What was done: "table created", "table altered", "inserted into", "deleted from", "view dropped", …
+        #[prost(string, tag = "1")]
+        pub change: ::prost::alloc::string::String,
+        /// To what: a table, view or macro as schema.name, or a schema. The name is the one that it had then.
+        #[prost(string, tag = "2")]
+        pub name: ::prost::alloc::string::String,
+        /// The name before, when it was renamed.
+        #[prost(string, optional, tag = "3")]
+        pub renamed_from: ::core::option::Option<::prost::alloc::string::String>,
+    }
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct Snapshot {
+        #[prost(int64, tag = "1")]
+        pub snapshot_id: i64,
+        /// When it was committed, in UTC.
+        #[prost(string, tag = "2")]
+        pub time: ::prost::alloc::string::String,
+        #[prost(string, optional, tag = "3")]
+        pub author: ::core::option::Option<::prost::alloc::string::String>,
+        /// The commit message.
+        #[prost(string, optional, tag = "4")]
+        pub message: ::core::option::Option<::prost::alloc::string::String>,
+        #[prost(string, repeated, tag = "5")]
+        pub tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+        /// It grows with every snapshot that changes more than rows.
+        #[prost(int64, tag = "6")]
+        pub schema_version: i64,
+        #[prost(message, repeated, tag = "7")]
+        pub changes: ::prost::alloc::vec::Vec<Change>,
+    }
+}
 /// Brings a table back to an earlier state, as a new snapshot; no history is lost.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RollbackRequest {
@@ -289,7 +369,7 @@ pub struct RollbackRequest {
     #[prost(bool, tag = "3")]
     pub lake: bool,
     #[prost(message, optional, tag = "4")]
-    pub to: ::core::option::Option<rollback_request::Target>,
+    pub to: ::core::option::Option<Target>,
     /// Says what would change and changes nothing.
     #[prost(bool, tag = "5")]
     pub dry_run: bool,
@@ -300,29 +380,6 @@ pub struct RollbackRequest {
     pub idempotency_key: ::core::option::Option<::prost::alloc::string::String>,
     #[prost(bool, tag = "15")]
     pub cancel_on_disconnect: bool,
-}
-/// Nested message and enum types in `RollbackRequest`.
-pub mod rollback_request {
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-    pub struct Target {
-        #[prost(oneof = "target::Target", tags = "1, 2, 3")]
-        pub target: ::core::option::Option<target::Target>,
-    }
-    /// Nested message and enum types in `Target`.
-    pub mod target {
-        #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
-        pub enum Target {
-            /// A snapshot id.
-            #[prost(int64, tag = "1")]
-            Version(i64),
-            /// The newest snapshot at or before this moment, such as "2026-01-31 12:00:00+00".
-            #[prost(string, tag = "2")]
-            Timestamp(::prost::alloc::string::String),
-            /// The snapshot that a tag names.
-            #[prost(string, tag = "3")]
-            Tag(::prost::alloc::string::String),
-        }
-    }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RollbackResult {
@@ -364,6 +421,9 @@ pub struct TagRequest {
     /// Removes the tag; the snapshot stays.
     #[prost(bool, tag = "3")]
     pub delete: bool,
+    /// Moves the tag when it stands on another snapshot.
+    #[prost(bool, tag = "4")]
+    pub replace: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TagResult {

@@ -13,6 +13,7 @@ import pyarrow.flight
 import pyarrow.parquet
 import pytest
 
+import harness
 import protobuf
 from harness import wait_until
 
@@ -84,7 +85,7 @@ def check_refused(server, body, error, text):
 def test_every_action_is_listed_with_its_fields(server):
     with server.flight() as client:
         actions = {action.type: action.description for action in client.list_actions()}
-    assert {"ingest", "transform", "rollback", "tag", "jobs", "job.attach", "job.cancel"} <= set(actions)
+    assert {"ingest", "transform", "snapshots", "rollback", "tag", "jobs", "job.attach", "job.cancel"} <= set(actions)
     assert {"CreatePreparedStatement", "ClosePreparedStatement", "BeginTransaction", "EndTransaction"} <= set(actions)
     assert all(actions.values())
     for field in ("source", "dataset", "table", "mode", "key", "max_rows", "media", "idempotency_key"):
@@ -542,7 +543,15 @@ def test_a_tag_does_not_move(server, name):
     tags(server, name=name, version=0)
     with pytest.raises(pyarrow.ArrowException, match="stands on snapshot 0") as caught:
         server.action("tag", {"name": name, "version": 1})
-    assert "exists" in str(caught.value)
+    assert "exists" in str(caught.value) and "replace" in str(caught.value)
+    assert tags(server)[name] == 0
+
+
+def test_a_tag_moves_when_it_is_replaced(server, name):
+    assert tags(server, name=name, version=0, replace=True)[name] == 0
+    assert tags(server, name=name, version=1, replace=True)[name] == 1
+    moved = harness.run("tag", "--url", server.uri, name, "--version", 0, "--replace")
+    assert moved.returncode == 0, moved.stderr
     assert tags(server)[name] == 0
 
 
@@ -556,6 +565,7 @@ def test_a_tag_does_not_move(server, name):
         ({"name": "never", "delete": True}, pyarrow.ArrowKeyError, "never"),
         ({"delete": True}, pyarrow.ArrowInvalid, "name"),
         ({"name": "x", "version": 1, "delete": True}, pyarrow.ArrowInvalid, "exclude"),
+        ({"name": "x", "replace": True, "delete": True}, pyarrow.ArrowInvalid, "exclude"),
     ],
     ids=str,
 )
