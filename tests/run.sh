@@ -74,9 +74,11 @@ choose_folders() {
     export CARGO_TARGET_DIR MERGANSER_CACHE
 }
 
+can_install() { [ "$(id -u)" -eq 0 ] && has apt-get; }
+
 # Installs Debian packages where that is possible, else says what is missing.
 install_packages() {
-    if [ "$(id -u)" -ne 0 ] || ! has apt-get; then
+    if ! can_install; then
         echo "missing: $* (names of Debian packages); as root: apt-get install $*" >&2
         return 1
     fi
@@ -89,7 +91,7 @@ install_tools() {
     has cc || packages="gcc libc6-dev"
     has python3 && python3 -m pip --version >/dev/null 2>&1 || packages="$packages python3 python3-pip python3-venv"
     # A test looks at what the server syncs.
-    has strace || [ "$(uname)" != Linux ] || packages="$packages strace"
+    has strace || ! can_install || packages="$packages strace"
     has npm || [ -e .deps/duckdb/lib ] || packages="$packages npm"
     # shellcheck disable=SC2086 # several words
     [ -z "$packages" ] || install_packages $packages || return 1

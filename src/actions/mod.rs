@@ -3,6 +3,7 @@
 mod events;
 mod ingest;
 mod jobs;
+mod maintain;
 mod rollback;
 mod snapshots;
 pub mod sql;
@@ -23,6 +24,7 @@ use crate::{
     error::{Error, Result},
     ingest::Ingester,
     jobs::Jobs,
+    lake::pins::Pins,
     medallion::Model,
     proto::{self, Event},
 };
@@ -34,6 +36,7 @@ pub type Events = BoxStream<'static, Result<Event>>;
 #[derive(Debug)]
 pub struct Actions {
     engine: Engine,
+    pins: Arc<Pins>,
     ingester: Arc<Ingester>,
     models: Arc<[Model]>,
     jobs: Arc<Jobs>,
@@ -66,6 +69,7 @@ pub const ALL: &[Action] = &[
     Action { name: "snapshots", request: "SnapshotsRequest", writes: false },
     Action { name: "rollback", request: "RollbackRequest", writes: true },
     Action { name: "tag", request: "TagRequest", writes: true },
+    Action { name: "maintain", request: "MaintainRequest", writes: true },
     Action { name: "jobs", request: "JobsRequest", writes: false },
     Action { name: "job.attach", request: "JobAttachRequest", writes: false },
     Action { name: "job.cancel", request: "JobCancelRequest", writes: true },
@@ -75,8 +79,8 @@ pub const ALL: &[Action] = &[
 
 impl Actions {
     /// The actions on a lake.
-    pub fn new(engine: Engine, ingester: Ingester, models: Vec<Model>) -> Self {
-        Self { engine, ingester: Arc::new(ingester), models: models.into(), jobs: Arc::default() }
+    pub fn new(engine: Engine, pins: Arc<Pins>, ingester: Ingester, models: Vec<Model>) -> Self {
+        Self { engine, pins, ingester: Arc::new(ingester), models: models.into(), jobs: Arc::default() }
     }
 
     /// Calls the action `name`.
@@ -91,6 +95,7 @@ impl Actions {
             "snapshots" => snapshots::call(self, principal, body.read(action)?),
             "rollback" => rollback::call(self, principal, body.read(action)?),
             "tag" => tag::call(self, principal, body.read(action)?),
+            "maintain" => maintain::call(self, principal, body.read(action)?),
             "jobs" => Ok(jobs::list(self, body.read(action)?)),
             "job.attach" => jobs::attach(self, &body.read(action)?),
             "job.cancel" => jobs::cancel(self, &body.read(action)?),

@@ -7,6 +7,7 @@ mod action;
 mod check;
 mod connect;
 mod credentials;
+mod maintain;
 mod output;
 mod sample;
 mod secret;
@@ -44,6 +45,7 @@ enum Command {
     Snapshots(snapshots::Snapshots),
     Rollback(action::Rollback),
     Tag(action::Tag),
+    Maintain(maintain::Maintain),
     Jobs(action::Jobs),
     Job(action::Job),
     Actions(action::ListActions),
@@ -96,6 +98,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Snapshots(snapshots) => snapshots.run().await,
         Command::Rollback(rollback) => rollback.run().await,
         Command::Tag(tag) => tag.run().await,
+        Command::Maintain(maintain) => maintain.run().await,
         Command::Jobs(jobs) => jobs.run().await,
         Command::Job(job) => job.run().await,
         Command::Actions(list) => list.run().await,

@@ -8,6 +8,7 @@ pub mod attach;
 pub mod files;
 pub mod history;
 pub mod inventory;
+pub mod maintain;
 pub mod pins;
 pub mod rollback;
 pub mod snapshots;

@@ -446,6 +446,120 @@ pub mod tag_result {
         pub created: ::prost::alloc::string::String,
     }
 }
+/// Keeps the lake fast and small. The steps are taken in the order rewrite, merge, expire, cleanup, orphans; whatever is
+/// done, every snapshot that is kept reads as before.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MaintainRequest {
+    /// Which of them. The default is rewrite, merge and cleanup, and expire where "expire_days" is given.
+    #[prost(enumeration = "maintain_request::Step", repeated, tag = "1")]
+    pub steps: ::prost::alloc::vec::Vec<i32>,
+    /// Merges and rewrites the files of this table only, as schema.name.
+    #[prost(string, optional, tag = "2")]
+    pub table: ::core::option::Option<::prost::alloc::string::String>,
+    /// Expires snapshots that are older than this; tagged ones and the newest stay.
+    #[prost(double, optional, tag = "3")]
+    pub expire_days: ::core::option::Option<f64>,
+    /// Expires no snapshot among the newest so many; the default is 1.
+    #[prost(uint64, optional, tag = "4")]
+    pub keep: ::core::option::Option<u64>,
+    /// Rewrites files of which at least this share of the rows is deleted; the default is 0.3.
+    #[prost(double, optional, tag = "5")]
+    pub rewrite_share: ::core::option::Option<f64>,
+    /// Removes files that no snapshot has needed for this long (cleanup), or that are of no snapshot and this old (orphans).
+    /// The default is 24; whoever still reads an old state needs them.
+    #[prost(double, optional, tag = "6")]
+    pub grace_hours: ::core::option::Option<f64>,
+    /// Only tells what would be done.
+    #[prost(bool, tag = "7")]
+    pub dry_run: bool,
+    #[prost(string, optional, tag = "14")]
+    pub idempotency_key: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(bool, tag = "15")]
+    pub cancel_on_disconnect: bool,
+}
+/// Nested message and enum types in `MaintainRequest`.
+pub mod maintain_request {
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Step {
+        /// Small files of a table become large ones.
+        Merge = 0,
+        /// Files with many deleted rows are written without them.
+        Rewrite = 1,
+        /// Old snapshots are forgotten.
+        Expire = 2,
+        /// Files that no snapshot needs are removed.
+        Cleanup = 3,
+        /// Parquet files that no snapshot ever named, as of a server that was killed, are removed.
+        Orphans = 4,
+    }
+    impl Step {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Merge => "merge",
+                Self::Rewrite => "rewrite",
+                Self::Expire => "expire",
+                Self::Cleanup => "cleanup",
+                Self::Orphans => "orphans",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "merge" => Some(Self::Merge),
+                "rewrite" => Some(Self::Rewrite),
+                "expire" => Some(Self::Expire),
+                "cleanup" => Some(Self::Cleanup),
+                "orphans" => Some(Self::Orphans),
+                _ => None,
+            }
+        }
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MaintainResult {
+    #[prost(message, repeated, tag = "1")]
+    pub done: ::prost::alloc::vec::Vec<maintain_result::Done>,
+    /// The newest snapshot afterwards.
+    #[prost(int64, tag = "2")]
+    pub snapshot_id: i64,
+    #[prost(bool, tag = "3")]
+    pub dry_run: bool,
+}
+/// Nested message and enum types in `MaintainResult`.
+pub mod maintain_result {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Done {
+        #[prost(enumeration = "super::maintain_request::Step", tag = "1")]
+        pub step: i32,
+        /// The table, for merge and rewrite.
+        #[prost(string, optional, tag = "2")]
+        pub table: ::core::option::Option<::prost::alloc::string::String>,
+        /// Files that were merged, rewritten or removed; with "dry_run" those that would be, at most.
+        #[prost(uint64, tag = "3")]
+        pub files: u64,
+        /// Files that were made of them.
+        #[prost(uint64, tag = "4")]
+        pub files_made: u64,
+        /// Snapshots that were expired.
+        #[prost(int64, repeated, tag = "5")]
+        pub snapshots: ::prost::alloc::vec::Vec<i64>,
+    }
+}
 /// Lists the jobs of this server: those that run and the latest that ended.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct JobsRequest {}

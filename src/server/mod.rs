@@ -156,7 +156,7 @@ impl Server {
             opened.map_err(|err| Error::internal("open the lake").with_source(err))??;
         let staging = engine.staging().to_path_buf();
         let ingester = Ingester::new(engine.clone(), storage, staging);
-        let actions = Arc::new(Actions::new(engine.clone(), ingester, models));
+        let actions = Arc::new(Actions::new(engine.clone(), Arc::clone(&pins), ingester, models));
         let sessions =
             Sessions::new(engine.clone(), Arc::clone(&pins), session_settings(settings), sql::procedures(&actions));
         let register = sql::registrar(&sessions, &actions);

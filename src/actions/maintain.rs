@@ -1,0 +1,132 @@
+//! `maintain`: merges and rewrites files, expires snapshots, removes files that nobody needs.
+
+use std::sync::Arc;
+
+use super::{Actions, Events, events};
+use crate::{
+    context::Principal,
+    engine::{Connection, Engine},
+    error::{Error, Result},
+    jobs::Progress,
+    lake::{
+        maintain::{Done, Maintenance, Step},
+        snapshots,
+        table::TableRef,
+    },
+    proto::{MaintainRequest, MaintainResult, maintain_request, maintain_result, to_any},
+};
+
+const DEFAULT_REWRITE_SHARE: f64 = 0.3;
+const DEFAULT_GRACE_HOURS: f64 = 24.0;
+
+/// Starts the job.
+pub fn call(actions: &Actions, principal: &Principal, request: MaintainRequest) -> Result<Events> {
+    let steps = steps(&request).map_err(|err| err.context("call maintain"))?;
+    let maintenance = Arc::new(maintenance(&request, principal).map_err(|err| err.context("call maintain"))?);
+    let (engine, pins) = (actions.engine.clone(), Arc::clone(&actions.pins));
+    let (key, cancel_on_disconnect) = (request.idempotency_key, request.cancel_on_disconnect);
+    let job = actions.jobs.start("maintain", principal, key, move |progress| async move {
+        let mut done = Vec::new();
+        for step in steps {
+            done.extend(take(&engine, &maintenance, step, &progress).await?);
+        }
+        if !maintenance.dry_run {
+            // They know the files as they were.
+            pins.clear();
+        }
+        let snapshot_id = engine.run(snapshots::current).await?;
+        let done = done.into_iter().map(told).collect();
+        let result = MaintainResult { done, snapshot_id: snapshot_id.0, dry_run: maintenance.dry_run };
+        Ok(to_any("MaintainResult", &result))
+    })?;
+    Ok(events::follow(job, cancel_on_disconnect))
+}
+
+async fn take(engine: &Engine, maintenance: &Arc<Maintenance>, step: Step, progress: &Progress) -> Result<Vec<Done>> {
+    if matches!(step, Step::Expire | Step::Cleanup | Step::Orphans) {
+        progress.phase(step.name(), "steps", Some(1));
+        let maintenance = Arc::clone(maintenance);
+        let work = move |connection: &Connection| maintenance.sweep(connection, step);
+        let done = progress.unless_cancelled(engine.run(work)).await?;
+        progress.advance(1);
+        return Ok(vec![done]);
+    }
+    let planned = Arc::clone(maintenance);
+    let tables = engine.run(move |connection| planned.tables(connection, step)).await?;
+    progress.phase(step.name(), "tables", Some(tables.len() as u64));
+    let mut done = Vec::new();
+    for (table, files) in tables {
+        let maintenance = Arc::clone(maintenance);
+        let work = move |connection: &Connection| maintenance.compact(connection, step, &table, files);
+        done.push(progress.unless_cancelled(engine.run(work)).await?);
+        progress.advance(1);
+    }
+    // A table that had nothing to merge after all is not worth a line.
+    done.retain(|done| done.files > 0);
+    Ok(done)
+}
+
+fn steps(request: &MaintainRequest) -> Result<Vec<Step>> {
+    let mut steps: Vec<_> = request.steps().map(step).collect();
+    if steps.is_empty() {
+        steps = vec![Step::Merge, Step::Rewrite, Step::Cleanup];
+        steps.extend(request.expire_days.map(|_| Step::Expire));
+    }
+    if steps.contains(&Step::Expire) && request.expire_days.is_none() {
+        return Err(Error::invalid("say with \"expire_days\" how old a snapshot must be to expire"));
+    }
+    steps.sort_unstable();
+    steps.dedup();
+    Ok(steps)
+}
+
+fn maintenance(request: &MaintainRequest, principal: &Principal) -> Result<Maintenance> {
+    let share = request.rewrite_share.unwrap_or(DEFAULT_REWRITE_SHARE);
+    if !(share > 0.0 && share <= 1.0) {
+        return Err(Error::invalid(format!("\"rewrite_share\" must be above 0 and at most 1, it is {share}")));
+    }
+    Ok(Maintenance {
+        table: request.table.as_deref().map(TableRef::parse).transpose()?,
+        rewrite_share: share,
+        expire_days: request.expire_days.map(|days| span("expire_days", days)).transpose()?,
+        keep: request.keep.unwrap_or(1),
+        grace_hours: span("grace_hours", request.grace_hours.unwrap_or(DEFAULT_GRACE_HOURS))?,
+        dry_run: request.dry_run,
+        author: principal.name().to_owned(),
+    })
+}
+
+/// A span of time that DuckDB can subtract from now.
+fn span(name: &str, span: f64) -> Result<f64> {
+    if (0.0..=100_000.0).contains(&span) {
+        return Ok(span);
+    }
+    Err(Error::invalid(format!("\"{name}\" must be between 0 and 100000, it is {span}")))
+}
+
+fn step(step: maintain_request::Step) -> Step {
+    match step {
+        maintain_request::Step::Merge => Step::Merge,
+        maintain_request::Step::Rewrite => Step::Rewrite,
+        maintain_request::Step::Expire => Step::Expire,
+        maintain_request::Step::Cleanup => Step::Cleanup,
+        maintain_request::Step::Orphans => Step::Orphans,
+    }
+}
+
+fn told(done: Done) -> maintain_result::Done {
+    let step = match done.step {
+        Step::Merge => maintain_request::Step::Merge,
+        Step::Rewrite => maintain_request::Step::Rewrite,
+        Step::Expire => maintain_request::Step::Expire,
+        Step::Cleanup => maintain_request::Step::Cleanup,
+        Step::Orphans => maintain_request::Step::Orphans,
+    };
+    maintain_result::Done {
+        step: step.into(),
+        table: done.table.map(|table| table.to_string()),
+        files: done.files,
+        files_made: done.files_made,
+        snapshots: done.snapshots.into_iter().map(|id| id.0).collect(),
+    }
+}

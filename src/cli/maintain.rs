@@ -1,0 +1,93 @@
+//! `merganser maintain`.
+
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use super::{
+    Failure,
+    action::{Call, print_rows, without_nulls},
+    output,
+};
+
+/// Merge and rewrite files, expire snapshots, remove files that nobody needs
+///
+/// Without steps: rewrite, merge and cleanup, and expire where --expire-days is given. Every snapshot that is kept reads as
+/// before. Look with --dry-run first.
+#[derive(Debug, Args)]
+pub struct Maintain {
+    /// What to do
+    #[arg(value_enum, value_name = "STEP")]
+    steps: Vec<Step>,
+    /// Merge and rewrite files of this table only, as schema.name
+    #[arg(long)]
+    table: Option<String>,
+    /// Expire snapshots that are older; tagged ones and the newest stay
+    #[arg(long, value_name = "DAYS")]
+    expire_days: Option<f64>,
+    /// Expire none of the newest so many [default: 1]
+    #[arg(long, value_name = "SNAPSHOTS")]
+    keep: Option<u64>,
+    /// Rewrite files of which this share of the rows is deleted [default: 0.3]
+    #[arg(long, value_name = "SHARE")]
+    rewrite_share: Option<f64>,
+    /// Remove files that nobody has needed for so long [default: 24]
+    #[arg(long, value_name = "HOURS")]
+    grace_hours: Option<f64>,
+    /// Only tell what would be done
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    call: Call,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Step {
+    /// Small files become large ones
+    Merge,
+    /// Files with many deleted rows are written without them
+    Rewrite,
+    /// Old snapshots are forgotten
+    Expire,
+    /// Files that no snapshot needs are removed
+    Cleanup,
+    /// Files that no snapshot ever named are removed
+    Orphans,
+}
+
+// === impl Maintain ===
+
+impl Maintain {
+    /// Calls the action.
+    pub async fn run(self) -> Result<(), Failure> {
+        let steps: Vec<_> = self.steps.iter().filter_map(ValueEnum::to_possible_value).collect();
+        let steps: Vec<_> = steps.iter().map(|step| step.get_name().to_owned()).collect();
+        let body = json!({
+            "steps": steps,
+            "table": self.table,
+            "expire_days": self.expire_days,
+            "keep": self.keep,
+            "rewrite_share": self.rewrite_share,
+            "grace_hours": self.grace_hours,
+            "dry_run": self.dry_run,
+        });
+        if let Some(result) = self.call.run("maintain", without_nulls(body)).await? {
+            let rows = result["done"].as_array().into_iter().flatten().map(row).collect();
+            print_rows(&Value::Array(rows), &["step", "table", "files", "files_made", "snapshots"])?;
+            if self.dry_run {
+                output::note(format_args!("nothing was changed: --dry-run"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn row(done: &Value) -> Value {
+    let expired = done["snapshots"].as_array().map_or(0, Vec::len);
+    json!({
+        "step": done["step"],
+        "table": done["table"],
+        "files": done["files"],
+        "files_made": done["files_made"],
+        "snapshots": expired,
+    })
+}

@@ -1,0 +1,225 @@
+//! Keeping the lake fast and small: fewer and larger files, and none that no snapshot needs.
+//!
+//! DuckLake has a function for each step. What is added here: one transaction a table, so that a writer who is in the way
+//! of one does not stop the others; tagged snapshots stay; and files are removed only after a time in which whoever still
+//! reads them is done. Every snapshot that is kept reads as before.
+
+use serde::Deserialize;
+
+use super::{CATALOG, METADATA, snapshots, table::TableRef};
+use crate::{
+    engine::Connection,
+    error::{Context, ErrorKind, Result},
+    ids::SnapshotId,
+    quote::literal,
+};
+
+/// How often a table is tried when others write it meanwhile.
+const ATTEMPTS_MAX: usize = 5;
+/// Files of at least this size are not merged: what DuckLake aims at.
+const LARGE_FILE_BYTES: u64 = 512_000_000;
+
+/// What can be done, in the order in which it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// Files with many deleted rows are written without them, so that they can be merged.
+    Rewrite,
+    /// Small files become large ones.
+    Merge,
+    /// Old snapshots are forgotten.
+    Expire,
+    /// Files that no snapshot needs are removed.
+    Cleanup,
+    /// Files that no snapshot ever named are removed.
+    Orphans,
+}
+
+/// How it is done.
+#[derive(Clone, Debug)]
+pub struct Maintenance {
+    /// The only table whose files are merged and rewritten; all when absent.
+    pub table: Option<TableRef>,
+    /// Files are rewritten from this share of deleted rows on.
+    pub rewrite_share: f64,
+    /// Snapshots older than this many days expire; none when absent.
+    pub expire_days: Option<f64>,
+    /// The newest so many never do; at least 1.
+    pub keep: u64,
+    /// Files are removed after this many hours.
+    pub grace_hours: f64,
+    /// Whether to say only what would be done.
+    pub dry_run: bool,
+    /// Who the commits are signed by.
+    pub author: String,
+}
+
+/// What was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// By which step.
+    pub step: Step,
+    /// To which table; none for steps that concern the whole lake.
+    pub table: Option<TableRef>,
+    /// Files that were merged, rewritten or removed.
+    pub files: u64,
+    /// Files that were made of them.
+    pub files_made: u64,
+    /// Snapshots that expired.
+    pub snapshots: Vec<SnapshotId>,
+}
+
+/// A table that has something to do.
+#[derive(Debug, Deserialize)]
+struct Candidate {
+    schema: String,
+    name: String,
+    files: u64,
+}
+
+#[derive(Deserialize)]
+struct Files {
+    files: u64,
+    made: u64,
+}
+
+#[derive(Deserialize)]
+struct Count {
+    count: u64,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    id: SnapshotId,
+}
+
+// === impl Step ===
+
+impl Step {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Merge => "merge",
+            Self::Rewrite => "rewrite",
+            Self::Expire => "expire",
+            Self::Cleanup => "cleanup",
+            Self::Orphans => "orphans",
+        }
+    }
+}
+
+// === impl Maintenance ===
+
+impl Maintenance {
+    /// The tables that a step has something to do for.
+    ///
+    /// # Errors
+    /// What DuckDB says.
+    pub fn tables(&self, connection: &Connection, step: Step) -> Result<Vec<(TableRef, u64)>> {
+        let condition = match step {
+            Step::Merge => format!("f.file_size_bytes < {LARGE_FILE_BYTES} GROUP BY ALL HAVING count(*) > 1"),
+            Step::Rewrite => format!(
+                "(SELECT sum(d.delete_count) FROM {METADATA}.ducklake_delete_file d
+                  WHERE d.data_file_id = f.data_file_id AND d.end_snapshot IS NULL) >= f.record_count * {}
+                 GROUP BY ALL",
+                self.rewrite_share
+            ),
+            Step::Expire | Step::Cleanup | Step::Orphans => return Ok(Vec::new()),
+        };
+        let sql = format!(
+            "SELECT s.schema_name AS schema, t.table_name AS name, count(*) AS files
+             FROM {METADATA}.ducklake_data_file f
+             JOIN {METADATA}.ducklake_table t USING (table_id)
+             JOIN {METADATA}.ducklake_schema s USING (schema_id)
+             WHERE f.end_snapshot IS NULL AND t.end_snapshot IS NULL AND s.end_snapshot IS NULL AND {condition}"
+        );
+        let found: Vec<Candidate> = connection.records(&format!("FROM ({sql}) ORDER BY ALL"), &[])?;
+        let found = found.into_iter().map(|found| (TableRef { schema: found.schema, name: found.name }, found.files));
+        Ok(found.filter(|(table, _)| self.table.as_ref().is_none_or(|only| only == table)).collect())
+    }
+
+    /// Does a step to one table that has `files` for it.
+    ///
+    /// # Errors
+    /// Conflict when others keep writing the table; what DuckDB says.
+    pub fn compact(&self, connection: &Connection, step: Step, table: &TableRef, files: u64) -> Result<Done> {
+        let done =
+            |files, files_made| Done { step, table: Some(table.clone()), files, files_made, snapshots: Vec::new() };
+        if self.dry_run {
+            return Ok(done(files, 0));
+        }
+        let doing = || format!("{} the files of {table}", step.name());
+        for _ in 1..ATTEMPTS_MAX {
+            match self.attempt(connection, step, table) {
+                Err(err) if err.kind() == ErrorKind::Conflict => {}
+                outcome => return outcome.map(|files| done(files.files, files.made)).context(doing),
+            }
+        }
+        self.attempt(connection, step, table).map(|files| done(files.files, files.made)).context(doing)
+    }
+
+    fn attempt(&self, connection: &Connection, step: Step, table: &TableRef) -> Result<Files> {
+        let (function, more) = match step {
+            Step::Rewrite => ("ducklake_rewrite_data_files", format!(", delete_threshold => {}", self.rewrite_share)),
+            _ => ("ducklake_merge_adjacent_files", String::new()),
+        };
+        let (schema, name) = (literal(&table.schema), literal(&table.name));
+        let sql = format!(
+            "SELECT coalesce(sum(files_processed), 0)::UBIGINT AS files, coalesce(sum(files_created), 0)::UBIGINT AS made
+             FROM {function}({}, {name}, schema => {schema}{more})",
+            literal(CATALOG)
+        );
+        connection.transaction(|connection| {
+            let files: Files = connection.record(&sql, &[])?;
+            snapshots::sign(connection, &self.author, &format!("maintain: {}", step.name()))?;
+            Ok(files)
+        })
+    }
+
+    /// Does a step to the whole lake.
+    ///
+    /// # Errors
+    /// What DuckDB says.
+    pub fn sweep(&self, connection: &Connection, step: Step) -> Result<Done> {
+        let mut done = Done { step, table: None, files: 0, files_made: 0, snapshots: Vec::new() };
+        match step {
+            Step::Expire => done.snapshots = self.expire(connection).context(|| "expire snapshots")?,
+            Step::Cleanup => done.files = self.remove(connection, "ducklake_cleanup_old_files")?,
+            Step::Orphans => done.files = self.remove(connection, "ducklake_delete_orphaned_files")?,
+            Step::Merge | Step::Rewrite => {}
+        }
+        Ok(done)
+    }
+
+    fn expire(&self, connection: &Connection) -> Result<Vec<SnapshotId>> {
+        let Some(days) = self.expire_days else { return Ok(Vec::new()) };
+        let sql = format!(
+            "SELECT snapshot_id AS id FROM lake.snapshots()
+             WHERE snapshot_time < now() - to_seconds({days} * 86400)
+               AND snapshot_id NOT IN (SELECT snapshot_id FROM lake.snapshots() ORDER BY snapshot_id DESC LIMIT {})
+               AND snapshot_id NOT IN (SELECT snapshot_id FROM {})
+             ORDER BY id",
+            self.keep.max(1),
+            super::tags::TAGS,
+        );
+        connection.transaction(|connection| {
+            let versions: Vec<Version> = connection.records(&sql, &[])?;
+            let versions: Vec<_> = versions.into_iter().map(|version| version.id).collect();
+            if !self.dry_run && !versions.is_empty() {
+                let list = versions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                let call = format!("ducklake_expire_snapshots({}, versions => [{list}])", literal(CATALOG));
+                connection.query(&format!("SELECT count(*) FROM {call}"), &[])?;
+            }
+            Ok(versions)
+        })
+    }
+
+    fn remove(&self, connection: &Connection, function: &str) -> Result<u64> {
+        let sql = format!(
+            "SELECT count(*) AS count FROM {function}({}, older_than => now() - to_seconds({} * 3600), dry_run => {})",
+            literal(CATALOG),
+            self.grace_hours,
+            self.dry_run,
+        );
+        connection.transaction(|connection| connection.record::<Count>(&sql, &[])).map(|removed| removed.count)
+    }
+}
