@@ -7,6 +7,7 @@
 //! Statements borrow connections to DuckDB; only a session that made TEMP objects keeps one, its home.
 
 mod bulk;
+mod contention;
 mod control;
 mod execution;
 mod hazards;

@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 
 use super::{
     Described, Execution, Executions, OptionFault, OptionValue, Outcome, Procedures, Session, Statement,
+    contention::Contention,
     parts::{self, SmallTables},
     statement,
     ticket::Tickets,
@@ -67,6 +68,7 @@ pub struct Sessions {
     pub(super) procedures: Procedures,
     /// The newest snapshot that a statement saw or made; below zero before the first.
     newest: AtomicI64,
+    pub(super) contention: Arc<Contention>,
     pub(super) small_tables: SmallTables,
     /// How many more sessions may keep a connection.
     pub(super) homes: Arc<Semaphore>,
@@ -86,6 +88,7 @@ impl Sessions {
             executions: Executions::new(settings.result_ttl),
             tickets: Tickets::new(),
             pins,
+            contention: Arc::default(),
             small_tables: SmallTables::default(),
             procedures,
             settings,

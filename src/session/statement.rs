@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 use super::{
     Session, Sessions, Transaction,
     bulk::{self, Written},
+    contention::Contention,
     control::{self, Control},
     execution::{Execution, Known, Running},
     hazards::{Hazards, makes_temp, reads_nothing},
@@ -238,6 +239,7 @@ async fn start(
     let run = Run {
         statement: statement.clone(),
         author: inside.is_none().then(|| session.principal().name().to_owned()),
+        contention: Arc::clone(&sessions.contention),
         hazards: inside.as_ref().map(|transaction| transaction.hazards()),
         snapshot_id: sessions.newest_snapshot().filter(|_| knows_newest && reads_nothing(&statement.sql)),
         polled: running.execution().is_polled(),
@@ -286,6 +288,7 @@ struct Run {
     /// Present when the statement has a transaction of its own, which this author commits.
     author: Option<String>,
     hazards: Option<Arc<Mutex<Hazards>>>,
+    contention: Arc<Contention>,
     /// The snapshot to tell of where the statement reads none, so that DuckLake need not be asked.
     snapshot_id: Option<SnapshotId>,
     /// Whether somebody asks how far it is: DuckDB counts only when it is told to, as it costs a twentieth of the time.
@@ -313,7 +316,12 @@ impl Run {
     }
 
     fn told(mut self, connection: &Connection) -> Option<StatementKind> {
-        match self.attempt(connection) {
+        let contention = Arc::clone(&self.contention);
+        let outcome = match self.author {
+            Some(_) => contention.settle(connection, || self.attempt(connection)),
+            None => self.attempt(connection),
+        };
+        match outcome {
             Ok(kind) => Some(kind),
             Err(err) => {
                 if self.author.is_some() {

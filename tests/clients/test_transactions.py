@@ -312,3 +312,34 @@ def test_a_statement_kept_over_a_commit_runs_alone_when_no_transaction_is_open(a
     assert server.scalar(f"SELECT count(*) FROM {table}") == 0
     ada.put(protobuf.message((1, wire.descriptor(command))))
     assert server.scalar(f"SELECT count(*) FROM {table}") == 1
+
+
+def test_statements_that_change_the_same_table_all_come_through(server, table):
+    server.sql(f"INSERT INTO {table} VALUES (0)")
+    failures = []
+
+    def add():
+        try:
+            with server.adbc() as connection:
+                for _ in range(5):
+                    execute(connection, f"UPDATE {table} SET i = i + 1")
+        except Exception as failure:
+            failures.append(failure)
+
+    writers = [threading.Thread(target=add) for _ in range(8)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert failures == []
+    assert server.sql(f"FROM {table}") == [(40,)]
+
+
+def test_a_transaction_that_lost_says_so(server, table):
+    server.sql(f"INSERT INTO {table} VALUES (1)")
+    with server.adbc(autocommit=False) as connection:
+        execute(connection, f"UPDATE {table} SET i = 2")
+        server.sql(f"UPDATE {table} SET i = 3")
+        with pytest.raises(connection.Error, match="(?i)conflict"):
+            connection.commit()
+    assert server.sql(f"FROM {table}") == [(3,)]

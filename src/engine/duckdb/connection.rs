@@ -105,7 +105,10 @@ impl Connection {
     }
 
     /// Fails when the task that runs here was interrupted.
-    pub(super) fn check_interrupted(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// Cancelled.
+    pub fn check_interrupted(&self) -> Result<()> {
         if self.interrupted.load(Ordering::Acquire) { Err(Error::cancelled()) } else { Ok(()) }
     }
 
