@@ -7,6 +7,7 @@ mod action;
 mod check;
 mod connect;
 mod credentials;
+mod diff;
 mod output;
 mod sample;
 mod secret;
@@ -42,6 +43,7 @@ enum Command {
     Ingest(action::Ingest),
     Transform(action::Transform),
     Snapshots(snapshots::Snapshots),
+    Diff(diff::Diff),
     Rollback(action::Rollback),
     Tag(action::Tag),
     Jobs(action::Jobs),
@@ -94,6 +96,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Ingest(ingest) => ingest.run().await,
         Command::Transform(transform) => transform.run().await,
         Command::Snapshots(snapshots) => snapshots.run().await,
+        Command::Diff(diff) => diff.run().await,
         Command::Rollback(rollback) => rollback.run().await,
         Command::Tag(tag) => tag.run().await,
         Command::Jobs(jobs) => jobs.run().await,
