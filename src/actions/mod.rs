@@ -1,5 +1,6 @@
 //! The actions: from a typed request to a job and its events. One file an action, each with the same skeleton.
 
+mod diff;
 mod events;
 mod ingest;
 mod jobs;
@@ -67,6 +68,7 @@ pub const ALL: &[Action] = &[
     Action { name: "ingest", request: "IngestRequest", writes: true },
     Action { name: "transform", request: "TransformRequest", writes: true },
     Action { name: "snapshots", request: "SnapshotsRequest", writes: false },
+    Action { name: "diff", request: "DiffRequest", writes: false },
     Action { name: "rollback", request: "RollbackRequest", writes: true },
     Action { name: "tag", request: "TagRequest", writes: true },
     Action { name: "maintain", request: "MaintainRequest", writes: true },
@@ -93,6 +95,7 @@ impl Actions {
             "ingest" => ingest::call(self, principal, body.read(action)?),
             "transform" => transform::call(self, principal, body.read(action)?),
             "snapshots" => snapshots::call(self, principal, body.read(action)?),
+            "diff" => diff::call(self, principal, body.read(action)?),
             "rollback" => rollback::call(self, principal, body.read(action)?),
             "tag" => tag::call(self, principal, body.read(action)?),
             "maintain" => maintain::call(self, principal, body.read(action)?),

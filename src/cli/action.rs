@@ -68,6 +68,11 @@ pub(super) fn without_nulls(body: Value) -> Value {
     }
 }
 
+/// The field of a request for the snapshot that somebody named.
+pub(super) fn named(snapshot: Option<String>) -> Option<Value> {
+    snapshot.map(|name| json!({ "name": name }))
+}
+
 /// A table of rows that are JSON objects: these columns, in this order.
 pub(super) fn print_rows(rows: &Value, columns: &[&str]) -> Result<()> {
     let rows: Vec<Vec<String>> = rows

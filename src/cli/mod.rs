@@ -7,6 +7,7 @@ mod action;
 mod check;
 mod connect;
 mod credentials;
+mod diff;
 mod maintain;
 mod output;
 mod sample;
@@ -43,6 +44,7 @@ enum Command {
     Ingest(action::Ingest),
     Transform(action::Transform),
     Snapshots(snapshots::Snapshots),
+    Diff(diff::Diff),
     Rollback(action::Rollback),
     Tag(action::Tag),
     Maintain(maintain::Maintain),
@@ -96,6 +98,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Ingest(ingest) => ingest.run().await,
         Command::Transform(transform) => transform.run().await,
         Command::Snapshots(snapshots) => snapshots.run().await,
+        Command::Diff(diff) => diff.run().await,
         Command::Rollback(rollback) => rollback.run().await,
         Command::Tag(tag) => tag.run().await,
         Command::Maintain(maintain) => maintain.run().await,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     Failure,
-    action::{Call, print_rows, without_nulls},
+    action::{Call, named, print_rows, without_nulls},
 };
 
 /// List snapshots with what each changed, the newest first
@@ -34,7 +34,6 @@ pub struct Snapshots {
 impl Snapshots {
     /// Calls the action.
     pub async fn run(self) -> Result<(), Failure> {
-        let named = |name: Option<String>| name.map(|name| json!({ "name": name }));
         let body = json!({
             "table": self.table,
             "limit": self.limit,

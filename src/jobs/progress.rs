@@ -34,6 +34,11 @@ impl Progress {
         self.status.send_modify(|status| status.done += by);
     }
 
+    /// So much of `total` is done.
+    pub fn set(&self, done: u64, total: u64) {
+        self.status.send_modify(|status| (status.done, status.total) = (done, Some(total)));
+    }
+
     /// Fails when the job was cancelled: for work that must not be dropped half way, between two of its steps.
     ///
     /// # Errors

@@ -5,13 +5,16 @@
 //! file of this folder says so.
 
 pub mod attach;
+pub mod diff;
 pub mod files;
 pub mod history;
 pub mod inventory;
 pub mod maintain;
+mod pairs;
 pub mod pins;
 pub mod rollback;
 pub mod snapshots;
+mod state;
 pub mod table;
 pub mod tags;
 

@@ -59,6 +59,16 @@ pub fn newest(connection: &Connection) -> SnapshotId {
     current(connection).unwrap_or(SnapshotId(-1))
 }
 
+/// The snapshot before `id`.
+///
+/// # Errors
+/// `NotFound` when it is the oldest.
+pub fn before(connection: &Connection, id: SnapshotId) -> Result<SnapshotId> {
+    let sql = "SELECT max(snapshot_id) AS id FROM lake.snapshots() WHERE snapshot_id < ?";
+    let row: Row = connection.record(sql, &[Value::bigint(id.0)])?;
+    row.id.ok_or_else(|| Error::not_found(format!("there is no snapshot before {id}")))
+}
+
 /// Where `name` lies, for comparing with it.
 ///
 /// # Errors

@@ -356,6 +356,75 @@ pub mod snapshots_result {
         pub changes: ::prost::alloc::vec::Vec<Change>,
     }
 }
+/// Compares two snapshots: which tables, columns and rows differ; what came and went in between does not show.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DiffRequest {
+    /// The only table to compare, as schema.name; left out, all tables of the lake are.
+    #[prost(string, optional, tag = "1")]
+    pub table: ::core::option::Option<::prost::alloc::string::String>,
+    /// The one side; the default is the snapshot before `to`. It may be the newer one: then the difference is the way back.
+    #[prost(message, optional, tag = "2")]
+    pub from: ::core::option::Option<Target>,
+    /// The other side; the default is the newest snapshot.
+    #[prost(message, optional, tag = "3")]
+    pub to: ::core::option::Option<Target>,
+    #[prost(bool, tag = "15")]
+    pub cancel_on_disconnect: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DiffResult {
+    #[prost(int64, tag = "1")]
+    pub from: i64,
+    #[prost(int64, tag = "2")]
+    pub to: i64,
+    /// The tables that differ, in the order of their names; one that was asked for is here in any case.
+    #[prost(message, repeated, tag = "3")]
+    pub tables: ::prost::alloc::vec::Vec<diff_result::Table>,
+}
+/// Nested message and enum types in `DiffResult`.
+pub mod diff_result {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct SchemaChange {
+        /// added, dropped, renamed, retyped or altered (NOT NULL, the default): a column; partition_keys, sort_keys or
+        /// comments: the table.
+        #[prost(string, tag = "1")]
+        pub change: ::prost::alloc::string::String,
+        /// The column's name at `to`, else at `from`.
+        #[prost(string, optional, tag = "2")]
+        pub column: ::core::option::Option<::prost::alloc::string::String>,
+        /// What it was: a name, a type, or NOT NULL and the default.
+        #[prost(string, optional, tag = "3")]
+        pub from: ::core::option::Option<::prost::alloc::string::String>,
+        /// What it is.
+        #[prost(string, optional, tag = "4")]
+        pub to: ::core::option::Option<::prost::alloc::string::String>,
+    }
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct Table {
+        /// Its name at `to`, else at `from`, as schema.name.
+        #[prost(string, tag = "1")]
+        pub table: ::prost::alloc::string::String,
+        /// Its name at `from`, when that is another one.
+        #[prost(string, optional, tag = "2")]
+        pub renamed_from: ::core::option::Option<::prost::alloc::string::String>,
+        /// created, dropped, replaced (another table has its name), changed or unchanged.
+        #[prost(string, tag = "3")]
+        pub change: ::prost::alloc::string::String,
+        #[prost(uint64, tag = "4")]
+        pub rows_inserted: u64,
+        #[prost(uint64, tag = "5")]
+        pub rows_deleted: u64,
+        /// Rows that both have, with other values.
+        #[prost(uint64, tag = "6")]
+        pub rows_updated: u64,
+        #[prost(message, repeated, tag = "7")]
+        pub schema_changes: ::prost::alloc::vec::Vec<SchemaChange>,
+        /// The query for these rows, which any client can run: `change` (insert, delete, update_preimage, update_postimage),
+        /// `rowid`, and the columns of both sides, NULL where a side has none.
+        #[prost(string, tag = "8")]
+        pub sql: ::prost::alloc::string::String,
+    }
+}
 /// Brings a table back to an earlier state, as a new snapshot; no history is lost.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RollbackRequest {

@@ -85,7 +85,7 @@ def check_refused(server, body, error, text):
 def test_every_action_is_listed_with_its_fields(server):
     with server.flight() as client:
         actions = {action.type: action.description for action in client.list_actions()}
-    assert {"ingest", "transform", "snapshots", "rollback", "tag", "jobs", "job.attach", "job.cancel"} <= set(actions)
+    assert {"ingest", "transform", "snapshots", "diff", "rollback", "tag", "jobs", "job.attach", "job.cancel"} <= set(actions)
     assert {"CreatePreparedStatement", "ClosePreparedStatement", "BeginTransaction", "EndTransaction"} <= set(actions)
     assert all(actions.values())
     for field in ("source", "dataset", "table", "mode", "key", "max_rows", "media", "idempotency_key"):

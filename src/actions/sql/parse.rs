@@ -117,20 +117,20 @@ fn arguments(function: ast::Function) -> Result<Vec<FunctionArg>> {
     }
 }
 
-/// Where the argument `name` goes: to the request's own field, else to that of one of its messages. One that is neither
-/// is left to the reader of the body, who refuses it.
+/// Where the argument `name` goes: to the request's own field, else to that of its only message with such a field. One
+/// that is neither is left to the reader of the body, who refuses it.
 fn place(fields: &[Field], name: &Ident) -> Place {
     let name = name.value.to_ascii_lowercase();
     if let Some(field) = fields.iter().find(|field| field.name == name) {
         return at(field);
     }
-    let inner = fields.iter().find_map(|holder| match &holder.takes {
+    let inner = fields.iter().filter_map(|holder| match &holder.takes {
         Takes::Message(inner) => Some((holder, inner.iter().find(|field| field.name == name)?)),
         Takes::Text | Takes::Whole | Takes::Flag | Takes::Texts => None,
     });
-    match inner {
-        Some((holder, field)) => Place { message: Some(holder.name.clone()), ..at(field) },
-        None => Place { message: None, field: name, takes: Takes::Text },
+    match inner.collect::<Vec<_>>().as_slice() {
+        [(holder, field)] => Place { message: Some(holder.name.clone()), ..at(field) },
+        _ => Place { message: None, field: name, takes: Takes::Text },
     }
 }
 

@@ -1,7 +1,9 @@
 //! The SQL that gives a table its columns, keys and comments.
 
-use super::state::{Attributes, Comment, Definition, PartitionKey, SortKey};
-use crate::quote::{identifier, literal};
+use crate::{
+    lake::state::{Attributes, Comment, Definition, PartitionKey, SortKey},
+    quote::{identifier, literal},
+};
 
 /// The statement that makes a table. NOT NULL and DEFAULT stand in it because DuckLake refuses SET NOT NULL on a
 /// table of the same transaction.

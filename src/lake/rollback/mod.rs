@@ -24,7 +24,6 @@
 mod ddl;
 mod plan;
 mod rows;
-mod state;
 #[cfg(test)]
 mod tests;
 

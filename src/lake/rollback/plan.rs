@@ -3,13 +3,15 @@
 use super::{
     Change, Restored, Rollback, ddl,
     rows::{Rows, Source},
-    state::{self, Attributes, Relation, TableState},
 };
 use crate::{
     engine::{Connection, Value},
     error::{Error, Result},
     ids::SnapshotId,
-    lake::snapshots::{self, SnapshotRef},
+    lake::{
+        snapshots::{self, SnapshotRef},
+        state::{self, Attributes, Relation, TableState},
+    },
     quote::identifier,
 };
 
@@ -93,8 +95,7 @@ fn choose_way(connection: &Connection, then: &TableState, now: Option<&TableStat
     if !state::files_changed(connection, now.relation.id, to)? {
         return Ok(Way::Keep);
     }
-    let hidden = now.has_column("rowid") || now.has_column("snapshot_id");
-    Ok(if hidden { Way::Replace } else { Way::Exchange })
+    Ok(if now.hides_row_versions() { Way::Replace } else { Way::Exchange })
 }
 
 /// A write that hits other rows than were staged must not be committed.

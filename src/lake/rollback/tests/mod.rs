@@ -7,13 +7,13 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use serde::Deserialize;
 
-use super::{
-    state::{Attributes, Relation, TableState},
-    *,
-};
+use super::*;
 use crate::{
     engine::{self, Engine},
-    lake::attach,
+    lake::{
+        attach,
+        state::{self, Attributes, Relation, TableState},
+    },
     quote::identifier,
 };
 

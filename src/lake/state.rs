@@ -1,7 +1,9 @@
-//! What DuckLake's own tables say of a table at a snapshot: its name, columns, keys and comments.
+//! What DuckLake's own tables say of the lake at a snapshot: which tables there are, with columns, keys and comments.
 //!
 //! The rows of these tables carry the range of snapshots in which they hold. Every query here names its snapshot, so
-//! that a commit that lands while a rollback reads cannot slip in.
+//! that a commit that lands meanwhile cannot slip in.
+
+use std::collections::HashSet;
 
 use serde::Deserialize;
 
@@ -14,7 +16,7 @@ use crate::{
 };
 
 /// DuckLake's id of a table; it outlives renames, and a table that is made again has another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(transparent)]
 pub(super) struct TableId(i64);
 
@@ -39,10 +41,11 @@ pub(super) struct TableState {
 /// A column or, with a parent, a part of one. Two snapshots have the same columns when all of this is equal.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(super) struct Column {
-    id: i64,
-    parent: Option<i64>,
+    /// It outlives renames; a column that is made again has another one.
+    pub(super) id: i64,
+    pub(super) parent: Option<i64>,
     position: i64,
-    name: String,
+    pub(super) name: String,
     data_type: String,
     nulls_allowed: bool,
     default_value: Option<String>,
@@ -103,9 +106,28 @@ pub(super) fn relations(connection: &Connection, at: SnapshotId) -> Result<Vec<R
     connection.records(&sql, &[])
 }
 
-/// The one of `relations` that SQL would find by this name: case does not matter to DuckDB, for ASCII letters.
+/// The one of `relations` that SQL would find by this name.
 pub(super) fn find<'a>(relations: &'a [Relation], schema: &str, name: &str) -> Option<&'a Relation> {
-    relations.iter().find(|it| it.schema.eq_ignore_ascii_case(schema) && it.name.eq_ignore_ascii_case(name))
+    relations.iter().find(|it| it.is_called(schema, name))
+}
+
+/// The tables of which anything may have changed after snapshot `since`, rows or not.
+pub(super) fn touched(connection: &Connection, since: SnapshotId) -> Result<HashSet<TableId>> {
+    #[derive(Deserialize)]
+    struct Found {
+        id: TableId,
+    }
+    let changed = format!("begin_snapshot > {since} OR end_snapshot > {since}");
+    let with_table_id =
+        ["table", "column", "column_tag", "partition_info", "sort_info"].map(|name| ("table_id", name, String::new()));
+    // Merged files hold rows of several snapshots.
+    let files = ["data_file", "delete_file"].map(|name| ("table_id", name, format!(" OR partial_max > {since}")));
+    let tags = [("object_id", "tag", String::new())];
+    let parts = with_table_id.iter().chain(&files).chain(&tags);
+    let parts = parts
+        .map(|(id, name, more)| format!("SELECT {id} AS id FROM {METADATA}.ducklake_{name} WHERE {changed}{more}"));
+    let found: Vec<Found> = connection.records(&parts.collect::<Vec<_>>().join(" UNION "), &[])?;
+    Ok(found.into_iter().map(|found| found.id).collect())
 }
 
 /// Whether files of the table came or went after snapshot `since`; when not, its rows are those of that snapshot: the
@@ -143,9 +165,23 @@ impl Relation {
         format!("{CATALOG}.{}", identifier(&self.schema))
     }
 
+    /// Whether SQL would find it by this name: case does not matter to DuckDB, for ASCII letters.
+    pub(super) fn is_called(&self, schema: &str, name: &str) -> bool {
+        self.schema.eq_ignore_ascii_case(schema) && self.name.eq_ignore_ascii_case(name)
+    }
+
     /// The name for people.
     pub(super) fn full_name(&self) -> String {
         format!("{}.{}", self.schema, self.name)
+    }
+}
+
+// === impl Column ===
+
+impl Column {
+    /// Whether it has parts.
+    pub(super) fn is_nested(&self) -> bool {
+        matches!(self.data_type.as_str(), "struct" | "list" | "map")
     }
 }
 
@@ -170,10 +206,21 @@ impl TableState {
         self.definitions == other.definitions && self.attributes == other.attributes
     }
 
+    /// The columns without their parts, each with its definition.
+    pub(super) fn top_level(&self) -> impl Iterator<Item = (&Column, &Definition)> {
+        let find = |name: &str| self.definitions.iter().find(|it| it.name == name);
+        let columns = self.columns.iter().filter(|column| column.parent.is_none());
+        columns.filter_map(move |column| Some((column, find(&column.name)?)))
+    }
+
+    /// Whether a column hides DuckLake's virtual columns, by which row versions are told apart.
+    pub(super) fn hides_row_versions(&self) -> bool {
+        self.has_column("rowid") || self.has_column("snapshot_id")
+    }
+
     /// Whether a column has this name. Such a column hides DuckLake's virtual column of the same name.
-    pub(super) fn has_column(&self, name: &str) -> bool {
-        let mut top_level = self.columns.iter().filter(|column| column.parent.is_none());
-        top_level.any(|column| column.name.eq_ignore_ascii_case(name))
+    fn has_column(&self, name: &str) -> bool {
+        self.top_level().any(|(column, _)| column.name.eq_ignore_ascii_case(name))
     }
 }
 

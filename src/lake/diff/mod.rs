@@ -1,0 +1,185 @@
+//! What differs between two snapshots: tables, columns and rows.
+//!
+//! The difference is the net one: what came and went in between does not show. It is found where rollback finds it: of a
+//! table that both snapshots know, the rows that neither wrote nor lost anything carry the same row id and the snapshot
+//! that wrote them, and need not be looked at. DuckLake's own `table_changes` tells every step, and only forward.
+//!
+//! The rows themselves are a query that any client can run (`rows.rs`). Columns are those of both sides, matched by
+//! DuckLake's ids (`columns.rs`), so that a renamed one is one column. Rows that nobody wrote are not told even when an
+//! added column gives them a value.
+
+mod columns;
+mod rows;
+
+use serde::Deserialize;
+
+pub use self::columns::SchemaChange;
+use self::rows::Side;
+use super::{
+    pairs::{Pair, pairs},
+    snapshots::{self, SnapshotRef},
+    state::{self, Relation, TableState},
+    table::TableRef,
+};
+use crate::{
+    engine::Connection,
+    error::{Context, Error, Result},
+    ids::SnapshotId,
+};
+
+/// Which snapshots are compared.
+#[derive(Clone, Debug)]
+pub struct Diff {
+    /// The only table to look at, by the name that it has at one of them.
+    pub table: Option<TableRef>,
+    /// The one side; the snapshot before the other when absent.
+    pub from: Option<SnapshotRef>,
+    /// The other side; the newest snapshot when absent.
+    pub to: Option<SnapshotRef>,
+}
+
+/// The difference of two snapshots.
+#[derive(Clone, Debug)]
+pub struct Difference {
+    /// The one side.
+    pub from: SnapshotId,
+    /// The other side.
+    pub to: SnapshotId,
+    /// The tables that differ, in the order of their names; a table that was asked for stands here in any case.
+    pub tables: Vec<TableDifference>,
+}
+
+/// How a table differs.
+#[derive(Clone, Debug)]
+pub struct TableDifference {
+    /// Its name at `to`, else at `from`, as `schema.name`.
+    pub table: String,
+    /// Its name at `from`, when that is another one.
+    pub renamed_from: Option<String>,
+    /// What became of it.
+    pub change: Change,
+    /// What became of its rows.
+    pub rows: RowCounts,
+    /// What became of its columns and the rest.
+    pub schema_changes: Vec<SchemaChange>,
+    /// The query for the rows that differ.
+    pub sql: String,
+}
+
+/// What became of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Only `to` has it.
+    Created,
+    /// Only `from` has it.
+    Dropped,
+    /// Another table has its name.
+    Replaced,
+    /// It is the same table, and something differs.
+    Changed,
+    /// Nothing differs.
+    Unchanged,
+}
+
+/// How many rows came, went and changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RowCounts {
+    /// Rows that only `to` has.
+    pub inserted: u64,
+    /// Rows that only `from` has.
+    pub deleted: u64,
+    /// Rows that both have, with other values.
+    pub updated: u64,
+}
+
+/// Compares two snapshots; `progress` hears how many of how many tables were looked at.
+///
+/// # Errors
+/// `NotFound` for a snapshot that does not exist and for a table that neither snapshot has; `Unsupported` for a view.
+pub fn diff(connection: &Connection, request: &Diff, progress: &mut dyn FnMut(usize, usize)) -> Result<Difference> {
+    let to = match &request.to {
+        Some(to) => snapshots::resolve(connection, to)?,
+        None => snapshots::current(connection)?,
+    };
+    let from = match &request.from {
+        Some(from) => snapshots::resolve(connection, from)?,
+        None => snapshots::before(connection, to)?,
+    };
+    let candidates = candidates(connection, request.table.as_ref(), from, to)?;
+    let mut tables = Vec::new();
+    for (done, pair) in candidates.iter().enumerate() {
+        progress(done, candidates.len());
+        let found = compare(connection, pair, from, to).context(|| format!("compare \"{}\"", pair.name()))?;
+        tables.extend((request.table.is_some() || found.change != Change::Unchanged).then_some(found));
+    }
+    progress(candidates.len(), candidates.len());
+    Ok(Difference { from, to, tables })
+}
+
+/// The tables that may differ, or those that were asked for.
+fn candidates(
+    connection: &Connection,
+    table: Option<&TableRef>,
+    from: SnapshotId,
+    to: SnapshotId,
+) -> Result<Vec<Pair<Relation>>> {
+    let (then, now) = (state::relations(connection, from)?, state::relations(connection, to)?);
+    let is_view = |relation: &Relation| relation.is_view;
+    let (views_then, then): (Vec<_>, Vec<_>) = then.into_iter().partition(is_view);
+    let (views_now, now): (Vec<_>, Vec<_>) = now.into_iter().partition(is_view);
+    let all = pairs(then, now);
+    let Some(TableRef { schema, name }) = table else {
+        let touched = state::touched(connection, from.min(to))?;
+        let may_differ =
+            |pair: &Pair<Relation>| !pair.is_same() || pair.now().is_some_and(|it| touched.contains(&it.id));
+        return Ok(all.into_iter().filter(may_differ).collect());
+    };
+    let asked: Vec<_> = all.into_iter().filter(|pair| pair.is_called(schema, name)).collect();
+    if !asked.is_empty() {
+        return Ok(asked);
+    }
+    if [views_then, views_now].iter().any(|views| state::find(views, schema, name).is_some()) {
+        return Err(Error::unsupported(format!("\"{schema}.{name}\" is a view; compare the tables that it reads")));
+    }
+    Err(Error::not_found(format!("neither snapshot {from} nor snapshot {to} has a table \"{schema}.{name}\"")))
+}
+
+fn compare(
+    connection: &Connection,
+    pair: &Pair<Relation>,
+    from: SnapshotId,
+    to: SnapshotId,
+) -> Result<TableDifference> {
+    let side = |relation, at| TableState::read(connection, relation, at).map(|state| Side { state, at });
+    let sides = match pair {
+        Pair::Then(then) => Pair::Then(side(then, from)?),
+        Pair::Now(now) => Pair::Now(side(now, to)?),
+        Pair::Both { then, now } => Pair::Both { then: side(then, from)?, now: side(now, to)? },
+    };
+    let columns = columns::matched(&sides, pair.is_same());
+    let sql = rows::query(&columns, &sides, pair.is_same());
+    let rows = count(connection, &sql)?;
+    let schema_changes = columns::schema_changes(&columns, &sides);
+    let renamed_from = pair.renamed_from();
+    let is_equal = rows == RowCounts::default() && schema_changes.is_empty() && renamed_from.is_none();
+    let change = match pair {
+        Pair::Now(_) => Change::Created,
+        Pair::Then(_) => Change::Dropped,
+        Pair::Both { .. } if is_equal => Change::Unchanged,
+        Pair::Both { .. } if pair.is_same() => Change::Changed,
+        Pair::Both { .. } => Change::Replaced,
+    };
+    Ok(TableDifference { table: pair.name(), renamed_from, change, rows, schema_changes, sql })
+}
+
+fn count(connection: &Connection, sql: &str) -> Result<RowCounts> {
+    #[derive(Deserialize)]
+    struct Found {
+        change: String,
+        rows: u64,
+    }
+    let found: Vec<Found> =
+        connection.records(&format!("SELECT change, count(*) AS rows FROM ({sql}) GROUP BY change"), &[])?;
+    let of = |change: &str| found.iter().find(|it| it.change == change).map_or(0, |it| it.rows);
+    Ok(RowCounts { inserted: of("insert"), deleted: of("delete"), updated: of("update_postimage") })
+}
