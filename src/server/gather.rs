@@ -100,3 +100,45 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gather<S> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn bytes_arrive_in_order_however_slowly_they_are_taken() {
+        // A pipe that takes 1,000 bytes at a time.
+        let (near, mut far) = tokio::io::duplex(1_000);
+        let bytes: Vec<u8> = (0..3 * ENOUGH + 17).map(|at| u8::try_from(at % 251).unwrap_or_default()).collect();
+        let sent = bytes.clone();
+        let writer = tokio::spawn(async move {
+            let mut gather = Gather::new(near);
+            for (number, frame) in sent.chunks(16_393).enumerate() {
+                gather.write_all(frame).await.unwrap();
+                if number % 3 == 0 {
+                    gather.flush().await.unwrap();
+                }
+            }
+            gather.shutdown().await.unwrap();
+        });
+        let mut received = Vec::new();
+        far.read_to_end(&mut received).await.unwrap();
+        writer.await.unwrap();
+        assert!(received == bytes);
+    }
+
+    #[tokio::test]
+    async fn the_second_flush_is_real() {
+        let (near, mut far) = tokio::io::duplex(1_000);
+        let mut gather = Gather::new(near);
+        gather.write_all(b"ping").await.unwrap();
+        gather.flush().await.unwrap();
+        gather.flush().await.unwrap();
+        let mut received = [0; 4];
+        far.read_exact(&mut received).await.unwrap();
+        assert_eq!(&received, b"ping");
+        assert_eq!(gather.waiting.capacity(), 0, "idle connections hold no memory");
+    }
+}

@@ -36,6 +36,8 @@ use crate::{
 const MAX_PARTS: usize = 4;
 /// A part has at least about so many rows: below, one stream is there before a second one has begun.
 const MIN_ROWS: u64 = 1_000_000;
+/// Longer statements are not looked at: they do more than name a table.
+const MAX_SQL_BYTES: usize = 4 << 10;
 /// How long a table is taken to be small once it was seen to be …
 const SMALL_FOR: Duration = Duration::from_secs(10);
 /// … and how many are remembered.
@@ -69,17 +71,13 @@ struct Plan {
 /// # Errors
 /// As [`Sessions::execute`].
 pub(super) async fn execute(sessions: &Sessions, session: &Arc<Session>, statement: Statement) -> Result<Vec<Outcome>> {
-    let Some(plan) = plan(sessions, session, &statement).await? else {
-        return Ok(vec![statement::execute(sessions, session, statement).await?]);
-    };
-    let Plan { snapshot, parts } = plan;
-    let parts = parts.into_iter().map(|sql| Statement { sql, ..statement.clone() });
-    let mut outcomes =
-        futures::future::try_join_all(parts.map(|part| statement::execute(sessions, session, part))).await?;
-    for outcome in &mut outcomes {
-        outcome.snapshot_id = snapshot;
+    if let Some(plan) = plan(sessions, session, &statement).await?
+        && let Ok(outcomes) = plan.execute(sessions, session, &statement).await
+    {
+        return Ok(outcomes);
     }
-    Ok(outcomes)
+    // What is wrong with a part is said of the client's own words.
+    Ok(vec![statement::execute(sessions, session, statement).await?])
 }
 
 /// How to take the statement apart; `None` where it cannot be or need not be.
@@ -107,6 +105,20 @@ async fn plan(sessions: &Sessions, session: &Arc<Session>, statement: &Statement
     Ok(plan)
 }
 
+// === impl Plan ===
+
+impl Plan {
+    async fn execute(&self, sessions: &Sessions, session: &Arc<Session>, whole: &Statement) -> Result<Vec<Outcome>> {
+        let parts = self.parts.iter().map(|sql| Statement { sql: Arc::clone(sql), ..whole.clone() });
+        let outcomes = parts.map(|part| statement::execute(sessions, session, part));
+        let mut outcomes = futures::future::try_join_all(outcomes).await?;
+        for outcome in &mut outcomes {
+            outcome.snapshot_id = self.snapshot;
+        }
+        Ok(outcomes)
+    }
+}
+
 // === impl SmallTables ===
 
 impl SmallTables {
@@ -130,6 +142,9 @@ impl SmallTables {
 impl WholeTable {
     /// Takes a statement apart; `None` for any other form.
     fn find(sql: &str) -> Option<Self> {
+        if sql.len() > MAX_SQL_BYTES {
+            return None;
+        }
         let parsed = Parser::parse_sql(&DuckDbDialect {}, sql).ok()?;
         let [Parsed::Query(query)] = parsed.as_slice() else { return None };
         let SetExpr::Select(select) = query.body.as_ref() else { return None };
