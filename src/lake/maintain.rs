@@ -19,6 +19,9 @@ const ATTEMPTS_MAX: usize = 5;
 /// Files of at least this size are not merged: what DuckLake aims at.
 const LARGE_FILE_BYTES: u64 = 512_000_000;
 
+/// What counts as small.
+const SMALL_FILE_BYTES: u64 = 16 << 20;
+
 /// What can be done, in the order in which it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
@@ -68,6 +71,19 @@ pub struct Done {
     pub snapshots: Vec<SnapshotId>,
 }
 
+/// What the lake holds: what there is to maintain.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Census {
+    /// Snapshots.
+    pub snapshots: u64,
+    /// Live data files.
+    pub files: u64,
+    /// Those of them below 16 MiB.
+    pub small_files: u64,
+    /// Live files that list deleted rows.
+    pub delete_files: u64,
+}
+
 /// A table that has something to do.
 #[derive(Debug, Deserialize)]
 struct Candidate {
@@ -90,6 +106,27 @@ struct Count {
 #[derive(Deserialize)]
 struct Version {
     id: SnapshotId,
+}
+
+// === impl Census ===
+
+impl Census {
+    /// Counts.
+    ///
+    /// # Errors
+    /// What DuckDB says.
+    pub fn take(connection: &Connection) -> Result<Self> {
+        connection.record(
+            &format!(
+                "SELECT (SELECT count(*) FROM {METADATA}.ducklake_snapshot) AS snapshots,
+                        count(*) AS files,
+                        count(*) FILTER (file_size_bytes < {SMALL_FILE_BYTES}) AS small_files,
+                        (SELECT count(*) FROM {METADATA}.ducklake_delete_file WHERE end_snapshot IS NULL) AS delete_files
+                 FROM {METADATA}.ducklake_data_file WHERE end_snapshot IS NULL"
+            ),
+            &[],
+        )
+    }
 }
 
 // === impl Step ===

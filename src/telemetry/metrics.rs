@@ -22,6 +22,10 @@ const POOL_WAITING: &str = "merganser_pool_statements_waiting";
 const JOBS: &str = "merganser_jobs";
 const DUCKDB_MEMORY: &str = "merganser_duckdb_memory_bytes";
 const DUCKDB_TEMPORARY: &str = "merganser_duckdb_temporary_bytes";
+const LAKE_SNAPSHOTS: &str = "merganser_lake_snapshots";
+const LAKE_FILES: &str = "merganser_lake_data_files";
+const LAKE_SMALL_FILES: &str = "merganser_lake_small_data_files";
+const LAKE_DELETE_FILES: &str = "merganser_lake_delete_files";
 const READY: &str = "merganser_ready";
 const BUILD: &str = "merganser_build_info";
 
@@ -76,6 +80,14 @@ pub fn connection_closed() {
 pub fn duckdb_uses(memory: u64, temporary: u64) {
     gauge!(DUCKDB_MEMORY).set(float(memory));
     gauge!(DUCKDB_TEMPORARY).set(float(temporary));
+}
+
+/// What the lake holds: snapshots, live data files, those of them that are small, and live delete files.
+pub fn lake_holds(snapshots: u64, files: u64, small_files: u64, delete_files: u64) {
+    gauge!(LAKE_SNAPSHOTS).set(float(snapshots));
+    gauge!(LAKE_FILES).set(float(files));
+    gauge!(LAKE_SMALL_FILES).set(float(small_files));
+    gauge!(LAKE_DELETE_FILES).set(float(delete_files));
 }
 
 // === impl Registry ===
@@ -137,6 +149,13 @@ fn describe() {
     describe_gauge!(JOBS, "Jobs that are remembered, by state");
     describe_gauge!(DUCKDB_MEMORY, Unit::Bytes, "Memory that DuckDB uses, a few seconds ago at most");
     describe_gauge!(DUCKDB_TEMPORARY, Unit::Bytes, "Temporary files that DuckDB uses, a few seconds ago at most");
+    describe_gauge!(LAKE_SNAPSHOTS, "Snapshots of the lake; maintain expires old ones");
+    describe_gauge!(LAKE_FILES, "Data files of the newest snapshot");
+    describe_gauge!(LAKE_SMALL_FILES, "Those below 16 MiB; maintain merges them");
+    describe_gauge!(
+        LAKE_DELETE_FILES,
+        "Files that list deleted rows of the newest snapshot; maintain rewrites the data files"
+    );
     describe_gauge!(READY, "1 when the server is ready, 0 when /readyz says why it is not");
     describe_gauge!(BUILD, "Always 1; the labels name the versions");
 }

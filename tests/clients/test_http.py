@@ -200,6 +200,22 @@ def test_jobs_are_counted_by_state(launch, tmp_path):
     assert states == {"running": 0, "succeeded": 1, "failed": 1, "cancelled": 0}
 
 
+def test_what_there_is_to_maintain_is_told(launch):
+    server = launch("--http", "127.0.0.1:0")
+    server.sql("CREATE TABLE t AS SELECT i FROM range(100) r(i)")
+    server.sql("INSERT INTO t VALUES (1)")
+    server.sql("DELETE FROM t WHERE i = 50")
+
+    def lake():
+        now = metrics(server)
+        return [now.get(f"merganser_lake_{what}") for what in ("data_files", "small_data_files", "delete_files")]
+
+    wait_until(lambda: lake() == [2, 2, 1], "the lake was counted", 30)
+    assert metrics(server)["merganser_lake_snapshots"] == server.scalar("SELECT count(*) FROM lake.snapshots()")
+    server.result("maintain", {"rewrite_share": 0.001})
+    wait_until(lambda: lake() == [1, 1, 0], "the lake was counted again", 30)
+
+
 def test_memory_and_build_are_told(watched):
     watched.sql("CREATE OR REPLACE TABLE memory AS SELECT 1 AS i")
     wait_until(lambda: metrics(watched).get("merganser_duckdb_memory_bytes", 0) > 0, "DuckDB was asked")
@@ -260,28 +276,46 @@ def test_while_it_stops_it_is_not_ready_and_a_watch_holds_up_nothing(launch):
 # === an engine that failed for good ===
 
 
-@pytest.mark.skipif(not shutil.which("strace"), reason="skipped: strace is absent")
+@contextlib.contextmanager
+def nothing_can_be_synced(server):
+    """Within the block the operating system refuses to sync a file of the server."""
+    if not shutil.which("strace"):
+        pytest.skip("skipped: strace is absent")
+    calls = ["-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO", "-o", str(server.folder / "calls")]
+    tracer = subprocess.Popen(["strace", "-f", "-p", str(server.process.pid), *calls], stderr=subprocess.PIPE)
+    try:
+        if b"attached" not in tracer.stderr.readline():
+            pytest.skip("skipped: strace may not attach")
+        yield
+    finally:
+        tracer.terminate()
+        tracer.wait()
+
+
 def test_a_fatal_error_of_the_engine_ends_the_process_for_its_supervisor(launch):
     server = launch("--http", "127.0.0.1:0")
     server.sql("CREATE TABLE t (i BIGINT)")
     with grpc.insecure_channel(server.uri.removeprefix("grpc://")) as channel:
-        watch = channel.unary_stream("/grpc.health.v1.Health/Watch")(protobuf.message((1, "")))
+        watch = channel.unary_stream("/grpc.health.v1.Health/Watch")(protobuf.message((1, "")), timeout=30)
         assert protobuf.parse(next(watch)) == {1: [SERVING]}
-        log = server.folder / "strace.txt"
-        inject = ["-e", "trace=pwrite64,write,fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO", "-o", str(log)]
-        tracer = subprocess.Popen(["strace", "-f", "-p", str(server.process.pid), *inject], stderr=subprocess.PIPE)
-        try:
-            if b"attached" not in tracer.stderr.readline():
-                pytest.skip("skipped: strace may not attach")
+        with nothing_can_be_synced(server):
             with server.flight() as client, pytest.raises((pyarrow.ArrowException, OSError)):
                 for i in range(100):
-                    command = protobuf.statement(f"INSERT INTO t VALUES ({i})")
+                    # It writes no data file: the first file to be synced is the catalog's.
+                    command = protobuf.statement(f"CREATE SCHEMA s{i}")
                     client.get_flight_info(pyarrow.flight.FlightDescriptor.for_command(command))
             assert protobuf.parse(next(watch)) == {1: [NOT_SERVING]}
             assert server.wait(10) == 1
-        finally:
-            tracer.terminate()
-            tracer.wait()
     assert "DuckDB failed and must be restarted" in server.log()
     server.start()
     assert server.scalar("SELECT count(*) >= 0 FROM t")
+
+
+def test_a_commit_whose_files_cannot_be_synced_is_refused(launch):
+    server = launch()
+    server.sql("CREATE TABLE t AS SELECT 1 AS i")
+    with nothing_can_be_synced(server), pytest.raises(Exception, match="sync data files"):
+        server.sql("INSERT INTO t VALUES (2)")
+    assert server.sql("FROM t") == [(1,)]
+    server.sql("INSERT INTO t VALUES (3)")
+    assert server.sql("SELECT i FROM t ORDER BY i") == [(1,), (3,)]
