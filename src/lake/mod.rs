@@ -5,9 +5,11 @@
 //! file of this folder says so.
 
 pub mod attach;
+pub mod catalog;
 pub mod files;
 pub mod inventory;
 pub mod pins;
+pub mod postgres;
 pub mod rollback;
 pub mod snapshots;
 pub mod table;

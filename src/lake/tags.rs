@@ -8,7 +8,7 @@ use crate::{
     ids::SnapshotId,
 };
 
-const TAGS: &str = "__ducklake_metadata_lake.merganser.tags";
+const TAGS: &str = "__ducklake_metadata_lake.merganser_tags";
 
 /// A name for a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +56,8 @@ pub fn set(connection: &Connection, name: &str, id: SnapshotId, author: &str) ->
         None => {}
     }
     let params = [Value::varchar(name), Value::bigint(id.0), Value::varchar(author)];
-    connection.execute(&format!("INSERT INTO {TAGS} VALUES (?, ?, ?, now())"), &params).map(|_| ())
+    let sql = format!("INSERT INTO {TAGS} VALUES (?, ?, ?, now())");
+    connection.transaction(|connection| connection.execute(&sql, &params)).map(|_| ())
 }
 
 /// Removes a tag; the snapshot stays.
@@ -65,7 +66,8 @@ pub fn set(connection: &Connection, name: &str, id: SnapshotId, author: &str) ->
 /// `NotFound` when there is none of that name.
 pub fn delete(connection: &Connection, name: &str) -> Result<SnapshotId> {
     let id = find(connection, name)?.ok_or_else(|| Error::not_found(format!("no tag \"{name}\"")))?;
-    connection.execute(&format!("DELETE FROM {TAGS} WHERE name = ?"), &[Value::varchar(name)])?;
+    let sql = format!("DELETE FROM {TAGS} WHERE name = ?");
+    connection.transaction(|connection| connection.execute(&sql, &[Value::varchar(name)]))?;
     Ok(id)
 }
 

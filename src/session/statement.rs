@@ -23,13 +23,13 @@ use super::{
     bulk::{self, Written},
     control::{self, Control},
     execution::{Execution, Known, Running},
-    hazards::{Hazards, makes_temp, reads_nothing},
+    hazards::{Hazards, makes_temp, may_write, reads_nothing},
     procedure,
     rows::Rows,
 };
 use crate::{
     engine::{self, BatchSender, Connection, Lease, StatementKind, Worker, row_values},
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     ids::{ConnectionId, SnapshotId, TransactionId},
     lake::snapshots,
 };
@@ -98,8 +98,13 @@ pub(super) async fn describe(
     if let Some(procedure) = sessions.procedures.find(sql)? {
         return Ok(procedure.described());
     }
-    let sql = sql.to_owned();
+    let (sql, inside) = (sql.to_owned(), session.transaction(transaction)?);
+    // Preparing reads the lake, and a transaction that will write takes its turn before it reads.
+    let begins_writing = inside.is_some() && may_write(&sql);
     let work = move |connection: &Connection| {
+        if begins_writing {
+            connection.begin_writing()?;
+        }
         let statement = connection.prepare(&sql)?;
         let parameters = statement.parameter_schema()?;
         let kind = statement.kind();
@@ -111,7 +116,7 @@ pub(super) async fn describe(
         let gives_rows = columns.as_ref().is_some_and(|columns| !columns.fields().is_empty() && !is_count(columns));
         Ok(Described { is_update: kind != StatementKind::Read && !gives_rows, columns, parameters })
     };
-    if let Some(transaction) = session.transaction(transaction)? {
+    if let Some(transaction) = inside {
         return transaction.worker(sessions, session).await?.run(work).await;
     }
     match session.home_worker() {
@@ -313,7 +318,12 @@ impl Run {
     }
 
     fn told(mut self, connection: &Connection) -> Option<StatementKind> {
-        match self.attempt(connection) {
+        let mut outcome = self.attempt(connection);
+        if outcome.as_ref().is_err_and(|err| self.can_repeat(err)) {
+            connection.rollback();
+            outcome = self.attempt(connection);
+        }
+        match outcome {
             Ok(kind) => Some(kind),
             Err(err) => {
                 if self.author.is_some() {
@@ -325,7 +335,17 @@ impl Run {
         }
     }
 
+    /// Whether the statement can run again as if nothing had been: it read, alone in its transaction, when the catalog's
+    /// database was lost, and the caller knows nothing of it yet.
+    fn can_repeat(&self, err: &Error) -> bool {
+        let alone = self.author.is_some() && self.reply.is_some();
+        alone && err.kind() == ErrorKind::Unavailable && !may_write(&self.statement.sql)
+    }
+
     fn attempt(&mut self, connection: &Connection) -> Result<StatementKind> {
+        if may_write(&self.statement.sql) {
+            connection.begin_writing()?;
+        }
         if self.author.is_some() {
             connection.execute("BEGIN TRANSACTION", &[])?;
         }
@@ -389,10 +409,7 @@ impl Run {
             None => self.write_row_by_row(prepared)?,
         };
         let made = match &self.author {
-            Some(author) => {
-                snapshots::sign(connection, author, "")?;
-                snapshots::commit(connection)?
-            }
+            Some(author) => snapshots::commit(connection, author)?,
             None => None,
         };
         let snapshot_id = made.unwrap_or_else(|| snapshots::newest(connection));

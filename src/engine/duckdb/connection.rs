@@ -1,7 +1,7 @@
 //! A connection to DuckDB: it belongs to one thread at a time, and one statement runs on it at a time.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     ptr,
     sync::{
         Arc,
@@ -18,7 +18,10 @@ use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 
 use super::{Database, Statement, Value, arrow_scan::Scans, error};
-use crate::error::{Error, Result};
+use crate::{
+    engine::write_turn::TakenTurn,
+    error::{Error, Result},
+};
 
 /// One connection. TEMP objects, the open transaction and the settings of a session live here.
 #[derive(Debug)]
@@ -30,6 +33,8 @@ pub struct Connection {
     interrupted: Arc<AtomicBool>,
     /// Whether a transaction may be open; asking DuckDB costs an exception.
     open: Cell<bool>,
+    /// The turn to write, from [`begin_writing`](Self::begin_writing) to the end of the transaction.
+    turn: RefCell<Option<TakenTurn>>,
     /// Keeps the instance open; dropped after the connection.
     database: Arc<Database>,
 }
@@ -81,6 +86,7 @@ impl Connection {
             interrupt: Arc::new(Mutex::new(Some(InterruptTarget(ptr)))),
             interrupted: Arc::default(),
             open: Cell::new(false),
+            turn: RefCell::new(None),
             database,
         }
     }
@@ -146,6 +152,7 @@ impl Connection {
         let changed = self.prepare(sql)?.execute(params)?.drain()?;
         if sql == "COMMIT" || sql == "ROLLBACK" {
             self.open.set(false);
+            self.turn.take();
         }
         Ok(changed)
     }
@@ -193,11 +200,26 @@ impl Connection {
         self.records(query, params)?.pop().ok_or_else(|| Error::internal("the query has no row"))
     }
 
-    /// Runs `work` in a transaction: commits when it succeeds, rolls back when it fails.
+    /// Says that the transaction which is open, or is opened next, will write. It waits here for its turn where
+    /// transactions take turns, and keeps it to its end; so this comes before the transaction's first read, where it can.
+    ///
+    /// # Errors
+    /// Cancelled when the task was interrupted; `ResourceExhausted` when others kept the turn for half a minute.
+    pub fn begin_writing(&self) -> Result<()> {
+        let Some(turn) = &self.database.write_turn else { return Ok(()) };
+        if self.turn.borrow().is_none() {
+            let taken = turn.take(|| self.check_interrupted())?;
+            self.turn.replace(Some(taken));
+        }
+        Ok(())
+    }
+
+    /// Runs `work` in a transaction that may write: commits when it succeeds, rolls back when it fails.
     ///
     /// # Errors
     /// What `work` or the commit says; the transaction is over in either case.
     pub fn transaction<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+        self.begin_writing()?;
         self.execute("BEGIN TRANSACTION", &[])?;
         let outcome = work(self).and_then(|value| self.execute("COMMIT", &[]).map(|_| value));
         if outcome.is_err() {
@@ -209,6 +231,7 @@ impl Connection {
     /// Rolls back the open transaction, if there is one. It must be called before a connection with an open
     /// transaction is dropped: DuckLake on a dead PostgreSQL aborts the process otherwise.
     pub fn rollback(&self) {
+        let _turn = self.turn.take();
         if !self.open.get() {
             return;
         }

@@ -7,15 +7,23 @@ use std::{
 };
 
 use duckdb::ffi;
+use tokio::sync::watch;
 
 use super::{Connection, arrow_scan::Scans, error};
-use crate::error::{Error, Result};
+use crate::{
+    engine::write_turn::WriteTurn,
+    error::{Error, Result},
+};
 
 /// One DuckDB instance. It closes when the last connection and the last owner are gone.
 #[derive(Debug)]
 pub struct Database {
     ptr: ffi::duckdb_database,
     pub(super) scans: Scans,
+    /// Present where transactions that write take turns.
+    pub(super) write_turn: Option<Arc<WriteTurn>>,
+    /// Goes last, so that who waits for the end of the instance knows.
+    open: watch::Sender<()>,
 }
 
 // SAFETY: DuckDB's database object is internally synchronised; connections may be made from any thread.
@@ -32,11 +40,12 @@ pub fn library_version() -> String {
 // === impl Database ===
 
 impl Database {
-    /// Opens an instance in memory with `options` (DuckDB's configuration names and values).
+    /// Opens an instance in memory with `options` (DuckDB's configuration names and values); with `one_writer`,
+    /// transactions that write take turns.
     ///
     /// # Errors
     /// An option that DuckDB does not know or cannot use.
-    pub fn open_in_memory(options: &[(&str, String)]) -> Result<Arc<Self>> {
+    pub fn open_in_memory(options: &[(&str, String)], one_writer: bool) -> Result<Arc<Self>> {
         let mut config = Config::new()?;
         for (name, value) in options {
             config.set(name, value)?;
@@ -51,9 +60,17 @@ impl Database {
                 return Err(err.context("open DuckDB"));
             }
         }
-        let database = Arc::new(Self { ptr: database, scans: Scans::default() });
+        let write_turn = one_writer.then(Arc::default);
+        let database =
+            Arc::new(Self { ptr: database, scans: Scans::default(), write_turn, open: watch::Sender::new(()) });
         database.scans.register(&database.connect()?)?;
         Ok(database)
+    }
+
+    /// Resolves when the instance has closed.
+    pub fn closed(&self) -> impl Future<Output = ()> + use<> {
+        let mut open = self.open.subscribe();
+        async move { while open.changed().await.is_ok() {} }
     }
 
     /// Makes a new connection to this instance.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     engine::{self, Engine},
-    lake::attach,
+    lake::{attach, catalog::Catalog},
     quote::identifier,
 };
 
@@ -37,8 +37,10 @@ impl Lake {
             threads: Some(2),
             max_connections: 4,
         };
-        let settings =
-            attach::Settings { catalog: home.path().join("catalog.ducklake"), data_path: home.path().join("lake") };
+        let settings = attach::Settings {
+            catalog: Catalog::DuckdbFile(home.path().join("catalog.ducklake")),
+            data_path: home.path().join("lake"),
+        };
         let engine = attach::open(&engine_settings, &settings).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         Self { runtime, engine, home }
