@@ -28,7 +28,7 @@ use super::{
     rows::Rows,
 };
 use crate::{
-    engine::{self, BatchSender, Connection, Lease, StatementKind, Worker, row_values},
+    engine::{self, BatchSender, Connection, Lease, StatementKind, Worker, is_lost_commit, row_values},
     error::{Error, ErrorKind, Result},
     ids::{ConnectionId, SnapshotId, TransactionId},
     lake::snapshots,
@@ -101,11 +101,15 @@ pub(super) async fn describe(
     let (sql, inside) = (sql.to_owned(), session.transaction(transaction)?);
     // Preparing reads the lake, and a transaction that will write takes its turn before it reads.
     let begins_writing = inside.is_some() && may_write(&sql);
+    let alone = inside.is_none();
     let work = move |connection: &Connection| {
         if begins_writing {
             connection.begin_writing()?;
         }
-        let statement = connection.prepare(&sql)?;
+        let statement = match connection.prepare(&sql) {
+            Err(err) if alone && is_lost(&err) => connection.prepare(&sql)?,
+            prepared => prepared?,
+        };
         let parameters = statement.parameter_schema()?;
         let kind = statement.kind();
         let columns = match kind {
@@ -338,8 +342,7 @@ impl Run {
     /// Whether the statement can run again as if nothing had been: it read, alone in its transaction, when the catalog's
     /// database was lost, and the caller knows nothing of it yet.
     fn can_repeat(&self, err: &Error) -> bool {
-        let alone = self.author.is_some() && self.reply.is_some();
-        alone && err.kind() == ErrorKind::Unavailable && !may_write(&self.statement.sql)
+        self.author.is_some() && self.reply.is_some() && is_lost(err) && !may_write(&self.statement.sql)
     }
 
     fn attempt(&mut self, connection: &Connection) -> Result<StatementKind> {
@@ -395,8 +398,13 @@ impl Run {
         self.rows.send_all(&mut rows);
         drop(rows);
         if self.author.is_some() {
-            // EXPLAIN ANALYZE of a write is a read to the parser.
-            connection.execute("COMMIT", &[])?;
+            let committed = connection.execute("COMMIT", &[]);
+            // EXPLAIN ANALYZE of a write is a read to the parser; otherwise there is nothing that could be lost.
+            if may_write(&self.statement.sql) {
+                committed?;
+            } else if committed.is_err() {
+                connection.rollback();
+            }
         }
         Ok(())
     }
@@ -460,6 +468,11 @@ impl Outcome {
         }
         Ok(self.changed)
     }
+}
+
+/// Whether the catalog's database was lost, perhaps to be there again at once.
+fn is_lost(err: &Error) -> bool {
+    err.kind() == ErrorKind::Unavailable || is_lost_commit(err)
 }
 
 /// Whether the columns are DuckDB's count of changed rows.
