@@ -31,7 +31,7 @@ const REMEDIES: &[(&[&str], &str)] = &[
     (&["database \"", "does not exist"], "create the database, or correct its name in the URI"),
     (&["permission denied"], "let the user create tables there: make it the owner of the database"),
     (
-        &["too many clients", "connection slots are reserved"],
+        &["too many clients", "too many connections", "connection slots are reserved"],
         "PostgreSQL has no connection left: raise max_connections there",
     ),
     (

@@ -143,6 +143,18 @@ def test_a_transaction_across_a_restart_commits_nothing_and_says_so(server, tabl
     assert rows(server) == [2]
 
 
+def test_a_transaction_left_open_across_a_restart_does_no_harm(server, table, cluster):
+    with server.adbc(autocommit=False) as connection, connection.cursor() as cursor:
+        cursor.execute("FROM t")
+        cursor.fetchall()
+        cursor.execute("INSERT INTO t VALUES (1)")
+        cluster.restart()
+        with pytest.raises(Exception, match="does not answer"):
+            cursor.execute("FROM t")
+    server.sql("INSERT INTO t VALUES (2)")
+    assert rows(server) == [2]
+
+
 def test_a_commit_of_unknown_outcome_says_so(server, table, cluster):
     with server.adbc(autocommit=False) as connection, connection.cursor() as cursor:
         cursor.execute("INSERT INTO t VALUES (1)")

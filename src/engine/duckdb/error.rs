@@ -74,7 +74,7 @@ const FOREIGN: &[(&[&str], ErrorKind, &str)] = &[
         "the catalog's database ended the transaction in favour of another one: repeat the transaction",
     ),
     (
-        &["too many clients", "connection slots are reserved"],
+        &["too many clients", "too many connections", "connection slots are reserved"],
         ErrorKind::ResourceExhausted,
         "the catalog's PostgreSQL has no connection left: raise max_connections there, or lower it here",
     ),
