@@ -132,6 +132,12 @@ impl Pins {
         self.open.lock().clear();
     }
 
+    /// Resolves when those that are open now have closed.
+    pub fn closed(&self) -> impl Future<Output = ()> + use<> {
+        let closed = futures::future::join_all(self.open.lock().iter().map(|pin| pin.engine.closed()));
+        async move { _ = closed.await }
+    }
+
     fn find(&self, id: SnapshotId) -> Option<Engine> {
         let mut open = self.open.lock();
         let pin = open.iter_mut().find(|pin| pin.snapshot == id)?;

@@ -3,7 +3,7 @@
 //! Host, user and password travel in a secret of DuckDB, which is dropped as soon as the lake is attached: what errors,
 //! logs and `duckdb_databases()` show is the location, and the location holds no secret.
 
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
 use percent_encoding::percent_decode_str;
 
@@ -58,62 +58,48 @@ impl Postgres {
     /// # Errors
     /// `FailedPrecondition` for another form. The text does not repeat the URI, which can hold a password.
     pub fn parse(uri: &str) -> Result<Self> {
-        let fault = |cause: &str| {
-            let form =
-                "postgres://USER:PASSWORD@HOST:PORT/DATABASE, with %40 and the like for signs that have a meaning";
-            Error::precondition(format!("read the URI of the catalog: {cause}; expected {form}"))
-        };
         let (_, rest) = uri.split_once("://").ok_or_else(|| fault("it has no scheme"))?;
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (authority, database) = place.split_once('/').unwrap_or((place, ""));
-        let (account, address) = authority.rsplit_once('@').unwrap_or(("", authority));
-        let (user, password) = account.split_once(':').unwrap_or((account, ""));
-        let (host, port) = match address.strip_prefix('[').and_then(|address| address.split_once(']')) {
-            Some((host, port)) => (host, port.trim_start_matches(':')),
-            None => address.split_once(':').unwrap_or((address, "")),
-        };
-        if !port.chars().all(|c| c.is_ascii_digit()) {
-            return Err(fault("the port is no number"));
+        let mut postgres = Self { secret: Vec::new(), options: Vec::new() };
+        for (name, value) in parts(place) {
+            postgres.set(name, decode(value)?);
         }
-        let decode = |text: &str| -> Result<String> {
-            let decoded = percent_decode_str(text).decode_utf8().map_err(|_| fault("it is not UTF-8"))?;
-            if decoded.contains('\0') { Err(fault("it holds a NUL")) } else { Ok(decoded.into_owned()) }
-        };
-        let mut parts = vec![
-            ("HOST", decode(host)?),
-            ("PORT", port.to_owned()),
-            ("USER", decode(user)?),
-            ("PASSWORD", decode(password)?),
-            ("DATABASE", decode(database)?),
-        ];
-        let mut options = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').ok_or_else(|| fault("an option has no value"))?;
-            let (name, value) = (decode(name)?, decode(value)?);
-            match name.as_str() {
-                "host" => parts.push(("HOST", value)),
-                "port" => parts.push(("PORT", value)),
-                "user" => parts.push(("USER", value)),
-                "password" => parts.push(("PASSWORD", value)),
-                "dbname" => parts.push(("DATABASE", value)),
-                // Options are not secret, and a name must not end where another begins.
-                "sslpassword" => return Err(fault("sslpassword cannot be given; use a key without one")),
-                _ if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') => options.push((name, value)),
-                _ => return Err(fault("an option has a name that is none")),
-            }
+            postgres.set_option(decode(name)?, decode(value)?)?;
         }
-        let mut secret: Vec<(&'static str, String)> = Vec::new();
-        for (name, value) in parts.into_iter().filter(|(_, value)| !value.is_empty()) {
-            // What stands behind the question mark wins.
-            secret.retain(|(known, _)| *known != name);
-            secret.push((name, value));
+        if postgres.part("PORT").is_some_and(|port| !port.chars().all(|c| c.is_ascii_digit())) {
+            return Err(fault("the port is no number"));
         }
         for (name, value) in DEFAULTS {
-            if !options.iter().any(|(known, _)| known == name) {
-                options.push((name.to_owned(), value.to_owned()));
+            if !postgres.options.iter().any(|(known, _)| known == name) {
+                postgres.options.push((name.to_owned(), value.to_owned()));
             }
         }
-        Ok(Self { secret, options })
+        Ok(postgres)
+    }
+
+    /// Sets a part of the secret, whose last value counts.
+    fn set(&mut self, name: &'static str, value: String) {
+        if !value.is_empty() {
+            self.secret.retain(|(known, _)| *known != name);
+            self.secret.push((name, value));
+        }
+    }
+
+    fn set_option(&mut self, name: String, value: String) -> Result<()> {
+        match name.as_str() {
+            "host" => self.set("HOST", value),
+            "port" => self.set("PORT", value),
+            "user" => self.set("USER", value),
+            "password" => self.set("PASSWORD", value),
+            "dbname" => self.set("DATABASE", value),
+            // Everybody may see the options, and a name must not end where another begins.
+            "sslpassword" => return Err(fault("sslpassword cannot be given; use a key without one")),
+            _ if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') => self.options.push((name, value)),
+            _ => return Err(fault("an option has a name that is none")),
+        }
+        Ok(())
     }
 
     /// What of the location everybody may see, in the form of PostgreSQL's client library.
@@ -156,9 +142,31 @@ impl Postgres {
         behind.lines().next().unwrap_or_default()
     }
 
-    fn part(&self, name: &str) -> Option<Cow<'_, str>> {
-        self.secret.iter().find(|(known, _)| *known == name).map(|(_, value)| Cow::from(value.as_str()))
+    fn part(&self, name: &str) -> Option<&str> {
+        self.secret.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
     }
+}
+
+/// What stands between the scheme and the options, by the names of the secret's parts.
+fn parts(place: &str) -> [(&'static str, &str); 5] {
+    let (authority, database) = place.split_once('/').unwrap_or((place, ""));
+    let (account, address) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let (user, password) = account.split_once(':').unwrap_or((account, ""));
+    let (host, port) = match address.strip_prefix('[').and_then(|address| address.split_once(']')) {
+        Some((host, port)) => (host, port.trim_start_matches(':')),
+        None => address.split_once(':').unwrap_or((address, "")),
+    };
+    [("HOST", host), ("PORT", port), ("USER", user), ("PASSWORD", password), ("DATABASE", database)]
+}
+
+fn decode(text: &str) -> Result<String> {
+    let decoded = percent_decode_str(text).decode_utf8().map_err(|_| fault("it is not UTF-8"))?;
+    if decoded.contains('\0') { Err(fault("it holds a NUL")) } else { Ok(decoded.into_owned()) }
+}
+
+fn fault(cause: &str) -> Error {
+    let form = "postgres://USER:PASSWORD@HOST:PORT/DATABASE, with %40 and the like for signs that have a meaning";
+    Error::precondition(format!("read the URI of the catalog: {cause}; expected {form}"))
 }
 
 /// Without user and password.

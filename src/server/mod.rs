@@ -215,13 +215,13 @@ impl Server {
         self.health.stop();
         let _ = stopping.send(());
         accepting.abort();
+        let closed = self.sessions.engines_closed();
         self.sessions.close();
         let serving = tokio::time::timeout(grace, serving);
         let (outcome, ()) = tokio::join!(serving, self.actions.jobs().close(grace, close));
         watching.abort();
         self.engine.close(close).await;
         beside.shutdown().await;
-        let closed = self.engine.closed();
         drop((self.sessions, self.actions, self.engine));
         if tokio::time::timeout(close, closed).await.is_err() {
             tracing::warn!("the engine did not close in time");

@@ -146,7 +146,8 @@ pub fn is_lost_commit(err: &Error) -> bool {
 /// a commit, or for nothing in particular; texts of a client start otherwise.
 fn of_foreign_database(text: &str) -> Option<Error> {
     let commits = text.starts_with("TransactionContext Error: Failed to commit");
-    let may_be = commits || text.starts_with("IO Error") || text.starts_with("Invalid Error");
+    let may_be = commits
+        || ["IO Error", "Invalid Error", "Binder Error: Failed to "].iter().any(|start| text.starts_with(start));
     let has = |words: &[&str]| words.iter().any(|words| text.contains(words));
     let (words, kind, meaning) = FOREIGN.iter().find(|(words, ..)| may_be && has(words))?;
     let lost_commit = commits && *words == LOST;
