@@ -1,4 +1,4 @@
--- Attaches the lake. Runs once, when the server starts, with {{catalog}} and {{data_path}} filled in.
+-- Attaches the lake. Runs once, when the server starts, with the catalog, its options and the data path filled in.
 
 -- Time travel of this DuckLake uses the statistics of the newest snapshot; after files were rewritten they are too
 -- narrow for older ones and the optimizer would lose rows (duckdb/ducklake#1377).
@@ -6,7 +6,7 @@ SET GLOBAL disabled_optimizers = 'statistics_propagation';
 -- Commits that clash are repeated inside DuckLake; ten tries are too few for many writers.
 SET GLOBAL ducklake_max_retry_count = 100;
 
-ATTACH {{catalog}} AS lake (DATA_PATH {{data_path}}, DATA_INLINING_ROW_LIMIT 0);
+ATTACH {{catalog}} AS lake ({{options}}DATA_PATH {{data_path}}, DATA_INLINING_ROW_LIMIT 0);
 
 -- Inlined rows can be duplicated or come back after deletion (duckdb/ducklake#1406, #1084); the option of the lake
 -- beats those of single connections.
@@ -20,9 +20,8 @@ CREATE SCHEMA IF NOT EXISTS lake.gold;
 COMMIT;
 
 -- Bookkeeping of the server lies beside DuckLake's own tables, not in the lake: it makes no snapshots, and neither
--- rollback nor expiry touches it.
-CREATE SCHEMA IF NOT EXISTS __ducklake_metadata_lake.merganser;
-CREATE TABLE IF NOT EXISTS __ducklake_metadata_lake.merganser.tags (
+-- rollback nor expiry touches it. SQLite has no schemas, so a name alone keeps it apart.
+CREATE TABLE IF NOT EXISTS __ducklake_metadata_lake.merganser_tags (
     name VARCHAR PRIMARY KEY,
     snapshot_id BIGINT NOT NULL,
     author VARCHAR NOT NULL,

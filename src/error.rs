@@ -100,6 +100,11 @@ impl Error {
         self
     }
 
+    /// The text that the error was made from, where clients see another one; for the operator.
+    pub fn original(&self) -> String {
+        self.source.as_ref().map_or_else(|| self.message.clone(), ToString::to_string)
+    }
+
     /// What the caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         self.kind

@@ -86,6 +86,9 @@ install_packages() {
     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
 }
 
+# Debian keeps it off the path.
+has_postgres() { has initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; }
+
 install_tools() {
     local packages=""
     has cc || packages="gcc libc6-dev"
@@ -93,6 +96,8 @@ install_tools() {
     # A test looks at what the server syncs.
     has strace || ! can_install || packages="$packages strace"
     has npm || [ -e .deps/duckdb/lib ] || packages="$packages npm"
+    # Where it cannot be installed, the tests that need it say that they were skipped.
+    has_postgres || [ "$(id -u)" -ne 0 ] || ! has apt-get || packages="$packages postgresql"
     # shellcheck disable=SC2086 # several words
     [ -z "$packages" ] || install_packages $packages || return 1
     if ! has cargo; then
@@ -131,6 +136,18 @@ python_clients() {
     [ -n "$program" ] || skip "the program was not built" || return
     make_environment tests/clients/requirements.txt || return
     run_pytest tests/clients --ignore tests/clients/gizmosql
+}
+
+# The tests that look at DuckLake's own tables, once more.
+other_catalogs() {
+    [ -n "$program" ] || skip "the program was not built" || return
+    make_environment tests/clients/requirements.txt || return
+    local status=0 catalog tests="tests/clients/test_rollback.py tests/clients/test_snapshots.py tests/clients/test_pins.py"
+    for catalog in sqlite postgres; do
+        # shellcheck disable=SC2086 # several words
+        run_pytest $tests --catalog "$catalog" || status=1
+    done
+    return "$status"
 }
 
 # They pin older packages than the others, so they have an environment of their own.
@@ -295,6 +312,7 @@ main() {
     section "cargo build" build
     section "cargo test" rust_tests
     section "Python clients" python_clients
+    section "Python clients, other catalogs" other_catalogs
     section "GizmoSQL's clients" gizmosql_clients
     section "JDBC client" jdbc_client
     section "Go client" go_client

@@ -30,7 +30,7 @@ impl Check {
         examine_door(&settings).await?;
         let opening = settings.clone();
         let opened = tokio::task::spawn_blocking(move || open(&opening)).await;
-        let Opened { engine, storage, models, .. } =
+        let Opened { engine, pins, storage, models } =
             opened.map_err(|err| Error::internal("open the lake").with_source(err))??;
         output::print(format_args!("DuckDB         ok, {DUCKDB_VERSION} with ducklake"))?;
         output::print(format_args!("storage        ok, {}", storage.uri("")))?;
@@ -45,6 +45,9 @@ impl Check {
             .await?;
         output::print(format_args!("catalog        ok, snapshot {snapshot_id}, {tables} tables and views"))?;
         engine.close(settings.grace).await;
+        let closed = engine.closed();
+        drop((engine, pins));
+        closed.await;
         Ok(())
     }
 }

@@ -18,6 +18,7 @@ mod pool;
 mod stream;
 mod turns;
 mod worker;
+mod write_turn;
 
 use std::{
     path::{Path, PathBuf},
@@ -32,7 +33,7 @@ pub use self::{
     bind::row_values,
     duckdb::{
         BatchLimits, Cell, CellKind, Connection, LiveTable, ResultStream, Scan, Statement, StatementKind, Value,
-        count_of, fatal_error,
+        count_of, fatal_error, is_lost_commit,
     },
     extensions::DUCKDB_VERSION,
     inflow::{Inflow, InflowSender, inflow},
@@ -59,6 +60,19 @@ pub struct Settings {
     pub threads: Option<usize>,
     /// How many statements may run or wait to be fetched at once.
     pub max_connections: usize,
+}
+
+/// What is done to an instance before it is used.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup<'a> {
+    /// The extensions to load.
+    pub extensions: &'a [&'a str],
+    /// SQL that runs once.
+    pub script: &'a str,
+    /// SQL that every connection runs first.
+    pub on_connect: &'a str,
+    /// Whether transactions that write take turns: [`Connection::begin_writing`].
+    pub one_writer: bool,
 }
 
 /// An opened instance with its pool of connections.
@@ -89,26 +103,24 @@ struct Waiting<'a>(&'a AtomicUsize);
 // === impl Engine ===
 
 impl Engine {
-    /// Opens DuckDB in memory, loads `extensions`, runs `script` once and `on_connect` on every connection.
+    /// Opens DuckDB in memory and sets it up.
     ///
     /// # Errors
     /// `FailedPrecondition` when the library or an extension is missing or of another version; what the script says.
-    pub fn open(settings: &Settings, extensions: &[&str], script: &str, on_connect: &str) -> Result<Self> {
+    pub fn open(settings: &Settings, setup: &Setup<'_>) -> Result<Self> {
         extensions::check_library()?;
         let folder = extensions::find_folder(settings.extensions.as_deref());
         let folder = folder.unwrap_or_else(|| settings.extensions_fallback.clone());
-        let database = duckdb::Database::open_in_memory(
-            &options(settings, &folder),
-            settings.durable.clone().map(durable::Durable::new),
-        )?;
+        let durable = settings.durable.clone().map(durable::Durable::new);
+        let database = duckdb::Database::open_in_memory(&options(settings, &folder), durable, setup.one_writer)?;
         let connection = database.connect()?;
         extensions::complete(&connection, &folder)?;
         let memory_limit_bytes = set_limits(&connection, settings)?;
-        for extension in extensions {
+        for extension in setup.extensions {
             extensions::load(&connection, &folder, extension)?;
         }
-        connection.run_script(script)?;
-        let pool = pool::Pool::new(database, on_connect.to_owned(), settings.max_connections);
+        connection.run_script(setup.script)?;
+        let pool = pool::Pool::new(database, setup.on_connect.to_owned(), settings.max_connections);
         let (staging, max_connections) = (settings.staging.as_path().into(), settings.max_connections);
         let threads =
             settings.threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
@@ -180,6 +192,12 @@ impl Engine {
     /// Lets running statements finish within `grace` and closes the idle connections.
     pub async fn close(&self, grace: Duration) {
         self.pool.close(grace).await;
+    }
+
+    /// Resolves when the instance has closed: after [`close`](Self::close), when the last copy of this has gone. A
+    /// process that ends earlier pulls the libraries of a catalog's database away from under it.
+    pub fn closed(&self) -> impl Future<Output = ()> + use<> {
+        self.pool.closed()
     }
 }
 

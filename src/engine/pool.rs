@@ -91,6 +91,11 @@ impl Pool {
         self.max_connections.saturating_sub(self.turns.free())
     }
 
+    /// Resolves when the instance has closed, after the last owner of this pool has gone.
+    pub fn closed(&self) -> impl Future<Output = ()> + use<> {
+        self.database.closed()
+    }
+
     /// Waits until every lease has ended, or `grace` is over; then no connection can be had any more.
     pub async fn close(&self, grace: Duration) {
         let server = Principal::server();

@@ -2,24 +2,25 @@
 
 use std::{fs, path::Path};
 
+use super::catalog::Catalog;
 use crate::{
     engine::{self, Engine},
     error::{Context, Error, ErrorKind, Result},
     quote::literal,
 };
 
-/// The extensions that a lake with a catalog in a DuckDB file needs.
-const EXTENSIONS: &[&str] = &["ducklake"];
-
 const ATTACH: &str = include_str!("../../sql/00_attach.sql");
 /// Unqualified names mean the lake's on every connection.
 const ON_CONNECT: &str = "USE lake; SET SESSION enable_progress_bar_print = false";
 
+/// How often it is tried when other servers that share the catalog start at the same time.
+const ATTEMPTS: usize = 10;
+
 /// What the lake needs to know to open.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The DuckDB file that holds the catalog; made when absent.
-    pub catalog: std::path::PathBuf,
+    /// Where DuckLake keeps its catalog.
+    pub catalog: Catalog,
     /// The folder for DuckLake's Parquet files, and for nothing else.
     pub data_path: std::path::PathBuf,
 }
@@ -27,24 +28,37 @@ pub struct Settings {
 /// Opens DuckDB and attaches the lake, making it when it does not exist.
 ///
 /// # Errors
-/// `FailedPrecondition` when a folder cannot be written, another process has the catalog, the catalog is of a newer
-/// format, or an extension is missing; each with the remedy.
+/// `FailedPrecondition` when a folder cannot be written, another process has the catalog, its database does not answer
+/// or refuses the user, the catalog is of a newer format, or an extension is missing; each with the remedy.
 pub fn open(engine_settings: &engine::Settings, settings: &Settings) -> Result<Engine> {
-    for folder in [Some(settings.data_path.as_path()), settings.catalog.parent()].into_iter().flatten() {
+    let folders = [Some(settings.data_path.as_path()), settings.catalog.file().and_then(Path::parent)];
+    for folder in folders.into_iter().flatten().filter(|folder| !folder.as_os_str().is_empty()) {
         make_writable(folder)?;
     }
-    let catalog = format!("ducklake:{}", settings.catalog.display());
-    let data_path = format!("{}/", settings.data_path.display());
-    let script = ATTACH.replace("{{catalog}}", &literal(&catalog)).replace("{{data_path}}", &literal(&data_path));
-    open_script(engine_settings, &script).map_err(|err| explain(err, &settings.catalog))
+    let script = format!("{ATTACH}{}", settings.catalog.upgrade());
+    for _ in 1..ATTEMPTS {
+        match open_script(engine_settings, settings, &script) {
+            Err(err) if err.kind() == ErrorKind::Conflict => {}
+            outcome => return outcome,
+        }
+    }
+    open_script(engine_settings, settings, &script)
 }
 
-/// Opens DuckDB and attaches a lake by `script`.
+/// Opens DuckDB and attaches a lake by `script`, in which the places of [`Settings`] are filled in.
 ///
 /// # Errors
-/// As [`Engine::open`].
-pub(super) fn open_script(settings: &engine::Settings, script: &str) -> Result<Engine> {
-    Engine::open(settings, EXTENSIONS, script, ON_CONNECT)
+/// As [`open`].
+pub(super) fn open_script(engine_settings: &engine::Settings, settings: &Settings, script: &str) -> Result<Engine> {
+    let data_path = format!("{}/", settings.data_path.display());
+    let script = settings.catalog.script(&script.replace("{{data_path}}", &literal(&data_path)), engine_settings);
+    let setup = engine::Setup {
+        extensions: settings.catalog.extensions(),
+        script: &script,
+        on_connect: ON_CONNECT,
+        one_writer: settings.catalog.has_one_writer(),
+    };
+    Engine::open(engine_settings, &setup).map_err(|err| settings.catalog.explain(err))
 }
 
 /// Makes `folder` and proves that files can be made in it.
@@ -58,23 +72,4 @@ pub fn make_writable(folder: &Path) -> Result<()> {
         Ok(())
     };
     attempt().map_err(|err| Error::precondition(err.message())).context(|| format!("write to \"{}\"", folder.display()))
-}
-
-/// Turns what DuckDB says of a catalog that it cannot attach into what the operator can do.
-fn explain(err: Error, catalog: &Path) -> Error {
-    let text = err.message();
-    let catalog = catalog.display();
-    let remedy = if text.contains("Could not set lock on file") || text.contains("Conflicting lock") {
-        "another process has it open: stop that server, or give this one its own --home"
-    } else if text.contains("DuckLake") && text.contains("version") {
-        "it was made by another DuckLake: use the merganser that made it, or a newer one"
-    } else if text.contains("newer version") || text.contains("storage version") {
-        "it was made by a newer DuckDB: use the merganser that made it, or a newer one"
-    } else if text.contains("not a valid DuckDB") {
-        "the file is no DuckDB database: move it away, or restore a backup"
-    } else {
-        return err;
-    };
-    let first_line = text.lines().next().unwrap_or_default();
-    Error::new(ErrorKind::FailedPrecondition, format!("open catalog \"{catalog}\": {remedy} ({first_line})"))
 }

@@ -5,6 +5,7 @@
 //! file of this folder says so.
 
 pub mod attach;
+pub mod catalog;
 pub mod diff;
 pub mod files;
 pub mod history;
@@ -12,6 +13,7 @@ pub mod inventory;
 pub mod maintain;
 mod pairs;
 pub mod pins;
+pub mod postgres;
 pub mod rollback;
 pub mod snapshots;
 mod state;

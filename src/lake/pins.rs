@@ -1,13 +1,13 @@
 //! The lake as it was: engines of their own in which one snapshot is the newest, and nothing can be written.
 //!
 //! A name such as `lake.raw.t` must mean the table of the pinned snapshot wherever it stands, in metadata and views as
-//! well, and a catalog in a DuckDB file can be opened only once. So a pin copies the catalog (not the data, whose files
-//! never change) and attaches the copy, under the same name, in a second instance of DuckDB. Who pins the same snapshot
-//! shares it.
+//! well. So a pin attaches the lake again, under the same name and read-only, in a second instance of DuckDB. A catalog
+//! in a DuckDB file can be opened only once: there the copy of the file is attached (not of the data, whose files never
+//! change). Who pins the same snapshot shares it.
 
 use std::{
     fmt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
@@ -17,6 +17,7 @@ use tempfile::TempDir;
 
 use super::{
     METADATA, attach,
+    catalog::Catalog,
     snapshots::{self, SnapshotRef},
 };
 use crate::{
@@ -44,7 +45,7 @@ type Prepare = dyn Fn(&Connection) -> Result<()> + Send + Sync;
 pub struct Pins {
     engine: Engine,
     settings: engine::Settings,
-    data_path: PathBuf,
+    lake: attach::Settings,
     prepare: OnceLock<Box<Prepare>>,
     /// One opens at a time.
     opening: tokio::sync::Mutex<()>,
@@ -57,19 +58,19 @@ struct Pin {
     snapshot: SnapshotId,
     engine: Engine,
     used: Instant,
-    /// The copy of the catalog.
-    _folder: TempDir,
+    /// The copy of the catalog, where there is one.
+    _copy: Option<TempDir>,
 }
 
 // === impl Pins ===
 
 impl Pins {
-    /// No pin yet of the lake on `engine`, whose files lie under `data_path`.
-    pub fn new(engine: Engine, settings: engine::Settings, data_path: PathBuf) -> Self {
+    /// No pin yet of `lake`, which was opened as `engine`.
+    pub fn new(engine: Engine, settings: engine::Settings, lake: attach::Settings) -> Self {
         Self {
             engine,
             settings,
-            data_path,
+            lake,
             prepare: OnceLock::new(),
             opening: tokio::sync::Mutex::default(),
             open: Mutex::default(),
@@ -104,10 +105,15 @@ impl Pins {
         }
         self.resolve(SnapshotRef::Version(id)).await?;
         self.make_room()?;
+        let copy = match &self.lake.catalog {
+            Catalog::DuckdbFile(_) => {
+                let pins = Arc::clone(self);
+                Some(self.engine.run(move |connection| pins.copy_catalog(connection)).await?)
+            }
+            Catalog::Sqlite(_) | Catalog::Postgres(_) => None,
+        };
         let pins = Arc::clone(self);
-        let folder = self.engine.run(move |connection| pins.copy_catalog(connection)).await?;
-        let pins = Arc::clone(self);
-        let opened = tokio::task::spawn_blocking(move || pins.attach(id, folder)).await;
+        let opened = tokio::task::spawn_blocking(move || pins.attach(id, copy)).await;
         let pin = opened.map_err(|err| Error::internal("pin a snapshot").with_source(err))??;
         let engine = pin.engine.clone();
         let pins = Arc::clone(self);
@@ -124,6 +130,12 @@ impl Pins {
     /// Gives up all; what is being read is read to its end.
     pub fn clear(&self) {
         self.open.lock().clear();
+    }
+
+    /// Resolves when those that are open now have closed.
+    pub fn closed(&self) -> impl Future<Output = ()> + use<> {
+        let closed = futures::future::join_all(self.open.lock().iter().map(|pin| pin.engine.closed()));
+        async move { _ = closed.await }
     }
 
     fn find(&self, id: SnapshotId) -> Option<Engine> {
@@ -148,7 +160,7 @@ impl Pins {
     /// Copies the catalog as it is now into a new folder.
     fn copy_catalog(&self, connection: &Connection) -> Result<TempDir> {
         let folder = tempfile::Builder::new().prefix("pin-").tempdir_in(&self.settings.staging)?;
-        let file = literal(&folder.path().join("catalog.ducklake").display().to_string());
+        let file = literal(&copy_in(folder.path()).display().to_string());
         // The name is of the connection's making: several may copy at once.
         let name = folder.path().file_name().unwrap_or_default().to_string_lossy().replace('"', "");
         connection.run_script(&format!("ATTACH {file} AS \"{name}\""))?;
@@ -157,17 +169,16 @@ impl Pins {
         copied.context(|| "copy the catalog for a pin").map(|()| folder)
     }
 
-    fn attach(&self, snapshot: SnapshotId, folder: TempDir) -> Result<Pin> {
-        let catalog = format!("ducklake:{}", folder.path().join("catalog.ducklake").display());
-        let data_path = format!("{}/", self.data_path.display());
-        let script = ATTACH
-            .replace("{{catalog}}", &literal(&catalog))
-            .replace("{{data_path}}", &literal(&data_path))
-            .replace("{{snapshot}}", &snapshot.to_string());
+    fn attach(&self, snapshot: SnapshotId, copy: Option<TempDir>) -> Result<Pin> {
+        let mut lake = self.lake.clone();
+        if let Some(folder) = &copy {
+            lake.catalog = Catalog::DuckdbFile(copy_in(folder.path()));
+        }
         let settings =
             engine::Settings { durable: None, memory_limit_bytes: Some(self.memory_bytes()), ..self.settings.clone() };
-        let engine = attach::open_script(&settings, &script)?;
-        Ok(Pin { snapshot, engine, used: Instant::now(), _folder: folder })
+        let script = ATTACH.replace("{{snapshot}}", &snapshot.to_string());
+        let engine = attach::open_script(&settings, &lake, &script)?;
+        Ok(Pin { snapshot, engine, used: Instant::now(), _copy: copy })
     }
 
     fn memory_bytes(&self) -> u64 {
@@ -182,6 +193,11 @@ impl Pin {
     fn is_in_use(&self) -> bool {
         self.engine.pool_use().in_use > 0
     }
+}
+
+/// The copy of a catalog in `folder`.
+fn copy_in(folder: &Path) -> PathBuf {
+    folder.join("catalog.ducklake")
 }
 
 impl fmt::Debug for Pins {

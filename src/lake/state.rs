@@ -235,9 +235,10 @@ fn definitions(connection: &Connection, relation: &Relation, at: SnapshotId) -> 
 
 fn columns(connection: &Connection, id: TableId, at: SnapshotId) -> Result<Vec<Column>> {
     let visible = visible("c", at);
+    // SQLite has no BOOLEAN.
     let sql = format!(
         "SELECT column_id AS id, parent_column AS parent, column_order AS position, column_name AS name, \
-         column_type AS data_type, nulls_allowed, default_value, default_value_type AS default_kind \
+         column_type AS data_type, nulls_allowed::BOOLEAN AS nulls_allowed, default_value, default_value_type AS default_kind \
          FROM {METADATA}.ducklake_column c WHERE table_id = ? AND {visible} \
          ORDER BY column_order, column_id"
     );

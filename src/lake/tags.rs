@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The table of the tags.
-pub(super) const TAGS: &str = "__ducklake_metadata_lake.merganser.tags";
+pub(super) const TAGS: &str = "__ducklake_metadata_lake.merganser_tags";
 
 /// A name for a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +60,7 @@ pub fn set(connection: &Connection, name: &str, id: SnapshotId, author: &str, re
         }
         None => format!("INSERT INTO {TAGS} VALUES ($1, $2, $3, now())"),
     };
-    connection.execute(&sql, &params).map(|_| ())
+    connection.transaction(|connection| connection.execute(&sql, &params)).map(|_| ())
 }
 
 /// Removes a tag; the snapshot stays.
@@ -69,7 +69,8 @@ pub fn set(connection: &Connection, name: &str, id: SnapshotId, author: &str, re
 /// `NotFound` when there is none of that name.
 pub fn delete(connection: &Connection, name: &str) -> Result<SnapshotId> {
     let id = find(connection, name)?.ok_or_else(|| Error::not_found(format!("no tag \"{name}\"")))?;
-    connection.execute(&format!("DELETE FROM {TAGS} WHERE name = ?"), &[Value::varchar(name)])?;
+    let sql = format!("DELETE FROM {TAGS} WHERE name = ?");
+    connection.transaction(|connection| connection.execute(&sql, &[Value::varchar(name)]))?;
     Ok(id)
 }
 

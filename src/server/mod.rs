@@ -34,7 +34,7 @@ use crate::{
     error::{Error, Result},
     flight::{self, Service},
     ingest::Ingester,
-    lake::{self, pins::Pins},
+    lake::{self, pins::Pins, postgres::Postgres},
     medallion,
     session::{self, Sessions},
     storage::Storage,
@@ -120,18 +120,18 @@ pub fn open(settings: &Settings) -> Result<Opened> {
         None => medallion::built_in()?,
     };
     let engine = lake::attach::open(&engine_settings, &lake_settings)?;
-    let pins = Arc::new(Pins::new(engine.clone(), engine_settings, lake_settings.data_path));
+    let pins = Arc::new(Pins::new(engine.clone(), engine_settings, lake_settings));
     Ok(Opened { engine, pins, storage: Storage::local(&root)?, models })
 }
 
-fn catalog(settings: &Settings, home: &Path) -> Result<std::path::PathBuf> {
-    match &settings.catalog {
-        Catalog::Embedded => Ok(home.join("catalog.ducklake")),
-        Catalog::DuckdbFile(file) => Ok(file.clone()),
-        Catalog::Sqlite(_) | Catalog::Postgres(_) => {
-            Err(Error::unsupported("catalogs in SQLite and PostgreSQL are not offered; give --catalog a DuckDB file"))
-        }
-    }
+fn catalog(settings: &Settings, home: &Path) -> Result<lake::catalog::Catalog> {
+    use lake::catalog::Catalog as Attached;
+    Ok(match &settings.catalog {
+        Catalog::Embedded => Attached::DuckdbFile(home.join("catalog.ducklake")),
+        Catalog::DuckdbFile(file) => Attached::DuckdbFile(file.clone()),
+        Catalog::Sqlite(file) => Attached::Sqlite(file.clone()),
+        Catalog::Postgres(uri) => Attached::Postgres(Postgres::parse(uri)?),
+    })
 }
 
 // === impl Server ===
@@ -217,12 +217,17 @@ impl Server {
         self.health.stop();
         let _ = stopping.send(());
         accepting.abort();
+        let closed = self.sessions.engines_closed();
         self.sessions.close();
         let serving = tokio::time::timeout(grace, serving);
         let (outcome, ()) = tokio::join!(serving, self.actions.jobs().close(grace, close));
         watching.abort();
         self.engine.close(close).await;
         beside.shutdown().await;
+        drop((self.sessions, self.actions, self.engine));
+        if tokio::time::timeout(close, closed).await.is_err() {
+            tracing::warn!("the engine did not close in time");
+        }
         if let Some(reason) = failure {
             return Err(Error::internal(reason));
         }

@@ -89,6 +89,38 @@ pub(super) fn reads_nothing(sql: &str) -> bool {
         && !words.iter().any(|word| READING.contains(&word.as_str()))
 }
 
+/// Whether a statement may write to the lake; some that only look like it count too, which does no harm.
+pub(super) fn may_write(sql: &str) -> bool {
+    const NOT_WRITING: &[&str] = &[
+        "SELECT",
+        "FROM",
+        "TABLE",
+        "VALUES",
+        "DESCRIBE",
+        "DESC",
+        "SHOW",
+        "SUMMARIZE",
+        "PIVOT",
+        "UNPIVOT",
+        "SET",
+        "RESET",
+        "USE",
+        "BEGIN",
+        "START",
+        "COMMIT",
+        "END",
+        "ROLLBACK",
+        "ABORT",
+    ];
+    const WRITING: &[&str] = &["INSERT", "UPDATE", "DELETE", "MERGE", "CREATE"];
+    let words = words(sql);
+    match words.first().map(String::as_str) {
+        Some("WITH" | "EXPLAIN") => words.iter().any(|word| WRITING.contains(&word.as_str())),
+        Some(first) => !NOT_WRITING.contains(&first),
+        None => false,
+    }
+}
+
 /// The bare words of a statement in upper case: comments, texts and quoted names left out.
 fn words(sql: &str) -> Vec<String> {
     let mut bare = String::with_capacity(sql.len());
@@ -136,6 +168,17 @@ mod tests {
             "INSERT INTO t VALUES (1)",
         ] {
             assert!(!reads_nothing(sql), "{sql}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_certainly_read_may_write() {
+        for sql in ["INSERT INTO t VALUES (1)", "/* x */ drop table t", "with a as (select 1) update t set i = 1", "(x"]
+        {
+            assert!(may_write(sql), "{sql}");
+        }
+        for sql in ["", "from t", "(SELECT 'INSERT')", "WITH a AS (SELECT 1) FROM a", "EXPLAIN FROM t", "COMMIT"] {
+            assert!(!may_write(sql), "{sql}");
         }
     }
 

@@ -84,16 +84,20 @@ impl Sessions {
             if ingest.temporary && session.is_own() && session.home_worker().is_none() {
                 hazards.lock().keep_place(self.place_for(session)?);
             }
-            let written = worker.run(move |connection| ingest.write(connection, rows, &mut hazards.lock())).await;
+            let work = move |connection: &Connection| {
+                connection.begin_writing()?;
+                ingest.write(connection, rows, &mut hazards.lock())
+            };
+            let written = worker.run(work).await;
             transaction.touch();
             return written;
         }
         let (author, temporary) = (session.principal().name().to_owned(), ingest.temporary);
         let work = move |connection: &Connection| {
-            connection.execute("BEGIN TRANSACTION", &[])?;
-            let written = ingest.write(connection, rows, &mut Hazards::default()).and_then(|written| {
-                snapshots::sign(connection, &author, "")?;
-                snapshots::commit(connection)?;
+            connection.begin_writing()?;
+            let written = connection.execute("BEGIN TRANSACTION", &[]).and_then(|_| {
+                let written = ingest.write(connection, rows, &mut Hazards::default())?;
+                snapshots::commit(connection, &author)?;
                 Ok(written)
             });
             if written.is_err() {

@@ -358,6 +358,12 @@ impl Sessions {
         }
     }
 
+    /// Resolves when DuckDB has closed, for the lake as it is and as it was: after the end of all that uses it.
+    pub fn engines_closed(&self) -> impl Future<Output = ()> + use<> {
+        let closed = futures::future::join(self.engine.closed(), self.pins.closed());
+        async move { _ = closed.await }
+    }
+
     /// Ends all sessions and gives up results that nobody fetches; streams that are being read go on.
     pub fn close(&self) {
         self.executions.clear();

@@ -24,13 +24,13 @@ use super::{
     contention::Contention,
     control::{self, Control},
     execution::{Execution, Known, Running},
-    hazards::{Hazards, makes_temp, reads_nothing},
+    hazards::{Hazards, makes_temp, may_write, reads_nothing},
     procedure,
     rows::Rows,
 };
 use crate::{
-    engine::{self, BatchSender, Connection, Lease, StatementKind, Worker, row_values},
-    error::{Error, Result},
+    engine::{self, BatchSender, Connection, Lease, StatementKind, Worker, is_lost_commit, row_values},
+    error::{Error, ErrorKind, Result},
     ids::{ConnectionId, SnapshotId, TransactionId},
     lake::snapshots,
 };
@@ -99,9 +99,18 @@ pub(super) async fn describe(
     if let Some(procedure) = sessions.procedures.find(sql)? {
         return Ok(procedure.described());
     }
-    let sql = sql.to_owned();
+    let (sql, inside) = (sql.to_owned(), session.transaction(transaction)?);
+    // Preparing reads the lake, and a transaction that will write takes its turn before it reads.
+    let begins_writing = inside.is_some() && may_write(&sql);
+    let alone = inside.is_none();
     let work = move |connection: &Connection| {
-        let statement = connection.prepare(&sql)?;
+        if begins_writing {
+            connection.begin_writing()?;
+        }
+        let statement = match connection.prepare(&sql) {
+            Err(err) if alone && is_lost(&err) => connection.prepare(&sql)?,
+            prepared => prepared?,
+        };
         let parameters = statement.parameter_schema()?;
         let kind = statement.kind();
         let columns = match kind {
@@ -112,7 +121,7 @@ pub(super) async fn describe(
         let gives_rows = columns.as_ref().is_some_and(|columns| !columns.fields().is_empty() && !is_count(columns));
         Ok(Described { is_update: kind != StatementKind::Read && !gives_rows, columns, parameters })
     };
-    if let Some(transaction) = session.transaction(transaction)? {
+    if let Some(transaction) = inside {
         return transaction.worker(sessions, session).await?.run(work).await;
     }
     match session.home_worker() {
@@ -317,13 +326,17 @@ impl Run {
 
     fn told(mut self, connection: &Connection) -> Option<StatementKind> {
         let contention = Arc::clone(&self.contention);
-        let outcome = match self.author {
+        let mut outcome = match self.author {
             // The rows of EXPLAIN ANALYZE are out before it commits.
             Some(_) if control::first_word(&self.statement.sql) != "EXPLAIN" => {
                 contention.settle(connection, || self.attempt(connection))
             }
             _ => self.attempt(connection),
         };
+        if outcome.as_ref().is_err_and(|err| self.can_repeat(err)) {
+            connection.rollback();
+            outcome = self.attempt(connection);
+        }
         match outcome {
             Ok(kind) => Some(kind),
             Err(err) => {
@@ -336,7 +349,16 @@ impl Run {
         }
     }
 
+    /// Whether the statement can run again as if nothing had been: it read, alone in its transaction, when the catalog's
+    /// database was lost, and the caller knows nothing of it yet.
+    fn can_repeat(&self, err: &Error) -> bool {
+        self.author.is_some() && self.reply.is_some() && is_lost(err) && !may_write(&self.statement.sql)
+    }
+
     fn attempt(&mut self, connection: &Connection) -> Result<StatementKind> {
+        if may_write(&self.statement.sql) {
+            connection.begin_writing()?;
+        }
         if self.author.is_some() {
             connection.execute("BEGIN TRANSACTION", &[])?;
         }
@@ -386,10 +408,12 @@ impl Run {
         self.rows.send_all(&mut rows);
         drop(rows);
         if self.author.is_some() {
-            match control::first_word(&self.statement.sql).as_str() {
+            if may_write(&self.statement.sql) {
                 // EXPLAIN ANALYZE of a write is a read to the parser.
-                "EXPLAIN" => connection.commit()?,
-                _ => _ = connection.execute("COMMIT", &[])?,
+                connection.commit()?;
+            } else if connection.execute("COMMIT", &[]).is_err() {
+                // There is nothing that could be lost.
+                connection.rollback();
             }
         }
         Ok(())
@@ -403,10 +427,7 @@ impl Run {
             None => self.write_row_by_row(prepared)?,
         };
         let made = match &self.author {
-            Some(author) => {
-                snapshots::sign(connection, author, "")?;
-                snapshots::commit(connection)?
-            }
+            Some(author) => snapshots::commit(connection, author)?,
             None => None,
         };
         let snapshot_id = made.unwrap_or_else(|| snapshots::newest(connection));
@@ -457,6 +478,11 @@ impl Outcome {
         }
         Ok(self.changed)
     }
+}
+
+/// Whether the catalog's database was lost, perhaps to be there again at once.
+fn is_lost(err: &Error) -> bool {
+    err.kind() == ErrorKind::Unavailable || is_lost_commit(err)
 }
 
 /// Whether the columns are DuckDB's count of changed rows.

@@ -103,15 +103,11 @@ impl Transaction {
     /// objects of a session of its own now.
     ///
     /// # Errors
-    /// Conflict when another transaction was first; what else DuckDB says. Nothing is committed then.
+    /// As [`snapshots::commit`].
     pub(super) async fn commit(&self, principal: &Principal) -> Result<(Option<SnapshotId>, Option<Home>)> {
         let Some(seat) = self.seat.lock().await.take() else { return Ok((None, None)) };
         let author = principal.name().to_owned();
-        let work = move |connection: &_| {
-            snapshots::sign(connection, &author, "")?;
-            snapshots::commit(connection)
-        };
-        let made = match seat.worker().run(work).await {
+        let made = match seat.worker().run(move |connection| snapshots::commit(connection, &author)).await {
             Ok(made) => made,
             Err(err) => {
                 seat.roll_back();

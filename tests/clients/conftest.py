@@ -7,8 +7,14 @@ import os
 import pytest
 
 import harness
+import postgres
 
+CATALOGS = ["duckdb", "sqlite", "postgres"]
 _numbers = itertools.count(1)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--catalog", choices=CATALOGS, default="duckdb", help="what the servers keep their catalogs in")
 
 
 def pytest_configure():
@@ -21,10 +27,26 @@ def pytest_configure():
         )
 
 
+@pytest.fixture(scope="session")
+def catalog(request):
+    """Flags for a new catalog: catalog(folder, kind), where the kind is by default the one that pytest was told."""
+
+    def flags(folder, kind=None):
+        kind = kind or request.config.getoption("catalog")
+        if kind == "sqlite":
+            return ["--catalog", f"sqlite:{folder / 'catalog.sqlite'}"]
+        if kind == "postgres":
+            return ["--catalog", request.getfixturevalue("cluster").make_database(f"lake{next(_numbers)}")]
+        return []
+
+    return flags
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def server(tmp_path_factory, catalog):
     """A server that the tests of a file share; each test uses names of its own."""
-    server = harness.Server(tmp_path_factory.mktemp("server"))
+    folder = tmp_path_factory.mktemp("server")
+    server = harness.Server(folder, *catalog(folder))
     try:
         yield server.start()
     finally:
@@ -32,18 +54,32 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture
-def launch(tmp_path_factory):
+def launch(tmp_path_factory, catalog):
     """Starts servers that belong to one test: launch(flag, …) gives a running one."""
     servers = []
 
     def start(*flags, **settings):
-        server = harness.Server(tmp_path_factory.mktemp("server"), *flags, **settings)
+        folder = tmp_path_factory.mktemp("server")
+        flags = flags if "--catalog" in flags else [*flags, *catalog(folder)]
+        server = harness.Server(folder, *flags, **settings)
         servers.append(server)
         return server.start()
 
     yield start
     for server in servers:
         server.discard()
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """PostgreSQL, running."""
+    if postgres.programs() is None:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("skipped: PostgreSQL is absent")
+    cluster = postgres.Postgres()
+    try:
+        yield cluster
+    finally:
+        cluster.discard()
 
 
 @pytest.fixture

@@ -75,12 +75,20 @@ async fn a_catalog_that_is_no_database_is_left_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_offered_is_refused_before_anything_is_made() {
     let home = tempfile::tempdir().unwrap();
-    let catalog = Catalog::Postgres("postgres://host/db".into());
-    let err = Server::build(&Settings { catalog, ..settings(home.path()) }).await.unwrap_err();
-    check(&err, ErrorKind::Unsupported, &["DuckDB file"]);
     let storage = Storage::S3 { bucket: "b".into(), prefix: String::new() };
     let err = Server::build(&Settings { storage, ..settings(home.path()) }).await.unwrap_err();
     check(&err, ErrorKind::Unsupported, &["folder"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_does_not_answer_is_named_without_its_password() {
+    let home = tempfile::tempdir().unwrap();
+    let nobody = tempfile::tempdir().unwrap();
+    let uri = format!("postgres://ada:hunter2@/lake?host={}", nobody.path().display());
+    let catalog = Catalog::Postgres(uri);
+    let err = Server::build(&Settings { catalog, ..settings(home.path()) }).await.unwrap_err();
+    check(&err, ErrorKind::FailedPrecondition, &["PostgreSQL does not answer", "/lake"]);
+    assert!(!format!("{err:?}").contains("hunter2"), "{err:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! A connection to DuckDB: it belongs to one thread at a time, and one statement runs on it at a time.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     ptr,
     sync::{
         Arc,
@@ -19,7 +19,10 @@ use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 
 use super::{Database, Statement, Value, arrow_scan::Scans, error};
-use crate::error::{Context, Error, Result};
+use crate::{
+    engine::write_turn::TakenTurn,
+    error::{Context, Error, Result},
+};
 
 /// One connection. TEMP objects, the open transaction and the settings of a session live here.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub struct Connection {
     interrupted: Arc<AtomicBool>,
     /// Since when a transaction may be open; asking DuckDB costs an exception.
     open: Cell<Option<SystemTime>>,
+    /// The turn to write, from [`begin_writing`](Self::begin_writing) to the end of the transaction.
+    turn: RefCell<Option<TakenTurn>>,
     /// Keeps the instance open; dropped after the connection.
     database: Arc<Database>,
 }
@@ -82,6 +87,7 @@ impl Connection {
             interrupt: Arc::new(Mutex::new(Some(InterruptTarget(ptr)))),
             interrupted: Arc::default(),
             open: Cell::new(None),
+            turn: RefCell::new(None),
             database,
         }
     }
@@ -150,6 +156,7 @@ impl Connection {
         let changed = self.prepare(sql)?.execute(params)?.drain()?;
         if sql == "COMMIT" || sql == "ROLLBACK" {
             self.open.set(None);
+            self.turn.take();
         }
         Ok(changed)
     }
@@ -197,11 +204,26 @@ impl Connection {
         self.records(query, params)?.pop().ok_or_else(|| Error::internal("the query has no row"))
     }
 
-    /// Runs `work` in a transaction: commits when it succeeds, rolls back when it fails.
+    /// Says that the transaction which is open, or is opened next, will write. It waits here for its turn where
+    /// transactions take turns, and keeps it to its end; so this comes before the transaction's first read, where it can.
+    ///
+    /// # Errors
+    /// Cancelled when the task was interrupted; `ResourceExhausted` when others kept the turn for half a minute.
+    pub fn begin_writing(&self) -> Result<()> {
+        let Some(turn) = &self.database.write_turn else { return Ok(()) };
+        if self.turn.borrow().is_none() {
+            let taken = turn.take(|| self.check_interrupted())?;
+            self.turn.replace(Some(taken));
+        }
+        Ok(())
+    }
+
+    /// Runs `work` in a transaction that may write: commits when it succeeds, rolls back when it fails.
     ///
     /// # Errors
     /// What `work` or the commit says; the transaction is over in either case.
     pub fn transaction<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+        self.begin_writing()?;
         self.execute("BEGIN TRANSACTION", &[])?;
         let outcome = work(self).and_then(|value| self.commit().map(|()| value));
         if outcome.is_err() {
@@ -224,6 +246,7 @@ impl Connection {
     /// Rolls back the open transaction, if there is one. It must be called before a connection with an open
     /// transaction is dropped: DuckLake on a dead PostgreSQL aborts the process otherwise.
     pub fn rollback(&self) {
+        let _turn = self.turn.take();
         let Some(since) = self.open.get() else { return };
         // An interrupt is meant for the task, which must not go on after its rollback as if nothing had been.
         let interrupted = self.interrupted.swap(false, Ordering::AcqRel);

@@ -7,10 +7,11 @@ use std::{
 };
 
 use duckdb::ffi;
+use tokio::sync::watch;
 
 use super::{Connection, arrow_scan::Scans, error};
 use crate::{
-    engine::durable::Durable,
+    engine::{durable::Durable, write_turn::WriteTurn},
     error::{Error, Result},
 };
 
@@ -21,6 +22,10 @@ pub struct Database {
     pub(super) scans: Scans,
     /// The data files that must be on disk before a commit.
     pub(super) durable: Option<Durable>,
+    /// Present where transactions that write take turns.
+    pub(super) write_turn: Option<Arc<WriteTurn>>,
+    /// Goes last, so that who waits for the end of the instance knows.
+    open: watch::Sender<()>,
 }
 
 // SAFETY: DuckDB's database object is internally synchronised; connections may be made from any thread.
@@ -38,11 +43,11 @@ pub fn library_version() -> String {
 
 impl Database {
     /// Opens an instance in memory with `options` (DuckDB's configuration names and values). Its commits wait for the
-    /// files of `durable`.
+    /// files of `durable`; with `one_writer`, transactions that write take turns.
     ///
     /// # Errors
     /// An option that DuckDB does not know or cannot use.
-    pub fn open_in_memory(options: &[(&str, String)], durable: Option<Durable>) -> Result<Arc<Self>> {
+    pub fn open_in_memory(options: &[(&str, String)], durable: Option<Durable>, one_writer: bool) -> Result<Arc<Self>> {
         let mut config = Config::new()?;
         for (name, value) in options {
             config.set(name, value)?;
@@ -57,9 +62,16 @@ impl Database {
                 return Err(err.context("open DuckDB"));
             }
         }
-        let database = Arc::new(Self { ptr: database, scans: Scans::default(), durable });
+        let (scans, write_turn) = (Scans::default(), one_writer.then(Arc::default));
+        let database = Arc::new(Self { ptr: database, scans, durable, write_turn, open: watch::Sender::new(()) });
         database.scans.register(&database.connect()?)?;
         Ok(database)
+    }
+
+    /// Resolves when the instance has closed.
+    pub fn closed(&self) -> impl Future<Output = ()> + use<> {
+        let mut open = self.open.subscribe();
+        async move { while open.changed().await.is_ok() {} }
     }
 
     /// Makes a new connection to this instance.

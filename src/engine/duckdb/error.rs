@@ -60,6 +60,46 @@ const NARROWER: &[(ErrorKind, &str, ErrorKind)] = &[
     (ErrorKind::Unavailable, "No space left", ErrorKind::ResourceExhausted),
 ];
 
+/// What the database of an attached catalog says, and what that means for the caller. Clients get the words on the
+/// right: its own name hosts and SQL that are none of theirs.
+const FOREIGN: &[(&[&str], ErrorKind, &str)] = &[
+    (
+        &["database is locked"],
+        ErrorKind::Conflict,
+        "another transaction has written to the catalog since this one began to read: repeat the transaction",
+    ),
+    (
+        &["deadlock detected", "could not serialize access"],
+        ErrorKind::Conflict,
+        "the catalog's database ended the transaction in favour of another one: repeat the transaction",
+    ),
+    (
+        &["too many clients", "too many connections", "connection slots are reserved"],
+        ErrorKind::ResourceExhausted,
+        "the catalog's PostgreSQL has no connection left: raise max_connections there, or lower it here",
+    ),
+    (LOST, ErrorKind::Unavailable, "the catalog's database does not answer: try again when it does"),
+];
+
+/// How a connection to PostgreSQL ends that was not meant to.
+const LOST: &[&str] = &[
+    "Unable to connect to Postgres",
+    "server closed the connection",
+    "terminating connection",
+    "the database system is",
+    "no connection to the server",
+    "SSL connection has been closed",
+    "could not receive data from server",
+    "could not send data to server",
+    // The reason why it rolls back is lost with the connection.
+    "Failed to execute query \"ROLLBACK\"",
+    "Failed to execute query \"COMMIT\"",
+];
+
+/// What is said when the catalog's database was lost during a commit.
+const LOST_COMMIT: &str = "the catalog's database was lost during the commit, which may have happened or not: look at \
+                           lake.snapshots() before you repeat it";
+
 /// How DuckDB starts to speak when it will refuse everything from now on; no text of a client can start so.
 const FATAL: &str = "FATAL Error";
 
@@ -86,12 +126,33 @@ pub(super) fn from_text(text: &str) -> Error {
     if text.starts_with(FATAL) {
         FATAL_ERROR.send_if_modified(|first| first.is_none() && first.insert(text.to_owned()).starts_with(FATAL));
     }
+    if let Some(err) = of_foreign_database(text) {
+        return err;
+    }
     let found = KINDS.iter().find(|(start, _)| text.starts_with(start));
     let kind = found.map_or(ErrorKind::Internal, |(_, kind)| *kind);
     let narrower = NARROWER.iter().find(|(of, words, _)| *of == kind && text.contains(words));
     // A binder's "column does not exist" is a mistake in the text; only the catalog's is a missing thing.
     let narrower = narrower.filter(|_| !text.starts_with("Binder Error") && !text.starts_with("Conversion Error"));
     Error::new(narrower.map_or(kind, |(_, _, kind)| *kind), text)
+}
+
+/// Whether a commit failed in such a way that it may have happened.
+pub fn is_lost_commit(err: &Error) -> bool {
+    err.message() == LOST_COMMIT
+}
+
+/// The error of a database that DuckDB has attached. Such errors start with the words for a file that cannot be read, for
+/// a commit, or for nothing in particular; texts of a client start otherwise.
+fn of_foreign_database(text: &str) -> Option<Error> {
+    let commits = text.starts_with("TransactionContext Error: Failed to commit");
+    let may_be = commits
+        || ["IO Error", "Invalid Error", "Binder Error: Failed to "].iter().any(|start| text.starts_with(start));
+    let has = |words: &[&str]| words.iter().any(|words| text.contains(words));
+    let (words, kind, meaning) = FOREIGN.iter().find(|(words, ..)| may_be && has(words))?;
+    let lost_commit = commits && *words == LOST;
+    let (kind, meaning) = if lost_commit { (ErrorKind::Internal, LOST_COMMIT) } else { (*kind, *meaning) };
+    Some(Error::new(kind, meaning).with_source(text))
 }
 
 /// The error whose text lies at `text`, which stays DuckDB's; a null pointer reads as an unknown failure.
@@ -142,7 +203,17 @@ mod tests {
         check("TransactionContext Error: cannot commit - no transaction is active", ErrorKind::FailedPrecondition);
         check("IO Error: No files found that match the pattern", ErrorKind::NotFound);
         check("IO Error: Could not set lock", ErrorKind::Unavailable);
+        check(
+            "Invalid Error: Failed to get data file list from DuckLake: server closed the connection",
+            ErrorKind::Unavailable,
+        );
+        check("IO Error: Unable to connect to Postgres at \"\": too many clients", ErrorKind::ResourceExhausted);
+        check("Invalid Input Error: database is locked", ErrorKind::InvalidArgument);
         check("something new", ErrorKind::Internal);
+        let lost = from_text("TransactionContext Error: Failed to commit: Failed to execute query \"ROLLBACK\": ");
+        assert!(is_lost_commit(&lost) && lost.kind() == ErrorKind::Internal, "{lost}");
+        let locked = from_text("TransactionContext Error: Failed to commit: x database is locked");
+        assert!(!is_lost_commit(&locked) && locked.kind() == ErrorKind::Conflict, "{locked}");
         let serialized = r#"{"exception_type":"Not implemented","exception_message":"Unsupported Arrow type VARIANT"}"#;
         check(serialized, ErrorKind::Unsupported);
     }

@@ -20,7 +20,7 @@ mod value;
 pub use arrow_scan::Scan;
 pub use connection::{Connection, InterruptHandle};
 pub use database::{Database, library_version};
-pub use error::fatal_error;
+pub use error::{fatal_error, is_lost_commit};
 pub use live_table::{Cell, CellKind, LiveTable};
 pub use statement::{Statement, StatementKind};
 pub use stream::{BatchLimits, ResultStream, count_of};

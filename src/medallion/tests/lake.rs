@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use crate::{
     engine::{self, Connection, Engine},
     error::{Error, Result},
-    lake::{attach, snapshots},
+    lake::{attach, catalog::Catalog, snapshots},
     medallion::{Model, ModelOutcome, Progress, Request, Step, parse, run},
 };
 
@@ -31,7 +31,10 @@ impl Lake {
             threads: None,
             max_connections: 4,
         };
-        let lake = attach::Settings { catalog: home.join("catalog.ducklake"), data_path: home.join("store/lake") };
+        let lake = attach::Settings {
+            catalog: Catalog::DuckdbFile(home.join("catalog.ducklake")),
+            data_path: home.join("store/lake"),
+        };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         Self { engine: attach::open(&settings, &lake).unwrap(), runtime, _folder: folder }
     }

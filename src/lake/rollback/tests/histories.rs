@@ -32,6 +32,11 @@ struct History<'a> {
 }
 
 #[test]
+fn random_histories_come_back_with_a_catalog_in_sqlite() {
+    check_histories_in(&Lake::with_catalog(|home| Catalog::Sqlite(home.join("catalog.sqlite"))), 4);
+}
+
+#[test]
 fn random_histories_come_back_0() {
     check_histories(0);
 }
@@ -53,7 +58,12 @@ fn random_histories_come_back_3() {
 
 #[track_caller]
 fn check_histories(part: u64) {
-    in_lake(move |connection| {
+    check_histories_in(&Lake::open(), part);
+}
+
+#[track_caller]
+fn check_histories_in(lake: &Lake, part: u64) {
+    in_this(lake, move |connection| {
         let mut tally = BTreeMap::<String, u32>::new();
         for number in 0..HISTORIES_PER_TEST {
             let seed = part * HISTORIES_PER_TEST + number;

@@ -3,7 +3,10 @@
 mod concurrency;
 mod histories;
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use serde::Deserialize;
 
@@ -12,6 +15,7 @@ use crate::{
     engine::{self, Engine},
     lake::{
         attach,
+        catalog::Catalog,
         state::{self, Attributes, Relation, TableState},
     },
     quote::identifier,
@@ -26,6 +30,10 @@ struct Lake {
 
 impl Lake {
     fn open() -> Self {
+        Self::with_catalog(|home| Catalog::DuckdbFile(home.join("catalog.ducklake")))
+    }
+
+    fn with_catalog(catalog: impl FnOnce(&Path) -> Catalog) -> Self {
         let home = tempfile::tempdir().unwrap();
         let staging = home.path().join("staging");
         std::fs::create_dir_all(&staging).unwrap();
@@ -38,8 +46,7 @@ impl Lake {
             threads: Some(2),
             max_connections: 4,
         };
-        let settings =
-            attach::Settings { catalog: home.path().join("catalog.ducklake"), data_path: home.path().join("lake") };
+        let settings = attach::Settings { catalog: catalog(home.path()), data_path: home.path().join("lake") };
         let engine = attach::open(&engine_settings, &settings).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         Self { runtime, engine, home }
@@ -52,13 +59,19 @@ impl Lake {
     }
 }
 
-/// Runs `test` on a connection of a new lake and checks that no TEMP table and no open transaction are left.
+/// As [`in_lake`], in `lake`.
 #[track_caller]
-fn in_lake(test: impl FnOnce(&Connection) + Send + 'static) {
-    Lake::open().run(|connection| {
+fn in_this(lake: &Lake, test: impl FnOnce(&Connection) + Send + 'static) {
+    lake.run(|connection| {
         test(connection);
         check_clean(connection);
     });
+}
+
+/// Runs `test` on a connection of a new lake and checks that no TEMP table and no open transaction are left.
+#[track_caller]
+fn in_lake(test: impl FnOnce(&Connection) + Send + 'static) {
+    in_this(&Lake::open(), test);
 }
 
 #[track_caller]

@@ -1,0 +1,237 @@
+//! The PostgreSQL database that holds a catalog: from its URI to what DuckDB attaches.
+//!
+//! Host, user and password travel in a secret of DuckDB, which is dropped as soon as the lake is attached: what errors,
+//! logs and `duckdb_databases()` show is the location, and the location holds no secret.
+
+use std::fmt;
+
+use percent_encoding::percent_decode_str;
+
+use crate::{
+    error::{Error, Result},
+    quote::literal,
+};
+
+/// The name of the secret while the lake is attached.
+const SECRET: &str = "merganser_catalog";
+
+/// The most connections that are kept while nothing uses them.
+const KEPT_CONNECTIONS: usize = 16;
+
+/// Options of a connection unless the URI names others: a database that does not answer must not keep a statement
+/// waiting for minutes, and operators look for who is connected.
+const DEFAULTS: [(&str, &str); 2] = [("connect_timeout", "10"), ("application_name", "merganser")];
+
+/// Words of PostgreSQL's client library, and what the operator can do.
+const REMEDIES: &[(&[&str], &str)] = &[
+    (
+        &["password authentication failed", "no password supplied", "authentication failed"],
+        "PostgreSQL refuses the user or the password: correct them in the URI",
+    ),
+    (&["database \"", "does not exist"], "create the database, or correct its name in the URI"),
+    (&["permission denied"], "let the user create tables there: make it the owner of the database"),
+    (
+        &["too many clients", "too many connections", "connection slots are reserved"],
+        "PostgreSQL has no connection left: raise max_connections there",
+    ),
+    (
+        &["Unable to connect to Postgres", "server closed the connection"],
+        "PostgreSQL does not answer: start it, or correct host and port in the URI",
+    ),
+];
+
+/// Where a PostgreSQL database is, and who may use it.
+#[derive(Clone)]
+pub struct Postgres {
+    /// Parameters that the secret holds, by the names that DuckDB gives them.
+    secret: Vec<(&'static str, String)>,
+    /// What else the URI says, by the names of PostgreSQL's client library.
+    options: Vec<(String, String)>,
+}
+
+// === impl Postgres ===
+
+impl Postgres {
+    /// Reads `postgres://USER:PASSWORD@HOST:PORT/DATABASE?NAME=VALUE`. What is left out, PostgreSQL's client library
+    /// takes from its own variables and files (`PGUSER`, `PGPASSWORD`, `~/.pgpass`).
+    ///
+    /// # Errors
+    /// `FailedPrecondition` for another form. The text does not repeat the URI, which can hold a password.
+    pub fn parse(uri: &str) -> Result<Self> {
+        let (_, rest) = uri.split_once("://").ok_or_else(|| fault("it has no scheme"))?;
+        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let mut postgres = Self { secret: Vec::new(), options: Vec::new() };
+        for (name, value) in parts(place) {
+            postgres.set(name, decode(value)?);
+        }
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').ok_or_else(|| fault("an option has no value"))?;
+            postgres.set_option(decode(name)?, decode(value)?)?;
+        }
+        if postgres.part("PORT").is_some_and(|port| !port.chars().all(|c| c.is_ascii_digit())) {
+            return Err(fault("the port is no number"));
+        }
+        for (name, value) in DEFAULTS {
+            if !postgres.options.iter().any(|(known, _)| known == name) {
+                postgres.options.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        Ok(postgres)
+    }
+
+    /// Sets a part of the secret, whose last value counts.
+    fn set(&mut self, name: &'static str, value: String) {
+        if !value.is_empty() {
+            self.secret.retain(|(known, _)| *known != name);
+            self.secret.push((name, value));
+        }
+    }
+
+    fn set_option(&mut self, name: String, value: String) -> Result<()> {
+        match name.as_str() {
+            "host" => self.set("HOST", value),
+            "port" => self.set("PORT", value),
+            "user" => self.set("USER", value),
+            "password" => self.set("PASSWORD", value),
+            "dbname" => self.set("DATABASE", value),
+            // Everybody may see the options, and a name must not end where another begins.
+            "sslpassword" => return Err(fault("sslpassword cannot be given; use a key without one")),
+            _ if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') => self.options.push((name, value)),
+            _ => return Err(fault("an option has a name that is none")),
+        }
+        Ok(())
+    }
+
+    /// What of the location everybody may see, in the form of PostgreSQL's client library.
+    pub(super) fn options(&self) -> String {
+        let escape = |value: &str| value.replace('\\', "\\\\").replace('\'', "\\'");
+        let options = self.options.iter().map(|(name, value)| format!("{name}='{}'", escape(value)));
+        options.collect::<Vec<_>>().join(" ")
+    }
+
+    /// What ATTACH is told besides the location.
+    pub(super) fn attach_option() -> String {
+        format!("META_SECRET {}, ", literal(SECRET))
+    }
+
+    /// What comes before ATTACH. Each of `max_connections` statements holds one of PostgreSQL's connections; the pool
+    /// keeps a few of them for the next ones. Its thread that closes idle ones can outlive the instance.
+    pub(super) fn before_attach(&self, max_connections: usize) -> String {
+        let kept = max_connections.min(KEPT_CONNECTIONS);
+        let secret = self.secret.iter().map(|(name, value)| format!(", {name} {}", literal(value)));
+        let secret = secret.collect::<String>();
+        format!(
+            "SET GLOBAL pg_pool_max_connections = {kept};\nSET GLOBAL pg_pool_enable_reaper_thread = false;\nCREATE TEMPORARY SECRET {SECRET} (TYPE postgres{secret})"
+        )
+    }
+
+    /// What comes after it.
+    pub(super) fn after_attach() -> String {
+        format!("DROP TEMPORARY SECRET {SECRET}")
+    }
+
+    /// What the operator can do about a failure of PostgreSQL's.
+    pub(super) fn remedy(text: &str) -> Option<&'static str> {
+        let found = REMEDIES.iter().find(|(words, _)| words.iter().any(|words| text.contains(words)));
+        found.map(|(_, remedy)| *remedy)
+    }
+
+    /// PostgreSQL's own words in a failure.
+    pub(super) fn cause(text: &str) -> &str {
+        let behind = text.rsplit_once("Unable to connect to Postgres at \"\": ").map_or(text, |(_, behind)| behind);
+        behind.lines().next().unwrap_or_default()
+    }
+
+    fn part(&self, name: &str) -> Option<&str> {
+        self.secret.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// What stands between the scheme and the options, by the names of the secret's parts.
+fn parts(place: &str) -> [(&'static str, &str); 5] {
+    let (authority, database) = place.split_once('/').unwrap_or((place, ""));
+    let (account, address) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let (user, password) = account.split_once(':').unwrap_or((account, ""));
+    let (host, port) = match address.strip_prefix('[').and_then(|address| address.split_once(']')) {
+        Some((host, port)) => (host, port.trim_start_matches(':')),
+        None => address.split_once(':').unwrap_or((address, "")),
+    };
+    [("HOST", host), ("PORT", port), ("USER", user), ("PASSWORD", password), ("DATABASE", database)]
+}
+
+fn decode(text: &str) -> Result<String> {
+    let decoded = percent_decode_str(text).decode_utf8().map_err(|_| fault("it is not UTF-8"))?;
+    if decoded.contains('\0') { Err(fault("it holds a NUL")) } else { Ok(decoded.into_owned()) }
+}
+
+fn fault(cause: &str) -> Error {
+    let form = "postgres://USER:PASSWORD@HOST:PORT/DATABASE, with %40 and the like for signs that have a meaning";
+    Error::precondition(format!("read the URI of the catalog: {cause}; expected {form}"))
+}
+
+/// Without user and password.
+impl fmt::Display for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "postgres://{}", self.part("HOST").unwrap_or_default())?;
+        if let Some(port) = self.part("PORT") {
+            write!(f, ":{port}")?;
+        }
+        write!(f, "/{}", self.part("DATABASE").unwrap_or_default())
+    }
+}
+
+/// As [`Display`](fmt::Display): the secret is for DuckDB alone.
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Postgres({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_a_uri_reach_the_secret_and_nothing_else() {
+        let postgres = Postgres::parse("postgres://ada:p%40ss'%20w/%2Fo@db.example.com:5433/lake?sslmode=require");
+        assert!(postgres.is_err(), "a slash ends the host");
+        let uri = "postgresql://ada:p%40ss'%20w%2Fo@db.example.com:5433/lake?sslmode=require&connect_timeout=3";
+        let postgres = Postgres::parse(uri).unwrap();
+        assert_eq!(
+            postgres.before_attach(64),
+            "SET GLOBAL pg_pool_max_connections = 16;\nSET GLOBAL pg_pool_enable_reaper_thread = false;\nCREATE TEMPORARY SECRET merganser_catalog (TYPE postgres, \
+             HOST 'db.example.com', PORT '5433', USER 'ada', PASSWORD 'p@ss'' w/o', DATABASE 'lake')"
+        );
+        assert_eq!(postgres.options(), "sslmode='require' connect_timeout='3' application_name='merganser'");
+        assert_eq!(
+            format!("{postgres} {postgres:?}"),
+            "postgres://db.example.com:5433/lake Postgres(postgres://db.example.com:5433/lake)"
+        );
+    }
+
+    #[test]
+    fn what_is_left_out_stays_out() {
+        let of = |uri| Postgres::parse(uri).unwrap().before_attach(1).split_once("TYPE postgres").unwrap().1.to_owned();
+        assert_eq!(of("postgres:///lake?host=/run/pg"), ", DATABASE 'lake', HOST '/run/pg')");
+        assert_eq!(of("postgres://%2Frun%2Fpg/lake"), ", HOST '/run/pg', DATABASE 'lake')");
+        assert_eq!(of("postgres://ada@/lake?host=/run/pg"), ", USER 'ada', DATABASE 'lake', HOST '/run/pg')");
+        assert_eq!(of("postgres://[::1]:7/"), ", HOST '::1', PORT '7')");
+        assert_eq!(of("postgres://[::1]/?user=ada"), ", HOST '::1', USER 'ada')");
+        assert_eq!(of("postgres://h?port=1&password=x"), ", HOST 'h', PORT '1', PASSWORD 'x')");
+    }
+
+    #[test]
+    fn a_fault_does_not_repeat_the_password() {
+        for uri in [
+            "postgres://u:hunter2@h:port/d",
+            "postgres://u:hunter2/x@h/d",
+            "postgres://u:hunter2@h/d?sslpassword=hunter2",
+            "postgres://u:hunter2@h/d?hunter2",
+            "postgres://u:hunter2%FF@h/d",
+            "postgres://u:hunter2@h/d?a%20b=hunter2",
+        ] {
+            let err = Postgres::parse(uri).unwrap_err();
+            assert!(!err.message().contains("hunter2"), "{err}");
+        }
+    }
+}

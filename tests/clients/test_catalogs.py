@@ -1,0 +1,188 @@
+"""A catalog in a DuckDB file, in SQLite and in PostgreSQL: the same lake, whatever holds its catalog."""
+
+import contextlib
+import threading
+
+import pyarrow
+import pytest
+
+import harness
+import protobuf
+import wire
+from conftest import CATALOGS
+from wire import whole
+
+WRITERS = 8
+ROUNDS = 6
+
+
+@pytest.fixture(scope="module", params=CATALOGS)
+def server(request, tmp_path_factory, catalog):
+    """One server for each kind of catalog."""
+    folder = tmp_path_factory.mktemp(request.param)
+    server = harness.Server(folder, *catalog(folder, request.param))
+    try:
+        yield server.start()
+    finally:
+        server.discard()
+
+
+def current(server):
+    return server.scalar("SELECT id FROM lake.current_snapshot()")
+
+
+def at_once(*works):
+    """Does all the work at the same time; the first failure fails the test."""
+    failures = []
+
+    def run(work):
+        try:
+            work()
+        except Exception as failure:
+            failures.append(failure)
+
+    threads = [threading.Thread(target=run, args=[work]) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+def test_statements_and_time_travel(server, name):
+    server.sql(f"CREATE TABLE silver.{name} (i BIGINT, s VARCHAR DEFAULT 'x')")
+    server.sql(f"INSERT INTO silver.{name} (i) SELECT * FROM range(5)")
+    before = current(server)
+    server.sql(f"UPDATE silver.{name} SET s = 'y' WHERE i = 1")
+    server.sql(f"DELETE FROM silver.{name} WHERE i > 2")
+    server.sql(f"ALTER TABLE silver.{name} ADD COLUMN j INTEGER")
+    assert current(server) == before + 3
+    assert server.sql(f"FROM silver.{name} ORDER BY i") == [(0, "x", None), (1, "y", None), (2, "x", None)]
+    assert server.scalar(f"SELECT count(*) FROM silver.{name} AT (VERSION => {before})") == 5
+    author = f"SELECT author FROM lake.snapshots() WHERE snapshot_id = {before}"
+    assert server.scalar(author) == "anonymous"
+
+
+def test_bulk_ingest_and_transactions(server, name):
+    rows = pyarrow.table({"i": range(1000)})
+    with server.adbc(autocommit=False) as connection, connection.cursor() as cursor:
+        assert cursor.adbc_ingest(name, rows, mode="create") == 1000
+        connection.rollback()
+        cursor.adbc_ingest(name, rows, mode="create")
+        cursor.execute(f"DELETE FROM {name} WHERE i < 10")
+        connection.commit()
+    assert server.scalar(f"SELECT count(*) FROM {name}") == 990
+
+
+def test_ingest_action_tags_and_rollback(server, name, tmp_path):
+    file = tmp_path / "rows.csv"
+    file.write_text("id,note\n1,a\n2,b\n")
+    body = {"source": file.as_uri(), "dataset": name}
+    first = server.result("ingest", body)["snapshot_id"]
+    server.result("tag", {"name": f"before/{name}", "version": first})
+    server.sql(f"COMMENT ON COLUMN raw.{name}.note IS 'words'")
+    server.sql(f"ALTER TABLE raw.{name} SET PARTITIONED BY (id)")
+    server.sql(f"DELETE FROM raw.{name}")
+    restored = server.result("rollback", {"table": f"raw.{name}", "to": {"tag": f"before/{name}"}})
+    assert restored["snapshot_id"] == current(server)
+    assert server.sql(f"SELECT id, note FROM raw.{name} ORDER BY id") == [(1, "a"), (2, "b")]
+    tags = {tag["name"]: tag["version"] for tag in server.result("tag", {})["tags"]}
+    assert tags[f"before/{name}"] == first
+    server.result("tag", {"name": f"before/{name}", "delete": True})
+    assert f"before/{name}" not in {tag["name"] for tag in server.result("tag", {})["tags"]}
+
+
+def test_a_pinned_session_reads_one_snapshot(server, name):
+    server.sql(f"CREATE TABLE {name} AS SELECT 1 AS i")
+    first = current(server)
+    server.sql(f"INSERT INTO {name} VALUES (2)")
+    with wire.Wire(server, "ada") as ada:
+        assert ada.set(snapshot=whole(first)) == {}
+        count = protobuf.statement(f"SELECT count(*) AS n FROM {name}")
+        assert wire.rows(ada.get(count)).to_pylist() == [{"n": 1}]
+        server.sql(f"INSERT INTO {name} VALUES (3)")
+        with wire.refused(wire.grpc.StatusCode.FAILED_PRECONDITION) as said:
+            ada.query(f"INSERT INTO {name} VALUES (4)")
+        assert "pinned" in said[0]
+        assert wire.rows(ada.get(count)).to_pylist() == [{"n": 1}]
+    assert server.scalar(f"SELECT count(*) FROM {name}") == 3
+
+
+def test_all_is_there_after_a_restart(server, name):
+    server.sql(f"CREATE TABLE {name} AS SELECT 1 AS i")
+    server.result("tag", {"name": name})
+    version = current(server)
+    server.restart()
+    assert current(server) == version
+    assert server.scalar(f"SELECT i FROM {name}") == 1
+    assert name in {tag["name"] for tag in server.result("tag", {})["tags"]}
+
+
+def test_writers_at_once_lose_nothing(server, name):
+    server.sql(f"CREATE TABLE {name} (writer BIGINT, i BIGINT)")
+
+    def alone(writer):
+        for i in range(ROUNDS):
+            server.sql(f"INSERT INTO {name} VALUES ({writer}, {i})")
+
+    def in_transactions(writer):
+        with server.adbc(autocommit=False) as connection, connection.cursor() as cursor:
+            for i in range(ROUNDS):
+                # With parameters the driver prepares first.
+                cursor.execute(f"INSERT INTO {name} VALUES (?, ?)", (writer, i))
+                cursor.execute(f"SELECT count(*) FROM {name}")
+                cursor.fetchall()
+                connection.commit()
+
+    def read():
+        for _ in range(ROUNDS):
+            server.scalar(f"SELECT count(*) FROM {name}")
+
+    kinds = [alone, in_transactions]
+    at_once(*(lambda writer=writer: kinds[writer % 2](writer) for writer in range(WRITERS)), read, read)
+    found = server.sql(f"SELECT writer, i FROM {name} ORDER BY ALL")
+    assert found == [(writer, i) for writer in range(WRITERS) for i in range(ROUNDS)]
+
+
+@pytest.mark.parametrize("kind", CATALOGS)
+def test_inserts_that_were_acknowledged_survive_kills(launch, catalog, tmp_path, kind):
+    server = launch(*catalog(tmp_path, kind))
+    server.sql("CREATE TABLE t (writer BIGINT, i BIGINT, part BIGINT)")
+    acknowledged = []
+
+    def write(writer, uri, start):
+        client = pyarrow.flight.connect(uri.replace("grpc://", "grpc+tcp://"))
+        with contextlib.suppress(pyarrow.ArrowException, OSError), client:
+            for i in range(start, start + 10_000):
+                # Ten rows a statement: a part of them would be a torn write.
+                sql = protobuf.statement(f"INSERT INTO t SELECT {writer}, {i}, part FROM range(10) p(part)")
+                client.get_flight_info(pyarrow.flight.FlightDescriptor.for_command(sql))
+                acknowledged.append((writer, i))
+
+    for run in range(3):
+        enough = len(acknowledged) + 12
+        writers = [threading.Thread(target=write, args=[n, server.uri, run * 10_000]) for n in range(3)]
+        for writer in writers:
+            writer.start()
+        harness.wait_until(lambda: len(acknowledged) >= enough, "some inserts are acknowledged", 30)
+        server.kill9()
+        for writer in writers:
+            writer.join()
+        server.start()
+        found = {(writer, i): rows for writer, i, rows in server.sql("SELECT writer, i, count(*) FROM t GROUP BY ALL")}
+        assert set(found.values()) == {10}
+        assert set(acknowledged) <= set(found)
+        # At most the one that each was waiting for has come without its answer.
+        assert len(found) <= len(acknowledged) + 3 * (run + 1)
+
+
+def test_tags_of_a_lake_that_has_them_in_a_schema_move(launch, catalog, tmp_path):
+    server = launch(*catalog(tmp_path, "duckdb"))
+    metadata = "__ducklake_metadata_lake"
+    server.sql(f"CREATE SCHEMA {metadata}.merganser")
+    server.sql(f"CREATE TABLE {metadata}.merganser.tags AS SELECT 'old' AS name, 1::BIGINT, 'ada', now()")
+    server.restart()
+    assert [(tag["name"], tag["version"]) for tag in server.result("tag", {})["tags"]] == [("old", 1)]
+    server.restart()
+    assert len(server.result("tag", {})["tags"]) == 1

@@ -1,0 +1,226 @@
+"""A catalog in PostgreSQL: servers share it, its end is survived, and its password stays with the server."""
+
+import threading
+
+import pytest
+
+import harness
+from wedge import Wedge
+
+
+@pytest.fixture
+def server(launch, catalog, tmp_path):
+    return launch(*catalog(tmp_path, "postgres"))
+
+
+@pytest.fixture
+def table(server):
+    server.sql("CREATE TABLE t (i BIGINT)")
+    return "t"
+
+
+def refused(uri, tmp_path, *flags):
+    flags = ["--home", tmp_path / "home", "--listen", "127.0.0.1:0", "--catalog", uri, *flags]
+    done = harness.run("serve", *flags)
+    assert done.returncode == 1, done.stderr
+    return done.stderr
+
+
+def rows(server):
+    return [i for (i,) in server.sql("SELECT i FROM t ORDER BY i")]
+
+
+# === who may know what ===
+
+
+def test_nobody_learns_the_password(server, cluster):
+    seen = [
+        server.sql(sql)
+        for sql in [
+            "SELECT * FROM duckdb_databases()",
+            "SELECT * FROM duckdb_secrets()",
+            "SELECT * FROM duckdb_settings()",
+            "SELECT * FROM lake.settings()",
+            "SELECT * FROM lake.options()",
+            "SHOW ALL TABLES",
+        ]
+    ]
+    cluster.crash()
+    try:
+        for sql in ["FROM lake.snapshots()", "FROM __ducklake_metadata_lake.ducklake_metadata", "CREATE TABLE x (i INT)"]:
+            with pytest.raises(Exception, match="does not answer") as failed:
+                server.sql(sql)
+            # Neither the place nor DuckLake's own SQL.
+            assert str(cluster.folder) not in str(failed.value) and "SELECT" not in str(failed.value)
+    finally:
+        cluster.start()
+    for text in [str(seen), server.log()]:
+        assert cluster.password not in text and cluster.password.split("-")[1] not in text
+
+
+def test_what_is_wrong_with_the_database_is_told(cluster, tmp_path):
+    said = refused(cluster.uri("postgres", password="hunter2"), tmp_path)
+    assert "refuses the user or the password" in said and "hunter2" not in said
+    said = refused(cluster.uri("nothing"), tmp_path)
+    assert "create the database" in said and '"nothing"' in said
+    said = refused(f"postgres://ada:hunter2@/lake?host={tmp_path}", tmp_path)
+    assert "does not answer" in said and "hunter2" not in said
+    cluster.sql("CREATE ROLE guest LOGIN PASSWORD 'x'")
+    cluster.make_database("foreign_lake")
+    cluster.sql("REVOKE CREATE ON SCHEMA public FROM PUBLIC", "foreign_lake")
+    said = refused(f"postgres://guest:x@/foreign_lake?host={cluster.folder}", tmp_path)
+    assert "owner of the database" in said
+
+
+def test_a_catalog_of_another_storage_or_a_newer_format_is_refused(launch, cluster, tmp_path):
+    uri = cluster.make_database("newer_lake")
+    server = launch("--catalog", uri)
+    server.stop()
+    said = refused(uri, tmp_path)
+    assert "--storage that it was made with" in said and str(server.store) in said
+    cluster.sql("UPDATE ducklake_metadata SET value = '9.9' WHERE key = 'version'", "newer_lake")
+    said = refused(uri, tmp_path, "--storage", server.store)
+    assert "another DuckLake" in said and "newer_lake" in said
+
+
+# === several servers ===
+
+
+def test_two_servers_see_each_others_commits(launch, cluster, tmp_path):
+    flags = ["--catalog", cluster.make_database("shared_lake"), "--storage", tmp_path / "store"]
+    one, two = launch(*flags), launch(*flags)
+    one.sql("CREATE TABLE t (i BIGINT)")
+    two.sql("INSERT INTO t VALUES (1)")
+    assert rows(one) == [1]
+
+    def write(server, start):
+        for i in range(start, start + 10):
+            server.sql(f"INSERT INTO t VALUES ({i})")
+
+    writers = [threading.Thread(target=write, args=[server, start]) for server, start in [(one, 10), (two, 20)]]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert rows(one) == rows(two) == [1, *range(10, 30)]
+    one.result("tag", {"name": "shared"})
+    assert two.result("tag", {})["tags"][0]["name"] == "shared"
+
+
+# === the end of PostgreSQL ===
+
+
+def test_the_first_statement_after_a_restart_works(server, table, cluster):
+    server.sql("INSERT INTO t VALUES (1)")
+    for sql in ["SELECT count(*) FROM t", "INSERT INTO t VALUES (2)", "FROM __ducklake_metadata_lake.merganser_tags"]:
+        cluster.restart()
+        server.sql(sql)
+    cluster.restart()
+    server.result("tag", {"name": "after"})
+    assert rows(server) == [1, 2]
+
+
+def test_while_it_is_down_statements_say_so_and_afterwards_they_work(server, table, cluster):
+    cluster.crash()
+    try:
+        for sql in ["FROM t", "INSERT INTO t VALUES (1)", "CREATE TABLE u (i INT)"]:
+            with pytest.raises(Exception, match="does not answer"):
+                server.sql(sql)
+        assert server.is_running()
+    finally:
+        cluster.start()
+    server.sql("INSERT INTO t VALUES (2)")
+    assert rows(server) == [2]
+
+
+def test_a_transaction_across_a_restart_commits_nothing_and_says_so(server, table, cluster):
+    with server.adbc(autocommit=False) as connection, connection.cursor() as cursor:
+        cursor.execute("INSERT INTO t VALUES (1)")
+        cluster.restart()
+        with pytest.raises(Exception, match="nothing is committed"):
+            connection.commit()
+    server.sql("INSERT INTO t VALUES (2)")
+    assert rows(server) == [2]
+
+
+def test_a_transaction_left_open_across_a_restart_does_no_harm(server, table, cluster):
+    with server.adbc(autocommit=False) as connection, connection.cursor() as cursor:
+        cursor.execute("FROM t")
+        cursor.fetchall()
+        cursor.execute("INSERT INTO t VALUES (1)")
+        cluster.restart()
+        with pytest.raises(Exception, match="does not answer"):
+            cursor.execute("FROM t")
+    server.sql("INSERT INTO t VALUES (2)")
+    assert rows(server) == [2]
+
+
+def test_a_commit_of_unknown_outcome_says_so(server, table, cluster):
+    with server.adbc(autocommit=False) as connection, connection.cursor() as cursor:
+        cursor.execute("INSERT INTO t VALUES (1)")
+        cluster.crash()
+        try:
+            with pytest.raises(Exception, match="may have happened or not"):
+                connection.commit()
+        finally:
+            cluster.start()
+    assert rows(server) == []
+
+
+def test_a_commit_whose_answer_is_lost_is_found_again(launch, cluster):
+    cluster.make_database("wedged_lake")
+    with Wedge(cluster.folder) as wedge:
+        server = launch("--catalog", cluster.uri("wedged_lake", folder=wedge.folder))
+        wedge.lose_the_answer_of_a_commit()
+        server.sql("CREATE TABLE t (i BIGINT)")
+        assert wedge.lost == 1
+        server.sql("INSERT INTO t VALUES (1)")
+        before = server.scalar("SELECT id FROM lake.current_snapshot()")
+        # DuckLake removes the files of a commit that it takes for failed.
+        wedge.lose_the_answer_of_a_commit()
+        with pytest.raises(Exception, match=f"snapshot {before + 1} is there, but its files are lost"):
+            server.sql("INSERT INTO t VALUES (2)")
+        assert wedge.lost == 2
+        server.sql(f"CREATE OR REPLACE TABLE t AS FROM t AT (VERSION => {before})")
+        server.sql("INSERT INTO t VALUES (2)")
+        assert rows(server) == [1, 2]
+        server.stop()
+
+
+def test_readers_and_writers_under_restarts_lose_nothing(server, table, cluster):
+    acknowledged, failures, stop = [], [], threading.Event()
+
+    def write(start):
+        for i in range(start, start + 100_000):
+            if stop.is_set():
+                return
+            try:
+                server.sql(f"INSERT INTO t VALUES ({i})")
+                acknowledged.append(i)
+            except Exception as failure:
+                failures.append(str(failure))
+
+    def read():
+        while not stop.is_set():
+            try:
+                server.scalar("SELECT count(*) FROM t")
+            except Exception as failure:
+                failures.append(str(failure))
+
+    threads = [threading.Thread(target=write, args=[n * 100_000]) for n in range(3)] + [threading.Thread(target=read)]
+    for thread in threads:
+        thread.start()
+    for _ in range(3):
+        enough = len(acknowledged) + 10
+        harness.wait_until(lambda: len(acknowledged) >= enough, "inserts go on", 30)
+        cluster.restart()
+    stop.set()
+    for thread in threads:
+        thread.join()
+    known = ["does not answer", "nothing is committed", "may have happened or not"]
+    assert [failure for failure in failures if not any(words in failure for words in known)] == []
+    found = rows(server)
+    assert len(found) == len(set(found)) and set(acknowledged) <= set(found)
+    unknown = sum("may have happened" in failure for failure in failures)
+    assert len(found) <= len(acknowledged) + unknown
+    assert server.is_running()
