@@ -215,7 +215,7 @@ impl History<'_> {
             5..=7 => self.change_columns(&path),
             8..=10 => self.change_attributes(&path),
             11..=12 => self.change_much(&path),
-            13 => self.change_views(table),
+            13..=15 => self.change_views(table),
             _ => self.change_rows(&path),
         }
         self.remember();
@@ -322,7 +322,10 @@ impl History<'_> {
             0 => format!("COMMENT ON TABLE {path} IS {text}"),
             1 => format!("COMMENT ON COLUMN {path}.{name} IS {text}"),
             2 if kind == "DATE" => format!("ALTER TABLE {path} SET PARTITIONED BY (year({name}))"),
-            2 if self.below(2) == 0 => format!("ALTER TABLE {path} SET PARTITIONED BY (bucket(3, {name}))"),
+            // Writing to buckets of a nested column can end the process.
+            2 if self.below(2) == 0 && !kind.starts_with("STRUCT") => {
+                format!("ALTER TABLE {path} SET PARTITIONED BY (bucket(3, {name}))")
+            }
             2 => format!("ALTER TABLE {path} SET PARTITIONED BY ({name})"),
             3 => format!("ALTER TABLE {path} RESET PARTITIONED BY"),
             4 => format!("ALTER TABLE {path} SET SORTED BY ({name} DESC NULLS FIRST)"),
