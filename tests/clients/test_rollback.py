@@ -1,5 +1,6 @@
 """Rollback brings back an earlier state as a new snapshot: nothing is lost, and all history stays readable."""
 
+import json
 import random
 import threading
 
@@ -267,6 +268,18 @@ def test_a_rollback_of_the_lake_can_be_rolled_back(launch):
     assert lake_of(server) == before
     rollback(server, lake=True, to={"version": last})
     assert lake_of(server) == after
+
+
+def test_in_sql_it_is_a_call(server, name):
+    server.sql(f"CREATE SCHEMA {name}")
+    server.sql(f"CREATE TABLE {name}.t AS SELECT 1 AS i")
+    version = current(server)
+    server.sql(f"DELETE FROM {name}.t")
+    rows = server.sql(f"CALL merganser.rollback(schema => '{name}', version => {version}, dry_run => true)")
+    assert json.loads(rows[-1][-1])["tables"][0]["rows_inserted"] == 1
+    rows = server.sql(f"CALL merganser.rollback(lake => true, version => {version})")
+    assert f"{name}.t" in [it["table"] for it in json.loads(rows[-1][-1])["tables"]]
+    assert server.sql(f"FROM {name}.t") == [(1,)]
 
 
 def test_the_registry_comes_back_only_by_name(launch):

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::{Change, Kind, Restored};
 use crate::{
     engine::{Connection, Value},
-    error::{Context, Error, Result},
+    error::{Context, Error, ErrorKind, Result},
     ids::SnapshotId,
     lake::{
         CATALOG, METADATA,
@@ -82,9 +82,14 @@ pub(super) fn make(connection: &Connection, views: &[ViewPlan]) -> Result<()> {
     while !left.is_empty() {
         let (mut not_yet, mut cause) = (Vec::new(), None);
         for view in &left {
-            if let Err(err) = view.make(connection) {
-                not_yet.push(*view);
-                cause = Some(err.context(format_args!("make the view \"{}\"", view.relation.full_name())));
+            let made = view.make(connection).context(|| format!("make the view \"{}\"", view.relation.full_name()));
+            match made {
+                Ok(()) => {}
+                Err(err) if matches!(err.kind(), ErrorKind::InvalidArgument | ErrorKind::NotFound) => {
+                    not_yet.push(*view);
+                    cause = Some(err);
+                }
+                Err(err) => return Err(err),
             }
         }
         if let Some(cause) = cause
@@ -94,7 +99,7 @@ pub(super) fn make(connection: &Connection, views: &[ViewPlan]) -> Result<()> {
         }
         left = not_yet;
     }
-    // Names without a schema were looked up in that of the view.
+    // The search path was that of the views.
     connection.execute(&format!("USE {CATALOG}"), &[]).map(|_| ())
 }
 
@@ -136,10 +141,12 @@ impl View {
 
     fn make(&self, connection: &Connection) -> Result<()> {
         let Definition { sql, column_aliases, comment } = &self.definition;
-        let (path, schema) = (self.relation.path(), self.relation.schema_path());
+        let path = self.relation.path();
+        // Names without a schema are looked up in that of the view, or where they are by default.
+        let search_path = format!("{},{CATALOG}.main", self.relation.schema_path());
         let aliases = if column_aliases.is_empty() { String::new() } else { format!(" ({column_aliases})") };
         let sql = sql.replace(CATALOG_PLACEHOLDER, &identifier(CATALOG));
-        connection.execute(&format!("USE {schema}"), &[])?;
+        connection.execute(&format!("SET search_path = {}", literal(&search_path)), &[])?;
         connection.execute(&format!("CREATE VIEW {path}{aliases} AS {sql}"), &[])?;
         if let Some(comment) = comment {
             connection.execute(&format!("COMMENT ON VIEW {path} IS {}", literal(comment)), &[])?;

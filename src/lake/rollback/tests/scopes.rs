@@ -164,11 +164,18 @@ fn views_come_back_with_all_that_they_have() {
                 "CREATE VIEW a AS FROM b",
                 "COMMENT ON VIEW b IS 'it''s'",
                 "USE lake",
+                "CREATE SCHEMA \"It's \"\"x\"\", y\"",
+                "CREATE TABLE in_main AS FROM range(2)",
+                "CREATE VIEW \"It's \"\"x\"\", y\".c AS FROM in_main",
             ],
         );
-        run(connection, &["DROP VIEW silver.a", "DROP VIEW silver.b", "DROP TABLE silver.t"]);
+        run(
+            connection,
+            &["DROP VIEW silver.a", "DROP VIEW silver.b", "DROP TABLE silver.t", "DROP VIEW \"It's \"\"x\"\", y\".c"],
+        );
         let wanted = [
             (Kind::Table, "silver.t", Change::Recreated),
+            (Kind::View, "It's \"x\", y.c", Change::Recreated),
             (Kind::View, "silver.a", Change::Recreated),
             (Kind::View, "silver.b", Change::Recreated),
         ];
