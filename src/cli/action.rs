@@ -223,13 +223,13 @@ impl Transform {
     }
 }
 
-/// Bring a table back to an earlier state
+/// Bring a table, a schema or the lake back to an earlier state
 ///
-/// Makes a new snapshot in which the table is as it was; earlier snapshots stay readable.
+/// Makes a new snapshot in which everything is as it was; earlier snapshots stay readable.
 #[derive(Debug, Args)]
 pub struct Rollback {
-    /// The table, as schema.name
-    table: String,
+    #[command(flatten)]
+    what: What,
     #[command(flatten)]
     to: Target,
     /// Say what would change and change nothing
@@ -240,6 +240,19 @@ pub struct Rollback {
     message: Option<String>,
     #[command(flatten)]
     call: Call,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct What {
+    /// The table, as schema.name
+    table: Option<String>,
+    /// All tables and views of this schema: what was made since goes
+    #[arg(long)]
+    schema: Option<String>,
+    /// All schemas
+    #[arg(long)]
+    lake: bool,
 }
 
 #[derive(Debug, Args)]
@@ -263,15 +276,18 @@ impl Rollback {
     pub async fn run(self) -> Result<(), Failure> {
         let to = json!({ "version": self.to.version, "timestamp": self.to.timestamp, "tag": self.to.tag });
         let body = json!({
-            "table": self.table,
+            "table": self.what.table,
+            "schema": self.what.schema,
+            "lake": self.what.lake,
             "to": without_nulls(to),
             "dry_run": self.dry_run,
             "message": self.message,
         });
         if let Some(result) = self.call.run("rollback", body).await? {
-            print_rows(&result["tables"], &["table", "change", "rows_deleted", "rows_inserted"])?;
+            print_rows(&result["tables"], &["kind", "table", "change", "rows_deleted", "rows_inserted"])?;
             let (from, snapshot) = (&result["restored_from"], &result["snapshot_id"]);
-            output::print(format_args!("state of snapshot {from}; the newest snapshot is {snapshot}"))?;
+            let unchanged = if result["unchanged"] == true { "nothing to do: it is the " } else { "" };
+            output::print(format_args!("{unchanged}state of snapshot {from}; the newest snapshot is {snapshot}"))?;
         }
         Ok(())
     }

@@ -59,12 +59,14 @@ fn row(table: &Value) -> Value {
     row
 }
 
-/// `i retyped from INTEGER to BIGINT`
+/// `i retyped from "INTEGER" to "BIGINT"`, `n added (INTEGER)`
 fn schema_change(change: &Value) -> String {
     let [what, column, from, to] = ["change", "column", "from", "to"].map(|field| change[field].as_str());
-    let before = |word: &str, text: Option<&str>| {
-        text.filter(|text| !text.is_empty()).map(|text| format!(" {word} {text}")).unwrap_or_default()
-    };
     let column = column.map(|column| format!("{column} ")).unwrap_or_default();
-    format!("{column}{}{}{}", what.unwrap_or_default(), before("from", from), before("to", to))
+    let how = match (from, to) {
+        (Some(from), Some(to)) => format!(" from \"{from}\" to \"{to}\""),
+        (Some(only), None) | (None, Some(only)) => format!(" ({only})"),
+        (None, None) => String::new(),
+    };
+    format!("{column}{}{how}", what.unwrap_or_default())
 }

@@ -18,7 +18,7 @@ use crate::{
 /// DuckLake's id of a table; it outlives renames, and a table that is made again has another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(transparent)]
-pub(super) struct TableId(i64);
+pub(super) struct TableId(pub(super) i64);
 
 /// A table or view that a snapshot holds.
 #[derive(Clone, Debug, Deserialize)]
@@ -106,6 +106,20 @@ pub(super) fn relations(connection: &Connection, at: SnapshotId) -> Result<Vec<R
     connection.records(&sql, &[])
 }
 
+/// The schemas that snapshot `at` holds.
+pub(super) fn schemas(connection: &Connection, at: SnapshotId) -> Result<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Row {
+        name: String,
+    }
+    let sql = format!(
+        "SELECT s.schema_name AS name FROM {METADATA}.ducklake_schema s WHERE {} ORDER BY s.schema_name",
+        visible("s", at)
+    );
+    let rows: Vec<Row> = connection.records(&sql, &[])?;
+    Ok(rows.into_iter().map(|row| row.name).collect())
+}
+
 /// The one of `relations` that SQL would find by this name.
 pub(super) fn find<'a>(relations: &'a [Relation], schema: &str, name: &str) -> Option<&'a Relation> {
     relations.iter().find(|it| it.is_called(schema, name))
@@ -148,7 +162,7 @@ pub(super) fn files_changed(connection: &Connection, id: TableId, since: Snapsho
 }
 
 /// The SQL condition that the row called `alias` of one of DuckLake's tables holds at snapshot `at`.
-fn visible(alias: &str, at: SnapshotId) -> String {
+pub(super) fn visible(alias: &str, at: SnapshotId) -> String {
     format!("{at} >= {alias}.begin_snapshot AND ({alias}.end_snapshot IS NULL OR {at} < {alias}.end_snapshot)")
 }
 

@@ -425,16 +425,16 @@ pub mod diff_result {
         pub sql: ::prost::alloc::string::String,
     }
 }
-/// Brings a table back to an earlier state, as a new snapshot; no history is lost.
+/// Brings a table, a schema or the lake back to an earlier state, as a new snapshot; no history is lost.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RollbackRequest {
-    /// The table, as schema.name.
+    /// The table, as schema.name. Exactly one of `table`, `schema` and `lake` says what comes back.
     #[prost(string, optional, tag = "1")]
     pub table: ::core::option::Option<::prost::alloc::string::String>,
-    /// All tables of a schema.
+    /// All tables and views of this schema: what was dropped since comes back, what was made since goes.
     #[prost(string, optional, tag = "2")]
     pub schema: ::core::option::Option<::prost::alloc::string::String>,
-    /// All tables of the lake.
+    /// All schemas. The registry of experiments and runs comes back only as a `table`.
     #[prost(bool, tag = "3")]
     pub lake: bool,
     #[prost(message, optional, tag = "4")]
@@ -458,24 +458,35 @@ pub struct RollbackResult {
     /// The snapshot whose state is back.
     #[prost(int64, tag = "2")]
     pub restored_from: i64,
+    /// What changes; a table that was asked for is here in any case.
     #[prost(message, repeated, tag = "3")]
     pub tables: ::prost::alloc::vec::Vec<rollback_result::Table>,
     #[prost(bool, tag = "4")]
     pub dry_run: bool,
+    /// Whether nothing changes, because that state is there already; then there is no new snapshot.
+    #[prost(bool, tag = "5")]
+    pub unchanged: bool,
 }
 /// Nested message and enum types in `RollbackResult`.
 pub mod rollback_result {
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
     pub struct Table {
+        /// The table or view, as schema.name, or the schema.
         #[prost(string, tag = "1")]
         pub table: ::prost::alloc::string::String,
-        /// unchanged, restored (in place) or recreated.
+        /// unchanged, restored (in place), recreated or dropped.
         #[prost(string, tag = "2")]
         pub change: ::prost::alloc::string::String,
         #[prost(uint64, tag = "3")]
         pub rows_deleted: u64,
         #[prost(uint64, tag = "4")]
         pub rows_inserted: u64,
+        /// Its name before, when that was another one.
+        #[prost(string, optional, tag = "5")]
+        pub renamed_from: ::core::option::Option<::prost::alloc::string::String>,
+        /// table, view or schema.
+        #[prost(string, tag = "6")]
+        pub kind: ::prost::alloc::string::String,
     }
 }
 /// Names a snapshot, removes such a name, or lists all of them.

@@ -352,7 +352,7 @@ def test_the_command_line_prints_counts_and_queries(server, states):
     printed = harness.run("diff", "--url", server.uri, table, "--from", first, "--to", str(last + 1))
     assert printed.returncode == 0, printed.stderr
     header, row, end = printed.stdout.splitlines()
-    assert row.split() == [table, "changed", "1", "1", "1", "more", "added", "to", "INTEGER"]
+    assert row.split() == [table, "changed", "1", "1", "1", "more", "added", "(INTEGER)"]
     assert end == f"from snapshot {first} to snapshot {last + 1}"
     query = harness.run("diff", "--url", server.uri, table, "--from", first, "--sql").stdout
     rows = harness.run("sql", "--url", server.uri, "--format", "csv", query).stdout.splitlines()

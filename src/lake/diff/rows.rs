@@ -42,12 +42,14 @@ pub(super) fn query(columns: &[Matched<'_>], sides: &Pair<Side>, same: bool) -> 
 new_rows AS ({new}),
 pairs AS ({pairs}),
 differing AS (
-  SELECT *, coalesce(old, new) AS r, old IS NOT NULL AND new IS NOT NULL AS is_update FROM pairs
-  WHERE old IS DISTINCT FROM new OR old::VARCHAR IS DISTINCT FROM new::VARCHAR),
+  FROM pairs WHERE old IS DISTINCT FROM new OR old::VARCHAR IS DISTINCT FROM new::VARCHAR),
+moved AS (SELECT *, coalesce(old, new) AS r FROM differing WHERE old IS NULL OR new IS NULL),
 net AS (
-  SELECT id, old, new FROM differing
-  WINDOW same_rows AS (PARTITION BY is_update, r, r::VARCHAR)
-  QUALIFY is_update OR row_number() OVER (PARTITION BY is_update, r, r::VARCHAR, old IS NULL ORDER BY id)
+  FROM differing WHERE old IS NOT NULL AND new IS NOT NULL
+  UNION ALL
+  SELECT id, old, new FROM moved
+  WINDOW same_rows AS (PARTITION BY r, r::VARCHAR)
+  QUALIFY row_number() OVER (PARTITION BY r, r::VARCHAR, old IS NULL ORDER BY id)
     > least(count(old) OVER same_rows, count(new) OVER same_rows))
 SELECT change, id AS rowid, r.* FROM (
   SELECT id, unnest(CASE

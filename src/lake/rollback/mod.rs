@@ -1,33 +1,43 @@
-//! Brings one table back to the state that it had at an earlier snapshot, as a new commit.
+//! Brings a table, a schema or the whole lake back to the state that it had at an earlier snapshot, as a new commit.
 //!
 //! DuckLake has no such command, and the obvious way loses everything: in a transaction that has written the table,
 //! `AT (VERSION => n)` shows the uncommitted rows, so that deleting all rows and inserting those of snapshot n commits
 //! an empty table. Hence, in one transaction:
 //!
-//! 1. Note the head, and read from DuckLake's own tables what the name meant at snapshot n and what is left of it.
-//! 2. Choose the way. The same table with the same columns is restored in place: it keeps its id, and unchanged rows
-//!    keep their row ids. Otherwise it is dropped and made again.
+//! 1. Note the head, and read from DuckLake's own tables what there was at snapshot n and what is left of it.
+//! 2. Choose the way of each table. The same table with the same columns is restored in place: it keeps its id, and
+//!    unchanged rows keep their row ids. Otherwise it is dropped and made again. One that was made since is dropped.
 //! 3. Copy every row that is needed into TEMP tables, before the first write.
 //! 4. Write, in the one order that DuckLake survives:
-//!    - in place: rename, delete, insert, and only then keys and comments (a rename after any other ALTER makes the
-//!      whole lake unreadable; an insert after RESET PARTITIONED BY ends the process);
-//!    - again: drop, create with NOT NULL and DEFAULT inside, keys and comments, insert.
+//!    - drop views, then tables, then schemas; make schemas;
+//!    - rename, all tables before anything else is done to one: a rename after any other ALTER makes the whole lake
+//!      unreadable;
+//!    - in place: delete, insert, and only then keys and comments: an insert after RESET PARTITIONED BY ends the
+//!      process;
+//!    - again: create with NOT NULL and DEFAULT inside, keys and comments, insert;
+//!    - make views, which read all of this.
 //! 5. Sign, drop the TEMP tables, commit. They live and die inside the transaction, so that none is left however it
 //!    ends; dropping them later would not do, because a COMMIT that the lake refuses still keeps what is in TEMP.
 //!
-//! DuckLake checks the table itself for conflicts at commit; on one the whole attempt is repeated.
+//! DuckLake checks every table that is written for conflicts at commit; on one the whole attempt is repeated. What others
+//! commit meanwhile to tables that the rollback need not touch stays.
 //!
-//! Limits: an expired snapshot cannot be reached; options set on a table are not versioned, and a table that is made
-//! again starts without any; DuckLake lets ALTER set a default that the column's type cannot hold, and a table with
-//! one cannot be made again.
+//! Limits: an expired snapshot cannot be reached; macros that differ are refused; options set on a table are not
+//! versioned, and a table that is made again starts without any; DuckLake lets ALTER set a default that the column's type
+//! cannot hold, and a table with one cannot be made again. The layers stay, and so does the registry of experiments and
+//! runs unless it is asked for by name.
 
 mod ddl;
+mod find;
+mod macros;
 mod plan;
 mod rows;
+mod table;
 #[cfg(test)]
 mod tests;
+mod views;
 
-use serde::Serialize;
+use std::fmt;
 
 use self::plan::Plan;
 use super::snapshots;
@@ -37,16 +47,14 @@ use crate::{
     ids::SnapshotId,
 };
 
-/// How often a rollback is tried when other transactions change its table meanwhile.
+/// How often a rollback is tried when other transactions change its tables meanwhile.
 const ATTEMPTS_MAX: usize = 5;
 
 /// What to bring back, and to which state.
 #[derive(Clone, Copy, Debug)]
 pub struct Rollback<'a> {
-    /// The schema of the table.
-    pub schema: &'a str,
-    /// The name that the table had at that snapshot; it has it again afterwards.
-    pub table: &'a str,
+    /// What comes back.
+    pub scope: Scope<'a>,
     /// The snapshot whose state comes back.
     pub to: SnapshotId,
     /// Whether to say only what would change.
@@ -57,28 +65,65 @@ pub struct Rollback<'a> {
     pub message: Option<&'a str>,
 }
 
-/// How a table came back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+/// How much comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope<'a> {
+    /// One table.
+    Table {
+        /// Its schema.
+        schema: &'a str,
+        /// The name that it had at that snapshot; it has it again afterwards.
+        name: &'a str,
+    },
+    /// All tables and views of a schema.
+    Schema(&'a str),
+    /// All schemas.
+    Lake,
+}
+
+/// What something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A table.
+    Table,
+    /// A view.
+    View,
+    /// A schema.
+    Schema,
+}
+
+/// How something came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// It was in that state already; there is no new snapshot.
+    /// It was in that state already; there is no new snapshot for it.
     Unchanged,
     /// Rows, name, keys and comments changed in place: it is the same table, and unchanged rows keep their row ids.
     Restored,
     /// It was dropped since, or its columns differ, so it was made again.
     Recreated,
+    /// It was made since, and went.
+    Dropped,
 }
 
 /// What a rollback did or, as a dry run, would do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Restored {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
     /// The snapshot that the commit made; the newest one when nothing was committed.
     pub snapshot_id: SnapshotId,
     /// The snapshot whose state came back.
     pub restored_from: SnapshotId,
-    /// The table, as `schema.table`.
-    pub table: String,
-    /// The name that it had before, as `schema.table`, when that was another one.
+    /// What changes: tables, then views, then schemas; a table that was asked for by name in any case.
+    pub objects: Vec<Restored>,
+}
+
+/// What became of one table, view or schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// What it is.
+    pub kind: Kind,
+    /// Its name, with the schema where it is in one.
+    pub name: String,
+    /// The name that it had before, when that was another one.
     pub renamed_from: Option<String>,
     /// How it came back.
     pub change: Change,
@@ -88,40 +133,65 @@ pub struct Restored {
     pub rows_inserted: u64,
 }
 
-/// Brings a table back to an earlier state, in one commit; a state that it has already makes none.
+/// Brings back an earlier state, in one commit; a state that is there already makes none. `progress` hears how many of
+/// how many tables were read.
 ///
-/// There must be no open transaction on `connection`.
+/// There must be no open transaction on `connection`. After a failure its search path may be another.
 ///
 /// # Errors
-/// `NotFound` when the snapshot does not exist or does not hold the table; `Unsupported` for a view;
-/// `FailedPrecondition` when something else that would be lost has the table's name; `Conflict` when other
-/// transactions keep changing the table.
-pub fn rollback(connection: &Connection, request: &Rollback<'_>) -> Result<Restored> {
-    let doing = || format!("roll back \"{}.{}\" to snapshot {}", request.schema, request.table, request.to);
+/// `NotFound` when the snapshot does not exist or does not hold the table or schema; `Unsupported` for a view by itself;
+/// `FailedPrecondition` when something else that would be lost has the table's name, for macros that differ and for
+/// views that read what is not there; `Conflict` when other transactions keep changing the tables.
+pub fn rollback(
+    connection: &Connection,
+    request: &Rollback<'_>,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Outcome> {
+    let doing = || format!("roll back {} to snapshot {}", request.scope, request.to);
     for _ in 1..ATTEMPTS_MAX {
-        match attempt(connection, request) {
+        match attempt(connection, request, progress) {
             Err(err) if err.kind() == ErrorKind::Conflict => {}
             outcome => return outcome.context(doing),
         }
     }
-    attempt(connection, request).context(doing)
+    attempt(connection, request, progress).context(doing)
 }
 
-fn attempt(connection: &Connection, request: &Rollback<'_>) -> Result<Restored> {
-    let mut restored = connection.transaction(|connection| {
-        let plan = Plan::make(connection, request)?;
-        let rows = plan.rows(connection, request.dry_run)?;
-        let restored = plan.report(&rows);
-        if restored.change != Change::Unchanged && !request.dry_run {
-            plan.apply(connection, &rows)?;
+fn attempt(connection: &Connection, request: &Rollback<'_>, progress: &mut dyn FnMut(usize, usize)) -> Result<Outcome> {
+    let mut outcome = connection.transaction(|connection| {
+        let plan = Plan::make(connection, request, progress)?;
+        let outcome = plan.report(request.scope);
+        if outcome.is_change() && !request.dry_run {
+            plan.apply(connection)?;
             plan.sign(connection, request)?;
         }
-        rows.drop(connection)?;
-        Ok(restored)
+        plan.drop_staged(connection)?;
+        Ok(outcome)
     })?;
-    if restored.change != Change::Unchanged && !request.dry_run {
+    if outcome.is_change() && !request.dry_run {
         let made = snapshots::last_committed(connection)?;
-        restored.snapshot_id = made.ok_or_else(|| Error::internal("the rollback made no snapshot"))?;
+        outcome.snapshot_id = made.ok_or_else(|| Error::internal("the rollback made no snapshot"))?;
     }
-    Ok(restored)
+    Ok(outcome)
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    /// Whether anything changes.
+    pub fn is_change(&self) -> bool {
+        self.objects.iter().any(|object| object.change != Change::Unchanged)
+    }
+}
+
+// === impl Scope ===
+
+impl fmt::Display for Scope<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Table { schema, name } => write!(f, "\"{schema}.{name}\""),
+            Self::Schema(schema) => write!(f, "schema \"{schema}\""),
+            Self::Lake => f.write_str("the lake"),
+        }
+    }
 }

@@ -70,7 +70,7 @@ impl Source {
 
     /// Copies the rows of `query` into a new TEMP table.
     pub(super) fn staged(connection: &Connection, query: &str) -> Result<Self> {
-        let name = format!("merganser_rollback_{}", Uuid::new_v4().simple());
+        let name = unique_name();
         let count = connection.execute(&format!("CREATE TEMP TABLE {name} AS {query}"), &[])?;
         Ok(Self::Staged { table: format!("temp.main.{name}"), count })
     }
@@ -91,6 +91,11 @@ impl Source {
             Self::Staged { table, .. } => format!("SELECT * FROM {table}"),
         }
     }
+}
+
+/// A name that nothing else has.
+pub(super) fn unique_name() -> String {
+    format!("merganser_rollback_{}", Uuid::new_v4().simple())
 }
 
 fn count(connection: &Connection, query: &str) -> Result<u64> {

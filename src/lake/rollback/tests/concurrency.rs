@@ -14,12 +14,11 @@ fn a_write_in_between_is_a_conflict() {
     let (engine, handle) = (lake.engine.clone(), lake.runtime.handle().clone());
     let err = lake.run(move |connection| {
         let outcome = connection.transaction(|connection| {
-            let plan = Plan::make(connection, &request("t", then))?;
-            let rows = plan.rows(connection, false)?;
+            let plan = Plan::make(connection, &request("t", then), &mut |_, _| {})?;
             let insert = |connection: &Connection| connection.execute("INSERT INTO silver.t VALUES (7)", &[]);
             handle.block_on(engine.run(insert)).unwrap();
-            plan.apply(connection, &rows)?;
-            rows.drop(connection)
+            plan.apply(connection)?;
+            plan.drop_staged(connection)
         });
         check_clean(connection);
         outcome.unwrap_err()

@@ -1,7 +1,9 @@
-//! Rollbacks in a real lake: each special case by itself here, random histories in `histories`.
+//! Rollbacks in a real lake: each special case of a table by itself here, those of schemas and the lake in
+//! `scopes`, random histories in `histories`.
 
 mod concurrency;
 mod histories;
+mod scopes;
 
 use std::{
     collections::BTreeSet,
@@ -146,12 +148,38 @@ fn rows_with_ids(connection: &Connection, table: &str) -> BTreeSet<String> {
 }
 
 fn request(table: &str, to: SnapshotId) -> Rollback<'_> {
-    Rollback { schema: "silver", table, to, dry_run: false, author: "ada", message: None }
+    let scope = Scope::Table { schema: "silver", name: table };
+    Rollback { scope, to, dry_run: false, author: "ada", message: None }
+}
+
+/// What became of the table of a rollback.
+#[derive(Clone, Debug, PartialEq)]
+struct Done {
+    snapshot_id: SnapshotId,
+    table: String,
+    renamed_from: Option<String>,
+    change: Change,
+    rows_deleted: u64,
+    rows_inserted: u64,
+}
+
+/// Rolls one table back.
+fn rollback(connection: &Connection, request: &Rollback<'_>) -> Result<Done> {
+    let Outcome { snapshot_id, restored_from, objects } = rollback_any(connection, request)?;
+    assert_eq!(restored_from, request.to);
+    let mut tables = objects.into_iter().filter(|object| object.kind == Kind::Table);
+    let Restored { name, renamed_from, change, rows_deleted, rows_inserted, .. } = tables.next().unwrap();
+    assert_eq!(tables.next(), None);
+    Ok(Done { snapshot_id, table: name, renamed_from, change, rows_deleted, rows_inserted })
+}
+
+fn rollback_any(connection: &Connection, request: &Rollback<'_>) -> Result<Outcome> {
+    super::rollback(connection, request, &mut |_, _| {})
 }
 
 /// Rolls `silver.table` back, and checks the content, the dry run before it, and what is reported.
 #[track_caller]
-fn check(connection: &Connection, table: &str, to: SnapshotId, change: Change) -> Restored {
+fn check(connection: &Connection, table: &str, to: SnapshotId, change: Change) -> Done {
     let before = snapshots::current(connection).unwrap();
     let wanted = content(connection, "silver", table, to);
     assert!(wanted.is_some(), "there is no such table to go back to");
@@ -162,7 +190,7 @@ fn check(connection: &Connection, table: &str, to: SnapshotId, change: Change) -
     assert_eq!(restored.change, change);
     assert_eq!(restored.snapshot_id, snapshots::current(connection).unwrap());
     assert_eq!(restored.snapshot_id > before, change != Change::Unchanged);
-    assert_eq!(Restored { snapshot_id: before, ..restored.clone() }, dry);
+    assert_eq!(Done { snapshot_id: before, ..restored.clone() }, dry);
     let again = rollback(connection, &request(table, to)).unwrap();
     assert_eq!(again.change, Change::Unchanged);
     assert_eq!(snapshots::current(connection).unwrap(), restored.snapshot_id);
@@ -388,7 +416,8 @@ fn what_was_no_table_then_is_refused() {
         let text = "roll back \"silver.t\" to snapshot 99: no snapshot 99: it never existed or has expired";
         check_refused(connection, "t", SnapshotId(99), missing, text);
         let text = format!(
-            "roll back \"silver.v\" to snapshot {before}: it is a view at that snapshot, and only tables can be rolled back"
+            "roll back \"silver.v\" to snapshot {before}: it is a view at that snapshot, and views come back only \
+             with their schema or the lake"
         );
         check_refused(connection, "v", before, ErrorKind::Unsupported, &text);
     });

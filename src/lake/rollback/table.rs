@@ -1,0 +1,276 @@
+//! One table: what it was, what gives way to it, which rows go and come, and the statements for that.
+
+use super::{
+    Change, Kind, Restored, ddl,
+    rows::{self, Rows, Source},
+};
+use crate::{
+    engine::Connection,
+    error::{Error, Result},
+    ids::SnapshotId,
+    lake::{
+        pairs::Pair,
+        state::{self, Attributes, Relation, TableState},
+    },
+    quote::identifier,
+};
+
+/// What becomes of one table.
+#[derive(Debug)]
+pub(super) struct TablePlan {
+    to: SnapshotId,
+    /// The table as it was, and what gives way to it: the same table as it is, maybe under another name, or a later one
+    /// of the same name.
+    sides: Pair<TableState>,
+    /// Whether both look the same but for their rows.
+    same_shape: bool,
+    way: Way,
+    rows: Rows,
+}
+
+/// What happens to the rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// Nothing: no file of the table changed.
+    Keep,
+    /// Those written since go, and those that went since come.
+    Exchange,
+    /// All go and all come: the table has a column that hides `rowid` or `snapshot_id`.
+    Replace,
+    /// They go and come with the table.
+    Recreate,
+    /// They go with the table.
+    Drop,
+}
+
+fn choose_way(connection: &Connection, sides: &Pair<TableState>, to: SnapshotId) -> Result<Way> {
+    let (then, now) = match sides {
+        Pair::Then(_) => return Ok(Way::Recreate),
+        Pair::Now(_) => return Ok(Way::Drop),
+        Pair::Both { then, now } => (then, now),
+    };
+    if now.relation.id != then.relation.id || now.columns != then.columns {
+        return Ok(Way::Recreate);
+    }
+    if !state::files_changed(connection, now.relation.id, to)? {
+        return Ok(Way::Keep);
+    }
+    Ok(if now.hides_row_versions() { Way::Replace } else { Way::Exchange })
+}
+
+/// Turns the attributes `from` into `to`.
+fn alter(connection: &Connection, path: &str, from: &Attributes, to: &Attributes) -> Result<()> {
+    ddl::alter(path, from, to).iter().try_for_each(|sql| connection.execute(sql, &[]).map(|_| ()))
+}
+
+/// A write that hits other rows than were staged must not be committed.
+fn check_rows(verb: &str, done: u64, planned: u64) -> Result<()> {
+    if done == planned {
+        return Ok(());
+    }
+    Err(Error::internal(format!("{verb} rows: {done} instead of {planned}")))
+}
+
+// === impl TablePlan ===
+
+impl TablePlan {
+    /// Plans the way of a table from the head `from` back to `to`, and finds the rows that go and come; without
+    /// `dry_run` those that are needed later are copied.
+    pub(super) fn make(
+        connection: &Connection,
+        pair: &Pair<Relation>,
+        from: SnapshotId,
+        to: SnapshotId,
+        dry_run: bool,
+    ) -> Result<Self> {
+        let sides = match pair {
+            Pair::Then(then) => Pair::Then(TableState::read(connection, then, to)?),
+            Pair::Now(now) => Pair::Now(TableState::read(connection, now, from)?),
+            Pair::Both { then, now } => Pair::Both {
+                then: TableState::read(connection, then, to)?,
+                now: TableState::read(connection, now, from)?,
+            },
+        };
+        let same_shape = match &sides {
+            Pair::Both { then, now } => pair.renamed_from().is_none() && now.is_like(then),
+            Pair::Then(_) | Pair::Now(_) => false,
+        };
+        let way = choose_way(connection, &sides, to)?;
+        let mut plan = Self { to, sides, same_shape, way, rows: Rows::nothing() };
+        plan.rows = plan.find_rows(connection, dry_run)?;
+        Ok(plan)
+    }
+
+    fn find_rows(&self, connection: &Connection, dry_run: bool) -> Result<Rows> {
+        let (deleted, inserted) = (self.deleted_query(), self.inserted_query());
+        let rows = Rows {
+            deleted: match deleted {
+                Some(query) if self.way == Way::Exchange && !dry_run => Source::staged(connection, &query)?,
+                Some(query) => Source::counted(connection, query)?,
+                None => Source::Nothing,
+            },
+            inserted: match inserted {
+                Some(query) if dry_run => Source::counted(connection, query)?,
+                Some(query) => Source::staged(connection, &query)?,
+                None => Source::Nothing,
+            },
+        };
+        if self.are_equal(connection, &rows)? {
+            rows.drop(connection)?;
+            return Ok(Rows::nothing());
+        }
+        Ok(rows)
+    }
+
+    /// The query for the rows that come.
+    fn inserted_query(&self) -> Option<String> {
+        let to = self.to;
+        let then = self.sides.then()?.relation.path();
+        match (self.way, self.sides.now()) {
+            (Way::Keep, _) => None,
+            (Way::Exchange, Some(now)) => Some(format!(
+                "SELECT * FROM {then} AT (VERSION => {to}) \
+                 WHERE rowid NOT IN (SELECT rowid FROM {} WHERE snapshot_id <= {to})",
+                now.relation.path()
+            )),
+            _ => Some(format!("SELECT * FROM {then} AT (VERSION => {to})")),
+        }
+    }
+
+    /// The query for the rows that go, `rid` being the row id where it is needed.
+    fn deleted_query(&self) -> Option<String> {
+        let path = self.sides.now()?.relation.path();
+        match self.way {
+            Way::Keep => None,
+            Way::Exchange => Some(format!("SELECT rowid AS rid FROM {path} WHERE snapshot_id > {}", self.to)),
+            Way::Replace | Way::Recreate | Way::Drop => Some(format!("SELECT 1 FROM {path}")),
+        }
+    }
+
+    /// Whether the rows that come are those that go, as after a second rollback to the same snapshot: the first one's
+    /// rows are versions of its own.
+    fn are_equal(&self, connection: &Connection, rows: &Rows) -> Result<bool> {
+        let Some(now) = self.sides.now().map(|now| now.relation.path()) else { return Ok(false) };
+        if rows.is_nothing() || rows.deleted.count() != rows.inserted.count() {
+            return Ok(false);
+        }
+        match self.way {
+            Way::Exchange => {
+                let deleted = format!("SELECT * FROM {now} WHERE snapshot_id > {}", self.to);
+                rows.are_equal_to(connection, &deleted)
+            }
+            Way::Recreate if !self.same_shape => Ok(false),
+            Way::Keep | Way::Replace | Way::Recreate | Way::Drop => {
+                rows.are_equal_to(connection, &format!("SELECT * FROM {now}"))
+            }
+        }
+    }
+
+    /// What becomes of the table.
+    pub(super) fn report(&self) -> Restored {
+        let change = match self.way {
+            _ if !self.is_change() => Change::Unchanged,
+            Way::Recreate => Change::Recreated,
+            Way::Keep | Way::Exchange | Way::Replace => Change::Restored,
+            Way::Drop => Change::Dropped,
+        };
+        let table = self.sides.then().or(self.sides.now()).map(|it| it.relation.full_name());
+        Restored {
+            kind: Kind::Table,
+            name: table.unwrap_or_default(),
+            renamed_from: self.renaming().map(|(now, _)| now.full_name()),
+            change,
+            rows_deleted: self.rows.deleted.count(),
+            rows_inserted: self.rows.inserted.count(),
+        }
+    }
+
+    /// Whether there is anything to do.
+    pub(super) fn is_change(&self) -> bool {
+        !self.same_shape || !self.rows.is_nothing()
+    }
+
+    /// Whether the table stays the same one.
+    pub(super) fn is_in_place(&self) -> bool {
+        matches!(self.way, Way::Keep | Way::Exchange | Way::Replace)
+    }
+
+    /// What the table is called now and what it was called then, when these differ.
+    fn renaming(&self) -> Option<(&Relation, &str)> {
+        match &self.sides {
+            Pair::Both { then, now } if then.relation.id == now.relation.id => {
+                let name = then.relation.name.as_str();
+                (now.relation.name != name).then_some((&now.relation, name))
+            }
+            Pair::Then(_) | Pair::Now(_) | Pair::Both { .. } => None,
+        }
+    }
+
+    /// Drops what gives way, where it does not stay.
+    pub(super) fn make_room(&self, connection: &Connection) -> Result<()> {
+        match self.sides.now() {
+            Some(now) if !self.is_in_place() => {
+                connection.execute(&format!("DROP TABLE {}", now.relation.path()), &[]).map(|_| ())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Brings rows, keys and comments back, of a table that has its name and makes room. The order is argued in the
+    /// parent module.
+    pub(super) fn restore(&self, connection: &Connection) -> Result<()> {
+        let Some(then) = self.sides.then() else { return Ok(()) };
+        let path = then.relation.path();
+        if self.way == Way::Recreate {
+            connection.execute(&ddl::create_table(&path, &then.definitions), &[])?;
+            alter(connection, &path, &Attributes::default(), &then.attributes)?;
+            return self.insert(connection, &path);
+        }
+        self.delete(connection, &path)?;
+        self.insert(connection, &path)?;
+        let now = self.sides.now().map(|now| &now.attributes);
+        alter(connection, &path, now.unwrap_or(&then.attributes), &then.attributes)
+    }
+
+    fn delete(&self, connection: &Connection, path: &str) -> Result<()> {
+        let sql = match &self.rows.deleted {
+            Source::Staged { table, count } if *count > 0 => {
+                format!("DELETE FROM {path} WHERE rowid IN (SELECT rid FROM {table})")
+            }
+            Source::Counted { count, .. } if *count > 0 => format!("DELETE FROM {path}"),
+            _ => return Ok(()),
+        };
+        check_rows("delete", connection.execute(&sql, &[])?, self.rows.deleted.count())
+    }
+
+    fn insert(&self, connection: &Connection, path: &str) -> Result<()> {
+        match &self.rows.inserted {
+            Source::Staged { table, count } if *count > 0 => {
+                let sql = format!("INSERT INTO {path} SELECT * FROM {table}");
+                check_rows("insert", connection.execute(&sql, &[])?, *count)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Drops the TEMP tables with its rows.
+    pub(super) fn drop_staged(&self, connection: &Connection) -> Result<()> {
+        self.rows.drop(connection)
+    }
+}
+
+/// Gives tables the names that they had, in two steps where several change: they may have exchanged them.
+pub(super) fn rename(connection: &Connection, tables: &[TablePlan]) -> Result<()> {
+    let staying = tables.iter().filter(|table| table.is_in_place());
+    let renamings: Vec<_> = staying.filter_map(TablePlan::renaming).collect();
+    let execute = |path: &str, name: &str| {
+        connection.execute(&format!("ALTER TABLE {path} RENAME TO {}", identifier(name)), &[]).map(|_| ())
+    };
+    if let [(now, name)] = renamings.as_slice() {
+        return execute(&now.path(), name);
+    }
+    let in_between = |now: &Relation| Relation { name: rows::unique_name(), ..now.clone() };
+    let steps: Vec<_> = renamings.into_iter().map(|(now, name)| (now, in_between(now), name)).collect();
+    steps.iter().try_for_each(|(now, between, _)| execute(&now.path(), &between.name))?;
+    steps.iter().try_for_each(|(_, between, name)| execute(&between.path(), name))
+}

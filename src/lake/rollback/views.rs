@@ -1,0 +1,156 @@
+//! Views: those that differ go before the tables, and come back when everything that they read is there.
+
+use serde::Deserialize;
+
+use super::{Change, Kind, Restored};
+use crate::{
+    engine::{Connection, Value},
+    error::{Context, Error, ErrorKind, Result},
+    ids::SnapshotId,
+    lake::{
+        CATALOG, METADATA,
+        pairs::Pair,
+        state::{Relation, visible},
+    },
+    quote::{identifier, literal},
+};
+
+/// What DuckLake writes for its own name in the text of a view.
+const CATALOG_PLACEHOLDER: &str = "{DUCKLAKE_CATALOG}";
+
+/// What becomes of one view: it goes, it comes, or both.
+#[derive(Debug)]
+pub(super) struct ViewPlan {
+    sides: Pair<View>,
+}
+
+/// A view as a snapshot has it.
+#[derive(Clone, Debug)]
+struct View {
+    relation: Relation,
+    definition: Definition,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+struct Definition {
+    sql: String,
+    /// The names of its columns as they stand in CREATE VIEW; empty when the query names them.
+    column_aliases: String,
+    comment: Option<String>,
+}
+
+/// Plans the way of the views that differ.
+pub(super) fn plan(
+    connection: &Connection,
+    pairs: &[Pair<Relation>],
+    from: SnapshotId,
+    to: SnapshotId,
+) -> Result<Vec<ViewPlan>> {
+    let mut plans = Vec::new();
+    for pair in pairs {
+        let sides = match pair {
+            Pair::Then(then) => Pair::Then(View::read(connection, then, to)?),
+            Pair::Now(now) => Pair::Now(View::read(connection, now, from)?),
+            Pair::Both { then, now } => {
+                Pair::Both { then: View::read(connection, then, to)?, now: View::read(connection, now, from)? }
+            }
+        };
+        let is_equal = match &sides {
+            Pair::Both { then, now } => pair.renamed_from().is_none() && then.definition == now.definition,
+            Pair::Then(_) | Pair::Now(_) => false,
+        };
+        plans.extend((!is_equal).then_some(ViewPlan { sides }));
+    }
+    Ok(plans)
+}
+
+/// Drops what is there of the views.
+pub(super) fn drop(connection: &Connection, views: &[ViewPlan]) -> Result<()> {
+    let now = views.iter().filter_map(|view| view.sides.now());
+    now.map(|view| format!("DROP VIEW {}", view.relation.path()))
+        .try_for_each(|sql| connection.execute(&sql, &[]).map(|_| ()))
+}
+
+/// Makes the views as they were. A view may read others, in any order, and is only made when it can be read: each round
+/// makes those that can be, until none is left. DuckDB goes on after a statement that it cannot bind.
+///
+/// # Errors
+/// `FailedPrecondition` that names a view which reads what is not there: it was broken at that snapshot already, or
+/// reads what was outside of the rollback.
+pub(super) fn make(connection: &Connection, views: &[ViewPlan]) -> Result<()> {
+    let mut left: Vec<_> = views.iter().filter_map(|view| view.sides.then()).collect();
+    while !left.is_empty() {
+        let (mut not_yet, mut cause) = (Vec::new(), None);
+        for view in &left {
+            let made = view.make(connection).context(|| format!("make the view \"{}\"", view.relation.full_name()));
+            match made {
+                Ok(()) => {}
+                Err(err) if matches!(err.kind(), ErrorKind::InvalidArgument | ErrorKind::NotFound) => {
+                    not_yet.push(*view);
+                    cause = Some(err);
+                }
+                Err(err) => return Err(err),
+            }
+        }
+        if let Some(cause) = cause
+            && not_yet.len() == left.len()
+        {
+            return Err(Error::precondition(cause.message()).with_source(cause));
+        }
+        left = not_yet;
+    }
+    // The search path was that of the views.
+    connection.execute(&format!("USE {CATALOG}"), &[]).map(|_| ())
+}
+
+// === impl ViewPlan ===
+
+impl ViewPlan {
+    pub(super) fn report(&self) -> Restored {
+        let (name, change) = match &self.sides {
+            Pair::Now(now) => (now.relation.full_name(), Change::Dropped),
+            Pair::Then(then) | Pair::Both { then, .. } => (then.relation.full_name(), Change::Recreated),
+        };
+        let renamed_from = match &self.sides {
+            Pair::Both { then, now } if then.relation.full_name() != now.relation.full_name() => {
+                Some(now.relation.full_name())
+            }
+            Pair::Then(_) | Pair::Now(_) | Pair::Both { .. } => None,
+        };
+        Restored { kind: Kind::View, name, renamed_from, change, rows_deleted: 0, rows_inserted: 0 }
+    }
+}
+
+// === impl View ===
+
+impl View {
+    fn read(connection: &Connection, relation: &Relation, at: SnapshotId) -> Result<Self> {
+        let sql = format!(
+            "SELECT v.sql, coalesce(v.column_aliases, '') AS column_aliases, \
+             (SELECT t.value FROM {METADATA}.ducklake_tag t \
+              WHERE t.object_id = v.view_id AND t.key = 'comment' AND {}) AS comment \
+             FROM {METADATA}.ducklake_view v WHERE v.view_id = ? AND {}",
+            visible("t", at),
+            visible("v", at)
+        );
+        let definition = connection
+            .record(&sql, &[Value::bigint(relation.id.0)])
+            .context(|| format!("read the view \"{}\"", relation.full_name()))?;
+        Ok(Self { relation: relation.clone(), definition })
+    }
+
+    fn make(&self, connection: &Connection) -> Result<()> {
+        let Definition { sql, column_aliases, comment } = &self.definition;
+        let path = self.relation.path();
+        // Names without a schema are looked up in that of the view, or where they are by default.
+        let search_path = format!("{},{CATALOG}.main", self.relation.schema_path());
+        let aliases = if column_aliases.is_empty() { String::new() } else { format!(" ({column_aliases})") };
+        let sql = sql.replace(CATALOG_PLACEHOLDER, &identifier(CATALOG));
+        connection.execute(&format!("SET search_path = {}", literal(&search_path)), &[])?;
+        connection.execute(&format!("CREATE VIEW {path}{aliases} AS {sql}"), &[])?;
+        if let Some(comment) = comment {
+            connection.execute(&format!("COMMENT ON VIEW {path} IS {}", literal(comment)), &[])?;
+        }
+        Ok(())
+    }
+}
