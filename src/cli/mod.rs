@@ -16,12 +16,11 @@ mod serve;
 mod snapshots;
 mod sql;
 
-use std::process::ExitCode;
-
 use clap::{Parser, Subcommand};
 
 use crate::{
     config::Faults,
+    engine::end_process,
     error::{Error, Result},
 };
 
@@ -53,6 +52,11 @@ enum Command {
     Actions(action::ListActions),
 }
 
+/// What the process ends with.
+const SUCCESS: i32 = 0;
+const FAILED: i32 = 1;
+const MISCONFIGURED: i32 = 2;
+
 /// Why a command ended without success.
 #[derive(Debug)]
 enum Failure {
@@ -74,17 +78,17 @@ impl From<Faults> for Failure {
     }
 }
 
-/// Runs the command line of this process.
-pub fn main() -> ExitCode {
+/// Runs the command line of this process, and ends it.
+pub fn main() -> ! {
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
-        Err(err) => return fail(&Failure::Failed(err.into())),
+        Err(err) => end_process(fail(&Failure::Failed(err.into()))),
     };
     let outcome = runtime.block_on(run(cli.command));
     // Streams that outlived their grace period end with the process.
     runtime.shutdown_background();
-    outcome.map_or_else(|failure| fail(&failure), |()| ExitCode::SUCCESS)
+    end_process(outcome.map_or_else(|failure| fail(&failure), |()| SUCCESS))
 }
 
 async fn run(command: Command) -> Result<(), Failure> {
@@ -108,17 +112,18 @@ async fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
-fn fail(failure: &Failure) -> ExitCode {
+/// Says what failed; gives the code to end with.
+fn fail(failure: &Failure) -> i32 {
     match failure {
         // Whoever reads our output has read enough.
-        Failure::Failed(err) if output::is_broken_pipe(err) => ExitCode::SUCCESS,
+        Failure::Failed(err) if output::is_broken_pipe(err) => SUCCESS,
         Failure::Failed(err) => {
             output::complain(err);
-            ExitCode::FAILURE
+            FAILED
         }
         Failure::Misconfigured(faults) => {
             output::complain(faults);
-            ExitCode::from(2)
+            MISCONFIGURED
         }
     }
 }

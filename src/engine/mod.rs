@@ -33,7 +33,7 @@ pub use self::{
     bind::row_values,
     duckdb::{
         BatchLimits, Cell, CellKind, Connection, LiveTable, ResultStream, Scan, Statement, StatementKind, Value,
-        count_of, fatal_error, is_lost_commit,
+        count_of, end_process, fatal_error, is_lost_commit,
     },
     extensions::DUCKDB_VERSION,
     inflow::{Inflow, InflowSender, inflow},

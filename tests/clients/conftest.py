@@ -28,8 +28,8 @@ def pytest_configure():
 
 
 @pytest.fixture(scope="session")
-def catalog(request):
-    """Flags for a new catalog: catalog(folder, kind), where the kind is by default the one that pytest was told."""
+def catalog_flags(request):
+    """Flags for a new catalog: catalog_flags(folder, kind), where the kind is by default the one that pytest was told."""
 
     def flags(folder, kind=None):
         kind = kind or request.config.getoption("catalog")
@@ -43,10 +43,10 @@ def catalog(request):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory, catalog):
+def server(tmp_path_factory, catalog_flags):
     """A server that the tests of a file share; each test uses names of its own."""
     folder = tmp_path_factory.mktemp("server")
-    server = harness.Server(folder, *catalog(folder))
+    server = harness.Server(folder, *catalog_flags(folder))
     try:
         yield server.start()
     finally:
@@ -54,13 +54,13 @@ def server(tmp_path_factory, catalog):
 
 
 @pytest.fixture
-def launch(tmp_path_factory, catalog):
+def launch(tmp_path_factory, catalog_flags):
     """Starts servers that belong to one test: launch(flag, …) gives a running one."""
     servers = []
 
     def start(*flags, **settings):
         folder = tmp_path_factory.mktemp("server")
-        flags = flags if "--catalog" in flags else [*flags, *catalog(folder)]
+        flags = flags if "--catalog" in flags else [*flags, *catalog_flags(folder)]
         server = harness.Server(folder, *flags, **settings)
         servers.append(server)
         return server.start()

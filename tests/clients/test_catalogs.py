@@ -17,10 +17,10 @@ ROUNDS = 6
 
 
 @pytest.fixture(scope="module", params=CATALOGS)
-def server(request, tmp_path_factory, catalog):
+def server(request, tmp_path_factory, catalog_flags):
     """One server for each kind of catalog."""
     folder = tmp_path_factory.mktemp(request.param)
-    server = harness.Server(folder, *catalog(folder, request.param))
+    server = harness.Server(folder, *catalog_flags(folder, request.param))
     try:
         yield server.start()
     finally:
@@ -146,8 +146,8 @@ def test_writers_at_once_lose_nothing(server, name):
 
 
 @pytest.mark.parametrize("kind", CATALOGS)
-def test_inserts_that_were_acknowledged_survive_kills(launch, catalog, tmp_path, kind):
-    server = launch(*catalog(tmp_path, kind))
+def test_inserts_that_were_acknowledged_survive_kills(launch, catalog_flags, tmp_path, kind):
+    server = launch(*catalog_flags(tmp_path, kind))
     server.sql("CREATE TABLE t (writer BIGINT, i BIGINT, part BIGINT)")
     acknowledged = []
 
@@ -177,8 +177,8 @@ def test_inserts_that_were_acknowledged_survive_kills(launch, catalog, tmp_path,
         assert len(found) <= len(acknowledged) + 3 * (run + 1)
 
 
-def test_tags_of_a_lake_that_has_them_in_a_schema_move(launch, catalog, tmp_path):
-    server = launch(*catalog(tmp_path, "duckdb"))
+def test_tags_of_a_lake_that_has_them_in_a_schema_move(launch, catalog_flags, tmp_path):
+    server = launch(*catalog_flags(tmp_path, "duckdb"))
     metadata = "__ducklake_metadata_lake"
     server.sql(f"CREATE SCHEMA {metadata}.merganser")
     server.sql(f"CREATE TABLE {metadata}.merganser.tags AS SELECT 'old' AS name, 1::BIGINT, 'ada', now()")

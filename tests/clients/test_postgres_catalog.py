@@ -9,8 +9,8 @@ from wedge import Wedge
 
 
 @pytest.fixture
-def server(launch, catalog, tmp_path):
-    return launch(*catalog(tmp_path, "postgres"))
+def server(launch, catalog_flags, tmp_path):
+    return launch(*catalog_flags(tmp_path, "postgres"))
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import harness
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory, catalog):
+def server(tmp_path_factory, catalog_flags):
     folder = tmp_path_factory.mktemp("sqlite")
-    server = harness.Server(folder, *catalog(folder, "sqlite"))
+    server = harness.Server(folder, *catalog_flags(folder, "sqlite"))
     try:
         yield server.start()
     finally:

@@ -91,6 +91,8 @@ const LOST: &[&str] = &[
     "SSL connection has been closed",
     "could not receive data from server",
     "could not send data to server",
+    // What DuckLake says after the statement in which it lost its connection.
+    "from DuckLake: Current transaction is aborted",
     // The reason why it rolls back is lost with the connection.
     "Failed to execute query \"ROLLBACK\"",
     "Failed to execute query \"COMMIT\"",
@@ -147,7 +149,9 @@ pub fn is_lost_commit(err: &Error) -> bool {
 fn of_foreign_database(text: &str) -> Option<Error> {
     let commits = text.starts_with("TransactionContext Error: Failed to commit");
     let may_be = commits
-        || ["IO Error", "Invalid Error", "Binder Error: Failed to "].iter().any(|start| text.starts_with(start));
+        || ["IO Error", "Invalid Error", "Binder Error: Failed to ", "TransactionContext Error: Failed to "]
+            .iter()
+            .any(|start| text.starts_with(start));
     let has = |words: &[&str]| words.iter().any(|words| text.contains(words));
     let (words, kind, meaning) = FOREIGN.iter().find(|(words, ..)| may_be && has(words))?;
     let lost_commit = commits && *words == LOST;
