@@ -6,6 +6,9 @@
 //!
 //! Both are refused before they run, whichever tables they name: a transaction has few such statements, and the other
 //! order works. Each of them is safe in a transaction of its own.
+//!
+//! And one that it survives in no transaction: a macro with a list, struct or map as a default, after which the catalog of
+//! the lake cannot be loaded.
 
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -72,6 +75,45 @@ impl Hazards {
     }
 }
 
+/// Refuses a statement that would make the lake unreadable.
+///
+/// # Errors
+/// Unsupported.
+pub(super) fn check(kind: StatementKind, sql: &str) -> Result<()> {
+    if kind == StatementKind::Define && !makes_temp(sql) && has_nested_default(&bare(sql)) {
+        return Err(Error::unsupported(
+            "a macro of the lake can have plain values as defaults only, no lists, structs, maps or expressions: DuckLake \
+             could not read its catalog any more; make it a TEMP macro, or give the value with each call",
+        ));
+    }
+    Ok(())
+}
+
+/// Whether a CREATE MACRO has a default that is more than a plain value.
+fn has_nested_default(bare: &str) -> bool {
+    let is_macro = words(bare).iter().take(4).any(|word| word == "MACRO" || word == "FUNCTION");
+    is_macro
+        && parameters(bare).split(":=").skip(1).any(|default| {
+            let end = default.find(',').unwrap_or(default.len());
+            default[..end].contains(['[', '{', '('])
+        })
+}
+
+/// What stands in the first parentheses.
+fn parameters(bare: &str) -> &str {
+    let Some((_, list)) = bare.split_once('(') else { return "" };
+    let mut depth = 1;
+    let end = list.find(|c| {
+        depth += match c {
+            '(' => 1,
+            ')' => -1,
+            _ => 0,
+        };
+        depth == 0
+    });
+    &list[..end.unwrap_or(list.len())]
+}
+
 /// Whether a statement makes something TEMP; a table that is only called so counts too, which does no harm.
 pub(super) fn makes_temp(sql: &str) -> bool {
     let words = words(sql);
@@ -121,8 +163,15 @@ pub(super) fn may_write(sql: &str) -> bool {
     }
 }
 
-/// The bare words of a statement in upper case: comments, texts and quoted names left out.
+/// The bare words of a statement in upper case.
 fn words(sql: &str) -> Vec<String> {
+    let bare = bare(sql);
+    let separates = |c: char| !c.is_alphanumeric() && c != '_';
+    bare.split(separates).filter(|word| !word.is_empty()).map(str::to_uppercase).collect()
+}
+
+/// A statement without comments, texts and quoted names.
+fn bare(sql: &str) -> String {
     let mut bare = String::with_capacity(sql.len());
     let mut rest = sql;
     while let Some(c) = rest.chars().next() {
@@ -139,8 +188,7 @@ fn words(sql: &str) -> Vec<String> {
         bare.push(' ');
         rest = &rest[end.unwrap_or(rest.len())..];
     }
-    let separates = |c: char| !c.is_alphanumeric() && c != '_';
-    bare.split(separates).filter(|word| !word.is_empty()).map(str::to_uppercase).collect()
+    bare
 }
 
 #[cfg(test)]
@@ -180,6 +228,21 @@ mod tests {
         for sql in ["", "from t", "(SELECT 'INSERT')", "WITH a AS (SELECT 1) FROM a", "EXPLAIN FROM t", "COMMIT"] {
             assert!(!may_write(sql), "{sql}");
         }
+    }
+
+    #[test]
+    fn macros_have_plain_defaults() {
+        let allowed = |sql| check(StatementKind::Define, sql).is_ok();
+        assert!(allowed("CREATE MACRO lake.m(a, b := 5) AS a + b"));
+        assert!(allowed("CREATE OR REPLACE MACRO m(a, b := 'x [y]') AS [a, b]"));
+        assert!(allowed("CREATE MACRO m(a) AS list_transform(a, lambda x: x + 1)"));
+        assert!(allowed("CREATE MACRO m(a INTEGER[], b := 1) AS list_sort(a, x := [1])"));
+        assert!(allowed("CREATE TEMP MACRO m(a := [1, 2]) AS a"));
+        assert!(allowed("CREATE TABLE macro_defaults AS SELECT [1]"));
+        assert!(!allowed("CREATE MACRO lake.m(a, b := [1, 2]) AS a"));
+        assert!(!allowed("create or replace function m(b := {'x': 1}) as b"));
+        assert!(!allowed("CREATE MACRO m(a := MAP {'x': 1}, b := 2) AS TABLE SELECT a"));
+        assert!(!allowed("CREATE MACRO m(a := list_value(1)) AS a"));
     }
 
     #[test]

@@ -24,7 +24,7 @@ use super::{
     contention::Contention,
     control::{self, Control},
     execution::{Execution, Known, Running},
-    hazards::{Hazards, makes_temp, may_write, reads_nothing},
+    hazards::{self, Hazards, makes_temp, may_write, reads_nothing},
     procedure,
     rows::Rows,
 };
@@ -364,6 +364,7 @@ impl Run {
         }
         let prepared = connection.prepare(&self.statement.sql)?;
         let kind = prepared.kind();
+        hazards::check(kind, &self.statement.sql)?;
         if let Some(hazards) = &self.hazards {
             hazards.lock().note(kind, &self.statement.sql)?;
         }

@@ -257,3 +257,10 @@ def test_the_text_of_a_wrong_field_stays_readable(server):
     with pytest.raises(pyarrow.ArrowInvalid) as caught:
         server.action("tag", json.dumps({"x" * 100_000: 1}))
     assert len(str(caught.value).encode()) < MAX_TEXT
+
+
+def test_a_macro_that_would_make_the_lake_unreadable_is_refused(server):
+    with pytest.raises(Exception, match="TEMP macro"):
+        server.sql("CREATE MACRO lake.main.nested(a, b := [1, 2]) AS a")
+    server.sql("CREATE MACRO lake.main.plain(a, b := 2) AS a + b")
+    assert server.sql("SELECT plain(1)") == [(3,)]
