@@ -124,7 +124,7 @@ clippy() {
 # With --tests the dependencies get the same features as in `cargo test`, which then compiles none of them again.
 build() {
     [ -n "$duckdb" ] || skip "DuckDB is missing" || return
-    cargo build --release --bin merganser --tests && program=$CARGO_TARGET_DIR/release/merganser
+    cargo build --release --bin merganser --tests --examples && program=$CARGO_TARGET_DIR/release/merganser
 }
 
 rust_tests() {

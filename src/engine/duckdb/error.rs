@@ -98,6 +98,20 @@ const LOST: &[&str] = &[
     "Failed to execute query \"COMMIT\"",
 ];
 
+/// What the object store answers, and what that means for the caller. DuckDB's own text names host and bucket.
+const STATUSES: &[(&str, ErrorKind, &str)] = &[
+    ("HTTP 401", ErrorKind::FailedPrecondition, REFUSED),
+    ("HTTP 403", ErrorKind::FailedPrecondition, REFUSED),
+    ("HTTP 5", ErrorKind::Unavailable, "the object store has trouble, and had it at every try: try again later"),
+    ("HTTP 429", ErrorKind::Unavailable, "the object store has too much to do: try again later"),
+];
+
+/// What is said when it lets the server not do something.
+const REFUSED: &str = "the object store refuses the server's key: let it list, read, write and delete there";
+
+/// What is said when no answer of it came.
+const SILENT: &str = "the object store does not answer: try again when it does";
+
 /// What is said when the catalog's database was lost during a commit.
 const LOST_COMMIT: &str = "the catalog's database was lost during the commit, which may have happened or not: look at \
                            lake.snapshots() before you repeat it";
@@ -128,7 +142,7 @@ pub(super) fn from_text(text: &str) -> Error {
     if text.starts_with(FATAL) {
         FATAL_ERROR.send_if_modified(|first| first.is_none() && first.insert(text.to_owned()).starts_with(FATAL));
     }
-    if let Some(err) = of_foreign_database(text) {
+    if let Some(err) = of_foreign_database(text).or_else(|| of_object_store(text)) {
         return err;
     }
     let found = KINDS.iter().find(|(start, _)| text.starts_with(start));
@@ -156,6 +170,20 @@ fn of_foreign_database(text: &str) -> Option<Error> {
     let (words, kind, meaning) = FOREIGN.iter().find(|(words, ..)| may_be && has(words))?;
     let lost_commit = commits && *words == LOST;
     let (kind, meaning) = if lost_commit { (ErrorKind::Internal, LOST_COMMIT) } else { (*kind, *meaning) };
+    Some(Error::new(kind, meaning).with_source(text))
+}
+
+/// The error of a request over HTTP; what is not there is named by DuckDB's own text.
+fn of_object_store(text: &str) -> Option<Error> {
+    let answered = text.starts_with("HTTP Error");
+    if !answered && !(text.starts_with("IO Error") && text.contains(" error for HTTP ")) {
+        return None;
+    }
+    if text.contains("HTTP 404") {
+        return Some(Error::not_found(text));
+    }
+    let status = STATUSES.iter().find(|(words, ..)| text.contains(words));
+    let (kind, meaning) = status.map_or((ErrorKind::Unavailable, SILENT), |(_, kind, meaning)| (*kind, *meaning));
     Some(Error::new(kind, meaning).with_source(text))
 }
 
