@@ -383,10 +383,9 @@ fn catalog_takes_paths_and_three_schemes() {
 
 #[test]
 fn storage_takes_paths_files_and_buckets() {
-    for (text, storage) in [
-        ("../store", Storage::Local("../store".into())),
-        ("file:///data/store", Storage::Local("/data/store".into())),
-    ] {
+    for (text, storage) in
+        [("../store", Storage::Local("../store".into())), ("file:///data/store", Storage::Local("/data/store".into()))]
+    {
         check_text("storage", text, &Settings { storage, ..Settings::default() });
     }
     for (text, bucket, prefix) in
@@ -402,7 +401,11 @@ fn storage_takes_paths_files_and_buckets() {
     let expected = "escapes such as %20 are not read in file URIs: write a plain path";
     check_refused("storage", &["file:///my%20data"], expected);
     let expected = "expected s3://BUCKET/PREFIX with a prefix of ASCII letters, digits and the signs -_.=/";
-    check_refused("storage", &["s3://lake-1/a b", "s3://lake-1/a/../b", "s3://lake-1/a//b", "s3://lake-1/a?b"], expected);
+    check_refused(
+        "storage",
+        &["s3://lake-1/a b", "s3://lake-1/a/../b", "s3://lake-1/a//b", "s3://lake-1/a?b"],
+        expected,
+    );
 }
 
 /// What a storage on S3 needs.
@@ -415,12 +418,8 @@ fn aws_variables_tell_how_s3_is_reached() {
         let variables = [KEYS, more].concat();
         Written { flags: ON_S3, variables: &variables, ..Written::default() }.load().unwrap().s3_access
     };
-    let plain = Access {
-        key_id: "AKIA".into(),
-        secret_key: "hunter2".into(),
-        region: "us-east-1".into(),
-        ..Access::NONE
-    };
+    let plain =
+        Access { key_id: "AKIA".into(), secret_key: "hunter2".into(), region: "us-east-1".into(), ..Access::NONE };
     assert_eq!(load(&[("AWS_ENDPOINT_URL", ""), ("AWS_SESSION_TOKEN", "")]), plain);
     let full = Access {
         session_token: Some("token".into()),
@@ -443,7 +442,10 @@ fn aws_variables_tell_how_s3_is_reached() {
 
 #[test]
 fn faults_of_aws_variables_name_them_and_no_key() {
-    let needed = ["AWS_ACCESS_KEY_ID: a storage on S3 needs it; set the variable", "AWS_SECRET_ACCESS_KEY: a storage on S3 needs it; set the variable"];
+    let needed = [
+        "AWS_ACCESS_KEY_ID: a storage on S3 needs it; set the variable",
+        "AWS_SECRET_ACCESS_KEY: a storage on S3 needs it; set the variable",
+    ];
     check_faults(&Written { flags: ON_S3, ..Written::default() }, &needed);
     let variables: &[_] = &[
         ("AWS_ACCESS_KEY_ID", "AKIA"),
@@ -585,7 +587,8 @@ fn reference_names_every_setting_in_order() {
     assert_eq!(keys, TABLE.iter().map(|setting| setting.key).collect::<Vec<_>>());
     let statements: Vec<&str> =
         REFERENCE.lines().filter(|line| !is_prose(line)).map(|line| line.trim_start_matches('#')).collect();
-    let settings = Written { file: Some(&statements.join("\n")), variables: KEYS, ..Written::default() }.load().unwrap();
+    let settings =
+        Written { file: Some(&statements.join("\n")), variables: KEYS, ..Written::default() }.load().unwrap();
     assert_eq!((settings.credentials.users(), settings.credentials.tokens()), (1, 1));
     assert_eq!(settings.threads, NonZeroUsize::new(4));
 }

@@ -70,7 +70,9 @@ pub(super) fn storage(text: &str) -> Result<Storage, String> {
         let (bucket, prefix) = location.split_once('/').unwrap_or((location, ""));
         let prefix = prefix.trim_matches('/');
         if !is_prefix(prefix) {
-            return Err("expected s3://BUCKET/PREFIX with a prefix of ASCII letters, digits and the signs -_.=/".to_owned());
+            return Err(
+                "expected s3://BUCKET/PREFIX with a prefix of ASCII letters, digits and the signs -_.=/".to_owned()
+            );
         }
         is_bucket_name(bucket).then(|| Storage::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
     } else if let Some(path) = text.strip_prefix("file://") {

@@ -2,6 +2,8 @@
 //!
 //! The text of object_store holds the request's address and the whole answer; both go to the log alone.
 
+use std::io;
+
 use object_store::Error as StoreError;
 
 use crate::error::{Error, ErrorKind};
@@ -14,7 +16,7 @@ const CODES: &[(&[&str], ErrorKind, &str)] = &[
         "the store refuses the server's key: correct AWS_SECRET_ACCESS_KEY",
     ),
     (
-        &["InvalidAccessKeyId"],
+        &["InvalidAccessKeyId", "NotSignedUp"],
         ErrorKind::FailedPrecondition,
         "the store does not know the server's key: correct AWS_ACCESS_KEY_ID",
     ),
@@ -29,7 +31,12 @@ const CODES: &[(&[&str], ErrorKind, &str)] = &[
         "the clocks of the store and of this machine differ: set them right",
     ),
     (
-        &["AuthorizationHeaderMalformed", "PermanentRedirect", "TemporaryRedirect", "IllegalLocationConstraintException"],
+        &[
+            "AuthorizationHeaderMalformed",
+            "PermanentRedirect",
+            "TemporaryRedirect",
+            "IllegalLocationConstraintException",
+        ],
         ErrorKind::FailedPrecondition,
         "the bucket is in another region: correct AWS_REGION",
     ),
@@ -78,6 +85,11 @@ impl From<StoreError> for Error {
     }
 }
 
+/// The error of a copy, in which the store's may be wrapped.
+pub(super) fn of_copy(err: io::Error) -> Error {
+    err.downcast::<StoreError>().map_or_else(Error::from, Error::from)
+}
+
 /// What an answer of S3 means.
 fn of_s3(text: &str) -> Option<(ErrorKind, &'static str)> {
     let code = between(text, "<Code>", "</Code>");
@@ -115,7 +127,11 @@ mod tests {
                  <?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>m</Message></Error>"
             )
         };
-        check(&answer("403 Forbidden", "SignatureDoesNotMatch"), ErrorKind::FailedPrecondition, "AWS_SECRET_ACCESS_KEY");
+        check(
+            &answer("403 Forbidden", "SignatureDoesNotMatch"),
+            ErrorKind::FailedPrecondition,
+            "AWS_SECRET_ACCESS_KEY",
+        );
         check(&answer("403 Forbidden", "InvalidAccessKeyId"), ErrorKind::FailedPrecondition, "AWS_ACCESS_KEY_ID");
         check(&answer("403 Forbidden", "AccessDenied"), ErrorKind::FailedPrecondition, "let it list");
         check(&answer("404 Not Found", "NoSuchBucket"), ErrorKind::FailedPrecondition, "make it");

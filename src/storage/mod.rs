@@ -143,20 +143,22 @@ impl Storage {
     /// # Errors
     /// `NotFound` when the file is gone; as [`put`](Self::put).
     pub async fn upload(&self, file: &FilePath, path: &str) -> Result<u64> {
+        let mut target = BufWriter::new(Arc::clone(&self.store), location(path)?);
         let copy = async {
             let mut source = tokio::fs::File::open(file).await?;
-            let mut target = BufWriter::new(Arc::clone(&self.store), location(path)?);
             let copied = tokio::io::copy(&mut source, &mut target).await;
             match copied {
-                Ok(bytes) => tokio::io::AsyncWriteExt::shutdown(&mut target).await.map(|()| bytes).map_err(Error::from),
+                // It aborts the upload itself when it fails.
+                Ok(bytes) => tokio::io::AsyncWriteExt::shutdown(&mut target).await.map(|()| bytes),
                 Err(err) => {
                     // Parts of an unfinished upload must not stay behind.
                     let _ = target.abort().await;
-                    Err(err.into())
+                    Err(err)
                 }
             }
         };
-        copy.await.context(|| format!("copy \"{}\" to \"{path}\"", file.display()))
+        let copied = copy.await.map_err(fault::of_copy);
+        copied.context(|| format!("copy \"{}\" to \"{path}\"", file.display()))
     }
 
     /// Removes an object; one that is not there is no error.

@@ -2,6 +2,7 @@
 
 import itertools
 import socket
+import threading
 import time
 
 import pyarrow
@@ -209,16 +210,16 @@ def test_a_read_of_what_cannot_be_fetched_says_so(server, buckets, name, fault):
     assert server.scalar(f"SELECT sum(i) FROM {name}") == 499_500
 
 
-def test_a_blackhole_does_not_keep_who_cancels(server, buckets, name):
+def test_a_blackhole_keeps_nobody_else(server, buckets, name):
     server.sql(f"CREATE TABLE {name} AS SELECT 1 AS i")
     server.restart()
+    buckets.seen()
     buckets.order({"fault": "blackhole", "contains": name})
-    start = time.monotonic()
-    with server.adbc(**{"adbc.flight.sql.session.option.timeout": "1"}) as connection, connection.cursor() as cursor:
-        with pytest.raises(Exception, match="(?i)deadline|timeout|took"):
-            cursor.execute(f"FROM {name}")
-            cursor.fetchall()
-    assert time.monotonic() - start < 30
+    reader = threading.Thread(target=fails, args=[server, f"FROM {name}", "store"])
+    reader.start()
+    harness.wait_until(lambda: buckets.seen(contains=name), "the reader waits for the store")
+    assert server.scalar("SELECT 42") == 42 and reader.is_alive()
+    reader.join()
 
 
 @pytest.mark.parametrize("fault", ["unavailable", {"cut_request": 1 << 20}])
@@ -233,7 +234,7 @@ def test_a_landing_that_breaks_off_is_aborted(server, buckets, tmp_path, fault):
     with pytest.raises(Exception, match="the store"):
         server.result("ingest", {"source": tmp_path.as_uri(), "dataset": dataset})
     seen = buckets.seen(contains=dataset)
-    [started] = [it["target"] for it in seen if it["method"] == "POST" and it["target"].endswith("?uploads")]
+    [started] = [it["target"] for it in seen if it["method"] == "POST" and "?uploads" in it["target"]]
     tries = [it for it in seen if it["method"] == "PUT" and "partNumber=2&" in it["target"]]
     assert len(tries) == 4
     [aborted] = [it["target"] for it in seen if it["method"] == "DELETE" and "uploadId=" in it["target"]]

@@ -25,8 +25,8 @@ impl Bucket {
     async fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir(root.path().join("lake")).unwrap();
-        let control = Control::default();
-        let address = server::serve(root.path(), control.clone()).await.unwrap();
+        let control = Control::new(root.path());
+        let address = server::serve(control.clone()).await.unwrap();
         let access = Access {
             key_id: server::KEY_ID.into(),
             secret_key: server::SECRET_KEY.into(),
@@ -94,7 +94,9 @@ async fn trouble_that_passes_is_repeated_and_trouble_that_stays_is_told() {
         let err = put().await.unwrap_err();
         assert_eq!(err.kind(), ErrorKind::Unavailable, "{err}");
         assert!(err.message().contains("the store") && !err.message().contains("127.0.0.1"), "{err}");
-        assert_eq!(bucket.count("PUT"), 4, "{fault:?}");
+        // What takes its time is not begun again when the time of all tries is over.
+        let tries = bucket.count("PUT");
+        assert!(tries == 4 || tries == 3 && matches!(fault, Fault::Blackhole), "{fault:?}: {tries}");
     }
     bucket.control.order(vec![Rule { times: Some(1), ..all(Fault::CutAnswer(3)) }]);
     assert_eq!(storage.get("x").await.unwrap(), "12345678");

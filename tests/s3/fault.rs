@@ -57,7 +57,8 @@ pub struct Seen {
 impl Rule {
     /// The fault of a request, which counts then.
     pub fn strike(&mut self, seen: &Seen) -> Option<Fault> {
-        let meant = self.method.as_ref().is_none_or(|method| *method == seen.method) && seen.target.contains(&self.contains);
+        let meant =
+            self.method.as_ref().is_none_or(|method| *method == seen.method) && seen.target.contains(&self.contains);
         if !meant || self.times == Some(0) {
             return None;
         }

@@ -24,12 +24,15 @@ use server::Control;
 #[tokio::main]
 async fn main() {
     let root = PathBuf::from(std::env::args_os().nth(1).unwrap());
-    let control = Control::default();
-    let store = server::serve(&root, control.clone()).await.unwrap();
+    let control = Control::new(&root);
+    let store = server::serve(control.clone()).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (key_id, secret_key) = (server::KEY_ID, server::SECRET_KEY);
     let control_url = format!("http://{}", listener.local_addr().unwrap());
-    println!("{}", json!({"url": format!("http://{store}"), "control": control_url, "key_id": key_id, "secret_key": secret_key}));
+    println!(
+        "{}",
+        json!({"url": format!("http://{store}"), "control": control_url, "key_id": key_id, "secret_key": secret_key})
+    );
     let router = Router::new().route("/faults", put(order)).route("/seen", post(seen)).with_state(control);
     tokio::spawn(async { axum::serve(listener, router).await });
     let _ = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await;

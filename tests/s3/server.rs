@@ -3,7 +3,7 @@
 use std::{
     io,
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -32,8 +32,10 @@ pub const KEY_ID: &str = "AKIATEST";
 pub const SECRET_KEY: &str = "correct/horse+battery";
 
 /// What a test orders and sees.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Control {
+    /// The folder whose folders are the buckets.
+    root: PathBuf,
     rules: Arc<Mutex<Vec<Rule>>>,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
@@ -47,6 +49,11 @@ struct Cut<B> {
 // === impl Control ===
 
 impl Control {
+    /// No faults of the store in `root`.
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.to_path_buf(), rules: Arc::default(), seen: Arc::default() }
+    }
+
     /// From now on these faults happen, and no others.
     pub fn order(&self, rules: Vec<Rule>) {
         *self.rules.lock() = rules;
@@ -64,9 +71,9 @@ impl Control {
     }
 }
 
-/// Serves the buckets that are folders in `root` until the process ends; gives the address.
-pub async fn serve(root: &Path, control: Control) -> io::Result<SocketAddr> {
-    let files = s3s_fs::FileSystem::new(root).map_err(|err| io::Error::other(format!("{err:?}")))?;
+/// Serves the buckets until the process ends; gives the address.
+pub async fn serve(control: Control) -> io::Result<SocketAddr> {
+    let files = s3s_fs::FileSystem::new(&control.root).map_err(|err| io::Error::other(format!("{err:?}")))?;
     let mut store = S3ServiceBuilder::new(files);
     store.set_auth(SimpleAuth::from_single(KEY_ID, SECRET_KEY));
     let store = store.build();
@@ -84,7 +91,8 @@ pub async fn serve(root: &Path, control: Control) -> io::Result<SocketAddr> {
 }
 
 async fn answer(store: S3Service, control: Control, request: Request<Incoming>) -> io::Result<Response<s3s::Body>> {
-    let range = request.headers().get(header::RANGE).map(|range| String::from_utf8_lossy(range.as_bytes()).into_owned());
+    let range =
+        request.headers().get(header::RANGE).map(|range| String::from_utf8_lossy(range.as_bytes()).into_owned());
     let seen = Seen {
         method: request.method().to_string(),
         target: request.uri().path_and_query().map(ToString::to_string).unwrap_or_default(),
@@ -103,19 +111,28 @@ async fn answer(store: S3Service, control: Control, request: Request<Incoming>) 
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
         Some(Fault::Unavailable) => {
-            // Whoever does not read what it was sent resets the connection, and its answer is lost.
-            let _ = request.into_body().collect().await;
-            let text = "<Error><Code>SlowDown</Code><Message>try again</Message></Error>";
-            let body = Bytes::from_static(text.as_bytes());
-            let answer = Response::builder().status(StatusCode::SERVICE_UNAVAILABLE).body(body.into());
-            return answer.map_err(io::Error::other);
+            return refuse(request, StatusCode::SERVICE_UNAVAILABLE, "SlowDown").await;
         }
+    }
+    // s3s-fs would make the bucket.
+    let bucket = request.uri().path().split('/').nth(1).unwrap_or_default();
+    if !bucket.is_empty() && !control.root.join(bucket).is_dir() {
+        return refuse(request, StatusCode::NOT_FOUND, "NoSuchBucket").await;
     }
     let answer = store.call(request.map(s3s::Body::from)).await.map_err(|err| io::Error::other(format!("{err:?}")))?;
     Ok(match fault {
-        Some(Fault::CutAnswer(bytes)) => answer.map(|body| s3s::Body::http_body_unsync(Cut { body: Box::pin(body), left: bytes })),
+        Some(Fault::CutAnswer(bytes)) => {
+            answer.map(|body| s3s::Body::http_body_unsync(Cut { body: Box::pin(body), left: bytes }))
+        }
         _ => answer,
     })
+}
+
+async fn refuse(request: Request<Incoming>, status: StatusCode, code: &str) -> io::Result<Response<s3s::Body>> {
+    // Whoever does not read what it was sent resets the connection, and its answer is lost.
+    let _ = request.into_body().collect().await;
+    let body = format!("<Error><Code>{code}</Code><Message>by order of a test</Message></Error>");
+    Response::builder().status(status).body(body.into()).map_err(io::Error::other)
 }
 
 impl<B, E> Body for Cut<B>
@@ -126,7 +143,10 @@ where
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         if self.left == 0 {
             return Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())));
         }

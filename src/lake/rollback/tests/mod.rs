@@ -49,7 +49,8 @@ impl Lake {
             threads: Some(2),
             max_connections: 4,
         };
-        let settings = attach::Settings { catalog: catalog(home.path()), storage: Storage::local(home.path()).unwrap() };
+        let settings =
+            attach::Settings { catalog: catalog(home.path()), storage: Storage::local(home.path()).unwrap() };
         let engine = attach::open(&engine_settings, &settings).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         Self { runtime, engine, home }
