@@ -141,8 +141,10 @@ impl Storage {
     /// Copies a local file to `path`, however large it is; says how many bytes that were.
     ///
     /// # Errors
-    /// `NotFound` when the file is gone; as [`put`](Self::put).
+    /// `NotFound` when the file is gone; `InvalidArgument` for a name that the engine could not open; as
+    /// [`put`](Self::put).
     pub async fn upload(&self, file: &FilePath, path: &str) -> Result<u64> {
+        self.place.check(path)?;
         let mut target = BufWriter::new(Arc::clone(&self.store), location(path)?);
         let copy = async {
             let mut source = tokio::fs::File::open(file).await?;
@@ -187,6 +189,18 @@ impl Storage {
 
 fn location(path: &str) -> Result<Path> {
     Path::parse(path).map_err(|err| Error::invalid(format!("\"{path}\" cannot be the name of an object: {err}")))
+}
+
+impl Place {
+    /// Refuses a name of which DuckDB would read a part as something else.
+    fn check(&self, path: &str) -> Result<()> {
+        match self {
+            Self::S3(_) if path.contains('?') => {
+                Err(Error::invalid(format!("\"{path}\" cannot be the name of an object on S3: leave \"?\" out of it")))
+            }
+            Self::Folder(_) | Self::S3(_) => Ok(()),
+        }
+    }
 }
 
 /// Without the keys that the store holds.

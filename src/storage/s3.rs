@@ -208,7 +208,7 @@ mod tests {
             endpoint: Endpoint::parse("http://store.example.com:9000/"),
             ca_bundle: None,
         };
-        S3 { bucket: "lake-1".into(), prefix: prefix.into(), access, timeout: Duration::from_secs(60) }
+        S3 { bucket: "lake-1".into(), prefix: prefix.into(), access, timeout: Duration::from_mins(1) }
     }
 
     #[test]

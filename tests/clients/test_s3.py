@@ -105,6 +105,17 @@ def test_media_columns_become_assets(server, tmp_path):
         assert server.scalar("SELECT content FROM read_blob(?)", [uri]) == clips[n]["bytes"]
 
 
+def test_odd_names_of_files_are_read_or_refused(server, tmp_path):
+    names = ["a*b.parquet", "a%20b.parquet", "a+b ä#.parquet", "a[b].parquet"]
+    for name in names:
+        pyarrow.parquet.write_table(pyarrow.table({"name": [name]}), tmp_path / name)
+    server.result("ingest", {"source": tmp_path.as_uri(), "dataset": "odd"})
+    assert sorted(server.sql("SELECT name FROM raw.odd")) == sorted((name,) for name in names)
+    pyarrow.parquet.write_table(pyarrow.table({"name": ["x"]}), tmp_path / "a?b.parquet")
+    with pytest.raises(pyarrow.ArrowInvalid, match='leave "\\?" out of it'):
+        server.result("ingest", {"source": tmp_path.as_uri(), "dataset": "odd"})
+
+
 def test_maintenance_removes_what_nobody_needs_and_nothing_else(own):
     own.sql("CREATE TABLE t AS SELECT 0 AS i")
     for i in range(1, 6):
@@ -172,6 +183,18 @@ def test_nobody_learns_the_key(server, buckets):
         with pytest.raises(Exception, match="secrets belong to the server"):
             server.sql(sql)
     assert key not in str(seen) and key not in server.log()
+
+
+def test_what_lies_elsewhere_is_not_read_with_the_key(server, buckets):
+    (buckets.root / "private").mkdir(exist_ok=True)
+    (buckets.root / "private" / "x.txt").write_text("private")
+    with pytest.raises(Exception, match="HTTP GET error"):
+        server.sql("FROM read_text(?)", [f"{buckets.url}/private/x.txt"])
+    root = server.sql("SELECT scope FROM duckdb_secrets()")[0][0]
+    with pytest.raises(Exception, match="refuses"):
+        server.sql("FROM read_text(?)", [f"{root[0]}../../../private/x.txt"])
+    with pytest.raises(Exception, match="NOT_FOUND.*nothing.parquet"):
+        server.sql("FROM read_parquet(?)", [f"{root[0]}nothing.parquet"])
 
 
 # === what goes wrong while it serves ===

@@ -98,19 +98,18 @@ const LOST: &[&str] = &[
     "Failed to execute query \"COMMIT\"",
 ];
 
-/// What the object store answers, and what that means for the caller. DuckDB's own text names host and bucket.
-const STATUSES: &[(&str, ErrorKind, &str)] = &[
-    ("HTTP 401", ErrorKind::FailedPrecondition, REFUSED),
-    ("HTTP 403", ErrorKind::FailedPrecondition, REFUSED),
-    ("HTTP 5", ErrorKind::Unavailable, "the object store has trouble, and had it at every try: try again later"),
-    ("HTTP 429", ErrorKind::Unavailable, "the object store has too much to do: try again later"),
-];
+/// What stands before the status of an answer over HTTP.
+const BEFORE_STATUS: &[&str] = &["(HTTP ", "\": ", "HTTP/1.1 "];
 
 /// What is said when it lets the server not do something.
-const REFUSED: &str = "the object store refuses the server's key: let it list, read, write and delete there";
+const REFUSED: &str =
+    "the object store refuses what the server asks of it: let its key list, read, write and delete there";
+
+/// What is said when all of its answers were of the kind that may pass.
+const TROUBLED: &str = "the object store has trouble, and had it at every try: try again later";
 
 /// What is said when no answer of it came.
-const SILENT: &str = "the object store does not answer: try again when it does";
+const SILENT: &str = "the object store, or the host of the file, does not answer: try again when it does";
 
 /// What is said when the catalog's database was lost during a commit.
 const LOST_COMMIT: &str = "the catalog's database was lost during the commit, which may have happened or not: look at \
@@ -173,18 +172,26 @@ fn of_foreign_database(text: &str) -> Option<Error> {
     Some(Error::new(kind, meaning).with_source(text))
 }
 
-/// The error of a request over HTTP; what is not there is named by DuckDB's own text.
+/// The error of a request over HTTP. DuckDB's own text names host and bucket.
 fn of_object_store(text: &str) -> Option<Error> {
-    let answered = text.starts_with("HTTP Error");
-    if !answered && !(text.starts_with("IO Error") && text.contains(" error for HTTP ")) {
+    let silent = text.starts_with("IO Error") && text.contains(" error for HTTP ");
+    if !silent && !text.starts_with("HTTP Error") {
         return None;
     }
-    if text.contains("HTTP 404") {
-        return Some(Error::not_found(text));
-    }
-    let status = STATUSES.iter().find(|(words, ..)| text.contains(words));
-    let (kind, meaning) = status.map_or((ErrorKind::Unavailable, SILENT), |(_, kind, meaning)| (*kind, *meaning));
+    let (kind, meaning) = match status(text) {
+        Some(401 | 403) => (ErrorKind::FailedPrecondition, REFUSED),
+        Some(404) => (ErrorKind::NotFound, text),
+        Some(429 | 500..=599) => (ErrorKind::Unavailable, TROUBLED),
+        None if silent => (ErrorKind::Unavailable, SILENT),
+        _ => return None,
+    };
     Some(Error::new(kind, meaning).with_source(text))
+}
+
+/// The status that an error over HTTP tells of.
+fn status(text: &str) -> Option<u16> {
+    let mut behind = BEFORE_STATUS.iter().filter_map(|before| text.split_once(before)).map(|(_, behind)| behind);
+    behind.find_map(|behind| behind.get(..3)?.parse().ok())
 }
 
 /// The error whose text lies at `text`, which stays DuckDB's; a null pointer reads as an unknown failure.
@@ -241,6 +248,14 @@ mod tests {
         );
         check("IO Error: Unable to connect to Postgres at \"\": too many clients", ErrorKind::ResourceExhausted);
         check("Invalid Input Error: database is locked", ErrorKind::InvalidArgument);
+        check("IO Error: Timeout was reached error for HTTP GET to 'http://store/lake/x'", ErrorKind::Unavailable);
+        check("HTTP Error: Unable to connect to URL \"http://store/lake/x\": 503 (Slow Down).", ErrorKind::Unavailable);
+        check("HTTP Error: HTTP GET error reading 's3://lake/x' (HTTP 404 Not Found)", ErrorKind::NotFound);
+        check("IO Error: HTTP/1.1 500 Oh error for HTTP GET to 'http://store/x'", ErrorKind::Unavailable);
+        check("IO Error: HTTP/1.1 403 Forbidden error for HTTP GET to 'http://x'", ErrorKind::FailedPrecondition);
+        check("HTTP Error: HTTP POST error (HTTP 400 Bad Request)", ErrorKind::Unavailable);
+        let refused = from_text("HTTP Error: HTTP GET error reading 's3://lake/x' in region '' (HTTP 403 Forbidden)");
+        assert_eq!((refused.kind(), refused.message()), (ErrorKind::FailedPrecondition, REFUSED));
         check("something new", ErrorKind::Internal);
         let lost = from_text("TransactionContext Error: Failed to commit: Failed to execute query \"ROLLBACK\": ");
         assert!(is_lost_commit(&lost) && lost.kind() == ErrorKind::Internal, "{lost}");
