@@ -56,7 +56,7 @@ const STATUSES: &[(&str, ErrorKind, &str)] = &[
 ];
 
 /// What is said when no answer came.
-const SILENT: &str = "the store does not answer: start it, or correct AWS_ENDPOINT_URL";
+const SILENT: &str = "the store does not answer: start it, or correct AWS_ENDPOINT_URL (and AWS_CA_BUNDLE, with TLS)";
 
 /// The words for an answer that sends to another place and does not say where.
 const REDIRECTED: &str = "Received redirect without LOCATION";

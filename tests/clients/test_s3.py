@@ -10,6 +10,8 @@ import pyarrow.parquet
 import pytest
 
 import harness
+from authority import Authority
+from front import Front
 
 # A request is tried four times, a second each.
 PATIENCE = ["--storage-timeout-seconds", "4"]
@@ -195,6 +197,29 @@ def test_what_lies_elsewhere_is_not_read_with_the_key(server, buckets):
         server.sql("FROM read_text(?)", [f"{root[0]}../../../private/x.txt"])
     with pytest.raises(Exception, match="NOT_FOUND.*nothing.parquet"):
         server.sql("FROM read_parquet(?)", [f"{root[0]}nothing.parquet"])
+
+
+# === TLS ===
+
+
+def test_a_store_with_tls_is_trusted_by_its_certificates(launch, new_storage, buckets, tmp_path):
+    authority = Authority(tmp_path)
+    front = Front(buckets.url, *authority.write("store"))
+    try:
+        flags, settings = new_storage("s3")
+        variables = buckets.variables | {"AWS_ENDPOINT_URL": front.url}
+        trusting = variables | {"AWS_CA_BUNDLE": str(authority.file)}
+        server = launch(*flags, *PATIENCE, **settings | {"variables": trusting})
+        server.sql("CREATE TABLE t AS SELECT i FROM range(1000) r(i)")
+        server.restart()
+        assert server.scalar("SELECT sum(i) FROM t") == 499_500
+        assert any(name.endswith(".parquet") for name in objects(server, "lake"))
+        said = refused(buckets, tmp_path, flags[1], **variables)
+        assert "does not answer" in said and "AWS_CA_BUNDLE" in said
+        said = refused(buckets, tmp_path, flags[1], **variables, AWS_CA_BUNDLE="/nowhere.pem")
+        assert "/nowhere.pem" in said
+    finally:
+        front.discard()
 
 
 # === what goes wrong while it serves ===
