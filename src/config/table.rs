@@ -87,7 +87,7 @@ pub static TABLE: [Setting; 22] = [
     Setting {
         key: "storage",
         placeholder: "URI",
-        help: "Where the data lies: a path, file:///PATH or s3://BUCKET/PREFIX",
+        help: "Where the data lies: a path, file:///PATH or s3://BUCKET/PREFIX with the standard AWS variables",
         default: Fallback::Text("<home>/store"),
         set: |settings, text| value::storage(text).map(|storage| settings.storage = storage),
     },

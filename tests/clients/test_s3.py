@@ -248,6 +248,33 @@ def test_a_write_that_cannot_be_stored_commits_nothing(server, buckets, name, fa
     assert server.sql(f"FROM {name} ORDER BY i") == [(1,), (4,)]
 
 
+@pytest.mark.parametrize(
+    ("fault", "request_"),
+    [
+        ("unavailable", {"method": "PUT", "contains": "partNumber=1&"}),
+        ({"cut_request": 1 << 20}, {"method": "PUT", "contains": "partNumber=2&"}),
+        ("unavailable", {"method": "POST", "contains": "uploads"}),
+        ("unavailable", {"method": "POST", "contains": "uploadId="}),
+        # The object is there, and the server does not know.
+        ({"cut_answer": 0}, {"method": "POST", "contains": "uploadId="}),
+    ],
+)
+def test_a_large_write_that_breaks_off_commits_nothing(own, buckets, fault, request_):
+    own.sql("CREATE TABLE t AS SELECT 1::BIGINT AS i, 1::UBIGINT AS h, 1::UBIGINT AS g")
+    version = head(own)
+    large = "INSERT INTO t SELECT i, hash(i), hash(i + 1) FROM range(1_500_000) r(i)"
+    buckets.seen()
+    buckets.order({"fault": fault} | request_)
+    fails(own, large, "store")
+    assert len([it for it in buckets.seen(request_["method"], request_["contains"])]) >= 4
+    buckets.heal()
+    assert head(own) == version and own.scalar("SELECT count(*) FROM t") == 1
+    own.result("maintain", {"steps": ["orphans"], "grace_hours": 0})
+    assert len(objects(own, "lake")) == 1
+    own.sql(large)
+    assert own.scalar("SELECT count(*) FROM t") == 1_500_001
+
+
 @pytest.mark.parametrize("fault", ["unavailable", {"cut_answer": 100}, "blackhole"])
 def test_a_read_of_what_cannot_be_fetched_says_so(server, buckets, name, fault):
     server.sql(f"CREATE TABLE {name} AS SELECT i FROM range(1000) r(i)")

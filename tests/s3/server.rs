@@ -114,9 +114,9 @@ async fn answer(store: S3Service, control: Control, request: Request<Incoming>) 
             return refuse(request, StatusCode::SERVICE_UNAVAILABLE, "SlowDown").await;
         }
     }
-    // s3s-fs would make the bucket.
-    let bucket = request.uri().path().split('/').nth(1).unwrap_or_default();
-    if !bucket.is_empty() && !control.root.join(bucket).is_dir() {
+    // s3s-fs would make the bucket of an object.
+    let object = request.uri().path().trim_start_matches('/').split_once('/');
+    if object.is_some_and(|(bucket, _)| !control.root.join(bucket).is_dir()) {
         return refuse(request, StatusCode::NOT_FOUND, "NoSuchBucket").await;
     }
     let answer = store.call(request.map(s3s::Body::from)).await.map_err(|err| io::Error::other(format!("{err:?}")))?;
