@@ -146,6 +146,21 @@ def test_the_past_is_pinned(own):
     assert own.sql("FROM t ORDER BY i") == [(1,), (2,)]
 
 
+def test_two_servers_share_a_lake(launch, catalog_flags, new_storage, tmp_path):
+    flags, settings = new_storage("s3")
+    flags = [*catalog_flags(tmp_path, "postgres"), *flags, *PATIENCE]
+    one, two = launch(*flags, **settings), launch(*flags, **settings)
+    one.sql("CREATE TABLE t AS SELECT 0 AS i")
+    for i in range(1, 5):
+        [one, two][i % 2].sql(f"INSERT INTO t VALUES ({i})")
+        assert one.sql("FROM t ORDER BY i") == two.sql("FROM t ORDER BY i") == [(n,) for n in range(i + 1)]
+    # What the other one has read and keeps is removed under it.
+    one.result("maintain", {"steps": ["merge", "expire", "cleanup"], "expire_days": 0, "keep": 1, "grace_hours": 0})
+    assert len(objects(one, "lake")) == 1
+    two.sql("DELETE FROM t WHERE i = 0")
+    assert one.sql("FROM t ORDER BY i") == two.sql("FROM t ORDER BY i") == [(1,), (2,), (3,), (4,)]
+
+
 # === what it costs ===
 
 
