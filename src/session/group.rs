@@ -3,7 +3,7 @@
 //! A commit of the lake takes some ten milliseconds and an INSERT writes a file, however little they bring. So while one
 //! INSERT into a table is under way, those that come wait for its end, and then go together: their rows stand behind
 //! one another in the VALUES of one statement, and each is told of its success once the commit of all is durable. Who
-//! meets nobody waits for nobody.
+//! meets nobody waits for nobody; who meets others gives those that were there a moment to come back.
 //!
 //! ```text
 //! INSERT INTO t VALUES (?, 'a')  ┐
@@ -20,14 +20,14 @@ use std::{
         Arc,
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arrow::{
     array::{Int64Array, RecordBatch},
     datatypes::SchemaRef,
 };
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use sqlparser::tokenizer::Token;
 
 use super::{
@@ -48,9 +48,17 @@ const MAX_MEMBERS: usize = 256;
 /// How often one that waits looks whether it is still wanted.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// How long one that runs next waits for those that just went, as a part of the time that they took: otherwise writers
+/// would come in two halves, each waiting for the other.
+const GATHER_PART: u32 = 3;
+
 /// The INSERTs that wait, by what they must have in common.
 #[derive(Debug, Default)]
-pub(super) struct Groups(Mutex<HashMap<Key, VecDeque<Member>>>);
+pub(super) struct Groups {
+    waiting: Mutex<HashMap<Key, VecDeque<Member>>>,
+    /// Told when one more waits.
+    came: Condvar,
+}
 
 /// What INSERTs that go together have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -90,12 +98,21 @@ struct Member {
 
 /// What a member hears.
 enum Word {
-    /// It runs next, for all that wait.
-    Lead,
+    /// It runs next, for all that wait, and soon will.
+    Lead(Expected),
     /// Another one ran for it.
     Done(Result<Committed>),
     /// Together they failed.
     Alone,
+}
+
+/// Who will wait soon.
+#[derive(Clone, Copy, Debug)]
+struct Expected {
+    /// How many INSERTs are probably going to go together.
+    number: usize,
+    /// Until when it pays to wait for them.
+    until: Instant,
 }
 
 /// A commit of several INSERTs.
@@ -120,6 +137,9 @@ pub(super) enum Joined<'g> {
 pub(super) struct Lead<'g> {
     groups: &'g Groups,
     key: Key,
+    since: Instant,
+    /// How many INSERTs went.
+    number: usize,
 }
 
 /// Several INSERTs as one statement.
@@ -170,15 +190,14 @@ impl Groups {
         connection: &Connection,
         commit: impl FnOnce(&Together) -> Result<Committed, Failure>,
     ) -> Joined<'_> {
-        let lead = match self.enter(insert) {
-            Ok(lead) => lead,
+        let (lead, others) = match self.enter(insert) {
+            Ok(lead) => return Joined::Alone(Some(lead)),
             Err(words) => match self.wait(insert, connection, &words) {
-                Word::Lead => Lead { groups: self, key: insert.key.clone() },
+                Word::Lead(expected) => Lead::with_others(self, &insert.key, expected),
                 Word::Done(outcome) => return Joined::Done(outcome),
                 Word::Alone => return Joined::Alone(None),
             },
         };
-        let others = lead.take_waiting();
         if others.is_empty() {
             return Joined::Alone(Some(lead));
         }
@@ -201,13 +220,14 @@ impl Groups {
 
     /// The lead, when no INSERT with the same key is under way; else where to hear of it.
     fn enter(&self, insert: &SmallInsert) -> std::result::Result<Lead<'_>, Receiver<Word>> {
-        let mut groups = self.0.lock();
+        let mut groups = self.waiting.lock();
         let Some(waiting) = groups.get_mut(&insert.key) else {
             groups.insert(insert.key.clone(), VecDeque::new());
-            return Ok(Lead { groups: self, key: insert.key.clone() });
+            return Ok(Lead { groups: self, key: insert.key.clone(), since: Instant::now(), number: 1 });
         };
         let (word, words) = mpsc::channel();
         waiting.push_back(Member { rows: Arc::clone(&insert.rows), word });
+        self.came.notify_all();
         Err(words)
     }
 
@@ -230,7 +250,7 @@ impl Groups {
 
     /// Leaves the line; false when it is not in it any more, and will hear at once.
     fn leave(&self, insert: &SmallInsert) -> bool {
-        let mut groups = self.0.lock();
+        let mut groups = self.waiting.lock();
         let Some(waiting) = groups.get_mut(&insert.key) else { return false };
         let before = waiting.len();
         waiting.retain(|member| !Arc::ptr_eq(&member.rows, &insert.rows));
@@ -240,20 +260,34 @@ impl Groups {
 
 // === impl Lead ===
 
-impl Lead<'_> {
-    fn take_waiting(&self) -> Vec<Member> {
-        let mut groups = self.groups.0.lock();
-        let Some(waiting) = groups.get_mut(&self.key) else { return Vec::new() };
-        let count = waiting.len().min(MAX_MEMBERS);
-        waiting.drain(..count).collect()
+impl<'g> Lead<'g> {
+    /// The lead of those that wait for it, once the expected ones are there.
+    fn with_others(groups: &'g Groups, key: &Key, expected: Expected) -> (Self, Vec<Member>) {
+        let mut lead = Self { groups, key: key.clone(), since: Instant::now(), number: 1 };
+        let mut all = groups.waiting.lock();
+        loop {
+            let count = all.get(key).map_or(0, VecDeque::len).min(MAX_MEMBERS - 1);
+            if count + 1 >= expected.number || groups.came.wait_until(&mut all, expected.until).timed_out() {
+                break;
+            }
+        }
+        let waiting = all.entry(key.clone()).or_default();
+        let count = waiting.len().min(MAX_MEMBERS - 1);
+        lead.number += count;
+        let others = waiting.drain(..count).collect();
+        lead.since = Instant::now();
+        (lead, others)
     }
 }
 
 impl Drop for Lead<'_> {
     fn drop(&mut self) {
-        let mut groups = self.groups.0.lock();
+        let mut groups = self.groups.waiting.lock();
+        let until = Instant::now() + self.since.elapsed() / GATHER_PART;
+        let waiting = groups.get_mut(&self.key);
+        let number = self.number + waiting.as_ref().map_or(0, |waiting| waiting.len());
         while let Some(next) = groups.get_mut(&self.key).and_then(VecDeque::pop_front) {
-            if next.word.send(Word::Lead).is_ok() {
+            if next.word.send(Word::Lead(Expected { number, until })).is_ok() {
                 return;
             }
         }
@@ -369,7 +403,7 @@ mod tests {
         assert!(!groups.leave(&second));
         drop(lead);
         assert!(waits.try_recv().is_err());
-        assert!(matches!(third.try_recv(), Ok(Word::Lead)));
+        assert!(matches!(third.try_recv(), Ok(Word::Lead(_))));
     }
 
     #[test]
@@ -380,8 +414,8 @@ mod tests {
         drop(groups.enter(&insert(2)).unwrap_err());
         let third = groups.enter(&insert(3)).unwrap_err();
         drop(lead);
-        assert!(matches!(third.try_recv(), Ok(Word::Lead)));
-        drop(Lead { groups: &groups, key: insert(3).key });
-        assert!(groups.0.lock().is_empty());
+        assert!(matches!(third.try_recv(), Ok(Word::Lead(_))));
+        drop(Lead { groups: &groups, key: insert(3).key, since: Instant::now(), number: 1 });
+        assert!(groups.waiting.lock().is_empty());
     }
 }

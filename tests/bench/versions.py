@@ -10,7 +10,8 @@ import servers
 
 AT_HEAD, AT_VERSION = "lineitem at head", "lineitem at an older version"
 POINT_AT_HEAD, POINT_AT_VERSION = "point query at head", "point query at an older version"
-COPY, ROLLBACK = "copy of 10 million rows", "rollback of 10 million rows, 1,000 changed"
+COPY = "copy of 10 million rows"
+ROLLBACK, SCATTERED = (f"rollback of 10 million rows, 1,000 changed{where}" for where in (" in a row", " all over"))
 YOUNG, OLD, MAINTAINED = (f"point query, {what}" for what in ("10 snapshots", "10,000 snapshots", "maintained"))
 WRITERS = "8 writers of single rows"
 
@@ -66,13 +67,16 @@ def rollback(run):
                 return {"value": seconds}
             version = clients.ask(name, "value", sql="SELECT id FROM lake.current_snapshot()")["value"]
             step = rows // CHANGED_ROWS
-            ask(f"UPDATE big SET s = 'changed' WHERE i % {step} = {number % step}")
+            first = number * CHANGED_ROWS
+            near = f"i >= {first} AND i < {first + CHANGED_ROWS}"
+            where = near if measure == ROLLBACK else f"i % {step} = {number % step}"
+            ask(f"UPDATE big SET s = 'changed' WHERE {where}")
             seconds = ask(f"CALL merganser.rollback('main.big', version => {version})")
             found = clients.ask(name, "value", sql=_TOTAL)["value"]
             run.compare("rollback: total of the table", [("before", expected), ("after", found)])
             return {"value": seconds}
 
-        run.interleave([COPY, ROLLBACK], [servers.MERGANSER], one)
+        run.interleave([COPY, ROLLBACK, SCATTERED], [servers.MERGANSER], one)
         ask("DROP TABLE big")
 
 
