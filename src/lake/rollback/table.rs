@@ -103,7 +103,8 @@ impl TablePlan {
 
     fn find_rows(&self, connection: &Connection, dry_run: bool) -> Result<Rows> {
         let deleted = self.deleted_query().map_or(Ok(Source::Nothing), |query| Source::counted(connection, query))?;
-        let rows = Rows { deleted, inserted: self.find_inserted(connection, dry_run)? };
+        let inserted = self.find_inserted(connection, deleted.count(), dry_run)?;
+        let rows = Rows { deleted, inserted };
         if self.are_equal(connection, &rows)? {
             rows.drop(connection)?;
             return Ok(Rows::nothing());
@@ -111,20 +112,19 @@ impl TablePlan {
         Ok(rows)
     }
 
-    /// Finds the rows that come.
-    fn find_inserted(&self, connection: &Connection, dry_run: bool) -> Result<Source> {
+    /// Finds the rows that come, where `going` rows go.
+    fn find_inserted(&self, connection: &Connection, going: u64, dry_run: bool) -> Result<Source> {
         let find = |query: String| {
             if dry_run { Source::counted(connection, query) } else { Source::staged(connection, &query) }
         };
         if let (Way::Exchange, Pair::Both { then, now }) = (self.way, &self.sides)
             && let Some(deleted) = deleted::since(connection, then, &now.relation, self.to)?
         {
-            let Some(query) = deleted.query else { return Ok(Source::Nothing) };
-            let found = find(query)?;
-            if found.count() == deleted.count {
+            let found = deleted.query.map_or(Ok(Source::Nothing), find)?;
+            if i128::from(found.count()) == i128::from(going) + i128::from(deleted.more_then) {
                 return Ok(found);
             }
-            // The catalog and its files do not agree; every row id is looked at instead.
+            // The catalog and its files do not agree: every row id is looked at instead.
             found.drop(connection)?;
         }
         self.inserted_query().map_or(Ok(Source::Nothing), find)
