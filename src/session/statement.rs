@@ -349,7 +349,8 @@ impl Run {
         if may_write(&self.statement.sql) {
             connection.begin_writing()?;
         }
-        if self.author.is_some() {
+        // Where the snapshot is known already, nothing is read that must be of one state.
+        if self.author.is_some() && self.snapshot_id.is_none() {
             connection.execute("BEGIN TRANSACTION", &[])?;
         }
         let prepared = connection.prepare(&self.statement.sql)?;
@@ -398,7 +399,7 @@ impl Run {
         }
         self.rows.send_all(&mut rows);
         drop(rows);
-        if self.author.is_some() {
+        if self.author.is_some() && connection.is_open() {
             if may_write(&self.statement.sql) {
                 // EXPLAIN ANALYZE of a write is a read to the parser.
                 connection.commit()?;
