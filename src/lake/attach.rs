@@ -57,6 +57,7 @@ pub(super) fn open_script(engine_settings: &engine::Settings, settings: &Setting
         script: &script,
         on_connect: ON_CONNECT,
         one_writer: settings.catalog.has_one_writer(),
+        commits_remotely: settings.catalog.is_remote(),
     };
     Engine::open(engine_settings, &setup).map_err(|err| settings.catalog.explain(err))
 }

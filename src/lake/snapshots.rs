@@ -172,10 +172,7 @@ pub fn commit(connection: &Connection, author: &str) -> Result<Option<SnapshotId
             let after = last_committed(connection).ok().flatten();
             Ok(after.filter(|after| before != Some(*after)))
         }
-        Err(err) if is_lost_commit(&err) => {
-            connection.rollback();
-            outcome_of(connection, &mark).unwrap_or(Err(err))
-        }
+        Err(err) if is_lost_commit(&err) => outcome_of(connection, &mark).unwrap_or(Err(err)),
         Err(err) => Err(err),
     }
 }
@@ -183,8 +180,8 @@ pub fn commit(connection: &Connection, author: &str) -> Result<Option<SnapshotId
 /// What became of the commit that is marked with `mark`; `None` when the database is not back within some seconds.
 ///
 /// # Errors
-/// Unavailable when nothing was committed; Internal when it was, and wrote files: DuckLake has taken the commit for
-/// failed and removed them.
+/// Unavailable when nothing was committed; Internal when it was, and its files could not be kept: DuckLake has taken the
+/// commit for failed and removed them.
 fn outcome_of(connection: &Connection, mark: &str) -> Option<Result<Option<SnapshotId>>> {
     let mut wait = FIRST_WAIT;
     for _ in 0..ATTEMPTS {
@@ -195,7 +192,9 @@ fn outcome_of(connection: &Connection, mark: &str) -> Option<Result<Option<Snaps
                 let text = "the catalog's database was lost before the commit: nothing is committed, try again";
                 return Some(Err(Error::new(ErrorKind::Unavailable, text)));
             }
-            Ok(Found { id: Some(id), files: 0 }) => return Some(Ok(Some(id))),
+            Ok(Found { id: Some(id), files }) if files == 0 || connection.files_are_back() => {
+                return Some(Ok(Some(id)));
+            }
             Ok(Found { id: Some(id), .. }) => {
                 let (version, before) = (id, id.0 - 1);
                 return Some(Err(Error::internal(format!(
