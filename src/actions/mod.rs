@@ -6,6 +6,7 @@ mod ingest;
 mod jobs;
 mod maintain;
 mod rollback;
+mod schedule;
 mod snapshots;
 pub mod sql;
 mod tag;
@@ -18,7 +19,10 @@ use futures::stream::BoxStream;
 use prost::Message;
 use prost_types::Any;
 
-pub use self::events::{message, state};
+pub use self::{
+    events::{message, state},
+    schedule::Schedule,
+};
 use crate::{
     context::Principal,
     engine::Engine,

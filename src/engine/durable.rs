@@ -15,10 +15,17 @@ use std::{
 use parking_lot::Mutex;
 use uuid::Uuid;
 
+use super::kept::Kept;
 use crate::error::Result;
 
 /// Clocks of file systems tick more slowly than others.
 const SLACK: Duration = Duration::from_millis(100);
+
+/// The folder with second names.
+const SECOND_NAMES: &str = ".committing";
+
+/// No commit takes so long; servers may share the folder.
+const FORGOTTEN_AFTER: Duration = Duration::from_hours(24);
 
 /// The most folders that are remembered.
 const MAX_KNOWN: usize = 1 << 16;
@@ -27,6 +34,8 @@ const MAX_KNOWN: usize = 1 << 16;
 #[derive(Debug)]
 pub struct Durable {
     root: PathBuf,
+    /// Where files have second names while their commit is under way, if they need any.
+    second_names: Option<PathBuf>,
     /// What is known of its folders, so that one that did not change is not read again.
     known: Mutex<HashMap<PathBuf, Known>>,
 }
@@ -40,33 +49,48 @@ struct Known {
 // === impl Durable ===
 
 impl Durable {
-    /// The files below `root`.
-    pub fn new(root: PathBuf) -> Self {
-        Self { root, known: Mutex::default() }
+    /// The files below `root`. Commits `can_be_lost` where the catalog is in another process; then a folder beside
+    /// `root` holds second names of files.
+    pub fn new(root: PathBuf, can_be_lost: bool) -> Self {
+        let second_names = can_be_lost.then(|| root.with_file_name(SECOND_NAMES));
+        if let Some(folder) = &second_names {
+            forget_old(folder);
+        }
+        Self { root, second_names, known: Mutex::default() }
     }
 
-    /// Waits until every file that came since `since` is on disk, and can be found after a power cut.
+    /// Waits until every file that came since `since` is on disk, and can be found after a power cut. Keeps them, where
+    /// their commit can be lost.
     ///
     /// # Errors
     /// What the operating system says; the files may be lost then, and must not be named.
-    pub fn sync(&self, since: SystemTime) -> Result<()> {
+    pub fn sync(&self, since: SystemTime) -> Result<Option<Kept>> {
         let since = since.checked_sub(SLACK).unwrap_or(SystemTime::UNIX_EPOCH);
-        unless_gone(self.sync_folder(&self.root, since))?;
-        Ok(())
+        let mut files = Vec::new();
+        unless_gone(self.sync_folder(&self.root, since, &mut files))?;
+        let second_names = self.second_names.as_ref().filter(|_| !files.is_empty());
+        // Not every disk knows second names.
+        Ok(second_names.and_then(|folder| Kept::new(files, folder).ok()))
     }
 
-    fn sync_folder(&self, folder: &Path, since: SystemTime) -> io::Result<()> {
+    fn sync_folder(&self, folder: &Path, since: SystemTime, files: &mut Vec<PathBuf>) -> io::Result<()> {
         let modified = fs::metadata(folder)?.modified()?;
         let known = self.known.lock().get(folder).filter(|known| known.modified == modified).cloned();
         let folders = match known {
             Some(known) if modified < since => known.folders,
-            _ => self.sync_files(folder, modified, since)?,
+            _ => self.sync_files(folder, modified, since, files)?,
         };
-        folders.iter().try_for_each(|folder| unless_gone(self.sync_folder(folder, since)))
+        folders.iter().try_for_each(|folder| unless_gone(self.sync_folder(folder, since, files)))
     }
 
-    /// Syncs the new files of a folder, and the folder; gives the folders in it.
-    fn sync_files(&self, folder: &Path, modified: SystemTime, since: SystemTime) -> io::Result<Vec<PathBuf>> {
+    /// Syncs the new files of a folder, and the folder; adds them to `files` and gives the folders in it.
+    fn sync_files(
+        &self,
+        folder: &Path,
+        modified: SystemTime,
+        since: SystemTime,
+        files: &mut Vec<PathBuf>,
+    ) -> io::Result<Vec<PathBuf>> {
         let mut folders = Vec::new();
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
@@ -74,6 +98,7 @@ impl Durable {
                 folders.push(entry.path());
             } else if modified >= since && is_new(&entry, since)? {
                 unless_gone(File::open(entry.path()).and_then(|file| file.sync_all()))?;
+                files.push(entry.path());
             }
         }
         if modified >= since {
@@ -88,6 +113,17 @@ impl Durable {
             known.insert(folder.to_owned(), Known { modified, folders: folders.clone() });
         }
         Ok(folders)
+    }
+}
+
+/// Removes what servers that were killed have left.
+fn forget_old(folder: &Path) {
+    let is_old = |entry: &fs::DirEntry| {
+        let age = entry.metadata().and_then(|metadata| metadata.modified()).map(|modified| modified.elapsed());
+        age.is_ok_and(|age| age.is_ok_and(|age| age > FORGOTTEN_AFTER))
+    };
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten().filter(is_old) {
+        let _ = fs::remove_dir_all(entry.path());
     }
 }
 
@@ -136,14 +172,14 @@ mod tests {
     #[test]
     fn folders_come_and_go() {
         let root = tempfile::tempdir().unwrap();
-        let durable = Durable::new(root.path().join("lake"));
+        let durable = Durable::new(root.path().join("lake"), true);
         let long_ago = SystemTime::UNIX_EPOCH;
         durable.sync(long_ago).unwrap();
         let table = root.path().join("lake/main/t");
         fs::create_dir_all(&table).unwrap();
         fs::write(table.join("a.parquet"), "a").unwrap();
-        durable.sync(long_ago).unwrap();
-        durable.sync(SystemTime::now()).unwrap();
+        assert!(durable.sync(long_ago).unwrap().is_some());
+        assert!(durable.sync(SystemTime::now() + SLACK * 2).unwrap().is_none());
         fs::remove_dir_all(&table).unwrap();
         durable.sync(long_ago).unwrap();
     }

@@ -14,6 +14,7 @@ mod duckdb;
 mod durable;
 mod extensions;
 mod inflow;
+mod kept;
 mod pool;
 mod stream;
 mod turns;
@@ -73,6 +74,8 @@ pub struct Setup<'a> {
     pub on_connect: &'a str,
     /// Whether transactions that write take turns: [`Connection::begin_writing`].
     pub one_writer: bool,
+    /// Whether the answer to a commit can be lost, because another process commits.
+    pub commits_remotely: bool,
 }
 
 /// An opened instance with its pool of connections.
@@ -111,7 +114,7 @@ impl Engine {
         extensions::check_library()?;
         let folder = extensions::find_folder(settings.extensions.as_deref());
         let folder = folder.unwrap_or_else(|| settings.extensions_fallback.clone());
-        let durable = settings.durable.clone().map(durable::Durable::new);
+        let durable = settings.durable.clone().map(|root| durable::Durable::new(root, setup.commits_remotely));
         let database = duckdb::Database::open_in_memory(&options(settings, &folder), durable, setup.one_writer)?;
         let connection = database.connect()?;
         extensions::complete(&connection, &folder)?;

@@ -59,6 +59,7 @@ pub(super) fn open_script(engine_settings: &engine::Settings, settings: &Setting
         script: &format!("{}{attach}", storage.setup()),
         on_connect: ON_CONNECT,
         one_writer: catalog.has_one_writer(),
+        commits_remotely: catalog.is_remote(),
     };
     Engine::open(engine_settings, &setup).map_err(|err| catalog.explain(err))
 }

@@ -53,6 +53,11 @@ impl Catalog {
         matches!(self, Self::Sqlite(_))
     }
 
+    /// Whether another process commits.
+    pub(super) fn is_remote(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
     /// `attach`, a script with places for the catalog, with what comes before and behind it.
     pub(super) fn script(&self, attach: &str, settings: &engine::Settings) -> String {
         let (location, options) = match self {

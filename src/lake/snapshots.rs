@@ -72,8 +72,8 @@ pub fn newest(connection: &Connection) -> SnapshotId {
 /// # Errors
 /// `NotFound` when it is the oldest.
 pub fn before(connection: &Connection, id: SnapshotId) -> Result<SnapshotId> {
-    let sql = "SELECT max(snapshot_id) AS id FROM lake.snapshots() WHERE snapshot_id < ?";
-    let row: Row = connection.record(sql, &[Value::bigint(id.0)])?;
+    let sql = format!("SELECT max(snapshot_id) AS id FROM {METADATA}.ducklake_snapshot WHERE snapshot_id < ?");
+    let row: Row = connection.record(&sql, &[Value::bigint(id.0)])?;
     row.id.ok_or_else(|| Error::not_found(format!("there is no snapshot before {id}")))
 }
 
@@ -126,8 +126,9 @@ fn by_text(connection: &Connection, text: &str) -> Result<SnapshotId> {
 }
 
 fn by_version(connection: &Connection, id: SnapshotId) -> Result<SnapshotId> {
-    let sql = "SELECT max(snapshot_id) AS id FROM lake.snapshots() WHERE snapshot_id = ?";
-    let row: Row = connection.record(sql, &[Value::bigint(id.0)])?;
+    // DuckLake's function would read what each of them changed.
+    let sql = format!("SELECT max(snapshot_id) AS id FROM {METADATA}.ducklake_snapshot WHERE snapshot_id = ?");
+    let row: Row = connection.record(&sql, &[Value::bigint(id.0)])?;
     row.id.ok_or_else(|| Error::not_found(format!("no snapshot {id}: it never existed or has expired")))
 }
 
@@ -171,10 +172,7 @@ pub fn commit(connection: &Connection, author: &str) -> Result<Option<SnapshotId
             let after = last_committed(connection).ok().flatten();
             Ok(after.filter(|after| before != Some(*after)))
         }
-        Err(err) if is_lost_commit(&err) => {
-            connection.rollback();
-            outcome_of(connection, &mark).unwrap_or(Err(err))
-        }
+        Err(err) if is_lost_commit(&err) => outcome_of(connection, &mark).unwrap_or(Err(err)),
         Err(err) => Err(err),
     }
 }
@@ -182,8 +180,8 @@ pub fn commit(connection: &Connection, author: &str) -> Result<Option<SnapshotId
 /// What became of the commit that is marked with `mark`; `None` when the database is not back within some seconds.
 ///
 /// # Errors
-/// Unavailable when nothing was committed; Internal when it was, and wrote files: DuckLake has taken the commit for
-/// failed and removed them.
+/// Unavailable when nothing was committed; Internal when it was, and its files could not be kept: DuckLake has taken the
+/// commit for failed and removed them.
 fn outcome_of(connection: &Connection, mark: &str) -> Option<Result<Option<SnapshotId>>> {
     let mut wait = FIRST_WAIT;
     for _ in 0..ATTEMPTS {
@@ -194,7 +192,9 @@ fn outcome_of(connection: &Connection, mark: &str) -> Option<Result<Option<Snaps
                 let text = "the catalog's database was lost before the commit: nothing is committed, try again";
                 return Some(Err(Error::new(ErrorKind::Unavailable, text)));
             }
-            Ok(Found { id: Some(id), files: 0 }) => return Some(Ok(Some(id))),
+            Ok(Found { id: Some(id), files }) if files == 0 || connection.files_are_back() => {
+                return Some(Ok(Some(id)));
+            }
             Ok(Found { id: Some(id), .. }) => {
                 let (version, before) = (id, id.0 - 1);
                 return Some(Err(Error::internal(format!(

@@ -27,7 +27,7 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
 pub use self::{address::resolve, signals::stop_requested, tls::Tls};
 use self::{health::Health, incoming::Incoming, measure::Measured};
 use crate::{
-    actions::Actions,
+    actions::{Actions, Schedule},
     auth::Doorkeeper,
     config::{Catalog, Settings, Storage as StorageSetting},
     engine::{self, Engine},
@@ -66,6 +66,7 @@ pub struct Server {
     sessions: Arc<Sessions>,
     actions: Arc<Actions>,
     health: Health,
+    schedule: Option<Schedule>,
     grace: Duration,
 }
 
@@ -191,6 +192,7 @@ impl Server {
             actions,
             engine,
             health: Health::new(),
+            schedule: schedule(settings),
             grace: settings.grace,
         })
     }
@@ -263,6 +265,9 @@ impl Server {
     /// Starts what serves no calls: clean-up, new certificates, health and metrics over HTTP.
     fn accompany(&mut self, beside: &mut JoinSet<()>) {
         beside.spawn(Arc::clone(&self.sessions).reap());
+        if let Some(schedule) = self.schedule {
+            beside.spawn(schedule.follow(Arc::clone(&self.actions)));
+        }
         if let Some(tls) = &self.tls {
             beside.spawn(Arc::clone(tls).follow_files());
         }
@@ -290,6 +295,11 @@ impl fmt::Display for Location {
         let scheme = if self.tls { "grpc+tls" } else { "grpc" };
         write!(f, "{scheme}://{}", self.address)
     }
+}
+
+fn schedule(settings: &Settings) -> Option<Schedule> {
+    let expire_days = settings.maintain_expire_days.map(f64::from);
+    (!settings.maintain_every.is_zero()).then_some(Schedule { every: settings.maintain_every, expire_days })
 }
 
 fn session_settings(settings: &Settings) -> session::Settings {

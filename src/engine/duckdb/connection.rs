@@ -36,6 +36,8 @@ pub struct Connection {
     open: Cell<Option<SystemTime>>,
     /// The turn to write, from [`begin_writing`](Self::begin_writing) to the end of the transaction.
     turn: RefCell<Option<TakenTurn>>,
+    /// Whether the files of the last commit whose answer was lost are there.
+    files_are_back: Cell<bool>,
     /// Keeps the instance open; dropped after the connection.
     database: Arc<Database>,
 }
@@ -88,6 +90,7 @@ impl Connection {
             interrupted: Arc::default(),
             open: Cell::new(None),
             turn: RefCell::new(None),
+            files_are_back: Cell::new(false),
             database,
         }
     }
@@ -235,12 +238,25 @@ impl Connection {
     /// Commits the open transaction; its data files are on disk before.
     ///
     /// # Errors
-    /// Conflict when another transaction was first; what DuckDB and the operating system say. Nothing is committed then.
+    /// Conflict when another transaction was first; what DuckDB and the operating system say. Nothing is committed then,
+    /// but where [`is_lost_commit`](super::is_lost_commit), of which nobody knows; the transaction is over.
     pub fn commit(&self) -> Result<()> {
-        if let (Some(durable), Some(since)) = (&self.database.durable, self.open.get()) {
-            durable.sync(since).context(|| "sync data files")?;
+        let kept = match (&self.database.durable, self.open.get()) {
+            (Some(durable), Some(since)) => durable.sync(since).context(|| "sync data files")?,
+            _ => None,
+        };
+        let committed = self.execute("COMMIT", &[]).map(|_| ());
+        if committed.as_ref().is_err_and(error::is_lost_commit) {
+            // DuckLake removes the transaction's files until this is over.
+            self.rollback();
+            self.files_are_back.set(kept.is_some_and(|kept| kept.put_back().is_ok()));
         }
-        self.execute("COMMIT", &[]).map(|_| ())
+        committed
+    }
+
+    /// Whether the data files of the last commit whose answer was lost are there.
+    pub fn files_are_back(&self) -> bool {
+        self.files_are_back.get()
     }
 
     /// Rolls back the open transaction, if there is one. It must be called before a connection with an open
