@@ -34,7 +34,7 @@ pub enum Fallback {
 const HOME: &str = "<home>";
 
 /// All settings, in the order of the help. `home` is first, because defaults refer to it.
-pub static TABLE: [Setting; 23] = [
+pub static TABLE: [Setting; 24] = [
     Setting {
         key: "home",
         placeholder: "DIR",
@@ -87,9 +87,19 @@ pub static TABLE: [Setting; 23] = [
     Setting {
         key: "storage",
         placeholder: "URI",
-        help: "Where the data lies: a path, file:///PATH or s3://BUCKET/PREFIX",
+        help: "Where the data lies: a path, file:///PATH or s3://BUCKET/PREFIX with the standard AWS variables",
         default: Fallback::Text("<home>/store"),
         set: |settings, text| value::storage(text).map(|storage| settings.storage = storage),
+    },
+    Setting {
+        key: "storage_timeout_seconds",
+        placeholder: "SECONDS",
+        help: "How long a request to S3 may take with its repetitions, 4 to 3600",
+        default: Fallback::Text("60"),
+        set: |settings, text| {
+            value::whole_number(text, "a whole number of seconds", 4..=3600)
+                .map(|seconds| settings.storage_timeout = Duration::from_secs(seconds))
+        },
     },
     Setting {
         key: "extensions",

@@ -7,6 +7,7 @@ use crate::{
     engine::{self, Engine},
     error::{Context, Error, ErrorKind, Result},
     quote::literal,
+    storage::Storage,
 };
 
 const ATTACH: &str = include_str!("../../sql/00_attach.sql");
@@ -21,8 +22,8 @@ const ATTEMPTS: usize = 10;
 pub struct Settings {
     /// Where DuckLake keeps its catalog.
     pub catalog: Catalog,
-    /// The folder for DuckLake's Parquet files, and for nothing else.
-    pub data_path: std::path::PathBuf,
+    /// Where its Parquet files lie, in a folder that holds nothing else.
+    pub storage: Storage,
 }
 
 /// Opens DuckDB and attaches the lake, making it when it does not exist.
@@ -31,7 +32,8 @@ pub struct Settings {
 /// `FailedPrecondition` when a folder cannot be written, another process has the catalog, its database does not answer
 /// or refuses the user, the catalog is of a newer format, or an extension is missing; each with the remedy.
 pub fn open(engine_settings: &engine::Settings, settings: &Settings) -> Result<Engine> {
-    let folders = [Some(settings.data_path.as_path()), settings.catalog.file().and_then(Path::parent)];
+    let data = settings.storage.lake_folder();
+    let folders = [data.as_deref(), settings.catalog.file().and_then(Path::parent)];
     for folder in folders.into_iter().flatten().filter(|folder| !folder.as_os_str().is_empty()) {
         make_writable(folder)?;
     }
@@ -50,16 +52,16 @@ pub fn open(engine_settings: &engine::Settings, settings: &Settings) -> Result<E
 /// # Errors
 /// As [`open`].
 pub(super) fn open_script(engine_settings: &engine::Settings, settings: &Settings, script: &str) -> Result<Engine> {
-    let data_path = format!("{}/", settings.data_path.display());
-    let script = settings.catalog.script(&script.replace("{{data_path}}", &literal(&data_path)), engine_settings);
+    let Settings { catalog, storage } = settings;
+    let attach = catalog.script(&script.replace("{{data_path}}", &literal(&storage.lake_path())), engine_settings);
     let setup = engine::Setup {
-        extensions: settings.catalog.extensions(),
-        script: &script,
+        extensions: &[catalog.extensions(), storage.extensions()].concat(),
+        script: &format!("{}{attach}", storage.setup()),
         on_connect: ON_CONNECT,
-        one_writer: settings.catalog.has_one_writer(),
-        commits_remotely: settings.catalog.is_remote(),
+        one_writer: catalog.has_one_writer(),
+        commits_remotely: catalog.is_remote(),
     };
-    Engine::open(engine_settings, &setup).map_err(|err| settings.catalog.explain(err))
+    Engine::open(engine_settings, &setup).map_err(|err| catalog.explain(err))
 }
 
 /// Makes `folder` and proves that files can be made in it.

@@ -37,7 +37,7 @@ use crate::{
     lake::{self, pins::Pins, postgres::Postgres},
     medallion,
     session::{self, Sessions},
-    storage::Storage,
+    storage::{S3, Storage},
 };
 
 /// The largest message that a client may send: ADBC does not split the batches it ingests.
@@ -93,36 +93,58 @@ pub struct Opened {
 /// Opens storage, catalog and models; what `merganser check` does and `merganser serve` begins with.
 ///
 /// # Errors
-/// `FailedPrecondition` with the remedy for whatever is not as it must be; Unsupported for settings that are not
-/// offered.
-pub fn open(settings: &Settings) -> Result<Opened> {
+/// `FailedPrecondition` with the remedy for whatever is not as it must be; Unavailable when the object store does not
+/// answer.
+pub async fn open(settings: &Settings) -> Result<Opened> {
+    let storage = open_storage(settings).await?;
+    let settings = settings.clone();
+    let opened = tokio::task::spawn_blocking(move || open_on(&settings, storage)).await;
+    opened.map_err(|err| Error::internal("open the lake").with_source(err))?
+}
+
+async fn open_storage(settings: &Settings) -> Result<Storage> {
+    match &settings.storage {
+        StorageSetting::Local(root) => {
+            lake::attach::make_writable(root)?;
+            Storage::local(root)
+        }
+        StorageSetting::S3 { bucket, prefix } => {
+            let storage = Storage::s3(S3 {
+                bucket: bucket.clone(),
+                prefix: prefix.clone(),
+                access: settings.s3_access.clone(),
+                timeout: settings.storage_timeout,
+            })?;
+            storage.probe().await?;
+            Ok(storage)
+        }
+    }
+}
+
+/// Opens what lies on `storage`, which takes DuckDB a while.
+fn open_on(settings: &Settings, storage: Storage) -> Result<Opened> {
     let home = &settings.home;
     lake::attach::make_writable(home)?;
     let home = home.canonicalize()?;
     let staging = home.join("staging");
     lake::attach::make_writable(&staging)?;
-    let StorageSetting::Local(root) = &settings.storage else {
-        return Err(Error::unsupported("storage on S3 is not offered; give --storage a folder"));
-    };
-    lake::attach::make_writable(root)?;
-    let root = root.canonicalize()?;
     let engine_settings = engine::Settings {
         extensions: settings.extensions.clone(),
         extensions_fallback: home.join("extensions"),
         staging: staging.clone(),
-        durable: Some(root.join("lake")),
+        durable: storage.lake_folder(),
         memory_limit_bytes: settings.memory_limit_bytes,
         threads: settings.threads.map(usize::from),
         max_connections: settings.max_connections,
     };
-    let lake_settings = lake::attach::Settings { catalog: catalog(settings, &home)?, data_path: root.join("lake") };
+    let lake_settings = lake::attach::Settings { catalog: catalog(settings, &home)?, storage: storage.clone() };
     let models = match &settings.models {
         Some(folder) => medallion::load(folder)?,
         None => medallion::built_in()?,
     };
     let engine = lake::attach::open(&engine_settings, &lake_settings)?;
     let pins = Arc::new(Pins::new(engine.clone(), engine_settings, lake_settings));
-    Ok(Opened { engine, pins, storage: Storage::local(&root)?, models })
+    Ok(Opened { engine, pins, storage, models })
 }
 
 fn catalog(settings: &Settings, home: &Path) -> Result<lake::catalog::Catalog> {
@@ -151,10 +173,7 @@ impl Server {
             Some(name) => Some(address::bind(name, &address::look_up(name).await?).await?),
             None => None,
         };
-        let opening = settings.clone();
-        let opened = tokio::task::spawn_blocking(move || open(&opening)).await;
-        let Opened { engine, pins, storage, models } =
-            opened.map_err(|err| Error::internal("open the lake").with_source(err))??;
+        let Opened { engine, pins, storage, models } = open(settings).await?;
         let staging = engine.staging().to_path_buf();
         let ingester = Ingester::new(engine.clone(), storage, staging);
         let actions = Arc::new(Actions::new(engine.clone(), Arc::clone(&pins), ingester, models));
