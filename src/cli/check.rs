@@ -30,7 +30,7 @@ impl Check {
         examine_door(&settings).await?;
         let opening = settings.clone();
         let opened = tokio::task::spawn_blocking(move || open(&opening)).await;
-        let Opened { engine, pins, storage, models } =
+        let Opened { engine, pins, storage, models, lock } =
             opened.map_err(|err| Error::internal("open the lake").with_source(err))??;
         output::print(format_args!("DuckDB         ok, {DUCKDB_VERSION} with ducklake"))?;
         output::print(format_args!("storage        ok, {}", storage.uri("")))?;
@@ -48,6 +48,7 @@ impl Check {
         let closed = engine.closed();
         drop((engine, pins));
         closed.await;
+        drop(lock);
         Ok(())
     }
 }

@@ -51,6 +51,8 @@ pub struct Settings {
     pub max_sessions: usize,
     /// How many sessions one user may have.
     pub max_sessions_per_user: usize,
+    /// How many backups stay when another one is taken; zero keeps all.
+    pub backup_keep: u64,
     /// The log filter, in the directive form of `tracing`.
     pub log: String,
 }
@@ -117,6 +119,7 @@ impl Settings {
         session_max_age: Duration::ZERO,
         max_sessions: 0,
         max_sessions_per_user: 0,
+        backup_keep: 0,
         log: String::new(),
     };
 }

@@ -34,7 +34,7 @@ pub enum Fallback {
 const HOME: &str = "<home>";
 
 /// All settings, in the order of the help. `home` is first, because defaults refer to it.
-pub static TABLE: [Setting; 21] = [
+pub static TABLE: [Setting; 22] = [
     Setting {
         key: "home",
         placeholder: "DIR",
@@ -195,6 +195,15 @@ pub static TABLE: [Setting; 21] = [
         set: |settings, text| {
             value::whole_number(text, "a whole number", 1..=1_000_000)
                 .map(|count| settings.max_sessions_per_user = count)
+        },
+    },
+    Setting {
+        key: "backup_keep",
+        placeholder: "N",
+        help: "How many backups stay when another one is taken, 0 to 1000000; 0 keeps all",
+        default: Fallback::Text("0"),
+        set: |settings, text| {
+            value::whole_number(text, "a whole number", 0..=1_000_000).map(|count| settings.backup_keep = count)
         },
     },
     Setting {

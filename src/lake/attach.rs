@@ -1,8 +1,11 @@
 //! Opens the engine with the lake attached.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-use super::catalog::Catalog;
+use super::{METADATA, catalog::Catalog, portable};
 use crate::{
     engine::{self, Engine},
     error::{Context, Error, ErrorKind, Result},
@@ -10,6 +13,8 @@ use crate::{
 };
 
 const ATTACH: &str = include_str!("../../sql/00_attach.sql");
+/// For whoever only looks at a catalog.
+const ATTACH_TO_READ: &str = "ATTACH {{catalog}} AS lake ({{options}}READ_ONLY);";
 /// Unqualified names mean the lake's on every connection.
 const ON_CONNECT: &str = "USE lake; SET SESSION enable_progress_bar_print = false";
 
@@ -22,7 +27,7 @@ pub struct Settings {
     /// Where DuckLake keeps its catalog.
     pub catalog: Catalog,
     /// The folder for DuckLake's Parquet files, and for nothing else.
-    pub data_path: std::path::PathBuf,
+    pub data_path: PathBuf,
 }
 
 /// Opens DuckDB and attaches the lake, making it when it does not exist.
@@ -35,7 +40,7 @@ pub fn open(engine_settings: &engine::Settings, settings: &Settings) -> Result<E
     for folder in folders.into_iter().flatten().filter(|folder| !folder.as_os_str().is_empty()) {
         make_writable(folder)?;
     }
-    let script = format!("{ATTACH}{}", settings.catalog.upgrade());
+    let script = format!("{ATTACH}{}{}", portable::bookkeeping(METADATA), settings.catalog.upgrade());
     for _ in 1..ATTEMPTS {
         match open_script(engine_settings, settings, &script) {
             Err(err) if err.kind() == ErrorKind::Conflict => {}
@@ -59,6 +64,24 @@ pub(super) fn open_script(engine_settings: &engine::Settings, settings: &Setting
         one_writer: settings.catalog.has_one_writer(),
     };
     Engine::open(engine_settings, &setup).map_err(|err| settings.catalog.explain(err))
+}
+
+/// Opens DuckDB and attaches the lake whose catalog is there, to be read, with all that it says of itself.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_to_read(engine_settings: &engine::Settings, catalog: &Catalog) -> Result<Engine> {
+    let settings = Settings { catalog: catalog.clone(), data_path: PathBuf::new() };
+    open_script(engine_settings, &settings, ATTACH_TO_READ)
+}
+
+/// Opens DuckDB with DuckLake and no lake.
+///
+/// # Errors
+/// `FailedPrecondition` when the extension is missing.
+pub fn open_without_lake(engine_settings: &engine::Settings) -> Result<Engine> {
+    let setup = engine::Setup { extensions: &["ducklake"], script: "", on_connect: "", one_writer: false };
+    Engine::open(engine_settings, &setup)
 }
 
 /// Makes `folder` and proves that files can be made in it.

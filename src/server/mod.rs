@@ -15,6 +15,7 @@ mod gather;
 mod health;
 mod http;
 mod incoming;
+mod life;
 mod measure;
 mod signals;
 mod sql;
@@ -24,17 +25,23 @@ use std::{fmt, future::Future, net::SocketAddr, path::Path, sync::Arc, time::Dur
 
 use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
 
-pub use self::{address::resolve, signals::stop_requested, tls::Tls};
+pub use self::{address::resolve, life::serve, signals::stop_requested, tls::Tls};
 use self::{health::Health, incoming::Incoming, measure::Measured};
 use crate::{
     actions::Actions,
     auth::Doorkeeper,
+    backup::{Backups, Candidate, Retention},
     config::{Catalog, Settings, Storage as StorageSetting},
     engine::{self, Engine},
     error::{Error, Result},
     flight::{self, Service},
     ingest::Ingester,
-    lake::{self, pins::Pins, postgres::Postgres},
+    lake::{
+        self,
+        lock::{self, Lock},
+        pins::Pins,
+        postgres::Postgres,
+    },
     medallion,
     session::{self, Sessions},
     storage::Storage,
@@ -67,6 +74,8 @@ pub struct Server {
     actions: Arc<Actions>,
     health: Health,
     grace: Duration,
+    /// Goes last: while it is held nobody may move the catalog.
+    _lock: Lock,
 }
 
 /// Where clients find a server: `grpc://HOST:PORT`, or `grpc+tls://HOST:PORT`.
@@ -87,6 +96,19 @@ pub struct Opened {
     pub storage: Storage,
     /// The medallion's models.
     pub models: Vec<medallion::Model>,
+    /// Keeps others from moving the catalog; to be dropped after the engine has closed.
+    pub lock: Lock,
+}
+
+/// Where everything lies that the server works on.
+#[derive(Debug)]
+pub struct Place {
+    /// How DuckDB is opened.
+    pub engine: engine::Settings,
+    /// Where catalog and data of the lake are.
+    pub lake: lake::attach::Settings,
+    /// Landings, assets and backups.
+    pub storage: Storage,
 }
 
 /// Opens storage, catalog and models; what `merganser check` does and `merganser serve` begins with.
@@ -95,6 +117,22 @@ pub struct Opened {
 /// `FailedPrecondition` with the remedy for whatever is not as it must be; Unsupported for settings that are not
 /// offered.
 pub fn open(settings: &Settings) -> Result<Opened> {
+    let place = place(settings)?;
+    let models = match &settings.models {
+        Some(folder) => medallion::load(folder)?,
+        None => medallion::built_in()?,
+    };
+    let lock = lock::share(&place.lake.catalog)?;
+    let engine = lake::attach::open(&place.engine, &place.lake)?;
+    let pins = Arc::new(Pins::new(engine.clone(), place.engine, place.lake));
+    Ok(Opened { engine, pins, storage: place.storage, models, lock })
+}
+
+/// Finds storage and catalog, and makes the folders that they need; opens neither.
+///
+/// # Errors
+/// As [`open`].
+pub fn place(settings: &Settings) -> Result<Place> {
     let home = &settings.home;
     lake::attach::make_writable(home)?;
     let home = home.canonicalize()?;
@@ -115,13 +153,7 @@ pub fn open(settings: &Settings) -> Result<Opened> {
         max_connections: settings.max_connections,
     };
     let lake_settings = lake::attach::Settings { catalog: catalog(settings, &home)?, data_path: root.join("lake") };
-    let models = match &settings.models {
-        Some(folder) => medallion::load(folder)?,
-        None => medallion::built_in()?,
-    };
-    let engine = lake::attach::open(&engine_settings, &lake_settings)?;
-    let pins = Arc::new(Pins::new(engine.clone(), engine_settings, lake_settings));
-    Ok(Opened { engine, pins, storage: Storage::local(&root)?, models })
+    Ok(Place { engine: engine_settings, lake: lake_settings, storage: Storage::local(&root)? })
 }
 
 fn catalog(settings: &Settings, home: &Path) -> Result<lake::catalog::Catalog> {
@@ -152,11 +184,14 @@ impl Server {
         };
         let opening = settings.clone();
         let opened = tokio::task::spawn_blocking(move || open(&opening)).await;
-        let Opened { engine, pins, storage, models } =
+        let Opened { engine, pins, storage, models, lock } =
             opened.map_err(|err| Error::internal("open the lake").with_source(err))??;
         let staging = engine.staging().to_path_buf();
+        let retention =
+            Retention { keep: (settings.backup_keep > 0).then_some(settings.backup_keep), older_than: None };
+        let backups = Backups::new(engine.clone(), &storage, &pins.origin().1.catalog, retention);
         let ingester = Ingester::new(engine.clone(), storage, staging);
-        let actions = Arc::new(Actions::new(engine.clone(), Arc::clone(&pins), ingester, models));
+        let actions = Arc::new(Actions::new(engine.clone(), Arc::clone(&pins), ingester, models, backups));
         let sessions =
             Sessions::new(engine.clone(), Arc::clone(&pins), session_settings(settings), sql::procedures(&actions));
         let register = sql::registrar(&sessions, &actions);
@@ -173,6 +208,7 @@ impl Server {
             engine,
             health: Health::new(),
             grace: settings.grace,
+            _lock: lock,
         })
     }
 
@@ -181,11 +217,11 @@ impl Server {
         Location { address: self.address, tls: self.tls.is_some() }
     }
 
-    /// Serves until `stop` resolves, then ends in order.
+    /// Serves until `stop` resolves, or a backup shall take the place of the lake; then ends in order, and gives that.
     ///
     /// # Errors
     /// Internal when the listener fails, and when the engine failed for good.
-    pub async fn run(mut self, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+    pub async fn run(mut self, stop: impl Future<Output = ()> + Send + 'static) -> Result<Option<Candidate>> {
         // What goes on beside the calls; it ends with the set.
         let mut beside = JoinSet::new();
         self.accompany(&mut beside);
@@ -210,6 +246,7 @@ impl Server {
 
         let failure = tokio::select! {
             () = stop => None,
+            () = self.actions.backups().handed_over() => None,
             reason = self.health.failed() => Some(reason),
         };
         let (grace, close) = if failure.is_some() { (FAILED_GRACE, FAILED_GRACE) } else { (self.grace, CLOSE_TIMEOUT) };
@@ -222,6 +259,7 @@ impl Server {
         let serving = tokio::time::timeout(grace, serving);
         let (outcome, ()) = tokio::join!(serving, self.actions.jobs().close(grace, close));
         watching.abort();
+        let candidate = if failure.is_some() { None } else { receive(self.actions.backups()).await };
         self.engine.close(close).await;
         beside.shutdown().await;
         drop((self.sessions, self.actions, self.engine));
@@ -238,7 +276,7 @@ impl Server {
             Err(_) => tracing::warn!("some streams did not finish in time"),
         }
         tracing::info!("stopped");
-        Ok(())
+        Ok(candidate)
     }
 
     /// Starts what serves no calls: clean-up, new certificates, health and metrics over HTTP.
@@ -262,6 +300,15 @@ impl Server {
             });
         }
     }
+}
+
+/// The backup that shall take the place of the lake, now that nobody uses that.
+async fn receive(backups: &Backups) -> Option<Candidate> {
+    let received = backups.receive().await;
+    received.unwrap_or_else(|err| {
+        tracing::error!(cause = %err, "the lake stays: it could not be backed up before a backup took its place");
+        None
+    })
 }
 
 // === impl Location ===

@@ -17,6 +17,8 @@ use crate::error::{Context, Error, ErrorKind, Result};
 #[derive(Clone, Debug)]
 pub struct Storage {
     store: Arc<dyn ObjectStore>,
+    /// The same, but what it has written is on disk.
+    durable: Arc<dyn ObjectStore>,
     /// The root as a URI that ends with a slash.
     root_uri: String,
     /// The root as DuckDB opens it, with a slash at its end.
@@ -35,8 +37,15 @@ impl Storage {
         let root_uri = url::Url::from_directory_path(&folder)
             .map_err(|()| Error::precondition(format!("storage \"{}\" is no absolute path", folder.display())))?;
         let store = LocalFileSystem::new_with_prefix(&folder)?;
+        let durable = LocalFileSystem::new_with_prefix(&folder)?.with_fsync(true);
         let root_path = format!("{}/", folder.display());
-        Ok(Self { store: Arc::new(store), root_uri: root_uri.into(), root_path })
+        Ok(Self { store: Arc::new(store), durable: Arc::new(durable), root_uri: root_uri.into(), root_path })
+    }
+
+    /// The same store, in which everything that was written survives a power cut. It is slower for many small objects.
+    #[must_use]
+    pub fn durable(&self) -> Self {
+        Self { store: Arc::clone(&self.durable), ..self.clone() }
     }
 
     /// The URI of the object at `path`.
@@ -99,6 +108,35 @@ impl Storage {
             }
         };
         copy.await.context(|| format!("copy \"{}\" to \"{path}\"", file.display()))
+    }
+
+    /// Copies the object at `path` to a local file; says how many bytes that were.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn download(&self, path: &str, file: &FilePath) -> Result<u64> {
+        let copy = async {
+            let mut source = self.store.get(&location(path)?).await?.into_stream();
+            let mut target = tokio::fs::File::create(file).await?;
+            let mut bytes = 0;
+            while let Some(chunk) = source.try_next().await? {
+                tokio::io::AsyncWriteExt::write_all(&mut target, &chunk).await?;
+                bytes += chunk.len() as u64;
+            }
+            tokio::io::AsyncWriteExt::flush(&mut target).await?;
+            Ok::<_, Error>(bytes)
+        };
+        copy.await.context(|| format!("copy \"{path}\" to \"{}\"", file.display()))
+    }
+
+    /// The paths and sizes of all objects under the folder `path`.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub async fn list(&self, path: &str) -> Result<Vec<(String, u64)>> {
+        let list = async { self.store.list(Some(&location(path)?)).try_collect::<Vec<_>>().await.map_err(Error::from) };
+        let objects = list.await.context(|| format!("list \"{path}\""))?;
+        Ok(objects.into_iter().map(|object| (object.location.into(), object.size)).collect())
     }
 
     /// Removes an object; one that is not there is no error.

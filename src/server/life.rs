@@ -1,0 +1,51 @@
+//! The life of the process: one server, or several one after the other when a backup takes the place of the lake.
+
+use futures::FutureExt;
+
+use super::{Location, Server, place};
+use crate::{
+    backup::Candidate,
+    config::{HostPort, Settings},
+    error::{Error, Result},
+    lake,
+};
+
+/// Serves until `stop` resolves; `ready` is told where, once. When a backup takes the place of the lake, the lake is opened
+/// anew and served at the same addresses.
+///
+/// # Errors
+/// As [`Server::build`] and [`Server::run`]; what `ready` says.
+pub async fn serve(
+    settings: &Settings,
+    stop: impl Future<Output = ()> + Send + 'static,
+    ready: impl FnOnce(Location) -> Result<()>,
+) -> Result<()> {
+    let stop = stop.boxed().shared();
+    let mut settings = settings.clone();
+    let mut server = Server::build(&settings).await?;
+    ready(server.location())?;
+    // Where ports were picked, clients know those.
+    let at = |address: std::net::SocketAddr| HostPort { host: address.ip().to_string(), port: address.port() };
+    settings.listen = at(server.address);
+    settings.http = server.http.as_ref().map(|(_, address)| at(*address));
+    while let Some(candidate) = server.run(stop.clone()).await? {
+        let name = &candidate.record.name;
+        match replace(&settings, &candidate).await {
+            Ok(()) => tracing::info!(backup = name, "the backup is in the place of the lake"),
+            Err(err) => tracing::error!(cause = %err, backup = name, "the lake stays as it was"),
+        }
+        server = Server::build(&settings).await?;
+    }
+    Ok(())
+}
+
+async fn replace(settings: &Settings, candidate: &Candidate) -> Result<()> {
+    let looking = settings.clone();
+    let place = tokio::task::spawn_blocking(move || place(&looking)).await;
+    let place = place.map_err(|err| Error::internal("find the catalog").with_source(err))??;
+    let before = lake::place::replace(&place.engine, &place.lake, &candidate.file()).await?;
+    if let Some(before) = before {
+        tracing::info!(file = %before.display(), "the catalog that was there is kept");
+    }
+    Ok(())
+}
