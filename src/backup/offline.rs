@@ -6,7 +6,7 @@ use super::{Backups, Candidate, Retention, Shelf, Which};
 use crate::{
     engine::{self, Engine},
     error::{Error, Result},
-    lake::{attach, catalog::Catalog, lock, place, portable},
+    lake::{attach, catalog::Catalog, place, portable},
     storage::Storage,
 };
 
@@ -32,7 +32,7 @@ pub async fn restore(
     which: &Which,
     force: bool,
 ) -> Result<Restored> {
-    drop(lock::own(&lake.catalog)?);
+    place::check_unused(settings, &lake.catalog).await?;
     let there = place::is_there(settings, &lake.catalog).await?;
     if there && !force {
         let name = lake.catalog.name();

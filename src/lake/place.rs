@@ -36,8 +36,11 @@ const COMPANIONS: [&str; 3] = [".wal", "-wal", "-shm"];
 /// # Errors
 /// `AlreadyExists` when a catalog is there; what the operating system and the database say. Nothing is there then.
 pub async fn install(settings: &engine::Settings, target: &attach::Settings, file: &Path) -> Result<()> {
-    let _lock = lock::own(&target.catalog)?;
     check_vacant(settings, &target.catalog).await?;
+    if let Some(place) = target.catalog.file() {
+        make_writable(folder_of(place))?;
+    }
+    let _lock = lock::own(&target.catalog)?;
     match (&target.catalog, target.catalog.file()) {
         (Catalog::Postgres(postgres), _) => {
             let filled = fill(settings, target, file).await;
@@ -79,6 +82,17 @@ pub async fn replace(settings: &engine::Settings, target: &attach::Settings, fil
             sync_folder(place).map(|()| aside)
         }
         (_, None) => Err(Error::internal("a catalog that is no file")),
+    }
+}
+
+/// Refuses a catalog that somebody has open.
+///
+/// # Errors
+/// `FailedPrecondition` when somebody has; what the database says.
+pub async fn check_unused(settings: &engine::Settings, catalog: &Catalog) -> Result<()> {
+    match catalog {
+        Catalog::Postgres(postgres) => check_alone(settings, postgres).await,
+        Catalog::DuckdbFile(_) | Catalog::Sqlite(_) => lock::own(catalog).map(drop),
     }
 }
 
@@ -155,9 +169,7 @@ async fn make_beside(
     place: &Path,
     file: &Path,
 ) -> Result<Beside> {
-    let parent = folder_of(place);
-    make_writable(parent)?;
-    let made = Beside { folder: tempfile::Builder::new().prefix(".catalog-").tempdir_in(parent)? };
+    let made = Beside { folder: tempfile::Builder::new().prefix(".catalog-").tempdir_in(folder_of(place))? };
     let beside = attach::Settings { catalog: target.catalog.at(made.file()), ..target.clone() };
     fill(settings, &beside, file).await?;
     made.check_alone()?;
@@ -229,6 +241,11 @@ async fn probe<T: Send + 'static>(
         Engine::open(&settings, &setup).map_err(|err| Catalog::Postgres(postgres).explain(err))
     };
     within(open, work).await
+}
+
+async fn check_alone(settings: &engine::Settings, postgres: &Postgres) -> Result<()> {
+    let (postgres, name) = postgres.clone().as_nobody_else();
+    probe(settings, &postgres, move |connection| super::postgres::check_alone(connection, PROBED, &name)).await
 }
 
 /// Removes the tables of a catalog that was just made and not finished.

@@ -18,10 +18,12 @@ EXTENSIONS = harness.ROOT / ".deps" / "duckdb" / "extensions"
 
 
 def shell(init, sql, folder, **variables):
-    """Runs the shell as `duckdb -init FILE`; gives the completed process."""
+    """Runs the shell, which reads `init` first; gives the completed process."""
     file = folder / "init.sql"
     file.write_text(init)
-    command = [SHELL, "-init", file, "-csv", "-bail", "-cmd", f"SET extension_directory = '{EXTENSIONS}'", "-c", sql]
+    # The folder stands for what INSTALL fetches where the network allows it.
+    before = ["-cmd", f"SET extension_directory = '{EXTENSIONS}'", "-cmd", f".read '{file}'"]
+    command = [SHELL, "-csv", "-bail", *before, "-c", sql]
     return subprocess.run(
         list(map(str, command)),
         env=harness.environment(HOME=str(folder), **variables),
@@ -54,7 +56,7 @@ def test_the_shell_reads_the_lake(launch, catalog_flags, tmp_path, kind):
     sql = server.result("init_sql")["sql"]
     if kind == "postgres":
         secrets = account(server.flags)
-        assert secrets["PGPASSWORD"] not in sql and secrets["PGUSER"] not in sql.replace("merganser backup", "")
+        assert secrets["PGPASSWORD"] not in sql and "user=" not in sql and "password" not in sql
     if kind == "duckdb":
         # One process can have the file open, and the script says so.
         assert "while the server is stopped" in sql
