@@ -91,10 +91,7 @@ impl Shelf {
         lake: Option<&str>,
     ) -> Result<Entry> {
         let uri = self.uri(&name);
-        let read = match files.contains_key(RECORD) {
-            true => self.record(&name).await?,
-            false => Err(State::Incomplete),
-        };
+        let read = if files.contains_key(RECORD) { self.record(&name).await? } else { Err(State::Incomplete) };
         let (record, state) = match read {
             Ok(record) => {
                 let state = match files.get(FILE) {

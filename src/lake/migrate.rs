@@ -42,7 +42,7 @@ async fn read(settings: &engine::Settings, from: &Catalog, file: &Path) -> Resul
     let _lock = lock::own(from)?;
     let (from, name) = match from {
         Catalog::Postgres(postgres) => {
-            let (postgres, name) = postgres.clone().as_nobody_else();
+            let (postgres, name) = postgres.clone().named_uniquely();
             (Catalog::Postgres(postgres), Some(name))
         }
         Catalog::DuckdbFile(_) | Catalog::Sqlite(_) => (from.clone(), None),

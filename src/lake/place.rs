@@ -17,7 +17,7 @@ use super::{
     attach::{self, make_writable},
     catalog::Catalog,
     lock, portable,
-    postgres::Postgres,
+    postgres::{self, Postgres},
     snapshots,
 };
 use crate::{
@@ -70,9 +70,7 @@ pub async fn replace(settings: &engine::Settings, target: &attach::Settings, fil
     let _lock = lock::own(&target.catalog)?;
     match (&target.catalog, target.catalog.file()) {
         (Catalog::Postgres(postgres), _) => {
-            let (postgres, name) = postgres.clone().as_nobody_else();
-            probe(settings, &postgres, move |connection| super::postgres::check_alone(connection, PROBED, &name))
-                .await?;
+            check_alone(settings, postgres).await?;
             fill(settings, target, file).await.map(|()| None)
         }
         (_, Some(place)) => {
@@ -120,7 +118,7 @@ pub async fn check_vacant(settings: &engine::Settings, catalog: &Catalog) -> Res
 pub async fn is_there(settings: &engine::Settings, catalog: &Catalog) -> Result<bool> {
     match (catalog, catalog.file()) {
         (Catalog::Postgres(postgres), _) => {
-            let tables = probe(settings, postgres, |connection| super::postgres::tables(connection, PROBED)).await?;
+            let tables = probe(settings, postgres, |connection| postgres::tables(connection, PROBED)).await?;
             Ok(!tables.is_empty())
         }
         (_, Some(file)) => file.try_exists().context(|| format!("look for \"{}\"", file.display())),
@@ -244,16 +242,16 @@ async fn probe<T: Send + 'static>(
 }
 
 async fn check_alone(settings: &engine::Settings, postgres: &Postgres) -> Result<()> {
-    let (postgres, name) = postgres.clone().as_nobody_else();
-    probe(settings, &postgres, move |connection| super::postgres::check_alone(connection, PROBED, &name)).await
+    let (postgres, name) = postgres.clone().named_uniquely();
+    probe(settings, &postgres, move |connection| postgres::check_alone(connection, PROBED, &name)).await
 }
 
 /// Removes the tables of a catalog that was just made and not finished.
 async fn empty(settings: &engine::Settings, postgres: &Postgres) -> Result<()> {
-    let (postgres, name) = postgres.clone().as_nobody_else();
+    let (postgres, name) = postgres.clone().named_uniquely();
     let work = move |connection: &Connection| {
-        super::postgres::check_alone(connection, PROBED, &name)?;
-        super::postgres::drop_tables(connection, PROBED)
+        postgres::check_alone(connection, PROBED, &name)?;
+        postgres::drop_tables(connection, PROBED)
     };
     probe(settings, &postgres, work).await
 }

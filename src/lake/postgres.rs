@@ -156,7 +156,7 @@ impl Postgres {
 
     /// The same, by a name under which nobody else is connected; gives that as well.
     #[must_use]
-    pub(super) fn as_nobody_else(mut self) -> (Self, String) {
+    pub(super) fn named_uniquely(mut self) -> (Self, String) {
         let name = format!("merganser-{}", Uuid::new_v4());
         self.options.retain(|(known, _)| known != "application_name");
         self.options.push(("application_name".to_owned(), name.clone()));

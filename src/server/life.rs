@@ -28,11 +28,14 @@ pub async fn serve(
     let at = |address: std::net::SocketAddr| HostPort { host: address.ip().to_string(), port: address.port() };
     settings.listen = at(server.address);
     settings.http = server.http.as_ref().map(|(_, address)| at(*address));
-    while let Some(candidate) = server.run(stop.clone()).await? {
-        let name = &candidate.record.name;
-        match replace(&settings, &candidate).await {
-            Ok(()) => tracing::info!(backup = name, "the backup is in the place of the lake"),
-            Err(err) => tracing::error!(cause = %err, backup = name, "the lake stays as it was"),
+    while let Some(received) = server.run(stop.clone()).await? {
+        let replaced = match received {
+            Ok(candidate) => replace(&settings, &candidate).await,
+            Err(err) => Err(err.context("keep what is there")),
+        };
+        match replaced {
+            Ok(()) => tracing::info!("the backup is in the place of the lake"),
+            Err(err) => tracing::error!(cause = %err, "the lake stays as it was"),
         }
         server = Server::build(&settings).await?;
     }

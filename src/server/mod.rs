@@ -217,11 +217,12 @@ impl Server {
         Location { address: self.address, tls: self.tls.is_some() }
     }
 
-    /// Serves until `stop` resolves, or a backup shall take the place of the lake; then ends in order, and gives that.
+    /// Serves until `stop` resolves, or a backup shall take the place of the lake; then ends in order, and gives that, or
+    /// why the lake must stay.
     ///
     /// # Errors
     /// Internal when the listener fails, and when the engine failed for good.
-    pub async fn run(mut self, stop: impl Future<Output = ()> + Send + 'static) -> Result<Option<Candidate>> {
+    pub async fn run(mut self, stop: impl Future<Output = ()> + Send + 'static) -> Result<Option<Result<Candidate>>> {
         // What goes on beside the calls; it ends with the set.
         let mut beside = JoinSet::new();
         self.accompany(&mut beside);
@@ -259,7 +260,8 @@ impl Server {
         let serving = tokio::time::timeout(grace, serving);
         let (outcome, ()) = tokio::join!(serving, self.actions.jobs().close(grace, close));
         watching.abort();
-        let candidate = if failure.is_some() { None } else { receive(self.actions.backups()).await };
+        // Nobody uses the lake now.
+        let received = if failure.is_some() { None } else { self.actions.backups().receive().await.transpose() };
         self.engine.close(close).await;
         beside.shutdown().await;
         drop((self.sessions, self.actions, self.engine));
@@ -276,7 +278,7 @@ impl Server {
             Err(_) => tracing::warn!("some streams did not finish in time"),
         }
         tracing::info!("stopped");
-        Ok(candidate)
+        Ok(received)
     }
 
     /// Starts what serves no calls: clean-up, new certificates, health and metrics over HTTP.
@@ -300,15 +302,6 @@ impl Server {
             });
         }
     }
-}
-
-/// The backup that shall take the place of the lake, now that nobody uses that.
-async fn receive(backups: &Backups) -> Option<Candidate> {
-    let received = backups.receive().await;
-    received.unwrap_or_else(|err| {
-        tracing::error!(cause = %err, "the lake stays: it could not be backed up before a backup took its place");
-        None
-    })
 }
 
 // === impl Location ===

@@ -56,7 +56,7 @@ def test_the_shell_reads_the_lake(launch, catalog_flags, tmp_path, kind):
     sql = server.result("init_sql")["sql"]
     if kind == "postgres":
         secrets = account(server.flags)
-        assert secrets["PGPASSWORD"] not in sql and "user=" not in sql and "password" not in sql
+        assert secrets["PGPASSWORD"] not in sql and "user=" not in sql and "password=" not in sql
     if kind == "duckdb":
         # One process can have the file open, and the script says so.
         assert "while the server is stopped" in sql

@@ -5,9 +5,11 @@ import shutil
 import threading
 
 import grpc
+import pyarrow.flight
 import pytest
 
 import harness
+import protobuf
 import wire
 from conftest import CATALOGS
 
@@ -163,6 +165,48 @@ def test_who_reads_while_the_lake_is_replaced(server):
     check_as_backed_up(server, first, second)
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_lake_that_others_serve_too_stays(launch, request, tmp_path, kind):
+    """Another server would go on with what it remembers."""
+    catalog = place(request, tmp_path, kind)
+    server = launch("--catalog", catalog)
+    first, second, backup = history(server)
+    spoil(server)
+    late = head(server)
+    other = launch("--catalog", catalog, "--storage", server.store)
+    assert head(other) == late
+    assert server.result("restore", {"force": True})["reopens"]
+    harness.wait_until(lambda: "the lake stays as it was" in server.log(), "the server gave up", 30)
+    assert "stop" in server.log()
+    harness.wait_until(lambda: is_there(server, "gold.late"), "the server is back", 30)
+    assert head(server) == head(other) == late
+    # The attempt has left a backup and is over: it works when the other has gone.
+    other.stop()
+    assert server.result("restore", {"backup": backup["backup"], "force": True})["snapshot_id"] == second
+    harness.wait_until(lambda: is_there(server, "silver.t") and head(server) == second, "the backup is back", 30)
+    check_as_backed_up(server, first, second)
+
+
+def test_a_lake_that_cannot_be_backed_up_first_stays(server):
+    history(server)
+    spoil(server)
+    late = head(server)
+    with server.flight() as client:
+        # Who reads is waited for, …
+        command = protobuf.statement("SELECT i, repeat('x', 100) FROM range(100_000_000) r(i)")
+        info = client.get_flight_info(pyarrow.flight.FlightDescriptor.for_command(command))
+        reader = client.do_get(info.endpoints[0].ticket)
+        reader.read_chunk()
+        assert server.result("restore", {"force": True})["reopens"]
+        # … and meanwhile the disk breaks.
+        (server.home / "staging").rename(server.home / "gone")
+        reader.cancel()
+    harness.wait_until(lambda: "the lake stays as it was" in server.log(), "the server gave up", 60)
+    harness.wait_until(lambda: is_there(server, "gold.late"), "the server is back", 30)
+    assert head(server) == late
+    assert [backup["latest"] for backup in server.result("backups")["backups"]] == [True]
+
+
 def test_by_name_and_by_time(server, tmp_path):
     server.sql("CREATE TABLE t AS SELECT 1 AS i")
     taken = []
@@ -302,8 +346,8 @@ def test_a_lost_catalog_comes_back(launch):
 
 
 @pytest.mark.parametrize("kind", CATALOGS)
-def test_the_place_of_a_catalog_needs_force_and_nobody_in_it(launch, catalog_flags, tmp_path, kind):
-    server = launch(*catalog_flags(tmp_path, kind))
+def test_the_place_of_a_catalog_needs_force_and_nobody_in_it(launch, request, tmp_path, kind):
+    server = launch("--catalog", place(request, tmp_path, kind))
     first, second, backup = history(server)
     spoil(server)
     late = head(server)
@@ -321,9 +365,8 @@ def test_the_place_of_a_catalog_needs_force_and_nobody_in_it(launch, catalog_fla
         backups = server.result("backups")["backups"]
         assert [entry["snapshot_id"] for entry in backups] == [late, second]
     else:
-        files = [*server.home.iterdir(), *tmp_path.iterdir()]
         # What SQLite writes beside its file comes along.
-        [before] = [file for file in files if ".before-" in file.name and not file.name.endswith(("-wal", "-shm"))]
+        [before] = [file for file in tmp_path.iterdir() if ".before-" in file.name and not file.name.endswith(("-wal", "-shm"))]
         assert str(before) in said
         other = launch("--catalog", f"sqlite:{before}" if kind == "sqlite" else before, "--storage", server.store)
         assert head(other) == late
