@@ -9,6 +9,7 @@ mod jobs;
 mod maintain;
 mod restore;
 mod rollback;
+mod schedule;
 mod snapshots;
 pub mod sql;
 mod tag;
@@ -21,7 +22,10 @@ use futures::stream::BoxStream;
 use prost::Message;
 use prost_types::Any;
 
-pub use self::events::{message, state};
+pub use self::{
+    events::{message, state},
+    schedule::Schedule,
+};
 use crate::{
     backup::Backups,
     context::Principal,

@@ -51,6 +51,10 @@ pub struct Settings {
     pub max_sessions: usize,
     /// How many sessions one user may have.
     pub max_sessions_per_user: usize,
+    /// How often the server maintains the lake by itself; zero is never.
+    pub maintain_every: Duration,
+    /// How old snapshots may get then; `None`: none expires.
+    pub maintain_expire_days: Option<u16>,
     /// How many backups stay when another one is taken; zero keeps all.
     pub backup_keep: u64,
     /// The log filter, in the directive form of `tracing`.
@@ -119,6 +123,8 @@ impl Settings {
         session_max_age: Duration::ZERO,
         max_sessions: 0,
         max_sessions_per_user: 0,
+        maintain_every: Duration::ZERO,
+        maintain_expire_days: None,
         backup_keep: 0,
         log: String::new(),
     };

@@ -34,7 +34,7 @@ pub enum Fallback {
 const HOME: &str = "<home>";
 
 /// All settings, in the order of the help. `home` is first, because defaults refer to it.
-pub static TABLE: [Setting; 22] = [
+pub static TABLE: [Setting; 24] = [
     Setting {
         key: "home",
         placeholder: "DIR",
@@ -195,6 +195,26 @@ pub static TABLE: [Setting; 22] = [
         set: |settings, text| {
             value::whole_number(text, "a whole number", 1..=1_000_000)
                 .map(|count| settings.max_sessions_per_user = count)
+        },
+    },
+    Setting {
+        key: "maintain_every_seconds",
+        placeholder: "SECONDS",
+        help: "How often the server maintains the lake by itself, 0 to 31536000; 0 is never",
+        default: Fallback::Text("0"),
+        set: |settings, text| {
+            value::whole_number(text, "a whole number of seconds", 0..=31_536_000)
+                .map(|seconds| settings.maintain_every = Duration::from_secs(seconds))
+        },
+    },
+    Setting {
+        key: "maintain_expire_days",
+        placeholder: "DAYS",
+        help: "How old snapshots may get where the server maintains the lake by itself, 1 to 36500; tagged ones stay",
+        default: Fallback::Described("none expires"),
+        set: |settings, text| {
+            value::whole_number(text, "a whole number of days", 1..=36_500)
+                .map(|days: u16| settings.maintain_expire_days = Some(days))
         },
     },
     Setting {

@@ -112,6 +112,8 @@ fn nothing_written_means_the_defaults() {
         session_max_age: Duration::from_hours(7 * 24),
         max_sessions: 10_000,
         max_sessions_per_user: 1_000,
+        maintain_every: Duration::ZERO,
+        maintain_expire_days: None,
         backup_keep: 0,
         log: "info".to_owned(),
     };

@@ -233,7 +233,7 @@ impl TableState {
     }
 
     /// Whether a column has this name. Such a column hides DuckLake's virtual column of the same name.
-    fn has_column(&self, name: &str) -> bool {
+    pub(super) fn has_column(&self, name: &str) -> bool {
         self.top_level().any(|(column, _)| column.name.eq_ignore_ascii_case(name))
     }
 }

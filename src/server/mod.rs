@@ -28,7 +28,7 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
 pub use self::{address::resolve, life::serve, signals::stop_requested, tls::Tls};
 use self::{health::Health, incoming::Incoming, measure::Measured};
 use crate::{
-    actions::Actions,
+    actions::{Actions, Schedule},
     auth::Doorkeeper,
     backup::{Backups, Candidate, Retention},
     config::{Catalog, Settings, Storage as StorageSetting},
@@ -73,6 +73,7 @@ pub struct Server {
     sessions: Arc<Sessions>,
     actions: Arc<Actions>,
     health: Health,
+    schedule: Option<Schedule>,
     grace: Duration,
     /// Goes last: while it is held nobody may move the catalog.
     _lock: Lock,
@@ -207,6 +208,7 @@ impl Server {
             actions,
             engine,
             health: Health::new(),
+            schedule: schedule(settings),
             grace: settings.grace,
             _lock: lock,
         })
@@ -284,6 +286,9 @@ impl Server {
     /// Starts what serves no calls: clean-up, new certificates, health and metrics over HTTP.
     fn accompany(&mut self, beside: &mut JoinSet<()>) {
         beside.spawn(Arc::clone(&self.sessions).reap());
+        if let Some(schedule) = self.schedule {
+            beside.spawn(schedule.follow(Arc::clone(&self.actions)));
+        }
         if let Some(tls) = &self.tls {
             beside.spawn(Arc::clone(tls).follow_files());
         }
@@ -311,6 +316,11 @@ impl fmt::Display for Location {
         let scheme = if self.tls { "grpc+tls" } else { "grpc" };
         write!(f, "{scheme}://{}", self.address)
     }
+}
+
+fn schedule(settings: &Settings) -> Option<Schedule> {
+    let expire_days = settings.maintain_expire_days.map(f64::from);
+    (!settings.maintain_every.is_zero()).then_some(Schedule { every: settings.maintain_every, expire_days })
 }
 
 fn session_settings(settings: &Settings) -> session::Settings {

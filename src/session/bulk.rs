@@ -2,62 +2,21 @@
 //!
 //! DuckLake writes a file a statement, so an INSERT of 100,000 rows of parameters must not be as many statements.
 //! `INSERT INTO t (a, b) VALUES (?, upper(?))` becomes `INSERT INTO t (a, b) SELECT "0", upper("1") FROM <the rows>`,
-//! when that means the same. The text is taken apart into tokens and put together again, so that nothing but the
-//! parameters changes. Whatever is not surely the same (subqueries, DEFAULT, aggregates, RETURNING, ON CONFLICT, several
-//! rows of VALUES, another statement) is left to run row by row.
+//! when that means the same. Whatever is not surely the same (DEFAULT, aggregates, several rows of VALUES, what
+//! [`insert`](super::insert) does not take apart) is left to run row by row.
 
 use arrow::{
     array::RecordBatch,
     datatypes::{Field, Schema, SchemaRef},
 };
-use sqlparser::{
-    dialect::DuckDbDialect,
-    keywords::Keyword,
-    tokenizer::{Token, Tokenizer},
-};
+use sqlparser::{keywords::Keyword, tokenizer::Token};
 
+use super::insert::{self, Insert, keyword};
 use crate::{
     engine::{self, Connection, Inflow, ResultStream},
     error::{Error, Result},
     quote::{identifier, literal},
 };
-
-/// Words that give a list of expressions a meaning of its own for each execution, or that only VALUES knows.
-const OWN_MEANING: &[Keyword] = &[
-    Keyword::SELECT,
-    Keyword::FROM,
-    Keyword::TABLE,
-    Keyword::VALUES,
-    Keyword::WITH,
-    Keyword::DEFAULT,
-    Keyword::OVER,
-    Keyword::COLUMNS,
-    Keyword::DISTINCT,
-    Keyword::WHERE,
-    Keyword::GROUP,
-    Keyword::HAVING,
-    Keyword::QUALIFY,
-    Keyword::ORDER,
-    Keyword::LIMIT,
-    Keyword::OFFSET,
-    Keyword::UNION,
-    Keyword::EXCEPT,
-    Keyword::INTERSECT,
-    Keyword::USING,
-    Keyword::SAMPLE,
-    Keyword::WINDOW,
-    Keyword::RETURNING,
-    Keyword::ON,
-];
-
-/// An INSERT that can take its parameters from rows.
-#[derive(Debug)]
-struct Insert<'t> {
-    /// `INSERT INTO t (a, b)`.
-    head: &'t [Token],
-    /// What stands between the parentheses of VALUES, or after SELECT.
-    expressions: &'t [Token],
-}
 
 /// What came of a write.
 #[derive(Debug)]
@@ -79,15 +38,15 @@ pub(super) fn insert(connection: &Connection, sql: &str, parameters: &RecordBatc
     if parameters.num_rows() < 2 {
         return Ok(None);
     }
-    let Some(tokens) = tokens(sql) else { return Ok(None) };
-    let Some(insert) = Insert::find(&tokens) else { return Ok(None) };
-    let Some(values) = insert.values(parameters.num_columns()) else { return Ok(None) };
-    if !are_scalar(connection, &functions(insert.expressions))? {
+    let Some(insert) = Insert::parse(sql) else { return Ok(None) };
+    let Some(expressions) = expressions(&insert) else { return Ok(None) };
+    let Some(values) = with_columns(expressions, parameters.num_columns()) else { return Ok(None) };
+    if !are_scalar(connection, &functions(expressions))? {
         return Ok(None);
     }
     let Ok(rows) = Inflow::complete(numbered(parameters)?) else { return Ok(None) };
     let Ok(scan) = connection.scan(rows) else { return Ok(None) };
-    let head: String = insert.head.iter().map(ToString::to_string).collect();
+    let head: String = insert.head().iter().map(ToString::to_string).collect();
     let Ok(statement) = connection.prepare(&format!("{head} SELECT {values} FROM {}", scan.sql())) else {
         return Ok(None);
     };
@@ -125,110 +84,42 @@ fn numbered(parameters: &RecordBatch) -> Result<RecordBatch> {
         .map_err(|err| Error::internal("number parameters").with_source(err))
 }
 
-/// The tokens of a statement, without a semicolon at the end; `None` for what the tokenizer does not know.
-fn tokens(sql: &str) -> Option<Vec<Token>> {
-    // Unescaped, so that texts print as they stood.
-    let mut tokens = Tokenizer::new(&DuckDbDialect {}, sql).with_unescape(false).tokenize().ok()?;
-    while let Some(Token::Whitespace(_) | Token::SemiColon) = tokens.last() {
-        tokens.pop();
-    }
-    Some(tokens)
+/// The expressions whose values an execution inserts; `None` when they are several rows, or have a meaning that only
+/// VALUES knows.
+fn expressions(insert: &Insert) -> Option<&[Token]> {
+    let expressions = if insert.selects() {
+        insert.values()
+    } else {
+        match insert::rows(insert.values())?.as_slice() {
+            [row] => *row,
+            _ => return None,
+        }
+    };
+    let plain = !expressions.is_empty() && expressions.iter().all(|token| keyword(token) != Keyword::DEFAULT);
+    plain.then_some(expressions)
 }
 
-// === impl Insert ===
-
-impl<'t> Insert<'t> {
-    /// Takes an INSERT apart; `None` for any other form.
-    fn find(tokens: &'t [Token]) -> Option<Self> {
-        let mut words = tokens.iter().enumerate().filter(|(_, token)| !matches!(token, Token::Whitespace(_)));
-        let (_, insert) = words.next()?;
-        let (_, into) = words.next()?;
-        if keyword(insert) != Keyword::INSERT || keyword(into) != Keyword::INTO {
-            return None;
-        }
-        let (at, source) = words.find(|(_, token)| matches!(keyword(token), Keyword::VALUES | Keyword::SELECT))?;
-        let head = &tokens[..at];
-        if !is_target(head) {
-            return None;
-        }
-        let rest = trim(&tokens[at + 1..]);
-        let expressions = if keyword(source) == Keyword::SELECT { rest } else { in_parentheses(rest)? };
-        let plain = |token: &Token| !OWN_MEANING.contains(&keyword(token)) && !matches!(token, Token::SemiColon);
-        (!expressions.is_empty() && expressions.iter().all(plain)).then_some(Self { head, expressions })
-    }
-
-    /// The expressions with columns in place of parameters; `None` when they are not the `count` parameters.
-    fn values(&self, count: usize) -> Option<String> {
-        let (mut text, mut seen, mut highest) = (String::new(), 0, 0);
-        for token in self.expressions {
-            match token {
-                Token::Placeholder(name) if name == "?" => {
-                    text += &identifier(&seen.to_string());
-                    seen += 1;
-                }
-                Token::Placeholder(name) => {
-                    let number: usize = name.strip_prefix('$')?.parse().ok()?;
-                    text += &identifier(&number.checked_sub(1)?.to_string());
-                    highest = highest.max(number);
-                }
-                // A bare name would now mean a column of the rows.
-                Token::Word(word) if word.quote_style.is_some() => return None,
-                other => text += &other.to_string(),
+/// The expressions with columns in place of parameters; `None` when they are not the `count` parameters.
+fn with_columns(expressions: &[Token], count: usize) -> Option<String> {
+    let (mut text, mut seen, mut highest) = (String::new(), 0, 0);
+    for token in expressions {
+        match token {
+            Token::Placeholder(name) if name == "?" => {
+                text += &identifier(&seen.to_string());
+                seen += 1;
             }
+            Token::Placeholder(name) => {
+                let number: usize = name.strip_prefix('$')?.parse().ok()?;
+                text += &identifier(&number.checked_sub(1)?.to_string());
+                highest = highest.max(number);
+            }
+            // A bare name would now mean a column of the rows.
+            Token::Word(word) if word.quote_style.is_some() => return None,
+            other => text += &other.to_string(),
         }
-        let used = if highest == 0 { seen } else { highest };
-        (used == count && (seen == 0 || highest == 0)).then_some(text)
     }
-}
-
-/// Whether these are `INSERT INTO`, a name, and perhaps a list of columns: no other clause stands before the values.
-fn is_target(head: &[Token]) -> bool {
-    let mut depth = 0_u32;
-    let mut closed = false;
-    head.iter().filter(|token| !matches!(token, Token::Whitespace(_))).skip(2).all(|token| match token {
-        Token::LParen => {
-            depth += 1;
-            depth == 1 && !closed
-        }
-        Token::RParen => {
-            depth = depth.saturating_sub(1);
-            closed = true;
-            true
-        }
-        Token::Comma => depth == 1,
-        Token::Period => depth == 0,
-        Token::Word(word) => !closed && !matches!(word.keyword, Keyword::BY | Keyword::AS),
-        _ => false,
-    })
-}
-
-/// What stands in the parentheses that hold all of `tokens`.
-fn in_parentheses(tokens: &[Token]) -> Option<&[Token]> {
-    let [Token::LParen, inner @ .., Token::RParen] = tokens else { return None };
-    let mut depth = 0_i64;
-    let balanced = inner.iter().all(|token| {
-        depth += match token {
-            Token::LParen => 1,
-            Token::RParen => -1,
-            _ => 0,
-        };
-        depth >= 0
-    });
-    balanced.then(|| trim(inner))
-}
-
-fn trim(mut tokens: &[Token]) -> &[Token] {
-    while let [Token::Whitespace(_), rest @ ..] | [rest @ .., Token::Whitespace(_)] = tokens {
-        tokens = rest;
-    }
-    tokens
-}
-
-fn keyword(token: &Token) -> Keyword {
-    match token {
-        Token::Word(word) if word.quote_style.is_none() => word.keyword,
-        _ => Keyword::NoKeyword,
-    }
+    let used = if highest == 0 { seen } else { highest };
+    (used == count && (seen == 0 || highest == 0)).then_some(text)
 }
 
 /// The words that are called like functions, in lower case.
@@ -267,10 +158,9 @@ mod tests {
 
     /// `INSERT … SELECT` that `sql` becomes, with `rows` for what it reads.
     fn rewritten(sql: &str, count: usize) -> Option<String> {
-        let tokens = tokens(sql)?;
-        let insert = Insert::find(&tokens)?;
-        let head: String = insert.head.iter().map(ToString::to_string).collect();
-        Some(format!("{head}SELECT {} FROM rows", insert.values(count)?))
+        let insert = Insert::parse(sql)?;
+        let head: String = insert.head().iter().map(ToString::to_string).collect();
+        Some(format!("{head}SELECT {} FROM rows", with_columns(expressions(&insert)?, count)?))
     }
 
     #[track_caller]

@@ -9,10 +9,13 @@
 mod bulk;
 mod contention;
 mod control;
+mod describe;
 mod execution;
+mod group;
 mod hazards;
 mod home;
 mod ingest;
+mod insert;
 mod options;
 mod parts;
 mod pin;
@@ -34,6 +37,7 @@ use std::{
 use parking_lot::Mutex;
 
 pub use self::{
+    describe::Described,
     execution::{Execution, Executions, Known, Phase},
     ingest::{IfAbsent, IfPresent, Ingest},
     options::{Compression, MESSAGE_BYTES, OptionFault, OptionValue, Options},
@@ -41,7 +45,7 @@ pub use self::{
     procedure::{Procedure, ProcedureRows, Procedures},
     registry::{Sessions, Settings},
     rows::{Reading, Rows},
-    statement::{Described, Outcome, Statement},
+    statement::{Outcome, Statement},
     transaction::Transaction,
 };
 use crate::{

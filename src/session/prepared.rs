@@ -6,8 +6,8 @@ use arrow::array::RecordBatch;
 use parking_lot::Mutex;
 
 use super::{
-    Session, Sessions,
-    statement::{self, Described, Outcome, Statement},
+    Described, Session, Sessions, describe,
+    statement::{self, Outcome, Statement},
 };
 use crate::{
     error::Result,
@@ -49,7 +49,7 @@ impl Prepared {
         transaction: Option<TransactionId>,
         opened_on: Option<ConnectionId>,
     ) -> Result<Self> {
-        let described = statement::describe(sessions, session, sql, transaction).await?;
+        let described = describe::describe(sessions, session, sql, transaction).await?;
         let belongs = Mutex::new(Belongs::To(transaction));
         Ok(Self { sql: sql.into(), belongs, opened_on, described, bound: Mutex::default() })
     }

@@ -11,10 +11,10 @@ use futures::{
 };
 
 use super::{
-    Session, Sessions, control,
+    Described, Session, Sessions, control,
     execution::{Running, Stopped},
     rows::Rows,
-    statement::{Described, Outcome, Statement},
+    statement::{Outcome, Statement},
 };
 use crate::{
     context::Principal,

@@ -16,6 +16,8 @@ use tokio::sync::Semaphore;
 use super::{
     Described, Execution, Executions, OptionFault, OptionValue, Outcome, Procedures, Session, Statement,
     contention::Contention,
+    describe,
+    group::Groups,
     parts::{self, SmallTables},
     statement,
     ticket::Tickets,
@@ -69,6 +71,7 @@ pub struct Sessions {
     /// The newest snapshot that a statement saw or made; below zero before the first.
     newest: AtomicI64,
     pub(super) contention: Arc<Contention>,
+    pub(super) groups: Arc<Groups>,
     pub(super) small_tables: SmallTables,
     /// How many more sessions may keep a connection.
     pub(super) homes: Arc<Semaphore>,
@@ -89,6 +92,7 @@ impl Sessions {
             tickets: Tickets::new(),
             pins,
             contention: Arc::default(),
+            groups: Arc::default(),
             small_tables: SmallTables::default(),
             procedures,
             settings,
@@ -184,7 +188,7 @@ impl Sessions {
         sql: &str,
         transaction: Option<TransactionId>,
     ) -> Result<Described> {
-        statement::describe(self, session, sql, transaction).await
+        describe::describe(self, session, sql, transaction).await
     }
 
     /// The engine that the sessions share.

@@ -11,10 +11,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use arrow::{
-    array::RecordBatch,
-    datatypes::{Schema, SchemaRef},
-};
+use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -24,6 +21,7 @@ use super::{
     contention::Contention,
     control::{self, Control},
     execution::{Execution, Known, Running},
+    group::{Committed, Failure, Groups, Joined, SmallInsert, Together},
     hazards::{self, Hazards, makes_temp, may_write, reads_nothing},
     procedure,
     rows::Rows,
@@ -61,17 +59,6 @@ pub struct Outcome {
     pub snapshot_id: SnapshotId,
 }
 
-/// What is known of a statement before it runs.
-#[derive(Clone, Debug)]
-pub struct Described {
-    /// Whether it changes something and returns no rows.
-    pub is_update: bool,
-    /// Its columns, an update's count among them; `None` where they follow only from the parameters.
-    pub columns: Option<SchemaRef>,
-    /// Its parameters.
-    pub parameters: SchemaRef,
-}
-
 /// What the worker says before the rows come.
 enum Head {
     /// The statement controls the session and has not run.
@@ -85,50 +72,6 @@ enum Head {
 /// How long the start of a query waits for its first rows: what fails within this time fails at once, and slower
 /// queries are announced by their columns while they work.
 const EARLY: Duration = Duration::from_millis(50);
-
-/// Says what a statement takes and gives, without executing it.
-///
-/// # Errors
-/// `InvalidArgument` and `NotFound` for what DuckDB's parser and binder refuse.
-pub(super) async fn describe(
-    sessions: &Sessions,
-    session: &Session,
-    sql: &str,
-    transaction: Option<TransactionId>,
-) -> Result<Described> {
-    if let Some(procedure) = sessions.procedures.find(sql)? {
-        return Ok(procedure.described());
-    }
-    let (sql, inside) = (sql.to_owned(), session.transaction(transaction)?);
-    // Preparing reads the lake, and a transaction that will write takes its turn before it reads.
-    let begins_writing = inside.is_some() && may_write(&sql);
-    let alone = inside.is_none();
-    let work = move |connection: &Connection| {
-        if begins_writing {
-            connection.begin_writing()?;
-        }
-        let statement = match connection.prepare(&sql) {
-            Err(err) if alone && is_lost(&err) => connection.prepare(&sql)?,
-            prepared => prepared?,
-        };
-        let parameters = statement.parameter_schema()?;
-        let kind = statement.kind();
-        let columns = match kind {
-            // These give nothing, whatever DuckDB says of them.
-            StatementKind::Transaction | StatementKind::Other("SET") => Some(Arc::new(Schema::empty())),
-            _ => statement.result_schema()?,
-        };
-        let gives_rows = columns.as_ref().is_some_and(|columns| !columns.fields().is_empty() && !is_count(columns));
-        Ok(Described { is_update: kind != StatementKind::Read && !gives_rows, columns, parameters })
-    };
-    if let Some(transaction) = inside {
-        return transaction.worker(sessions, session).await?.run(work).await;
-    }
-    match session.home_worker() {
-        Some(home) => home.run(work).await,
-        None => sessions.lease_for(session).await?.worker().run(work).await,
-    }
-}
 
 /// Executes `statement`.
 ///
@@ -243,12 +186,18 @@ async fn start(
     let alone = matches!(seated, Seated::Alone(..));
     let knows_newest = inside.is_none() && !session.is_pinned();
     let limits = session.options().batch_limits();
+    let small_insert = alone.then(|| {
+        let author = session.principal().name();
+        SmallInsert::of(&statement.sql, statement.parameters.as_ref(), author, session.options().script())
+    });
     let (reply, head) = oneshot::channel();
     let (rows, receiver) = engine::channel(&worker, sessions.engine().staging().to_path_buf(), limits);
     let run = Run {
         statement: statement.clone(),
         author: inside.is_none().then(|| session.principal().name().to_owned()),
         contention: Arc::clone(&sessions.contention),
+        groups: Arc::clone(&sessions.groups),
+        small_insert: small_insert.flatten(),
         hazards: inside.as_ref().map(|transaction| transaction.hazards()),
         snapshot_id: sessions.newest_snapshot().filter(|_| knows_newest && reads_nothing(&statement.sql)),
         polled: running.execution().is_polled(),
@@ -298,6 +247,9 @@ struct Run {
     author: Option<String>,
     hazards: Option<Arc<Mutex<Hazards>>>,
     contention: Arc<Contention>,
+    groups: Arc<Groups>,
+    /// Present when it may go together with others.
+    small_insert: Option<SmallInsert>,
     /// The snapshot to tell of where the statement reads none, so that DuckLake need not be asked.
     snapshot_id: Option<SnapshotId>,
     /// Whether somebody asks how far it is: DuckDB counts only when it is told to, as it costs a twentieth of the time.
@@ -325,6 +277,14 @@ impl Run {
     }
 
     fn told(mut self, connection: &Connection) -> Option<StatementKind> {
+        let groups = Arc::clone(&self.groups);
+        let mut _lead = None;
+        if let Some(insert) = self.small_insert.take() {
+            match groups.join(&insert, connection, |all| self.commit_together(connection, all)) {
+                Joined::Done(outcome) => return self.tell_together(&insert, outcome),
+                Joined::Alone(lead) => _lead = lead,
+            }
+        }
         let contention = Arc::clone(&self.contention);
         let mut outcome = match self.author {
             // The rows of EXPLAIN ANALYZE are out before it commits.
@@ -347,6 +307,35 @@ impl Run {
                 None
             }
         }
+    }
+
+    /// Runs INSERTs of several sessions as one.
+    fn commit_together(&self, connection: &Connection, all: &Together) -> Result<Committed, Failure> {
+        let author = self.author.as_deref().unwrap_or_default();
+        let outcome = self.contention.settle(connection, || {
+            connection.begin_writing()?;
+            connection.execute("BEGIN TRANSACTION", &[])?;
+            let prepared = connection.prepare(&all.sql)?;
+            let written = Written::read(&mut prepared.execute(&all.parameters)?)?;
+            let made = snapshots::commit(connection, author)?;
+            let snapshot_id = made.unwrap_or_else(|| snapshots::newest(connection));
+            Ok(Committed { schema: written.schema, snapshot_id })
+        });
+        outcome.map_err(|err| {
+            connection.rollback();
+            let may_have_committed = is_lost_commit(&err) || err.kind() == ErrorKind::Internal;
+            if may_have_committed { Failure::OfAll(err) } else { Failure::OfOne }
+        })
+    }
+
+    fn tell_together(mut self, insert: &SmallInsert, outcome: Result<Committed>) -> Option<StatementKind> {
+        let head = outcome.and_then(|Committed { schema, snapshot_id }| {
+            let Written { schema, batches, changed } = insert.written(schema)?;
+            Ok(Head::Complete { snapshot_id, schema, batches, changed })
+        });
+        let kind = head.is_ok().then_some(StatementKind::Write);
+        self.say(head);
+        kind
     }
 
     /// Whether the statement can run again as if nothing had been: it read, alone in its transaction, when the catalog's
@@ -482,11 +471,6 @@ impl Outcome {
 }
 
 /// Whether the catalog's database was lost, perhaps to be there again at once.
-fn is_lost(err: &Error) -> bool {
+pub(super) fn is_lost(err: &Error) -> bool {
     err.kind() == ErrorKind::Unavailable || is_lost_commit(err)
-}
-
-/// Whether the columns are DuckDB's count of changed rows.
-fn is_count(columns: &SchemaRef) -> bool {
-    columns.fields().len() == 1 && columns.field(0).name() == "Count"
 }

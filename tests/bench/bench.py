@@ -19,9 +19,11 @@ import parts
 import processes
 import report
 import servers
+import versions
 from processes import Failed
 
 PACKAGES = ("adbc-driver-flightsql", "duckdb", "duckdb-extension-quack", "pyarrow", "pysail", "roapi")
+PARTS = parts.PARTS | versions.PARTS
 PEER_WORDS = {
     "in-process": servers.IN_PROCESS,
     "buffered": servers.BUFFERED,
@@ -38,7 +40,7 @@ def arguments():
     parser = argparse.ArgumentParser(usage="tests/bench/run.sh --help", add_help=False, allow_abbrev=False)
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", type=words(parts.PARTS), default=list(parts.PARTS))
+    parser.add_argument("--only", type=words(PARTS), default=list(PARTS))
     parser.add_argument("--without", type=words(PEER_WORDS), default=[])
     parser.add_argument("--repeats", type=int)
     parser.add_argument("--crowd-seconds", type=float)
@@ -110,7 +112,7 @@ def measure(settings, cache, folder):
         for name in settings.only:
             run.say(f"part {name}")
             try:
-                parts.PARTS[name](run)
+                PARTS[name](run)
             except Failed as failure:
                 run.wrong.append(f"part {name} failed: {failure}")
         return run

@@ -5,6 +5,7 @@ stdin is a request, `{"do": …}` with its fields, and gets a line of stdout: wh
 what a user would wait for is inside the measured time.
 """
 
+import contextlib
 import json
 import resource
 import sys
@@ -26,7 +27,7 @@ ROWS_TO_SEND = 65_536
 
 class Client:
     """What clients of every kind do. A kind has `connect` and `another` (one more for a crowd), and on a connection
-    `stream`, `arrow` and `rows`."""
+    `stream`, `arrow`, `rows` and `inserting`."""
 
     def __init__(self):
         self.connection = self.connect()
@@ -38,6 +39,44 @@ class Client:
     def execute(self, sql):
         self.rows(self.connection, sql)
         return {}
+
+    def value(self, sql):
+        """The only value of a query."""
+        ((value,),) = self.rows(self.connection, sql)
+        return {"value": value}
+
+    def timed(self, sql):
+        return measured(lambda: self.rows(self.connection, sql))
+
+    def commits(self, table, first, number):
+        """Inserts rows one by one, each a commit."""
+        with self.inserting(self.connection) as insert:
+            for i in range(first, first + number):
+                insert(f"INSERT INTO {table} VALUES (?, ?)", [i, f"event {i}"])
+        return {}
+
+    def write(self, table, seconds):
+        """All gathered connections insert rows one by one for a while; the seconds that each took."""
+        each, failures = [], []
+
+        def member(connection):
+            try:
+                with self.inserting(connection) as insert:
+                    while (start := time.perf_counter()) < end:
+                        insert(f"INSERT INTO {table} VALUES (?, ?)", [len(each), "a small text"])
+                        each.append(time.perf_counter() - start)
+            except Exception as failure:
+                failures.append(failure)
+
+        end = time.perf_counter() + seconds
+        members = [threading.Thread(target=member, args=[connection]) for connection in self.crowd_connections]
+        for thread in members:
+            thread.start()
+        for thread in members:
+            thread.join()
+        if failures:
+            raise failures[0]
+        return {"each": each}
 
     def whole(self, sql, way):
         """Reads a whole result as a stream of batches or as one table."""
@@ -150,6 +189,12 @@ class FlightSql(Client):
             cursor.execute(sql)
             return cursor.fetchall()
 
+    @contextlib.contextmanager
+    def inserting(self, connection):
+        """A function that executes a statement with parameters; on one cursor, which keeps it prepared."""
+        with connection.cursor() as cursor:
+            yield cursor.execute
+
     def kept_cursor(self, sql, number):
         """Like `repeat`, but on one cursor, for which ADBC keeps the statement prepared."""
         seconds, rows = [], 0
@@ -197,6 +242,10 @@ class DuckDb(Client):
 
     def rows(self, connection, sql):
         return connection.execute(self.asked(sql)).fetchall()
+
+    @contextlib.contextmanager
+    def inserting(self, connection):
+        yield connection.execute
 
     def ingest(self, table):
         self.connection.register("arrow_data", self.data)

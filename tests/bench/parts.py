@@ -122,12 +122,12 @@ def select1(run):
         run.interleave(
             ["SELECT 1"],
             list(clients.processes),
-            lambda measure, name, number: _milliseconds(clients.ask(name, "repeat", statements=statements)),
+            lambda measure, name, number: milliseconds(clients.ask(name, "repeat", statements=statements)),
         )
         run.interleave(
             ["SELECT 1, cursor kept"],
             [subject.name for subject in run.present([servers.MERGANSER, *FLIGHT_SQL_PEERS])],
-            lambda measure, name, number: _milliseconds(
+            lambda measure, name, number: milliseconds(
                 clients.ask(name, "kept_cursor", sql=queries.ONE, number=run.settings.repeats)
             ),
         )
@@ -140,7 +140,7 @@ def point(run):
 
         def one(measure, name, number):
             keys = itertools.islice(queries.order_keys(run.settings.scale, number), max(10, run.settings.repeats // 4))
-            sample = _milliseconds(clients.ask(name, "repeat", statements=[queries.point(key) for key in keys]))
+            sample = milliseconds(clients.ask(name, "repeat", statements=[queries.point(key) for key in keys]))
             rows.setdefault(number, []).append((name, sample["rows"]))
             return sample
 
@@ -149,7 +149,8 @@ def point(run):
         run.compare(f"point query, rows of round {number}", answers)
 
 
-def _milliseconds(answer):
+def milliseconds(answer):
+    """The median of small queries, and their slowest of a hundred."""
     each = sorted(seconds * 1000 for seconds in answer["each"])
     return {"value": statistics.median(each), "p99": each[int(len(each) * 0.99)], "rows": answer["rows"]}
 
@@ -190,7 +191,7 @@ def _drivers(run, subject):
 def _gather(run, drivers, number, name):
     """Opens the connections of a crowd; says whether that went well."""
     try:
-        _ask_all(drivers, 120, lambda place: {"do": "gather", "number": number // len(drivers)})
+        ask_all(drivers, 120, lambda place: {"do": "gather", "number": number // len(drivers)})
         return True
     except Failed as failure:
         run.failures[crowd_measure(number), name] = str(failure)
@@ -212,7 +213,7 @@ def _crowd(run, drivers, turn):
             "first_seed": first_seed,
         }
 
-    answers = _ask_all(drivers, seconds + 300, request)
+    answers = ask_all(drivers, seconds + 300, request)
     latencies = sorted(itertools.chain.from_iterable(answer["latencies"] for answer in answers))
     errors = list(itertools.chain.from_iterable(answer["errors"] for answer in answers))
     if not latencies:
@@ -226,7 +227,7 @@ def _crowd(run, drivers, turn):
     }
 
 
-def _ask_all(drivers, seconds, request):
+def ask_all(drivers, seconds, request):
     """Asks all drivers at the same time and gathers what they answer."""
     for place, process in enumerate(drivers):
         processes.ask(process, request(place))

@@ -3,6 +3,13 @@
 import random
 
 WHOLE = "SELECT * FROM lineitem"
+COLUMNS = [
+    f"l_{name}"
+    for name in (
+        "orderkey partkey suppkey linenumber quantity extendedprice discount tax returnflag linestatus shipdate "
+        "commitdate receiptdate shipinstruct shipmode comment"
+    ).split()
+]
 ONE = "SELECT 1"
 # 50 million rows of 1,000 bytes and a number.
 WIDE = "SELECT i, repeat(chr((97 + i % 26)::INT), 1000) AS text FROM range({rows}) AS t(i)"

@@ -4,6 +4,7 @@ import statistics
 
 import parts
 import servers
+import versions
 
 BUFFERS = (servers.IN_PROCESS, servers.BUFFERED)
 
@@ -32,7 +33,19 @@ UNITS = {
     "8 clients, mix": Unit("{:.0f} queries/s", more=True),
     "64 clients, mix": Unit("{:.0f} queries/s", more=True),
     "ingest of lineitem": Unit("{:.2f} s"),
+    versions.AT_HEAD: Unit("{:.0f} ms"),
+    versions.AT_VERSION: Unit("{:.0f} ms"),
+    versions.POINT_AT_HEAD: Unit("{:.1f} ms"),
+    versions.POINT_AT_VERSION: Unit("{:.1f} ms"),
+    versions.COPY: Unit("{:.2f} s"),
+    versions.ROLLBACK: Unit("{:.3f} s"),
+    versions.SCATTERED: Unit("{:.3f} s"),
+    versions.YOUNG: Unit("{:.1f} ms"),
+    versions.OLD: Unit("{:.1f} ms"),
+    versions.MAINTAINED: Unit("{:.1f} ms"),
+    versions.WRITERS: Unit("{:.0f} commits/s", more=True),
 }
+OWN = (servers.MERGANSER,)
 
 COMPARISONS = [
     Comparison("lineitem, streamed", BUFFERS, 1.0),
@@ -56,6 +69,13 @@ COMPARISONS = [
     Comparison("64 clients, mix", (servers.IN_PROCESS,)),
     Comparison("8 clients, mix", parts.FLIGHT_SQL_PEERS),
     Comparison("8 clients, mix", (servers.IN_PROCESS,)),
+    Comparison(versions.AT_VERSION, OWN, 1.1, other_measure=versions.AT_HEAD),
+    Comparison(versions.POINT_AT_VERSION, OWN, 1.1, other_measure=versions.POINT_AT_HEAD),
+    Comparison(versions.ROLLBACK, OWN, 0.05, other_measure=versions.COPY),
+    Comparison(versions.SCATTERED, OWN, 0.05, other_measure=versions.COPY),
+    Comparison(versions.OLD, OWN, 1.5, other_measure=versions.YOUNG),
+    Comparison(versions.MAINTAINED, OWN, 1.1, other_measure=versions.YOUNG),
+    Comparison(versions.WRITERS, (servers.IN_PROCESS,), 5.0),
 ]
 SLOW_MEBIBYTES = 64
 HEAD = ["measure", "merganser", "compared with", "its figure", "ratio", "to reach", ""]
@@ -137,7 +157,7 @@ def _missing(run, measure, name, notes):
 def _target(comparison):
     if comparison.target is None:
         return ""
-    return f"{'≥' if UNITS[comparison.measure].more else '≤'} {comparison.target:.1f}"
+    return f"{'≥' if UNITS[comparison.measure].more else '≤'} {comparison.target:g}"
 
 
 def _verdict(comparison, ratio):

@@ -13,7 +13,8 @@ usage: tests/bench/run.sh [option]...
 
   --scale N             TPC-H scale factor [1]
   --rounds N            rounds that count, after one to warm up [5]
-  --only PART,…         lineitem, select1, point, clients, ingest, slow [all]
+  --only PART,…         lineitem, select1, point, clients, ingest, slow, travel, rollback, history,
+                        writers [all]
   --without PEER,…      in-process, buffered, ceiling, roapi, roapi-memory, sail, quack [none]
   --repeats N           SELECT 1 in a round; a quarter of it point queries [400; below scale 0.1: 40]
   --crowd-seconds N     how long a crowd of clients asks in a round [10; below scale 0.1: 2]

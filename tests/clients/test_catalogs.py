@@ -177,6 +177,58 @@ def test_inserts_that_were_acknowledged_survive_kills(launch, catalog_flags, tmp
         assert len(found) <= len(acknowledged) + 3 * (run + 1)
 
 
+@pytest.mark.parametrize("kind", CATALOGS)
+def test_updates_and_compaction_survive_kills(launch, catalog_flags, tmp_path, kind):
+    server = launch(*catalog_flags(tmp_path, kind))
+    writers = range(2)
+    server.sql("CREATE TABLE counts AS SELECT i AS writer, 0 AS n FROM range(2) r(i)")
+    server.sql("CREATE TABLE still AS SELECT i, hash(i) AS h FROM range(1000) r(i)")
+    still = server.sql("SELECT sum(h), count(*) FROM still")
+    acknowledged = dict.fromkeys(writers, 0)
+    maintained = []
+
+    def count(writer, uri):
+        client = pyarrow.flight.connect(uri.replace("grpc://", "grpc+tcp://"))
+        sql = protobuf.statement(f"UPDATE counts SET n = n + 1 WHERE writer = {writer}")
+        with contextlib.suppress(pyarrow.ArrowException, OSError), client:
+            while True:
+                client.get_flight_info(pyarrow.flight.FlightDescriptor.for_command(sql))
+                acknowledged[writer] += 1
+
+    def maintain(uri):
+        client = pyarrow.flight.connect(uri.replace("grpc://", "grpc+tcp://"))
+        action = pyarrow.flight.Action("maintain", b'{"steps": ["rewrite", "merge"], "rewrite_share": 0.01}')
+        with contextlib.suppress(pyarrow.flight.FlightUnavailableError, OSError), client:
+            while True:
+                # It may lose against the writers.
+                with contextlib.suppress(pyarrow.ArrowCancelled, pyarrow.flight.FlightServerError, pyarrow.ArrowInvalid):
+                    maintained.append(list(client.do_action(action)))
+
+    for _ in range(3):
+        enough, turns = sum(acknowledged.values()) + 12, len(maintained) + 2
+        threads = [threading.Thread(target=count, args=[writer, server.uri]) for writer in writers]
+        threads.append(threading.Thread(target=maintain, args=[server.uri]))
+        for thread in threads:
+            thread.start()
+        harness.wait_until(
+            lambda: sum(acknowledged.values()) >= enough and len(maintained) >= turns, "updates and compaction", 60
+        )
+        server.kill9()
+        for thread in threads:
+            thread.join()
+        server.start()
+        found = dict(server.sql("SELECT writer, n FROM counts"))
+        for writer in writers:
+            # The one that it was waiting for may have come without its answer.
+            assert found[writer] - acknowledged[writer] in (0, 1)
+            acknowledged[writer] = found[writer]
+        assert server.sql("SELECT sum(h), count(*) FROM still") == still
+        server.result("maintain", {"steps": ["cleanup", "orphans"], "grace_hours": 0})
+        known = {path for (path,) in server.sql("FROM ducklake_list_files('lake', 'counts') SELECT data_file")}
+        assert known <= {str(path) for path in (server.store / "lake").rglob("*.parquet")}
+        assert dict(server.sql("SELECT writer, n FROM counts")) == found
+
+
 def test_tags_of_a_lake_that_has_them_in_a_schema_move(launch, catalog_flags, tmp_path):
     server = launch(*catalog_flags(tmp_path, "duckdb"))
     metadata = "__ducklake_metadata_lake"

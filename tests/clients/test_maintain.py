@@ -204,3 +204,19 @@ def test_the_command_line_and_call(server):
     done = harness.run("maintain", "tidy", "--url", server.uri)
     assert done.returncode == 2 and "tidy" in done.stderr
     assert server.sql("CALL merganser.maintain(steps => ['cleanup'], grace_hours => 0)")[-1]
+
+
+def test_a_server_maintains_its_lake_by_the_clock(launch):
+    server = launch("--maintain-every-seconds", "1", "--maintain-expire-days", "30")
+    states = history(server)
+
+    def jobs():
+        ran = [job for job in server.result("jobs")["jobs"] if job["action"] == "maintain"]
+        return [job for job in ran if job["state"] == "succeeded"]
+
+    before = {job["job_id"] for job in jobs()}
+    # Two more: the first may have begun before the last commit of the history.
+    harness.wait_until(lambda: len([job for job in jobs() if job["job_id"] not in before]) >= 2, "maintenance")
+    assert {job["author"] for job in jobs()} == {"merganser"}
+    assert server.scalar("SELECT count(*) FROM lake.snapshots() WHERE author = 'merganser'") > 0
+    check(server, states)

@@ -7,7 +7,8 @@
 //! 1. Note the head, and read from DuckLake's own tables what there was at snapshot n and what is left of it.
 //! 2. Choose the way of each table. The same table with the same columns is restored in place: it keeps its id, and
 //!    unchanged rows keep their row ids. Otherwise it is dropped and made again. One that was made since is dropped.
-//! 3. Copy every row that is needed into TEMP tables, before the first write.
+//! 3. Copy every row that is needed into TEMP tables, before the first write. Those that were deleted or updated are
+//!    found by DuckLake's delete files where they can be, so that the cost is about that of the changed rows.
 //! 4. Write, in the one order that DuckLake survives:
 //!    - drop views, then tables, then schemas; make schemas;
 //!    - rename, all tables before anything else is done to one: a rename after any other ALTER makes the whole lake
@@ -28,6 +29,7 @@
 //! runs unless it is asked for by name.
 
 mod ddl;
+mod deleted;
 mod find;
 mod macros;
 mod plan;

@@ -35,13 +35,13 @@ impl Rows {
         self.deleted.count() == 0 && self.inserted.count() == 0
     }
 
-    /// Whether the rows that come are equal to those of the query `deleted`, which are as many.
+    /// Whether the rows that come are equal to those that go, which are as many.
     ///
     /// Both as values and as text: SQL takes `INTERVAL 1 MONTH` for equal to `INTERVAL 30 DAY`, and 0.0 to -0.0. The
     /// alias is one that no column has, since a column's name would win over it.
-    pub(super) fn are_equal_to(&self, connection: &Connection, deleted: &str) -> Result<bool> {
+    pub(super) fn are_equal(&self, connection: &Connection) -> Result<bool> {
         let select = "SELECT CAST(merganser_row AS VARCHAR), merganser_row.*";
-        let inserted = self.inserted.query();
+        let (inserted, deleted) = (self.inserted.query(), self.deleted.query());
         let missing = format!(
             "{select} FROM ({inserted}) AS merganser_row EXCEPT ALL {select} FROM ({deleted}) AS merganser_row"
         );
@@ -50,12 +50,8 @@ impl Rows {
 
     /// Drops the TEMP tables.
     pub(super) fn drop(&self, connection: &Connection) -> Result<()> {
-        for source in [&self.deleted, &self.inserted] {
-            if let Source::Staged { table, .. } = source {
-                connection.execute(&format!("DROP TABLE {table}"), &[])?;
-            }
-        }
-        Ok(())
+        self.deleted.drop(connection)?;
+        self.inserted.drop(connection)
     }
 }
 
@@ -80,6 +76,14 @@ impl Source {
         match self {
             Self::Nothing => 0,
             Self::Counted { count, .. } | Self::Staged { count, .. } => *count,
+        }
+    }
+
+    /// Drops the TEMP table.
+    pub(super) fn drop(&self, connection: &Connection) -> Result<()> {
+        match self {
+            Self::Staged { table, .. } => connection.execute(&format!("DROP TABLE {table}"), &[]).map(|_| ()),
+            Self::Nothing | Self::Counted { .. } => Ok(()),
         }
     }
 

@@ -1,7 +1,7 @@
 //! One table: what it was, what gives way to it, which rows go and come, and the statements for that.
 
 use super::{
-    Change, Kind, Restored, ddl,
+    Change, Kind, Restored, ddl, deleted,
     rows::{self, Rows, Source},
 };
 use crate::{
@@ -102,24 +102,32 @@ impl TablePlan {
     }
 
     fn find_rows(&self, connection: &Connection, dry_run: bool) -> Result<Rows> {
-        let (deleted, inserted) = (self.deleted_query(), self.inserted_query());
-        let rows = Rows {
-            deleted: match deleted {
-                Some(query) if self.way == Way::Exchange && !dry_run => Source::staged(connection, &query)?,
-                Some(query) => Source::counted(connection, query)?,
-                None => Source::Nothing,
-            },
-            inserted: match inserted {
-                Some(query) if dry_run => Source::counted(connection, query)?,
-                Some(query) => Source::staged(connection, &query)?,
-                None => Source::Nothing,
-            },
-        };
+        let deleted = self.deleted_query().map_or(Ok(Source::Nothing), |query| Source::counted(connection, query))?;
+        let inserted = self.find_inserted(connection, deleted.count(), dry_run)?;
+        let rows = Rows { deleted, inserted };
         if self.are_equal(connection, &rows)? {
             rows.drop(connection)?;
             return Ok(Rows::nothing());
         }
         Ok(rows)
+    }
+
+    /// Finds the rows that come, where `going` rows go.
+    fn find_inserted(&self, connection: &Connection, going: u64, dry_run: bool) -> Result<Source> {
+        let find = |query: String| {
+            if dry_run { Source::counted(connection, query) } else { Source::staged(connection, &query) }
+        };
+        if let (Way::Exchange, Pair::Both { then, now }) = (self.way, &self.sides)
+            && let Some(deleted) = deleted::since(connection, then, &now.relation, self.to)?
+        {
+            let found = deleted.query.map_or(Ok(Source::Nothing), find)?;
+            if i128::from(found.count()) == i128::from(going) + i128::from(deleted.more_then) {
+                return Ok(found);
+            }
+            // The catalog and its files do not agree: every row id is looked at instead.
+            found.drop(connection)?;
+        }
+        self.inserted_query().map_or(Ok(Source::Nothing), find)
     }
 
     /// The query for the rows that come.
@@ -137,33 +145,29 @@ impl TablePlan {
         }
     }
 
-    /// The query for the rows that go, `rid` being the row id where it is needed.
+    /// The query for the rows that go.
     fn deleted_query(&self) -> Option<String> {
+        let written_since = self.written_since();
         let path = self.sides.now()?.relation.path();
+        (self.way != Way::Keep).then(|| format!("SELECT * FROM {path}{written_since}"))
+    }
+
+    /// The condition that holds for the rows which go, where not all of them do.
+    fn written_since(&self) -> String {
         match self.way {
-            Way::Keep => None,
-            Way::Exchange => Some(format!("SELECT rowid AS rid FROM {path} WHERE snapshot_id > {}", self.to)),
-            Way::Replace | Way::Recreate | Way::Drop => Some(format!("SELECT 1 FROM {path}")),
+            Way::Exchange => format!(" WHERE snapshot_id > {}", self.to),
+            Way::Keep | Way::Replace | Way::Recreate | Way::Drop => String::new(),
         }
     }
 
     /// Whether the rows that come are those that go, as after a second rollback to the same snapshot: the first one's
     /// rows are versions of its own.
     fn are_equal(&self, connection: &Connection, rows: &Rows) -> Result<bool> {
-        let Some(now) = self.sides.now().map(|now| now.relation.path()) else { return Ok(false) };
-        if rows.is_nothing() || rows.deleted.count() != rows.inserted.count() {
+        let may_be = self.way != Way::Recreate || self.same_shape;
+        if !may_be || rows.is_nothing() || rows.deleted.count() != rows.inserted.count() {
             return Ok(false);
         }
-        match self.way {
-            Way::Exchange => {
-                let deleted = format!("SELECT * FROM {now} WHERE snapshot_id > {}", self.to);
-                rows.are_equal_to(connection, &deleted)
-            }
-            Way::Recreate if !self.same_shape => Ok(false),
-            Way::Keep | Way::Replace | Way::Recreate | Way::Drop => {
-                rows.are_equal_to(connection, &format!("SELECT * FROM {now}"))
-            }
-        }
+        rows.are_equal(connection)
     }
 
     /// What becomes of the table.
@@ -233,14 +237,11 @@ impl TablePlan {
     }
 
     fn delete(&self, connection: &Connection, path: &str) -> Result<()> {
-        let sql = match &self.rows.deleted {
-            Source::Staged { table, count } if *count > 0 => {
-                format!("DELETE FROM {path} WHERE rowid IN (SELECT rid FROM {table})")
-            }
-            Source::Counted { count, .. } if *count > 0 => format!("DELETE FROM {path}"),
-            _ => return Ok(()),
-        };
-        check_rows("delete", connection.execute(&sql, &[])?, self.rows.deleted.count())
+        let count = self.rows.deleted.count();
+        if count == 0 {
+            return Ok(());
+        }
+        check_rows("delete", connection.execute(&format!("DELETE FROM {path}{}", self.written_since()), &[])?, count)
     }
 
     fn insert(&self, connection: &Connection, path: &str) -> Result<()> {

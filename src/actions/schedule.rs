@@ -1,0 +1,56 @@
+//! Maintenance by the clock.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::StreamExt;
+
+use super::{Actions, maintain};
+use crate::{
+    context::Principal,
+    error::Result,
+    proto::{MaintainRequest, maintain_request::Step},
+};
+
+/// A server that is started again every day maintains its lake too.
+const FIRST_AFTER: Duration = Duration::from_mins(10);
+
+/// How the server maintains the lake by itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Schedule {
+    /// How often.
+    pub every: Duration,
+    /// Expires snapshots that are older than this; tagged ones and the newest stay.
+    pub expire_days: Option<f64>,
+}
+
+// === impl Schedule ===
+
+impl Schedule {
+    /// Calls `maintain` with all of its steps, again and again. What fails is logged, and tried again next time.
+    pub async fn follow(self, actions: Arc<Actions>) {
+        let mut wait = self.every.min(FIRST_AFTER);
+        loop {
+            tokio::time::sleep(wait).await;
+            wait = self.every;
+            match self.maintain(&actions).await {
+                Ok(()) => tracing::info!("the lake was maintained"),
+                Err(err) => tracing::warn!(cause = %err.original(), "the lake was not maintained"),
+            }
+        }
+    }
+
+    async fn maintain(self, actions: &Actions) -> Result<()> {
+        let steps = [Step::Rewrite, Step::Merge, Step::Cleanup, Step::Orphans];
+        let expire = self.expire_days.map(|_| Step::Expire);
+        let request = MaintainRequest {
+            steps: steps.into_iter().chain(expire).map(i32::from).collect(),
+            expire_days: self.expire_days,
+            ..MaintainRequest::default()
+        };
+        let mut events = maintain::call(actions, &Principal::server(), request)?;
+        while let Some(event) = events.next().await {
+            event?;
+        }
+        Ok(())
+    }
+}

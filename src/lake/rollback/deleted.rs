@@ -1,0 +1,140 @@
+//! Which rows of a table were deleted or updated since a snapshot, by its files.
+//!
+//! Row ids tell that of any history, but to compare them every row is read twice. What went since is in files that were
+//! given up, or listed by the delete files of those that are still in use: the places of rows, by which DuckLake reads
+//! little else.
+
+use serde::Deserialize;
+
+use crate::{
+    engine::Connection,
+    error::Result,
+    ids::SnapshotId,
+    lake::{
+        CATALOG, METADATA,
+        state::{Relation, TableId, TableState, visible},
+    },
+    quote::literal,
+};
+
+/// The most files of a kind that a query names.
+const MAX_FILES: usize = 500;
+
+/// The rows that were deleted since.
+#[derive(Debug)]
+pub(super) struct Deleted {
+    /// Reads them as they were; `None` when there are none.
+    pub(super) query: Option<String>,
+    /// How many more rows the table had than it has.
+    pub(super) more_then: i64,
+}
+
+#[derive(Deserialize)]
+struct Facts {
+    is_told: bool,
+    more_then: i64,
+}
+
+/// A data file, by its name at the snapshot and at the head.
+#[derive(Deserialize)]
+struct File {
+    then: Option<String>,
+    now: Option<String>,
+    delete_file: Option<String>,
+}
+
+/// What was deleted since snapshot `to`, of a table that was `then` and is `now`; `None` when only a comparison of all
+/// rows can say.
+///
+/// # Errors
+/// What DuckDB says.
+pub(super) fn since(
+    connection: &Connection,
+    then: &TableState,
+    now: &Relation,
+    to: SnapshotId,
+) -> Result<Option<Deleted>> {
+    if then.has_column("filename") || then.has_column("file_row_number") {
+        return Ok(None);
+    }
+    let Facts { is_told, more_then } = facts(connection, now.id, to)?;
+    if !is_told {
+        return Ok(None);
+    }
+    let files = changed_files(connection, &then.relation, now, to)?;
+    Ok((files.len() <= MAX_FILES).then(|| Deleted { query: query(&files, &then.relation, now, to), more_then }))
+}
+
+fn query(files: &[File], then: &Relation, now: &Relation, to: SnapshotId) -> Option<String> {
+    let (mut shared, mut deletes, mut given_up, mut new) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for file in files {
+        match (&file.then, &file.now) {
+            (Some(name), Some(_)) => {
+                shared.push(literal(name));
+                deletes.extend(file.delete_file.as_deref().map(literal));
+            }
+            (Some(name), None) => given_up.push(literal(name)),
+            (None, name) => new.extend(name.as_deref().map(literal)),
+        }
+    }
+    let (then, now) = (then.path(), now.path());
+    let at_listed_places = (!deletes.is_empty()).then(|| {
+        format!(
+            "SELECT t.* FROM {then} t AT (VERSION => {to}) JOIN read_parquet([{}]) d \
+             ON t.filename = d.file_path AND t.file_row_number = d.pos WHERE t.filename IN ({})",
+            deletes.join(", "),
+            shared.join(", ")
+        )
+    });
+    // Files are also given up when they are written anew; then their rows are in new ones, with the same ids.
+    let not_moved = if new.is_empty() {
+        String::new()
+    } else {
+        let new = new.join(", ");
+        format!(" AND rowid NOT IN (SELECT rowid FROM {now} WHERE snapshot_id <= {to} AND filename IN ({new}))")
+    };
+    let in_given_up = (!given_up.is_empty()).then(|| {
+        format!("SELECT * FROM {then} AT (VERSION => {to}) WHERE filename IN ({}){not_moved}", given_up.join(", "))
+    });
+    let parts: Vec<_> = at_listed_places.into_iter().chain(in_given_up).collect();
+    (!parts.is_empty()).then(|| parts.join(" UNION ALL "))
+}
+
+/// Compares how many rows there are, and says whether the files tell all: a merged one holds rows of several snapshots.
+fn facts(connection: &Connection, table: TableId, to: SnapshotId) -> Result<Facts> {
+    let (id, then) = (table.0, visible("f", to));
+    let count = |column: &str, files: &str, condition: &str| {
+        format!("(SELECT coalesce(sum({column}), 0) FROM {METADATA}.{files} f WHERE table_id = {id} AND {condition})")
+    };
+    let rows = |condition: &str| {
+        let rows = count("record_count", "ducklake_data_file", condition);
+        format!("{rows} - {}", count("delete_count", "ducklake_delete_file", condition))
+    };
+    let sql = format!(
+        "SELECT (SELECT count(*) FROM {METADATA}.ducklake_data_file WHERE table_id = {id} AND partial_max > {to}) \
+              + (SELECT count(*) FROM {METADATA}.ducklake_delete_file WHERE table_id = {id} \
+                 AND (partial_max > {to} OR format <> 'parquet' OR encryption_key IS NOT NULL)) \
+              + (SELECT count(*) FROM {METADATA}.ducklake_inlined_data_tables WHERE table_id = {id}) = 0 AS is_told, \
+                ({}) - ({}) AS more_then",
+        rows(&then),
+        rows("end_snapshot IS NULL")
+    );
+    connection.record(&sql, &[])
+}
+
+/// The data files that are not the same, with the same deleted rows, at snapshot `to` and at the head.
+fn changed_files(connection: &Connection, then: &Relation, now: &Relation, to: SnapshotId) -> Result<Vec<File>> {
+    let list = |relation: &Relation| {
+        let (schema, name) = (literal(&relation.schema), literal(&relation.name));
+        format!("ducklake_list_files('{CATALOG}', {name}, schema => {schema}")
+    };
+    let sql = format!(
+        "SELECT t.data_file AS then, n.data_file AS now, n.delete_file FROM {}, snapshot_version => {to}) t \
+         FULL JOIN {}) n ON t.data_file = n.data_file \
+         WHERE t.data_file IS DISTINCT FROM n.data_file OR t.delete_file IS DISTINCT FROM n.delete_file \
+         LIMIT {MAX_FILES} + 1",
+        list(then),
+        list(now),
+    );
+    connection.records(&sql, &[])
+}

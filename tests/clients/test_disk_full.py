@@ -1,0 +1,115 @@
+"""A full disk: what was committed stays and can be read, writes are refused plainly, and go on when there is room."""
+
+import contextlib
+import os
+import subprocess
+
+import adbc_driver_manager
+import pytest
+
+import harness
+
+ROOM = 1_500_000
+
+
+def rows(number):
+    """A query with so many rows that are hard to compress."""
+    return f"SELECT i, md5(i::VARCHAR) || md5((-i)::VARCHAR) AS s FROM range({number}) r(i)"
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A disk of 64 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder], capture_output=True, text=True)
+    if mounted.returncode != 0:
+        pytest.skip(f"skipped: a disk cannot be mounted here: {mounted.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.fixture
+def server(disk, launch):
+    return launch(home=disk / "home")
+
+
+@contextlib.contextmanager
+def full(disk):
+    """The disk with but a little room left."""
+    state = os.statvfs(disk)
+    filler = disk / "filler"
+    with filler.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, state.f_bavail * state.f_frsize - ROOM)
+    try:
+        yield
+    finally:
+        filler.unlink()
+
+
+def refused(server, sql):
+    with pytest.raises(adbc_driver_manager.Error, match="(?i)no space|disk is full|full") as caught:
+        server.sql(sql)
+    assert "RESOURCE_EXHAUSTED" in str(caught.value) or "ResourceExhausted" in str(caught.value), caught.value
+
+
+def parquet_files(server):
+    return {str(path) for path in (server.store / "lake").rglob("*.parquet")}
+
+
+def test_a_write_that_does_not_fit_is_refused_and_the_next_one_works(server, disk):
+    server.sql("CREATE TABLE t (i BIGINT, s VARCHAR)")
+    server.sql(f"INSERT INTO t {rows(1_000)}")
+    before = server.scalar("SELECT id FROM lake.current_snapshot()")
+    with full(disk):
+        refused(server, f"INSERT INTO t {rows(100_000)}")
+        assert server.sql("SELECT count(*), count(DISTINCT s) FROM t") == [(1_000, 1_000)]
+        refused(server, f"CREATE TABLE u AS {rows(100_000)}")
+        assert server.scalar("SELECT id FROM lake.current_snapshot()") == before
+    server.sql(f"INSERT INTO t {rows(100_000)}")
+    assert server.scalar("SELECT count(*) FROM t") == 101_000
+
+
+def test_what_failed_leaves_no_file_that_maintenance_does_not_remove(server, disk):
+    server.sql("CREATE TABLE t (i BIGINT, s VARCHAR)")
+    server.sql(f"INSERT INTO t {rows(1_000)}")
+    live = parquet_files(server)
+    with full(disk):
+        for _ in range(3):
+            refused(server, f"INSERT INTO t {rows(100_000)}")
+    server.sql("CALL merganser.maintain(steps => ['orphans'], grace_hours => 0)")
+    assert parquet_files(server) == live
+    assert server.scalar("SELECT count(*) FROM t") == 1_000
+
+
+def test_many_small_writes_until_nothing_fits(server, disk):
+    server.sql("CREATE TABLE t (i BIGINT, s VARCHAR)")
+    acknowledged = 0
+    with full(disk):
+        with pytest.raises(adbc_driver_manager.Error):
+            while acknowledged < 2_000:
+                server.sql(f"INSERT INTO t SELECT {acknowledged}, repeat(md5('{acknowledged}'), 1_000)")
+                acknowledged += 1
+        assert server.sql("SELECT count(*), max(i) FROM t") == [(acknowledged, acknowledged - 1)]
+    assert acknowledged > 0
+    server.restart()
+    assert server.scalar("SELECT count(*) FROM t") == acknowledged
+    server.sql("INSERT INTO t VALUES (-1, 'more')")
+    assert server.scalar("SELECT count(*) FROM t") == acknowledged + 1
+
+
+def test_a_server_that_starts_on_a_full_disk_says_so(server, disk):
+    server.sql("CREATE TABLE t AS SELECT 1 AS i")
+    server.stop()
+    state = os.statvfs(disk)
+    filler = disk / "filler"
+    with filler.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, state.f_bavail * state.f_frsize)
+    started = harness.run("serve", "--home", server.home, "--listen", "127.0.0.1:0")
+    assert started.returncode != 0
+    assert "No space left" in started.stderr, started.stderr
+    filler.unlink()
+    server.start()
+    assert server.scalar("SELECT i FROM t") == 1
