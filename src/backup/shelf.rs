@@ -69,9 +69,8 @@ impl Shelf {
     pub async fn list(&self, lake: Option<&str>) -> Result<Vec<Entry>> {
         let mut sizes = BTreeMap::<String, BTreeMap<String, u64>>::new();
         for (path, bytes) in self.storage.list(FOLDER).await? {
-            let Some((name, file)) = path.strip_prefix(FOLDER).and_then(|path| path[1..].rsplit_once('/')) else {
-                continue;
-            };
+            let inside = path.strip_prefix(FOLDER).and_then(|path| path.strip_prefix('/'));
+            let Some((name, file)) = inside.and_then(|path| path.rsplit_once('/')) else { continue };
             sizes.entry(name.to_owned()).or_default().insert(file.to_owned(), bytes);
         }
         let mut entries = Vec::new();

@@ -86,6 +86,9 @@ pub struct RestoreCatalog {
     /// Take the place of a catalog that is there; do not mind missing files
     #[arg(long)]
     force: bool,
+    /// Print what was restored as JSON
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     flags: config::Flags,
 }
@@ -170,6 +173,16 @@ impl RestoreCatalog {
         };
         let place = place(&settings)?;
         let restored = restore(&place.engine, &place.lake, &place.storage, &which, self.force).await?;
+        if self.json {
+            let (record, missing) = (&restored.candidate.record, restored.candidate.missing.len());
+            return Ok(output::print(json!({
+                "backup": record.name,
+                "snapshot_id": record.contents.snapshot_id,
+                "missing_files": missing,
+                "to": place.lake.catalog.name(),
+                "before": restored.before,
+            }))?);
+        }
         for file in &restored.candidate.missing {
             output::note(format_args!("missing: {}", file.path));
         }

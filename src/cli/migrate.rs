@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::json;
 
 use super::{Failure, output};
 use crate::{
@@ -30,6 +31,9 @@ pub struct MigrateCatalog {
     /// Directory with the DuckDB extensions [default: found beside the program]
     #[arg(long, value_name = "DIR")]
     extensions: Option<PathBuf>,
+    /// Print what was copied as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 // === impl MigrateCatalog ===
@@ -53,6 +57,10 @@ impl MigrateCatalog {
         let (snapshot, snapshots) = (contents.snapshot_id, contents.snapshots);
         let rows: u64 = contents.tables.values().map(|table| table.rows).sum();
         let name = to.name();
+        if self.json {
+            let copied = json!({ "to": name, "snapshot_id": snapshot, "snapshots": snapshots, "rows": rows });
+            return Ok(output::print(copied)?);
+        }
         output::print(format_args!("copied snapshot {snapshot}, {snapshots} snapshots in {rows} rows, to {name}"))?;
         output::print(format_args!(
             "serve it: merganser serve --catalog {} --storage {}",

@@ -165,7 +165,7 @@ impl Pins {
     /// Copies the catalog as it is now into a new folder.
     fn copy_catalog(&self, connection: &Connection) -> Result<TempDir> {
         let folder = tempfile::Builder::new().prefix("pin-").tempdir_in(&self.settings.staging)?;
-        portable::export(connection, &copy_in(folder.path())).context(|| "pin a snapshot").map(|_| folder)
+        portable::copy(connection, &copy_in(folder.path())).context(|| "pin a snapshot").map(|()| folder)
     }
 
     fn attach(&self, snapshot: SnapshotId, copy: Option<TempDir>) -> Result<Pin> {

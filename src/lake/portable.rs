@@ -90,12 +90,30 @@ pub(super) fn bookkeeping(database: &str) -> String {
 /// # Errors
 /// `FailedPrecondition` when the catalog was never served, or keeps rows of tables inside; what DuckDB says. An
 /// unfinished file may stay behind.
+pub fn copy(connection: &Connection, file: &Path) -> Result<()> {
+    copy_and(connection, file, |_, _| Ok(()))
+}
+
+/// Copies the catalog like [`copy`], compares the two row by row, and says what they hold.
+///
+/// # Errors
+/// As [`copy`]; Internal when they differ.
 pub fn export(connection: &Connection, file: &Path) -> Result<Contents> {
+    copy_and(connection, file, |copy, tables| compare(connection, METADATA, copy, tables))
+}
+
+/// Copies the catalog; `finish` gets the name and the tables of the copy before it is committed.
+fn copy_and<T>(connection: &Connection, file: &Path, finish: impl FnOnce(&str, &[Table]) -> Result<T>) -> Result<T> {
     let work = || {
         check_exportable(connection)?;
         make_empty(connection, file)?;
         let copy = Attached::file(connection, file, "")?;
-        let made = connection.transaction(|connection| replicate(connection, METADATA, &copy.name, &copy.tables()?));
+        let made = copy.tables().and_then(|tables| {
+            connection.transaction(|connection| {
+                replicate(connection, METADATA, &copy.name, &tables)?;
+                finish(&copy.name, &tables)
+            })
+        });
         copy.detach(made)
     };
     work().context(|| "copy the catalog")
@@ -110,7 +128,9 @@ pub fn import(connection: &Connection, file: &Path, data_path: &str) -> Result<S
     let work = || {
         let copy = Attached::file(connection, file, "READ_ONLY")?;
         let made = connection.transaction(|connection| {
-            let contents = replicate(connection, &copy.name, METADATA, &copy.tables()?)?;
+            let tables = copy.tables()?;
+            replicate(connection, &copy.name, METADATA, &tables)?;
+            let contents = compare(connection, &copy.name, METADATA, &tables)?;
             let moved =
                 format!("UPDATE {METADATA}.ducklake_metadata SET value = ? WHERE key = 'data_path' AND value <> ?");
             connection.execute(&moved, &[Value::varchar(data_path), Value::varchar(data_path)])?;
@@ -198,23 +218,28 @@ fn make_empty(connection: &Connection, file: &Path) -> Result<()> {
 }
 
 /// Makes the tables of the catalog `to` those of `from`, in the open transaction.
-fn replicate(connection: &Connection, from: &str, to: &str, tables: &[Table]) -> Result<Contents> {
+fn replicate(connection: &Connection, from: &str, to: &str, tables: &[Table]) -> Result<()> {
     for table in tables {
         let (name, columns) = (identifier(&table.name), table.column_names());
         connection.execute(&format!("DELETE FROM {to}.{name}"), &[])?;
         // They name tables without rows, which are not copied.
         if table.name != INLINED {
-            connection
-                .execute(&format!("INSERT INTO {to}.{name} ({columns}) SELECT {columns} FROM {from}.{name}"), &[])?;
+            let rows = format!("SELECT {columns} FROM {from}.{name}");
+            connection.execute(&format!("INSERT INTO {to}.{name} ({columns}) {rows}"), &[])?;
         }
     }
-    let (original, copy) = (Contents::read(connection, from, tables)?, Contents::read(connection, to, tables)?);
-    if original != copy {
-        let differs = original.tables.iter().find(|(name, digest)| copy.tables.get(*name) != Some(digest));
-        let name = differs.map(|(name, _)| name.as_str()).unwrap_or_default();
-        return Err(Error::internal(format!("the copy differs from the original in {name}")));
+    Ok(())
+}
+
+/// What two catalogs hold that must be the same.
+fn compare(connection: &Connection, original: &str, copy: &str, tables: &[Table]) -> Result<Contents> {
+    let (original, copy) = (Contents::read(connection, original, tables)?, Contents::read(connection, copy, tables)?);
+    if original == copy {
+        return Ok(copy);
     }
-    Ok(copy)
+    let differs = original.tables.iter().find(|(name, digest)| copy.tables.get(*name) != Some(digest));
+    let name = differs.map(|(name, _)| name.as_str()).unwrap_or_default();
+    Err(Error::internal(format!("the copy differs from the original in {name}")))
 }
 
 /// The files that the catalog `database` names, by their places below the data path; those that were added with a path

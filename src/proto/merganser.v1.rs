@@ -640,7 +640,8 @@ pub mod maintain_result {
         pub snapshots: ::prost::alloc::vec::Vec<i64>,
     }
 }
-/// Copies the catalog into the store, beside writers, and verifies the copy; the files of the lake are not copied.
+/// Copies the catalog into the store, beside writers, and verifies the copy; the files of the lake are not copied. They never
+/// change, but maintain removes those that only a backup names.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BackupRequest {
     /// Afterwards the newest so many backups stay, whatever their age; without "older_than_days" all others go. The default

@@ -134,6 +134,8 @@ def is_there(server, table):
         return False
 
 
+# The driver counts wrong when a connection breaks beneath a cursor.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_who_reads_while_the_lake_is_replaced(server):
     """Streams and jobs that run end in order, and nobody sees the half of it."""
     first, second, _ = history(server)
@@ -340,7 +342,8 @@ def test_a_lost_catalog_comes_back(launch):
     server.stop()
     (server.home / "catalog.ducklake").unlink()
     assert "restored" not in offline(server, "--at", "2020-01-01", code=1)
-    offline(server)
+    done = json.loads(offline(server, "--json"))
+    assert (done["snapshot_id"], done["missing_files"], done["before"]) == (second, 0, None)
     server.start()
     check_as_backed_up(server, first, second)
 
