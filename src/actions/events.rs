@@ -13,7 +13,7 @@ use crate::{
     proto::{Event, event, to_any},
 };
 
-/// Progress is told at most this often.
+/// Progress is told at most this often, but for the end.
 const INTERVAL: Duration = Duration::from_millis(100);
 
 /// Follows `job` to its end: the current status, every later one, and an error in the end when it failed.
@@ -61,9 +61,12 @@ impl Follower {
             Next::Fail(err) => return Some((Err(err), self)),
             Next::Now => {}
             Next::Changed => {
-                tokio::time::sleep(INTERVAL).await;
-                // The sender lives in the job, which this follower holds.
-                self.status.changed().await.ok()?;
+                let mut watch = self.status.clone();
+                let ended = watch.wait_for(|status| !matches!(status.state, State::Running));
+                // The end is told at once. The sender lives in the job, which this follower holds.
+                if tokio::time::timeout(INTERVAL, ended).await.is_err() {
+                    self.status.changed().await.ok()?;
+                }
             }
         }
         let status = self.status.borrow_and_update().clone();

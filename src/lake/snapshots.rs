@@ -72,8 +72,8 @@ pub fn newest(connection: &Connection) -> SnapshotId {
 /// # Errors
 /// `NotFound` when it is the oldest.
 pub fn before(connection: &Connection, id: SnapshotId) -> Result<SnapshotId> {
-    let sql = "SELECT max(snapshot_id) AS id FROM lake.snapshots() WHERE snapshot_id < ?";
-    let row: Row = connection.record(sql, &[Value::bigint(id.0)])?;
+    let sql = format!("SELECT max(snapshot_id) AS id FROM {METADATA}.ducklake_snapshot WHERE snapshot_id < ?");
+    let row: Row = connection.record(&sql, &[Value::bigint(id.0)])?;
     row.id.ok_or_else(|| Error::not_found(format!("there is no snapshot before {id}")))
 }
 
@@ -126,8 +126,9 @@ fn by_text(connection: &Connection, text: &str) -> Result<SnapshotId> {
 }
 
 fn by_version(connection: &Connection, id: SnapshotId) -> Result<SnapshotId> {
-    let sql = "SELECT max(snapshot_id) AS id FROM lake.snapshots() WHERE snapshot_id = ?";
-    let row: Row = connection.record(sql, &[Value::bigint(id.0)])?;
+    // DuckLake's function would read what each of them changed.
+    let sql = format!("SELECT max(snapshot_id) AS id FROM {METADATA}.ducklake_snapshot WHERE snapshot_id = ?");
+    let row: Row = connection.record(&sql, &[Value::bigint(id.0)])?;
     row.id.ok_or_else(|| Error::not_found(format!("no snapshot {id}: it never existed or has expired")))
 }
 

@@ -144,6 +144,24 @@ pub(super) fn touched(connection: &Connection, since: SnapshotId) -> Result<Hash
     Ok(found.into_iter().map(|found| found.id).collect())
 }
 
+/// Whether columns, keys or comments of the table changed after snapshot `since`.
+pub(super) fn shape_changed(connection: &Connection, id: TableId, since: SnapshotId) -> Result<bool> {
+    #[derive(Deserialize)]
+    struct Found {
+        changed: bool,
+    }
+    let by_table = ["column", "column_tag", "partition_info", "sort_info"].map(|name| ("table_id", name));
+    let parts = by_table.into_iter().chain([("object_id", "tag")]);
+    let parts = parts.map(|(column, name)| {
+        format!("SELECT begin_snapshot, end_snapshot FROM {METADATA}.ducklake_{name} WHERE {column} = {}", id.0)
+    });
+    let sql = format!(
+        "SELECT count(*) > 0 AS changed FROM ({}) WHERE begin_snapshot > {since} OR end_snapshot > {since}",
+        parts.collect::<Vec<_>>().join(" UNION ALL ")
+    );
+    connection.record(&sql, &[]).map(|found: Found| found.changed)
+}
+
 /// Whether files of the table came or went after snapshot `since`; when not, its rows are those of that snapshot: the
 /// lake keeps no rows outside files (`sql/00_attach.sql` switches inlining off).
 pub(super) fn files_changed(connection: &Connection, id: TableId, since: SnapshotId) -> Result<bool> {

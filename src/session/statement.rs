@@ -186,7 +186,8 @@ async fn start(
     let alone = matches!(seated, Seated::Alone(..));
     let knows_newest = inside.is_none() && !session.is_pinned();
     let limits = session.options().batch_limits();
-    let small_insert = alone.then(|| {
+    // A pinned session has an engine of its own, in which it is refused.
+    let small_insert = (alone && knows_newest).then(|| {
         let author = session.principal().name();
         SmallInsert::of(&statement.sql, statement.parameters.as_ref(), author, session.options().script())
     });

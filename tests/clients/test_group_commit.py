@@ -152,3 +152,21 @@ def test_sessions_with_other_settings_stay_apart(server, name):
     for schema in ["silver", "gold"]:
         found = server.sql(f"SELECT epoch(moment)::BIGINT % 86400, count(*) FROM {schema}.{name} GROUP BY ALL ORDER BY ALL")
         assert found == [(3 * 3600, ROWS), (12 * 3600, ROWS)]
+
+
+def test_who_must_not_write_does_not_by_others(server, table):
+    version = current(server)
+
+    def right(cursor):
+        for row in range(ROWS):
+            cursor.execute(f"INSERT INTO {table} VALUES ({row})")
+
+    def pinned(cursor):
+        cursor.execute(f"SET snapshot = '{version}'")
+        for _ in range(ROWS):
+            with pytest.raises(adbc_driver_manager.Error, match="snapshot|read-only"):
+                cursor.execute(f"INSERT INTO {table} VALUES (-1)")
+
+    works = [right] * 4 + [pinned] * 2
+    assert each_at_once(server, works, ["ada"] * 6) == [None] * 6
+    assert server.sql(f"SELECT min(i), count(*) FROM {table}") == [(0, 4 * ROWS)]

@@ -86,10 +86,15 @@ impl TablePlan {
         let sides = match pair {
             Pair::Then(then) => Pair::Then(TableState::read(connection, then, to)?),
             Pair::Now(now) => Pair::Now(TableState::read(connection, now, from)?),
-            Pair::Both { then, now } => Pair::Both {
-                then: TableState::read(connection, then, to)?,
-                now: TableState::read(connection, now, from)?,
-            },
+            Pair::Both { then, now } => {
+                let state = TableState::read(connection, then, to)?;
+                let now = if then.id == now.id && !state::shape_changed(connection, now.id, to)? {
+                    TableState { relation: now.clone(), ..state.clone() }
+                } else {
+                    TableState::read(connection, now, from)?
+                };
+                Pair::Both { then: state, now }
+            }
         };
         let same_shape = match &sides {
             Pair::Both { then, now } => pair.renamed_from().is_none() && now.is_like(then),
