@@ -5,23 +5,33 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 usage() {
     cat <<'USAGE'
-Usage: ./rebuild.sh [--home DIR] [--listen HOST:PORT] [--serve]
+Usage: ./rebuild.sh [--home DIR] [--storage URI] [--catalog URI] [--listen HOST:PORT] [--serve]
 
 Builds the server, makes sample data, and rebuilds the lakehouse: raw, silver, gold, time travel, a bad transform and
-its rollback. What lies in DIR is removed first.
+its rollback. What lies in DIR is removed first; nothing is removed elsewhere.
 
   --home DIR          where the lakehouse lies [default: ./lakehouse]
+  --storage URI       where the data lies instead: s3://BUCKET/PREFIX with nothing in it, reached by the AWS variables,
+                      or an empty folder [env: MERGANSER_STORAGE]
+  --catalog URI       where the catalog lies instead: postgres://USER:PASSWORD@HOST/DATABASE of a database without a
+                      lake, or sqlite:FILE [env: MERGANSER_CATALOG]
   --listen HOST:PORT  where the server listens [default: 127.0.0.1:31337; with a free port instead if not --serve]
   --serve             go on serving at the end
+
+The variable MERGANSER_BIN names a built program, which is taken instead of building one.
 USAGE
 }
 
 home=lakehouse
+storage=${MERGANSER_STORAGE:-}
+catalog=${MERGANSER_CATALOG:-}
 listen=
 serve=
 while [ $# -gt 0 ]; do
     case $1 in
         --home) home=${2:?--home needs a folder}; shift 2 ;;
+        --storage) storage=${2:?--storage needs a URI}; shift 2 ;;
+        --catalog) catalog=${2:?--catalog needs a URI}; shift 2 ;;
         --listen) listen=${2:?--listen needs HOST:PORT}; shift 2 ;;
         --serve) serve=yes; shift ;;
         --help | -h) usage; exit 0 ;;
@@ -33,17 +43,30 @@ done
 step() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 fail() { printf 'rebuild.sh: %s\n' "$*" >&2; exit 1; }
 
-# Only a lakehouse, or nothing, is ever removed.
-if [ -e "$home" ] && [ -n "$(ls -A "$home")" ] && [ ! -e "$home/catalog.ducklake" ]; then
-    fail "$home is not empty and no lakehouse; name another folder with --home"
+# Only a lakehouse, or nothing, is ever removed. One whose catalog lies elsewhere has a folder of temporary files.
+if [ -e "$home" ] && [ ! -e "$home/catalog.ducklake" ]; then
+    case $(ls -A "$home") in
+        "" | staging) ;;
+        *) fail "$home is not empty and no lakehouse; name another folder with --home" ;;
+    esac
 fi
+case $storage in
+    "" | s3://*) ;;
+    *) [ -z "$(ls -A "${storage#file://}" 2>/dev/null)" ] || fail "--storage is not empty: $storage" ;;
+esac
+# The server reads them from its variables: a flag, and the password in it, would be seen by whoever lists processes.
+export MERGANSER_STORAGE=$storage MERGANSER_CATALOG=$catalog
 
-step "build"
-./scripts/fetch-duckdb.sh
-cache=${MERGANSER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/merganser}
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
-cargo build --release --bin merganser
-merganser=$CARGO_TARGET_DIR/release/merganser
+merganser=${MERGANSER_BIN:-}
+unset MERGANSER_BIN
+if [ -z "$merganser" ]; then
+    step "build"
+    ./scripts/fetch-duckdb.sh
+    cache=${MERGANSER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/merganser}
+    export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
+    cargo build --release --bin merganser
+    merganser=$CARGO_TARGET_DIR/release/merganser
+fi
 
 work=$(mktemp -d)
 server=
@@ -72,6 +95,16 @@ MERGANSER_URL=$(sed -n 's/^listening on //p' "$work/stdout")
 export MERGANSER_URL
 sql() { "$merganser" sql "$@"; }
 one() { sql --format csv "$1" | tail -n 1; }
+
+# A lake that is there already is neither removed nor mixed with the new one.
+[ "$(one "SELECT count(*) FROM duckdb_tables() WHERE database_name = 'lake'")" = 0 ] \
+    || fail "the catalog holds a lake with tables; name an empty one with --catalog"
+case $storage in
+    s3://*)
+        objects=$(one "SELECT count(*) FROM glob('${storage%/}/**')")
+        [ "$objects" = 0 ] || fail "$storage is not empty, it has $objects objects; name another prefix with --storage"
+        ;;
+esac
 
 step "sample data: drawn pictures, boxes and captions in the COCO layout"
 "$merganser" sample "$work/coco"
@@ -112,9 +145,9 @@ step "done in $((SECONDS - started)) s after the build"
 url=$MERGANSER_URL
 [ -n "$serve" ] || url=grpc://127.0.0.1:31337
 cat <<NEXT
-The lakehouse lies in $home. Serve it with
+The lakehouse lies in ${storage:-$home}. Serve it with
 
-    $merganser serve --home $home
+    $merganser serve --home $home${storage:+ --storage $storage}${catalog:+  # and --catalog, or MERGANSER_CATALOG}
 
 and connect from Python (pip install adbc-driver-flightsql pyarrow):
 

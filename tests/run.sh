@@ -124,7 +124,7 @@ clippy() {
 # With --tests the dependencies get the same features as in `cargo test`, which then compiles none of them again.
 build() {
     [ -n "$duckdb" ] || skip "DuckDB is missing" || return
-    cargo build --release --bin merganser --tests && program=$CARGO_TARGET_DIR/release/merganser
+    cargo build --release --bin merganser --tests --examples && program=$CARGO_TARGET_DIR/release/merganser
 }
 
 rust_tests() {
@@ -138,7 +138,7 @@ python_clients() {
     run_pytest tests/clients --ignore tests/clients/gizmosql
 }
 
-# The tests that look at DuckLake's own tables, once more.
+# The tests that look at DuckLake's own tables, or at its files, once more.
 other_catalogs() {
     [ -n "$program" ] || skip "the program was not built" || return
     make_environment tests/clients/requirements.txt || return
@@ -147,6 +147,9 @@ other_catalogs() {
         # shellcheck disable=SC2086 # several words
         run_pytest $tests --catalog "$catalog" || status=1
     done
+    tests="tests/clients/test_maintain.py tests/clients/test_pins.py tests/clients/test_rollback.py tests/clients/test_coco.py"
+    # shellcheck disable=SC2086 # several words
+    run_pytest $tests --storage s3 || status=1
     return "$status"
 }
 
@@ -312,7 +315,7 @@ main() {
     section "cargo build" build
     section "cargo test" rust_tests
     section "Python clients" python_clients
-    section "Python clients, other catalogs" other_catalogs
+    section "Python clients, other catalogs and storage" other_catalogs
     section "GizmoSQL's clients" gizmosql_clients
     section "JDBC client" jdbc_client
     section "Go client" go_client

@@ -7,7 +7,7 @@ use crate::{
     backup::{Candidate, Which, parse_moment},
     context::Principal,
     error::{Error, Result},
-    lake::{attach, catalog::Catalog, place},
+    lake::{catalog::Catalog, place},
     proto::{RestoreRequest, RestoreResult, to_any},
 };
 
@@ -41,7 +41,7 @@ pub fn call(actions: &Actions, principal: &Principal, request: RestoreRequest) -
             To::Place(catalog) => {
                 progress.phase("write the catalog", "steps", None);
                 let (settings, lake) = pins.origin();
-                let target = attach::Settings { catalog, ..lake.clone() };
+                let target = place::Target { catalog, data_path: lake.storage.lake_path() };
                 // Not dropped when the job is cancelled: what was begun must be finished or undone.
                 progress.check()?;
                 place::install(settings, &target, &candidate.file()).await?;

@@ -19,7 +19,7 @@ pub struct Restored {
     pub before: Option<PathBuf>,
 }
 
-/// Makes a backup in `storage` the catalog of `lake`. With `force` it takes the place of one that is there, and does not
+/// Makes a backup in the storage of `lake` its catalog. With `force` it takes the place of one that is there, and does not
 /// mind that files are missing; what was in PostgreSQL is backed up first.
 ///
 /// # Errors
@@ -28,7 +28,6 @@ pub struct Restored {
 pub async fn restore(
     settings: &engine::Settings,
     lake: &attach::Settings,
-    storage: &Storage,
     which: &Which,
     force: bool,
 ) -> Result<Restored> {
@@ -41,19 +40,20 @@ pub async fn restore(
         )));
     }
     let id = if there { lake_at(settings, lake).await } else { None };
-    let candidate = examine(settings, storage, which, id.as_deref()).await?;
+    let candidate = examine(settings, &lake.storage, which, id.as_deref()).await?;
     if !force {
         candidate.check_files()?;
     }
     let file = candidate.file();
+    let target = place::Target { catalog: lake.catalog.clone(), data_path: lake.storage.lake_path() };
     if !there {
-        place::install(settings, lake, &file).await?;
+        place::install(settings, &target, &file).await?;
         return Ok(Restored { candidate, before: None });
     }
     if matches!(lake.catalog, Catalog::Postgres(_)) {
-        keep(settings, lake, storage).await?;
+        keep(settings, lake).await?;
     }
-    let before = place::replace(settings, lake, &file).await?;
+    let before = place::replace(settings, &target, &file).await?;
     Ok(Restored { candidate, before })
 }
 
@@ -78,11 +78,11 @@ async fn examine(
 }
 
 /// Takes a backup of the lake that is about to be replaced.
-async fn keep(settings: &engine::Settings, lake: &attach::Settings, storage: &Storage) -> Result<String> {
+async fn keep(settings: &engine::Settings, lake: &attach::Settings) -> Result<String> {
     let (opening, of) = (settings.clone(), lake.clone());
     let opened = tokio::task::spawn_blocking(move || attach::open(&opening, &of)).await;
     let engine = opened.map_err(|err| Error::internal("open a catalog").with_source(err))??;
-    let taken = Backups::new(engine.clone(), storage, &lake.catalog, Retention::default()).take_aside().await;
+    let taken = Backups::new(engine.clone(), &lake.storage, &lake.catalog, Retention::default()).take_aside().await;
     close(engine).await;
     taken
 }

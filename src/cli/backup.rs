@@ -171,8 +171,8 @@ impl RestoreCatalog {
             (None, Some(moment)) => Which::At(parse_moment(&moment)?),
             (None, None) => Which::Latest,
         };
-        let place = place(&settings)?;
-        let restored = restore(&place.engine, &place.lake, &place.storage, &which, self.force).await?;
+        let place = place(&settings).await?;
+        let restored = restore(&place.engine, &place.lake, &which, self.force).await?;
         if self.json {
             let (record, missing) = (&restored.candidate.record, restored.candidate.missing.len());
             return Ok(output::print(json!({

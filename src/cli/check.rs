@@ -6,7 +6,6 @@ use super::{Failure, output};
 use crate::{
     config::{self, Settings, env::ProcessEnvironment},
     engine::DUCKDB_VERSION,
-    error::Error,
     lake::{inventory, snapshots},
     server::{Opened, Tls, open, resolve},
 };
@@ -28,10 +27,7 @@ impl Check {
         let settings = config::load(&self.flags, &ProcessEnvironment)?;
         output::print("configuration  ok")?;
         examine_door(&settings).await?;
-        let opening = settings.clone();
-        let opened = tokio::task::spawn_blocking(move || open(&opening)).await;
-        let Opened { engine, pins, storage, models, lock } =
-            opened.map_err(|err| Error::internal("open the lake").with_source(err))??;
+        let Opened { engine, pins, storage, models, lock } = open(&settings).await?;
         output::print(format_args!("DuckDB         ok, {DUCKDB_VERSION} with ducklake"))?;
         output::print(format_args!("storage        ok, {}", storage.uri("")))?;
         output::print(format_args!("models         ok, {} models", models.len()))?;

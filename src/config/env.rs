@@ -34,6 +34,23 @@ pub const CLIENT_CERT: &str = "MERGANSER_CLIENT_CERT";
 /// The key of that certificate, like `--client-key`.
 pub const CLIENT_KEY: &str = "MERGANSER_CLIENT_KEY";
 
+/// The name of the key for the object store.
+pub const AWS_ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
+/// That key.
+pub const AWS_SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
+/// What makes a temporary key valid.
+pub const AWS_SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
+/// The region of the bucket …
+pub const AWS_REGION: &str = "AWS_REGION";
+/// … where the other one is not set.
+pub const AWS_DEFAULT_REGION: &str = "AWS_DEFAULT_REGION";
+/// Where the object store is, unless it is Amazon's …
+pub const AWS_ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
+/// … which this one beats.
+pub const AWS_ENDPOINT_URL_S3: &str = "AWS_ENDPOINT_URL_S3";
+/// The certificates, as PEM, that the object store's is trusted by.
+pub const AWS_CA_BUNDLE: &str = "AWS_CA_BUNDLE";
+
 /// The variables that name no setting of the server.
 const OTHERS: [&str; 8] = [CONFIG, URL, USER, PASSWORD, TOKEN, CA, CLIENT_CERT, CLIENT_KEY];
 

@@ -17,7 +17,8 @@
 //! 1. A flag beats a variable, a variable beats the file, the file beats the default.
 //! 2. A text that is overruled must be right all the same: a broken file does not wait for the day the flag goes.
 //! 3. The names follow from one table: `memory_limit`, `--memory-limit`, `MERGANSER_MEMORY_LIMIT`.
-//! 4. Credentials stand in the file alone, as hashes: the command line and the environment are seen by too many.
+//! 4. Credentials stand in the file alone, as hashes: the command line and the environment are seen by too many. Those
+//!    of the object store stand in the AWS variables, where all programs look for them.
 //! 5. An empty variable counts as not set (`MERGANSER_LOG=`), an empty text elsewhere as a text.
 //!
 //! # Every setting
@@ -27,6 +28,7 @@
 
 pub mod env;
 
+mod aws;
 mod fault;
 mod file;
 mod flags;
@@ -79,7 +81,10 @@ fn load_with(
     }
     let variables = env::read(environment, &mut faults);
     let sources = [file.settings, variables, flags.source()];
-    let settings = Settings { credentials: file.credentials, ..resolve(&sources, &mut faults) };
+    let mut settings = Settings { credentials: file.credentials, ..resolve(&sources, &mut faults) };
+    if matches!(settings.storage, Storage::S3 { .. }) {
+        settings.s3_access = aws::read(environment, &mut faults);
+    }
     for (key, needed) in TOGETHER {
         let given = |key: &str| sources.iter().rev().find_map(|source| source.get(key));
         if let (Some(lonely), None) = (given(key), given(needed)) {

@@ -4,7 +4,7 @@
 
 use std::{fmt, num::NonZeroUsize, path::PathBuf, time::Duration};
 
-use crate::auth::Credentials;
+use crate::{auth::Credentials, storage::Access};
 
 /// What the server was told. Its `Default` is the configuration of a server that was told nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,10 @@ pub struct Settings {
     pub catalog: Catalog,
     /// Where the data lies.
     pub storage: Storage,
+    /// How a storage on S3 is reached; from the AWS variables alone.
+    pub s3_access: Access,
+    /// How long a request to S3 may take, with its repetitions.
+    pub storage_timeout: Duration,
     /// The directory with `DuckDB`'s extensions; `None`: found beside the program.
     pub extensions: Option<PathBuf>,
     /// The directory with the medallion's SQL files; `None`: the built-in ones.
@@ -111,6 +115,8 @@ impl Settings {
         credentials: Credentials::NONE,
         catalog: Catalog::Embedded,
         storage: Storage::Local(PathBuf::new()),
+        s3_access: Access::NONE,
+        storage_timeout: Duration::ZERO,
         extensions: None,
         models: None,
         memory_limit_bytes: None,

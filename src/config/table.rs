@@ -34,7 +34,7 @@ pub enum Fallback {
 const HOME: &str = "<home>";
 
 /// All settings, in the order of the help. `home` is first, because defaults refer to it.
-pub static TABLE: [Setting; 24] = [
+pub static TABLE: [Setting; 25] = [
     Setting {
         key: "home",
         placeholder: "DIR",
@@ -90,6 +90,16 @@ pub static TABLE: [Setting; 24] = [
         help: "Where the data lies: a path, file:///PATH or s3://BUCKET/PREFIX",
         default: Fallback::Text("<home>/store"),
         set: |settings, text| value::storage(text).map(|storage| settings.storage = storage),
+    },
+    Setting {
+        key: "storage_timeout_seconds",
+        placeholder: "SECONDS",
+        help: "How long a request to S3 may take with its repetitions, 4 to 3600",
+        default: Fallback::Text("60"),
+        set: |settings, text| {
+            value::whole_number(text, "a whole number of seconds", 4..=3600)
+                .map(|seconds| settings.storage_timeout = Duration::from_secs(seconds))
+        },
     },
     Setting {
         key: "extensions",

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     auth::Credentials,
     error::{Error, ErrorKind},
+    storage::{Access, Endpoint},
 };
 
 const REFERENCE: &str = include_str!("reference.toml");
@@ -100,6 +101,8 @@ fn nothing_written_means_the_defaults() {
         credentials: Credentials::default(),
         catalog: Catalog::Embedded,
         storage: Storage::Local(PathBuf::from("./lakehouse/store")),
+        s3_access: Access::NONE,
+        storage_timeout: Duration::from_mins(1),
         extensions: None,
         models: None,
         memory_limit_bytes: None,
@@ -383,20 +386,87 @@ fn catalog_takes_paths_and_three_schemes() {
 
 #[test]
 fn storage_takes_paths_files_and_buckets() {
-    let s3 = |bucket: &str, prefix: &str| Storage::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() };
-    for (text, storage) in [
-        ("../store", Storage::Local("../store".into())),
-        ("file:///data/store", Storage::Local("/data/store".into())),
-        ("s3://lake-1", s3("lake-1", "")),
-        ("s3://lake-1/a/b/", s3("lake-1", "a/b")),
-    ] {
+    for (text, storage) in
+        [("../store", Storage::Local("../store".into())), ("file:///data/store", Storage::Local("/data/store".into()))]
+    {
         check_text("storage", text, &Settings { storage, ..Settings::default() });
+    }
+    for (text, bucket, prefix) in
+        [("s3://lake-1", "lake-1", ""), ("s3://lake-1/", "lake-1", ""), ("s3://lake-1/a/b=1/", "lake-1", "a/b=1")]
+    {
+        let storage = Storage::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() };
+        let written = Written { flags: &["--storage", text], variables: KEYS, ..Written::default() };
+        assert_eq!(written.load().unwrap().storage, storage);
     }
     let expected = "expected a path, file:///PATH or s3://BUCKET/PREFIX (without credentials)";
     let texts = ["", "gs://lake", "file://store", "file:store", "s3://", "s3://key:secret@lake/a", "~/store"];
     check_refused("storage", &texts, expected);
     let expected = "escapes such as %20 are not read in file URIs: write a plain path";
     check_refused("storage", &["file:///my%20data"], expected);
+    let expected = "expected s3://BUCKET/PREFIX with a prefix of ASCII letters, digits and the signs -_.=/";
+    check_refused(
+        "storage",
+        &["s3://lake-1/a b", "s3://lake-1/a/../b", "s3://lake-1/a//b", "s3://lake-1/a?b"],
+        expected,
+    );
+}
+
+/// What a storage on S3 needs.
+const KEYS: &[(&str, &str)] = &[("AWS_ACCESS_KEY_ID", "AKIA"), ("AWS_SECRET_ACCESS_KEY", "hunter2")];
+const ON_S3: &[&str] = &["--storage", "s3://lake-1"];
+
+#[test]
+fn aws_variables_tell_how_s3_is_reached() {
+    let load = |more: &[(&str, &str)]| {
+        let variables = [KEYS, more].concat();
+        Written { flags: ON_S3, variables: &variables, ..Written::default() }.load().unwrap().s3_access
+    };
+    let plain =
+        Access { key_id: "AKIA".into(), secret_key: "hunter2".into(), region: "us-east-1".into(), ..Access::NONE };
+    assert_eq!(load(&[("AWS_ENDPOINT_URL", ""), ("AWS_SESSION_TOKEN", "")]), plain);
+    let full = Access {
+        session_token: Some("token".into()),
+        region: "eu-west-1".into(),
+        endpoint: Endpoint::parse("https://s3.example.com"),
+        ca_bundle: Some("/ca.pem".into()),
+        ..plain
+    };
+    let more = [
+        ("AWS_SESSION_TOKEN", "token"),
+        ("AWS_REGION", "eu-west-1"),
+        ("AWS_DEFAULT_REGION", "us-west-2"),
+        ("AWS_ENDPOINT_URL", "http://other:9000"),
+        ("AWS_ENDPOINT_URL_S3", "https://s3.example.com/"),
+        ("AWS_CA_BUNDLE", "/ca.pem"),
+    ];
+    assert_eq!(load(&more), full);
+    assert_eq!(load(&[("AWS_DEFAULT_REGION", "us-west-2")]).region, "us-west-2");
+}
+
+#[test]
+fn faults_of_aws_variables_name_them_and_no_key() {
+    let needed = [
+        "AWS_ACCESS_KEY_ID: a storage on S3 needs it; set the variable",
+        "AWS_SECRET_ACCESS_KEY: a storage on S3 needs it; set the variable",
+    ];
+    check_faults(&Written { flags: ON_S3, ..Written::default() }, &needed);
+    let variables: &[_] = &[
+        ("AWS_ACCESS_KEY_ID", "AKIA"),
+        ("AWS_SECRET_ACCESS_KEY", "hunter2\n"),
+        ("AWS_REGION", "eu west"),
+        ("AWS_ENDPOINT_URL", "http://AKIA:hunter2@store"),
+    ];
+    let strange = "holds a character that does not belong there; is there a blank or a line break?";
+    check_faults(
+        &Written { flags: ON_S3, variables, ..Written::default() },
+        &[
+            "AWS_ENDPOINT_URL: expected http://HOST:PORT or https://HOST:PORT",
+            &format!("AWS_REGION: {strange}"),
+            &format!("AWS_SECRET_ACCESS_KEY: {strange}"),
+        ],
+    );
+    // They are other programs' while the data lies in a folder.
+    check(&Written { variables, ..Written::default() }, &Settings::default());
 }
 
 #[test]
@@ -520,7 +590,8 @@ fn reference_names_every_setting_in_order() {
     assert_eq!(keys, TABLE.iter().map(|setting| setting.key).collect::<Vec<_>>());
     let statements: Vec<&str> =
         REFERENCE.lines().filter(|line| !is_prose(line)).map(|line| line.trim_start_matches('#')).collect();
-    let settings = Written { file: Some(&statements.join("\n")), ..Written::default() }.load().unwrap();
+    let settings =
+        Written { file: Some(&statements.join("\n")), variables: KEYS, ..Written::default() }.load().unwrap();
     assert_eq!((settings.credentials.users(), settings.credentials.tokens()), (1, 1));
     assert_eq!(settings.threads, NonZeroUsize::new(4));
 }

@@ -68,8 +68,13 @@ pub(super) fn catalog(text: &str) -> Result<Catalog, String> {
 pub(super) fn storage(text: &str) -> Result<Storage, String> {
     let storage = if let Some(location) = text.strip_prefix("s3://") {
         let (bucket, prefix) = location.split_once('/').unwrap_or((location, ""));
-        is_bucket_name(bucket)
-            .then(|| Storage::S3 { bucket: bucket.to_owned(), prefix: prefix.trim_matches('/').to_owned() })
+        let prefix = prefix.trim_matches('/');
+        if !is_prefix(prefix) {
+            return Err(
+                "expected s3://BUCKET/PREFIX with a prefix of ASCII letters, digits and the signs -_.=/".to_owned()
+            );
+        }
+        is_bucket_name(bucket).then(|| Storage::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
     } else if let Some(path) = text.strip_prefix("file://") {
         if path.contains('%') {
             return Err("escapes such as %20 are not read in file URIs: write a plain path".to_owned());
@@ -132,6 +137,15 @@ fn first_segment(text: &str) -> &str {
 /// Whether `text` has the letters of a host name or an IPv4 address.
 fn is_host_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_'))
+}
+
+/// Whether `text` can be the prefix of keys that every store and client reads alike: DuckDB takes some signs for
+/// patterns or parameters, and HTTP folds `..`.
+fn is_prefix(text: &str) -> bool {
+    let sound = |part: &str| {
+        !matches!(part, "" | "." | "..") && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.=".contains(c))
+    };
+    text.is_empty() || text.split('/').all(sound)
 }
 
 /// Whether `text` has the length and the letters that S3 allows for buckets.

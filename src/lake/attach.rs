@@ -1,15 +1,13 @@
 //! Opens the engine with the lake attached.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use super::{METADATA, catalog::Catalog, portable};
 use crate::{
     engine::{self, Engine},
     error::{Context, Error, ErrorKind, Result},
     quote::literal,
+    storage::Storage,
 };
 
 const ATTACH: &str = include_str!("../../sql/00_attach.sql");
@@ -26,8 +24,8 @@ const ATTEMPTS: usize = 10;
 pub struct Settings {
     /// Where DuckLake keeps its catalog.
     pub catalog: Catalog,
-    /// The folder for DuckLake's Parquet files, and for nothing else.
-    pub data_path: PathBuf,
+    /// Where its Parquet files lie, in a folder that holds nothing else.
+    pub storage: Storage,
 }
 
 /// Opens DuckDB and attaches the lake, making it when it does not exist.
@@ -36,34 +34,19 @@ pub struct Settings {
 /// `FailedPrecondition` when a folder cannot be written, another process has the catalog, its database does not answer
 /// or refuses the user, the catalog is of a newer format, or an extension is missing; each with the remedy.
 pub fn open(engine_settings: &engine::Settings, settings: &Settings) -> Result<Engine> {
-    let folders = [Some(settings.data_path.as_path()), settings.catalog.file().and_then(Path::parent)];
-    for folder in folders.into_iter().flatten().filter(|folder| !folder.as_os_str().is_empty()) {
-        make_writable(folder)?;
+    if let Some(folder) = settings.storage.lake_folder() {
+        make_writable(&folder)?;
     }
-    let script = format!("{ATTACH}{}{}", portable::bookkeeping(METADATA), settings.catalog.upgrade());
-    for _ in 1..ATTEMPTS {
-        match open_script(engine_settings, settings, &script) {
-            Err(err) if err.kind() == ErrorKind::Conflict => {}
-            outcome => return outcome,
-        }
-    }
-    open_script(engine_settings, settings, &script)
+    open_or_make(&settings.catalog, |script| open_script(engine_settings, settings, script))
 }
 
-/// Opens DuckDB and attaches a lake by `script`, in which the places of [`Settings`] are filled in.
+/// Opens DuckDB and attaches the lake whose catalog is, or comes to be, there. Its files lie at `data_path`, where nobody
+/// looks for them: for whoever works on the catalog alone.
 ///
 /// # Errors
 /// As [`open`].
-pub(super) fn open_script(engine_settings: &engine::Settings, settings: &Settings, script: &str) -> Result<Engine> {
-    let data_path = format!("{}/", settings.data_path.display());
-    let script = settings.catalog.script(&script.replace("{{data_path}}", &literal(&data_path)), engine_settings);
-    let setup = engine::Setup {
-        extensions: settings.catalog.extensions(),
-        script: &script,
-        on_connect: ON_CONNECT,
-        one_writer: settings.catalog.has_one_writer(),
-    };
-    Engine::open(engine_settings, &setup).map_err(|err| settings.catalog.explain(err))
+pub(super) fn open_catalog(engine_settings: &engine::Settings, catalog: &Catalog, data_path: &str) -> Result<Engine> {
+    open_or_make(catalog, |script| attach(engine_settings, catalog, None, &at(script, data_path)))
 }
 
 /// Opens DuckDB and attaches the lake whose catalog is there, to be read, with all that it says of itself.
@@ -71,8 +54,54 @@ pub(super) fn open_script(engine_settings: &engine::Settings, settings: &Setting
 /// # Errors
 /// As [`open`].
 pub fn open_to_read(engine_settings: &engine::Settings, catalog: &Catalog) -> Result<Engine> {
-    let settings = Settings { catalog: catalog.clone(), data_path: PathBuf::new() };
-    open_script(engine_settings, &settings, ATTACH_TO_READ)
+    attach(engine_settings, catalog, None, ATTACH_TO_READ)
+}
+
+/// Opens DuckDB and attaches a lake by `script`, in which the places of [`Settings`] are filled in.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn open_script(engine_settings: &engine::Settings, settings: &Settings, script: &str) -> Result<Engine> {
+    let Settings { catalog, storage } = settings;
+    attach(engine_settings, catalog, Some(storage), &at(script, &storage.lake_path()))
+}
+
+/// Calls `open` with the script for a lake that may have to be made.
+fn open_or_make(catalog: &Catalog, open: impl Fn(&str) -> Result<Engine>) -> Result<Engine> {
+    let folder = catalog.file().and_then(Path::parent);
+    if let Some(folder) = folder.filter(|folder| !folder.as_os_str().is_empty()) {
+        make_writable(folder)?;
+    }
+    let script = format!("{ATTACH}{}{}", portable::bookkeeping(METADATA), catalog.upgrade());
+    for _ in 1..ATTEMPTS {
+        match open(&script) {
+            Err(err) if err.kind() == ErrorKind::Conflict => {}
+            outcome => return outcome,
+        }
+    }
+    open(&script)
+}
+
+/// The script for a lake whose files lie at `data_path`.
+fn at(script: &str, data_path: &str) -> String {
+    script.replace("{{data_path}}", &literal(data_path))
+}
+
+/// Opens DuckDB with what the catalog and, where its files shall be read, the storage need, and runs `script`.
+fn attach(
+    engine_settings: &engine::Settings,
+    catalog: &Catalog,
+    storage: Option<&Storage>,
+    script: &str,
+) -> Result<Engine> {
+    let attach = catalog.script(script, engine_settings);
+    let setup = engine::Setup {
+        extensions: &[catalog.extensions(), storage.map(Storage::extensions).unwrap_or_default()].concat(),
+        script: &format!("{}{attach}", storage.map(Storage::setup).unwrap_or_default()),
+        on_connect: ON_CONNECT,
+        one_writer: catalog.has_one_writer(),
+    };
+    Engine::open(engine_settings, &setup).map_err(|err| catalog.explain(err))
 }
 
 /// Opens DuckDB with DuckLake and no lake.

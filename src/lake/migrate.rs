@@ -3,7 +3,7 @@
 //! It goes through a file (`lake::portable`), so that each kind needs one way in and one way out. The original is only
 //! read.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::{
     METADATA, attach,
@@ -31,8 +31,7 @@ pub async fn migrate(settings: &engine::Settings, from: &Catalog, to: &Catalog, 
     place::check_vacant(settings, to).await?;
     let file = staging.join("catalog.duckdb");
     let contents = read(settings, from, &file).await.context(|| format!("read \"{}\"", from.name()))?;
-    let data_path = PathBuf::from(contents.data_path.trim_end_matches('/'));
-    let target = attach::Settings { catalog: to.clone(), data_path };
+    let target = place::Target { catalog: to.clone(), data_path: contents.data_path.clone() };
     place::install(settings, &target, &file).await.context(|| format!("write \"{}\"", to.name()))?;
     Ok(contents)
 }

@@ -31,11 +31,20 @@ const GRACE: Duration = Duration::from_secs(5);
 /// What is written behind the name of a DuckDB or SQLite file that belongs to it.
 const COMPANIONS: [&str; 3] = [".wal", "-wal", "-shm"];
 
+/// Where a catalog shall be.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// In what.
+    pub catalog: Catalog,
+    /// Where the lake's files lie, with a slash at its end.
+    pub data_path: String,
+}
+
 /// Puts the catalog in `file` at the place that `target` names.
 ///
 /// # Errors
 /// `AlreadyExists` when a catalog is there; what the operating system and the database say. Nothing is there then.
-pub async fn install(settings: &engine::Settings, target: &attach::Settings, file: &Path) -> Result<()> {
+pub async fn install(settings: &engine::Settings, target: &Target, file: &Path) -> Result<()> {
     check_vacant(settings, &target.catalog).await?;
     if let Some(place) = target.catalog.file() {
         make_writable(folder_of(place))?;
@@ -66,7 +75,7 @@ pub async fn install(settings: &engine::Settings, target: &attach::Settings, fil
 ///
 /// # Errors
 /// `FailedPrecondition` while somebody has it open; what the operating system and the database say. It is as it was then.
-pub async fn replace(settings: &engine::Settings, target: &attach::Settings, file: &Path) -> Result<Option<PathBuf>> {
+pub async fn replace(settings: &engine::Settings, target: &Target, file: &Path) -> Result<Option<PathBuf>> {
     let _lock = lock::own(&target.catalog)?;
     match (&target.catalog, target.catalog.file()) {
         (Catalog::Postgres(postgres), _) => {
@@ -163,12 +172,12 @@ impl Beside {
 
 async fn make_beside(
     settings: &engine::Settings,
-    target: &attach::Settings,
+    target: &Target,
     place: &Path,
     file: &Path,
 ) -> Result<Beside> {
     let made = Beside { folder: tempfile::Builder::new().prefix(".catalog-").tempdir_in(folder_of(place))? };
-    let beside = attach::Settings { catalog: target.catalog.at(made.file()), ..target.clone() };
+    let beside = Target { catalog: target.catalog.at(made.file()), data_path: target.data_path.clone() };
     fill(settings, &beside, file).await?;
     made.check_alone()?;
     File::open(made.file())?.sync_all()?;
@@ -176,12 +185,12 @@ async fn make_beside(
 }
 
 /// Makes the lake that `target` names that of the catalog in `file`, and sees whether it opens.
-async fn fill(settings: &engine::Settings, target: &attach::Settings, file: &Path) -> Result<()> {
+async fn fill(settings: &engine::Settings, target: &Target, file: &Path) -> Result<()> {
     let open = || {
         let (settings, target) = (settings.clone(), target.clone());
-        move || attach::open(&settings, &target)
+        move || attach::open_catalog(&settings, &target.catalog, &target.data_path)
     };
-    let (file, data_path) = (file.to_path_buf(), format!("{}/", target.data_path.display()));
+    let (file, data_path) = (file.to_path_buf(), target.data_path.clone());
     let newest = within(open(), move |connection| portable::import(connection, &file, &data_path)).await?;
     let seen = within(open(), snapshots::current).await?;
     if seen == newest { Ok(()) } else { Err(Error::internal(format!("the new catalog opens with snapshot {seen}"))) }

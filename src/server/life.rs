@@ -2,12 +2,12 @@
 
 use futures::FutureExt;
 
-use super::{Location, Server, place};
+use super::{Location, Place, Server, place};
 use crate::{
     backup::Candidate,
     config::{HostPort, Settings},
-    error::{Error, Result},
-    lake,
+    error::{Context, Result},
+    lake::place::{Target, replace as replace_catalog},
 };
 
 /// Serves until `stop` resolves; `ready` is told where, once. When a backup takes the place of the lake, the lake is opened
@@ -31,7 +31,7 @@ pub async fn serve(
     while let Some(received) = server.run(stop.clone()).await? {
         let replaced = match received {
             Ok(candidate) => replace(&settings, &candidate).await,
-            Err(err) => Err(err.context("keep what is there")),
+            Err(err) => Err(err).context(|| "keep what is there"),
         };
         match replaced {
             Ok(()) => tracing::info!("the backup is in the place of the lake"),
@@ -43,10 +43,9 @@ pub async fn serve(
 }
 
 async fn replace(settings: &Settings, candidate: &Candidate) -> Result<()> {
-    let looking = settings.clone();
-    let place = tokio::task::spawn_blocking(move || place(&looking)).await;
-    let place = place.map_err(|err| Error::internal("find the catalog").with_source(err))??;
-    let before = lake::place::replace(&place.engine, &place.lake, &candidate.file()).await?;
+    let Place { engine, lake } = place(settings).await?;
+    let target = Target { catalog: lake.catalog, data_path: lake.storage.lake_path() };
+    let before = replace_catalog(&engine, &target, &candidate.file()).await?;
     if let Some(before) = before {
         tracing::info!(file = %before.display(), "the catalog that was there is kept");
     }

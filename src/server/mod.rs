@@ -44,7 +44,7 @@ use crate::{
     },
     medallion,
     session::{self, Sessions},
-    storage::Storage,
+    storage::{S3, Storage},
 };
 
 /// The largest message that a client may send: ADBC does not split the batches it ingests.
@@ -108,53 +108,73 @@ pub struct Place {
     pub engine: engine::Settings,
     /// Where catalog and data of the lake are.
     pub lake: lake::attach::Settings,
-    /// Landings, assets and backups.
-    pub storage: Storage,
 }
 
 /// Opens storage, catalog and models; what `merganser check` does and `merganser serve` begins with.
 ///
 /// # Errors
-/// `FailedPrecondition` with the remedy for whatever is not as it must be; Unsupported for settings that are not
-/// offered.
-pub fn open(settings: &Settings) -> Result<Opened> {
-    let place = place(settings)?;
-    let models = match &settings.models {
+/// `FailedPrecondition` with the remedy for whatever is not as it must be; Unavailable when the object store does not
+/// answer.
+pub async fn open(settings: &Settings) -> Result<Opened> {
+    let (place, models) = (place(settings).await?, settings.models.clone());
+    let opened = tokio::task::spawn_blocking(move || open_at(place, models.as_deref())).await;
+    opened.map_err(|err| Error::internal("open the lake").with_source(err))?
+}
+
+/// Opens what lies at `place`, which takes DuckDB a while.
+fn open_at(place: Place, models: Option<&Path>) -> Result<Opened> {
+    let models = match models {
         Some(folder) => medallion::load(folder)?,
         None => medallion::built_in()?,
     };
     let lock = lock::share(&place.lake.catalog)?;
     let engine = lake::attach::open(&place.engine, &place.lake)?;
+    let storage = place.lake.storage.clone();
     let pins = Arc::new(Pins::new(engine.clone(), place.engine, place.lake));
-    Ok(Opened { engine, pins, storage: place.storage, models, lock })
+    Ok(Opened { engine, pins, storage, models, lock })
+}
+
+async fn open_storage(settings: &Settings) -> Result<Storage> {
+    match &settings.storage {
+        StorageSetting::Local(root) => {
+            lake::attach::make_writable(root)?;
+            Storage::local(root)
+        }
+        StorageSetting::S3 { bucket, prefix } => {
+            let storage = Storage::s3(S3 {
+                bucket: bucket.clone(),
+                prefix: prefix.clone(),
+                access: settings.s3_access.clone(),
+                timeout: settings.storage_timeout,
+            })?;
+            storage.probe().await?;
+            Ok(storage)
+        }
+    }
 }
 
 /// Finds storage and catalog, and makes the folders that they need; opens neither.
 ///
 /// # Errors
 /// As [`open`].
-pub fn place(settings: &Settings) -> Result<Place> {
+pub async fn place(settings: &Settings) -> Result<Place> {
+    let storage = open_storage(settings).await?;
     let home = &settings.home;
     lake::attach::make_writable(home)?;
     let home = home.canonicalize()?;
     let staging = home.join("staging");
     lake::attach::make_writable(&staging)?;
-    let StorageSetting::Local(root) = &settings.storage else {
-        return Err(Error::unsupported("storage on S3 is not offered; give --storage a folder"));
-    };
-    lake::attach::make_writable(root)?;
-    let root = root.canonicalize()?;
     let engine_settings = engine::Settings {
         extensions: settings.extensions.clone(),
         extensions_fallback: home.join("extensions"),
         staging: staging.clone(),
-        durable: Some(root.join("lake")),
+        durable: storage.lake_folder(),
         memory_limit_bytes: settings.memory_limit_bytes,
         threads: settings.threads.map(usize::from),
         max_connections: settings.max_connections,
     };
-    let lake_settings = lake::attach::Settings { catalog: catalog(settings, &home)?, data_path: root.join("lake") };
-    Ok(Place { engine: engine_settings, lake: lake_settings, storage: Storage::local(&root)? })
+    let lake = lake::attach::Settings { catalog: catalog(settings, &home)?, storage };
+    Ok(Place { engine: engine_settings, lake })
 }
 
 fn catalog(settings: &Settings, home: &Path) -> Result<lake::catalog::Catalog> {
@@ -183,10 +203,7 @@ impl Server {
             Some(name) => Some(address::bind(name, &address::look_up(name).await?).await?),
             None => None,
         };
-        let opening = settings.clone();
-        let opened = tokio::task::spawn_blocking(move || open(&opening)).await;
-        let Opened { engine, pins, storage, models, lock } =
-            opened.map_err(|err| Error::internal("open the lake").with_source(err))??;
+        let Opened { engine, pins, storage, models, lock } = open(settings).await?;
         let staging = engine.staging().to_path_buf();
         let retention =
             Retention { keep: (settings.backup_keep > 0).then_some(settings.backup_keep), older_than: None };

@@ -9,6 +9,9 @@
 //!
 //! And one that it survives in no transaction: a macro with a list, struct or map as a default, after which the catalog of
 //! the lake cannot be loaded.
+//!
+//! Secrets of DuckDB are the server's: without the one of the object store, or with another in front of it, nobody can
+//! read the lake any more.
 
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -80,6 +83,11 @@ impl Hazards {
 /// # Errors
 /// Unsupported.
 pub(super) fn check(kind: StatementKind, sql: &str) -> Result<()> {
+    if is_about_secrets(sql) {
+        return Err(Error::unsupported(
+            "secrets belong to the server; the keys of its object store come from its AWS variables",
+        ));
+    }
     if kind == StatementKind::Define && !makes_temp(sql) && has_nested_default(&bare(sql)) {
         return Err(Error::unsupported(
             "a macro of the lake can have plain values as defaults only, no lists, structs, maps or expressions: DuckLake \
@@ -87,6 +95,14 @@ pub(super) fn check(kind: StatementKind, sql: &str) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Whether a statement makes or drops a secret.
+fn is_about_secrets(sql: &str) -> bool {
+    const BETWEEN: &[&str] = &["OR", "REPLACE", "PERSISTENT", "TEMP", "TEMPORARY"];
+    let words = words(sql);
+    let mut words = words.iter().map(String::as_str);
+    matches!(words.next(), Some("CREATE" | "DROP")) && words.find(|word| !BETWEEN.contains(word)) == Some("SECRET")
 }
 
 /// Whether a CREATE MACRO has a default that is more than a plain value.
@@ -227,6 +243,23 @@ mod tests {
         }
         for sql in ["", "from t", "(SELECT 'INSERT')", "WITH a AS (SELECT 1) FROM a", "EXPLAIN FROM t", "COMMIT"] {
             assert!(!may_write(sql), "{sql}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_the_servers() {
+        let allowed = |sql| check(StatementKind::Define, sql).is_ok();
+        for sql in [
+            "CREATE SECRET (TYPE s3)",
+            "create or replace /* x */ temporary secret s (TYPE s3)",
+            "CREATE PERSISTENT SECRET IF NOT EXISTS s IN local_file (TYPE s3)",
+            "DROP SECRET s",
+            "drop temporary secret if exists s from memory",
+        ] {
+            assert!(!allowed(sql), "{sql}");
+        }
+        for sql in ["CREATE TABLE secret (i INT)", "DROP TABLE secret", "CREATE TEMP VIEW secret AS SELECT 1"] {
+            assert!(allowed(sql), "{sql}");
         }
     }
 

@@ -3,7 +3,15 @@
 //! The only module that names `object_store`. Paths are relative to the root (`raw/coco/…`); URIs are what tables and
 //! clients see.
 
-use std::{path::Path as FilePath, sync::Arc};
+mod fault;
+mod probe;
+mod s3;
+
+use std::{
+    fmt,
+    path::{Path as FilePath, PathBuf},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -11,10 +19,14 @@ use object_store::{
     Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, buffered::BufWriter, local::LocalFileSystem, path::Path,
 };
 
-use crate::error::{Context, Error, ErrorKind, Result};
+pub use self::s3::{Access, DEFAULT_REGION, Endpoint, S3};
+use crate::error::{Context, Error, Result};
+
+/// The folder of DuckLake's files below the root.
+const LAKE: &str = "lake";
 
 /// An object store with the lake's files.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Storage {
     store: Arc<dyn ObjectStore>,
     /// The same, but what it has written is on disk.
@@ -23,6 +35,14 @@ pub struct Storage {
     root_uri: String,
     /// The root as DuckDB opens it, with a slash at its end.
     root_path: String,
+    place: Place,
+}
+
+/// Where the objects are.
+#[derive(Clone, Debug)]
+enum Place {
+    Folder(PathBuf),
+    S3(S3),
 }
 
 // === impl Storage ===
@@ -39,7 +59,58 @@ impl Storage {
         let store = LocalFileSystem::new_with_prefix(&folder)?;
         let durable = LocalFileSystem::new_with_prefix(&folder)?.with_fsync(true);
         let root_path = format!("{}/", folder.display());
-        Ok(Self { store: Arc::new(store), durable: Arc::new(durable), root_uri: root_uri.into(), root_path })
+        Ok(Self {
+            store: Arc::new(store),
+            durable: Arc::new(durable),
+            root_uri: root_uri.into(),
+            root_path,
+            place: Place::Folder(folder),
+        })
+    }
+
+    /// The store in a bucket. No request is made: see [`probe`](Self::probe).
+    ///
+    /// # Errors
+    /// `FailedPrecondition` for what cannot be a way to a bucket.
+    pub fn s3(s3: S3) -> Result<Self> {
+        let root = s3.root();
+        let store: Arc<dyn ObjectStore> = Arc::new(s3.store()?);
+        Ok(Self {
+            durable: Arc::clone(&store),
+            store,
+            root_uri: root.clone(),
+            root_path: root,
+            place: Place::S3(s3),
+        })
+    }
+
+    /// Where DuckLake's files lie, as DuckDB opens it.
+    pub fn lake_path(&self) -> String {
+        format!("{}{LAKE}/", self.root_path)
+    }
+
+    /// The folder where DuckLake's files lie, if it is one of this machine's.
+    pub fn lake_folder(&self) -> Option<PathBuf> {
+        match &self.place {
+            Place::Folder(folder) => Some(folder.join(LAKE)),
+            Place::S3(_) => None,
+        }
+    }
+
+    /// The extensions of DuckDB without which it cannot open the objects.
+    pub fn extensions(&self) -> &'static [&'static str] {
+        match &self.place {
+            Place::Folder(_) => &[],
+            Place::S3(_) => &["httpfs"],
+        }
+    }
+
+    /// The SQL after which DuckDB can open the objects. It may hold keys.
+    pub fn setup(&self) -> String {
+        match &self.place {
+            Place::Folder(_) => String::new(),
+            Place::S3(s3) => s3.setup(),
+        }
     }
 
     /// The same store, in which everything that was written survives a power cut. It is slower for many small objects.
@@ -92,22 +163,26 @@ impl Storage {
     /// Copies a local file to `path`, however large it is; says how many bytes that were.
     ///
     /// # Errors
-    /// `NotFound` when the file is gone; as [`put`](Self::put).
+    /// `NotFound` when the file is gone; `InvalidArgument` for a name that the engine could not open; as
+    /// [`put`](Self::put).
     pub async fn upload(&self, file: &FilePath, path: &str) -> Result<u64> {
+        self.place.check(path)?;
+        let mut target = BufWriter::new(Arc::clone(&self.store), location(path)?);
         let copy = async {
             let mut source = tokio::fs::File::open(file).await?;
-            let mut target = BufWriter::new(Arc::clone(&self.store), location(path)?);
             let copied = tokio::io::copy(&mut source, &mut target).await;
             match copied {
-                Ok(bytes) => tokio::io::AsyncWriteExt::shutdown(&mut target).await.map(|()| bytes).map_err(Error::from),
+                // It aborts the upload itself when it fails.
+                Ok(bytes) => tokio::io::AsyncWriteExt::shutdown(&mut target).await.map(|()| bytes),
                 Err(err) => {
                     // Parts of an unfinished upload must not stay behind.
                     let _ = target.abort().await;
-                    Err(err.into())
+                    Err(err)
                 }
             }
         };
-        copy.await.context(|| format!("copy \"{}\" to \"{path}\"", file.display()))
+        let copied = copy.await.map_err(fault::of_copy);
+        copied.context(|| format!("copy \"{}\" to \"{path}\"", file.display()))
     }
 
     /// Copies the object at `path` to a local file; says how many bytes that were.
@@ -167,15 +242,21 @@ fn location(path: &str) -> Result<Path> {
     Path::parse(path).map_err(|err| Error::invalid(format!("\"{path}\" cannot be the name of an object: {err}")))
 }
 
-impl From<StoreError> for Error {
-    fn from(err: StoreError) -> Self {
-        let kind = match &err {
-            StoreError::NotFound { .. } => ErrorKind::NotFound,
-            StoreError::AlreadyExists { .. } => ErrorKind::AlreadyExists,
-            StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } => ErrorKind::FailedPrecondition,
-            other if other.to_string().contains("No space left") => ErrorKind::ResourceExhausted,
-            _ => ErrorKind::Unavailable,
-        };
-        Error::new(kind, err.to_string())
+impl Place {
+    /// Refuses a name of which DuckDB would read a part as something else.
+    fn check(&self, path: &str) -> Result<()> {
+        match self {
+            Self::S3(_) if path.contains('?') => {
+                Err(Error::invalid(format!("\"{path}\" cannot be the name of an object on S3: leave \"?\" out of it")))
+            }
+            Self::Folder(_) | Self::S3(_) => Ok(()),
+        }
+    }
+}
+
+/// Without the keys that the store holds.
+impl fmt::Debug for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Storage").field(&self.place).finish()
     }
 }

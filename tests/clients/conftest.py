@@ -8,12 +8,14 @@ import pytest
 
 import harness
 import postgres
+import s3
 
 CATALOGS = ["duckdb", "sqlite", "postgres"]
 _numbers = itertools.count(1)
 
 
 def pytest_addoption(parser):
+    parser.addoption("--storage", choices=["local", "s3"], default="local", help="where the servers keep their data")
     parser.addoption("--catalog", choices=CATALOGS, default="duckdb", help="what the servers keep their catalogs in")
 
 
@@ -42,11 +44,28 @@ def catalog_flags(request):
     return flags
 
 
+@pytest.fixture(scope="session")
+def new_storage(request):
+    """Flags and settings of a server for a new storage: new_storage(kind), by default the kind that pytest was told."""
+
+    def storage(kind=None):
+        if (kind or request.config.getoption("storage")) == "local":
+            return [], {}
+        buckets = request.getfixturevalue("buckets")
+        bucket = f"lake-{next(_numbers)}"
+        # A prefix, so that everything is seen to keep to it.
+        flags = ["--storage", f"{buckets.make_bucket(bucket)}/the/store"]
+        return flags, {"store": buckets.root / bucket / "the/store", "variables": buckets.variables}
+
+    return storage
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory, catalog_flags):
+def server(tmp_path_factory, catalog_flags, new_storage):
     """A server that the tests of a file share; each test uses names of its own."""
     folder = tmp_path_factory.mktemp("server")
-    server = harness.Server(folder, *catalog_flags(folder))
+    flags, settings = new_storage()
+    server = harness.Server(folder, *catalog_flags(folder), *flags, **settings)
     try:
         yield server.start()
     finally:
@@ -54,13 +73,16 @@ def server(tmp_path_factory, catalog_flags):
 
 
 @pytest.fixture
-def launch(tmp_path_factory, catalog_flags):
+def launch(tmp_path_factory, catalog_flags, new_storage):
     """Starts servers that belong to one test: launch(flag, …) gives a running one."""
     servers = []
 
     def start(*flags, **settings):
         folder = tmp_path_factory.mktemp("server")
         flags = flags if "--catalog" in flags else [*flags, *catalog_flags(folder)]
+        if "--storage" not in flags:
+            more, for_storage = new_storage()
+            flags, settings = [*flags, *more], for_storage | settings
         server = harness.Server(folder, *flags, **settings)
         servers.append(server)
         return server.start()
@@ -80,6 +102,18 @@ def cluster():
         yield cluster
     finally:
         cluster.discard()
+
+
+@pytest.fixture(scope="session")
+def buckets(tmp_path_factory):
+    """An S3 server, running."""
+    if s3.program() is None:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("skipped: cargo build --example s3 was not run")
+    buckets = s3.S3(tmp_path_factory.mktemp("s3"))
+    try:
+        yield buckets
+    finally:
+        buckets.discard()
 
 
 @pytest.fixture

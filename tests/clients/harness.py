@@ -23,7 +23,7 @@ def program():
 
 def environment(**variables):
     """The process's environment without settings of the server, and with `variables`."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("MERGANSER_")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MERGANSER_", "AWS_"))}
     return kept | variables
 
 
@@ -53,12 +53,13 @@ def wait_until(condition, what, seconds=10.0):
 class Server:
     """One server process and its home directory; it may be stopped, killed and started again."""
 
-    def __init__(self, folder, *flags, home=None, tracer=()):
+    def __init__(self, folder, *flags, home=None, store=None, tracer=(), variables=None):
         self.folder = pathlib.Path(folder)
         self.home = pathlib.Path(home) if home else self.folder / "home"
-        self.store = self.home / "store"
+        self.store = pathlib.Path(store) if store else self.home / "store"
         self.flags = [str(flag) for flag in flags]
         self.tracer = [str(word) for word in tracer]
+        self.variables = variables or {}
         self.process = None
         self.uri = None
         self.runs = 0
@@ -74,7 +75,11 @@ class Server:
             command += ["--listen", "127.0.0.1:0"]
         with self.stdout.open("wb") as stdout, self.stderr.open("wb") as stderr:
             self.process = subprocess.Popen(
-                command, env=environment(), stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr
+                command,
+                env=environment(**self.variables),
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
             )
         line = wait_until(self._first_line, "the server listens", START_SECONDS)
         assert line.startswith((LISTENING + "grpc://", LISTENING + "grpc+tls://")), line

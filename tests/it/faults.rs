@@ -73,14 +73,6 @@ async fn a_catalog_that_is_no_database_is_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_offered_is_refused_before_anything_is_made() {
-    let home = tempfile::tempdir().unwrap();
-    let storage = Storage::S3 { bucket: "b".into(), prefix: String::new() };
-    let err = Server::build(&Settings { storage, ..settings(home.path()) }).await.unwrap_err();
-    check(&err, ErrorKind::Unsupported, &["folder"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_does_not_answer_is_named_without_its_password() {
     let home = tempfile::tempdir().unwrap();
     let nobody = tempfile::tempdir().unwrap();

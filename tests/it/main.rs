@@ -4,7 +4,12 @@
 
 mod architecture;
 mod command_line;
+#[path = "../s3/fault.rs"]
+mod fault;
 mod faults;
 mod fixture;
+#[path = "../s3/server.rs"]
+mod server;
 mod slt;
 mod statements;
+mod storage;

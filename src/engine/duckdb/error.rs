@@ -98,6 +98,19 @@ const LOST: &[&str] = &[
     "Failed to execute query \"COMMIT\"",
 ];
 
+/// What stands before the status of an answer over HTTP.
+const BEFORE_STATUS: &[&str] = &["(HTTP ", "\": ", "HTTP/1.1 "];
+
+/// What is said when it lets the server not do something.
+const REFUSED: &str =
+    "the object store refuses what the server asks of it: let its key list, read, write and delete there";
+
+/// What is said when all of its answers were of the kind that may pass.
+const TROUBLED: &str = "the object store has trouble, and had it at every try: try again later";
+
+/// What is said when no answer of it came.
+const SILENT: &str = "the object store, or the host of the file, does not answer: try again when it does";
+
 /// What is said when the catalog's database was lost during a commit.
 const LOST_COMMIT: &str = "the catalog's database was lost during the commit, which may have happened or not: look at \
                            lake.snapshots() before you repeat it";
@@ -128,7 +141,7 @@ pub(super) fn from_text(text: &str) -> Error {
     if text.starts_with(FATAL) {
         FATAL_ERROR.send_if_modified(|first| first.is_none() && first.insert(text.to_owned()).starts_with(FATAL));
     }
-    if let Some(err) = of_foreign_database(text) {
+    if let Some(err) = of_foreign_database(text).or_else(|| of_object_store(text)) {
         return err;
     }
     let found = KINDS.iter().find(|(start, _)| text.starts_with(start));
@@ -157,6 +170,28 @@ fn of_foreign_database(text: &str) -> Option<Error> {
     let lost_commit = commits && *words == LOST;
     let (kind, meaning) = if lost_commit { (ErrorKind::Internal, LOST_COMMIT) } else { (*kind, *meaning) };
     Some(Error::new(kind, meaning).with_source(text))
+}
+
+/// The error of a request over HTTP. DuckDB's own text names host and bucket.
+fn of_object_store(text: &str) -> Option<Error> {
+    let silent = text.starts_with("IO Error") && text.contains(" error for HTTP ");
+    if !silent && !text.starts_with("HTTP Error") {
+        return None;
+    }
+    let (kind, meaning) = match status(text) {
+        Some(401 | 403) => (ErrorKind::FailedPrecondition, REFUSED),
+        Some(404) => (ErrorKind::NotFound, text),
+        Some(429 | 500..=599) => (ErrorKind::Unavailable, TROUBLED),
+        None if silent => (ErrorKind::Unavailable, SILENT),
+        _ => return None,
+    };
+    Some(Error::new(kind, meaning).with_source(text))
+}
+
+/// The status that an error over HTTP tells of.
+fn status(text: &str) -> Option<u16> {
+    let mut behind = BEFORE_STATUS.iter().filter_map(|before| text.split_once(before)).map(|(_, behind)| behind);
+    behind.find_map(|behind| behind.get(..3)?.parse().ok())
 }
 
 /// The error whose text lies at `text`, which stays DuckDB's; a null pointer reads as an unknown failure.
@@ -213,6 +248,14 @@ mod tests {
         );
         check("IO Error: Unable to connect to Postgres at \"\": too many clients", ErrorKind::ResourceExhausted);
         check("Invalid Input Error: database is locked", ErrorKind::InvalidArgument);
+        check("IO Error: Timeout was reached error for HTTP GET to 'http://store/lake/x'", ErrorKind::Unavailable);
+        check("HTTP Error: Unable to connect to URL \"http://store/lake/x\": 503 (Slow Down).", ErrorKind::Unavailable);
+        check("HTTP Error: HTTP GET error reading 's3://lake/x' (HTTP 404 Not Found)", ErrorKind::NotFound);
+        check("IO Error: HTTP/1.1 500 Oh error for HTTP GET to 'http://store/x'", ErrorKind::Unavailable);
+        check("IO Error: HTTP/1.1 403 Forbidden error for HTTP GET to 'http://x'", ErrorKind::FailedPrecondition);
+        check("HTTP Error: HTTP POST error (HTTP 400 Bad Request)", ErrorKind::Unavailable);
+        let refused = from_text("HTTP Error: HTTP GET error reading 's3://lake/x' in region '' (HTTP 403 Forbidden)");
+        assert_eq!((refused.kind(), refused.message()), (ErrorKind::FailedPrecondition, REFUSED));
         check("something new", ErrorKind::Internal);
         let lost = from_text("TransactionContext Error: Failed to commit: Failed to execute query \"ROLLBACK\": ");
         assert!(is_lost_commit(&lost) && lost.kind() == ErrorKind::Internal, "{lost}");

@@ -8,6 +8,7 @@ use crate::{
     error::{Error, Result},
     lake::{attach, catalog::Catalog, snapshots},
     medallion::{Model, ModelOutcome, Progress, Request, Step, parse, run},
+    storage::Storage,
 };
 
 pub(super) struct Lake {
@@ -33,7 +34,7 @@ impl Lake {
         };
         let lake = attach::Settings {
             catalog: Catalog::DuckdbFile(home.join("catalog.ducklake")),
-            data_path: home.join("store/lake"),
+            storage: Storage::local(&home).unwrap(),
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         Self { engine: attach::open(&settings, &lake).unwrap(), runtime, _folder: folder }

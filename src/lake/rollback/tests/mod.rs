@@ -21,6 +21,7 @@ use crate::{
         state::{self, Attributes, Relation, TableState},
     },
     quote::identifier,
+    storage::Storage,
 };
 
 /// A lake of its own, gone with the value.
@@ -48,7 +49,8 @@ impl Lake {
             threads: Some(2),
             max_connections: 4,
         };
-        let settings = attach::Settings { catalog: catalog(home.path()), data_path: home.path().join("lake") };
+        let settings =
+            attach::Settings { catalog: catalog(home.path()), storage: Storage::local(home.path()).unwrap() };
         let engine = attach::open(&engine_settings, &settings).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         Self { runtime, engine, home }

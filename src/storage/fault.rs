@@ -1,0 +1,150 @@
+//! What stores say when they fail, in words that help the operator.
+//!
+//! The text of object_store holds the request's address and the whole answer; both go to the log alone.
+
+use std::io;
+
+use object_store::Error as StoreError;
+
+use crate::error::{Error, ErrorKind};
+
+/// The codes of S3's answers that somebody can do something about, and what.
+const CODES: &[(&[&str], ErrorKind, &str)] = &[
+    (
+        &["SignatureDoesNotMatch"],
+        ErrorKind::FailedPrecondition,
+        "the store refuses the server's key: correct AWS_SECRET_ACCESS_KEY",
+    ),
+    (
+        &["InvalidAccessKeyId", "NotSignedUp"],
+        ErrorKind::FailedPrecondition,
+        "the store does not know the server's key: correct AWS_ACCESS_KEY_ID",
+    ),
+    (
+        &["ExpiredToken", "InvalidToken", "TokenRefreshRequired"],
+        ErrorKind::FailedPrecondition,
+        "the server's temporary key is not valid any more: start it with a new one",
+    ),
+    (
+        &["RequestTimeTooSkewed"],
+        ErrorKind::FailedPrecondition,
+        "the clocks of the store and of this machine differ: set them right",
+    ),
+    (
+        &[
+            "AuthorizationHeaderMalformed",
+            "PermanentRedirect",
+            "TemporaryRedirect",
+            "IllegalLocationConstraintException",
+        ],
+        ErrorKind::FailedPrecondition,
+        "the bucket is in another region: correct AWS_REGION",
+    ),
+    (&["NoSuchBucket"], ErrorKind::FailedPrecondition, "there is no such bucket: make it, or correct --storage"),
+    (&["QuotaExceeded", "XMinioStorageFull"], ErrorKind::ResourceExhausted, "the store is full"),
+];
+
+/// What to say of a status without a code that is known.
+const STATUSES: &[(&str, ErrorKind, &str)] = &[
+    (
+        "403",
+        ErrorKind::FailedPrecondition,
+        "the store lets the server's key not do this: let it list, read, write and delete there",
+    ),
+    ("401", ErrorKind::FailedPrecondition, "the store refuses the server's key: correct AWS_ACCESS_KEY_ID"),
+    ("5", ErrorKind::Unavailable, "the store has trouble, and had it at every try: try again later"),
+];
+
+/// What is said when no answer came.
+const SILENT: &str = "the store does not answer: start it, or correct AWS_ENDPOINT_URL";
+
+/// The words for an answer that sends to another place and does not say where.
+const REDIRECTED: &str = "Received redirect without LOCATION";
+
+/// The words before the status in a text of object_store.
+const STATUS: &str = "status code: ";
+
+impl From<StoreError> for Error {
+    fn from(err: StoreError) -> Self {
+        let text = err.to_string();
+        if let Some((kind, meaning)) = of_s3(&text) {
+            return Error::new(kind, meaning).with_source(text);
+        }
+        let kind = match &err {
+            StoreError::NotFound { .. } => ErrorKind::NotFound,
+            StoreError::AlreadyExists { .. } => ErrorKind::AlreadyExists,
+            StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } => ErrorKind::FailedPrecondition,
+            _ if text.contains("No space left") => ErrorKind::ResourceExhausted,
+            _ => ErrorKind::Unavailable,
+        };
+        if text.contains("Error performing ") {
+            let meaning = if kind == ErrorKind::NotFound { "there is no such object" } else { SILENT };
+            return Error::new(kind, meaning).with_source(text);
+        }
+        Error::new(kind, text)
+    }
+}
+
+/// The error of a copy, in which the store's may be wrapped.
+pub(super) fn of_copy(err: io::Error) -> Error {
+    err.downcast::<StoreError>().map_or_else(Error::from, Error::from)
+}
+
+/// What an answer of S3 means.
+fn of_s3(text: &str) -> Option<(ErrorKind, &'static str)> {
+    let code = between(text, "<Code>", "</Code>");
+    let code = code.or_else(|| text.contains(REDIRECTED).then_some("PermanentRedirect"));
+    let by_code = code.and_then(|code| CODES.iter().find(|(codes, ..)| codes.contains(&code)));
+    if let Some((_, kind, meaning)) = by_code {
+        return Some((*kind, meaning));
+    }
+    let (_, status) = text.split_once(STATUS)?;
+    let (_, kind, meaning) = STATUSES.iter().find(|(known, ..)| status.starts_with(known))?;
+    Some((*kind, meaning))
+}
+
+fn between<'t>(text: &'t str, start: &str, end: &str) -> Option<&'t str> {
+    text.split_once(start)?.1.split_once(end).map(|(inner, _)| inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, kind: ErrorKind, words: &str) {
+        let source = Box::new(std::io::Error::other(text.to_owned()));
+        let err = Error::from(StoreError::Generic { store: "S3", source });
+        assert_eq!(err.kind(), kind, "{err}");
+        assert!(err.message().contains(words) && !err.message().contains("http:"), "{err}");
+    }
+
+    #[test]
+    fn answers_become_remedies() {
+        let answer = |status: &str, code: &str| {
+            format!(
+                "Error performing PUT http://store:9000/lake/x in 2ms - Server returned non-2xx status code: {status}: \
+                 <?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>m</Message></Error>"
+            )
+        };
+        check(
+            &answer("403 Forbidden", "SignatureDoesNotMatch"),
+            ErrorKind::FailedPrecondition,
+            "AWS_SECRET_ACCESS_KEY",
+        );
+        check(&answer("403 Forbidden", "InvalidAccessKeyId"), ErrorKind::FailedPrecondition, "AWS_ACCESS_KEY_ID");
+        check(&answer("403 Forbidden", "AccessDenied"), ErrorKind::FailedPrecondition, "let it list");
+        check(&answer("404 Not Found", "NoSuchBucket"), ErrorKind::FailedPrecondition, "make it");
+        check(&answer("503 Service Unavailable", "SlowDown"), ErrorKind::Unavailable, "trouble");
+        check(
+            "Error performing PUT http://store/lake/x in 2ms - Received redirect without LOCATION, this normally",
+            ErrorKind::FailedPrecondition,
+            "AWS_REGION",
+        );
+        check(
+            "Error performing GET http://store/x in 1s - HTTP error: error sending request",
+            ErrorKind::Unavailable,
+            "does not answer",
+        );
+    }
+}

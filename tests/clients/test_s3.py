@@ -1,0 +1,333 @@
+"""A lake on S3: it works as on a disk, its keys stay with the server, and what goes wrong with the store is told."""
+
+import itertools
+import socket
+import threading
+import time
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+import harness
+
+# A request is tried four times, a second each.
+PATIENCE = ["--storage-timeout-seconds", "4"]
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def healed(buckets):
+    """Faults end with the test that ordered them."""
+    yield
+    buckets.heal()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, new_storage):
+    flags, settings = new_storage("s3")
+    server = harness.Server(tmp_path_factory.mktemp("server"), *flags, *PATIENCE, **settings)
+    try:
+        yield server.start()
+    finally:
+        server.discard()
+
+
+@pytest.fixture(params=["duckdb", "postgres"])
+def own(request, launch, catalog_flags, new_storage, tmp_path):
+    """A server of the test's own, with each catalog."""
+    flags, settings = new_storage("s3")
+    return launch(*catalog_flags(tmp_path, request.param), *flags, *PATIENCE, **settings)
+
+
+def objects(server, below=""):
+    return sorted(str(path.relative_to(server.store)) for path in (server.store / below).rglob("*") if path.is_file())
+
+
+def head(server):
+    return server.scalar("SELECT id FROM lake.current_snapshot()")
+
+
+def fails(server, sql, words):
+    """Executes what must fail as Unavailable; gives how many seconds that took."""
+    start = time.monotonic()
+    with pytest.raises(Exception, match=words) as failed:
+        server.sql(sql)
+    text = str(failed.value)
+    assert "UNAVAILABLE" in text.upper() and "INTERNAL" not in text.upper(), text
+    assert len(text) < 4096
+    return time.monotonic() - start
+
+
+# === what works on a disk ===
+
+
+def test_a_lake_lives_in_its_prefix(own, buckets):
+    own.sql("CREATE TABLE t AS SELECT i, i * 2 AS twice FROM range(1000) r(i)")
+    first = head(own)
+    own.sql("DELETE FROM t WHERE i < 500")
+    own.sql("UPDATE t SET twice = 0 WHERE i = 600")
+    assert own.sql("SELECT count(*), min(i) FROM t") == [(500, 500)]
+    assert own.sql(f"SELECT count(*), sum(twice) FROM t AT (VERSION => {first})") == [(1000, 999_000)]
+    own.result("rollback", {"table": "main.t", "to": {"version": first}})
+    assert own.sql("SELECT count(*), sum(twice) FROM t") == [(1000, 999_000)]
+    with own.adbc() as connection, connection.cursor() as cursor:
+        cursor.adbc_ingest("u", pyarrow.table({"i": range(200_000)}), mode="create")
+    own.restart()
+    assert own.scalar("SELECT sum(i) FROM u") == sum(range(200_000))
+    # The server's own folder holds no data, and everything lies below the prefix.
+    assert not (own.home / "store").exists() and list(own.home.rglob("*.parquet")) == []
+    assert {name.split("/")[0] for name in objects(own)} == {"lake"}
+    bucket = own.store.parent.parent
+    assert [path.name for path in bucket.iterdir()] == ["the"]
+
+
+def test_landings_assets_and_models(own, sample):
+    folder, summary = sample
+    result = own.result("ingest", {"source": folder.as_uri(), "dataset": "coco"})
+    assert result["landing"].startswith("s3://") and result["assets"] == len(objects(own, "assets"))
+    assert "raw/coco/manifest.json" in objects(own) and result["files"] < len(objects(own, "raw"))
+    own.result("transform")
+    uri = own.scalar("SELECT image_uri FROM gold.coco_samples LIMIT 1")
+    assert uri.startswith("s3://") and own.scalar("SELECT octet_length(content) FROM read_blob(?)", [uri]) > 100
+
+
+def test_media_columns_become_assets(server, tmp_path):
+    kind = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
+    clips = [{"bytes": bytes([n]) * 1000, "path": f"a b/clip {n}.bin"} for n in range(3)]
+    pyarrow.parquet.write_table(
+        pyarrow.table({"n": range(3), "clip": pyarrow.array(clips, kind)}), tmp_path / "some clips.parquet"
+    )
+    server.result("ingest", {"source": tmp_path.as_uri(), "dataset": "clips"})
+    rows = server.sql("SELECT n, clip FROM raw.clips ORDER BY n")
+    assert [uri.rsplit("/", 1)[1] for _, uri in rows] == [f"clip {n}.bin" for n in range(3)]
+    for n, uri in rows:
+        assert server.scalar("SELECT content FROM read_blob(?)", [uri]) == clips[n]["bytes"]
+
+
+def test_odd_names_of_files_are_read_or_refused(server, tmp_path):
+    names = ["a*b.parquet", "a%20b.parquet", "a+b ä#.parquet", "a[b].parquet"]
+    for name in names:
+        pyarrow.parquet.write_table(pyarrow.table({"name": [name]}), tmp_path / name)
+    server.result("ingest", {"source": tmp_path.as_uri(), "dataset": "odd"})
+    assert sorted(server.sql("SELECT name FROM raw.odd")) == sorted((name,) for name in names)
+    pyarrow.parquet.write_table(pyarrow.table({"name": ["x"]}), tmp_path / "a?b.parquet")
+    with pytest.raises(pyarrow.ArrowInvalid, match='leave "\\?" out of it'):
+        server.result("ingest", {"source": tmp_path.as_uri(), "dataset": "odd"})
+
+
+def test_maintenance_removes_what_nobody_needs_and_nothing_else(own):
+    own.sql("CREATE TABLE t AS SELECT 0 AS i")
+    for i in range(1, 6):
+        own.sql(f"INSERT INTO t VALUES ({i})")
+    own.sql("DELETE FROM t WHERE i = 2")
+    kept = head(own)
+    orphan = own.store / "lake/main/t/ducklake-00000000-0000-7000-8000-000000000000.parquet"
+    orphan.write_bytes(next((own.store / "lake").rglob("*.parquet")).read_bytes())
+    before = objects(own, "lake")
+    steps = {"steps": ["rewrite", "merge", "expire", "cleanup", "orphans"], "expire_days": 0, "keep": 1}
+    done = own.result("maintain", steps | {"grace_hours": 0})["done"]
+    assert {step["step"]: step["files"] for step in done}["orphans"] == 1
+    assert not orphan.exists() and len(objects(own, "lake")) < len(before)
+    assert own.sql("FROM t ORDER BY i") == [(0,), (1,), (3,), (4,), (5,)]
+    assert head(own) >= kept
+
+
+def test_the_past_is_pinned(own):
+    own.sql("CREATE TABLE t AS SELECT 1 AS i")
+    first = head(own)
+    own.sql("INSERT INTO t VALUES (2)")
+    with own.adbc(**{"adbc.flight.sql.rpc.call_header.merganser-snapshot": str(first)}) as connection:
+        with connection.cursor() as cursor:
+            cursor.execute("FROM t")
+            assert cursor.fetchall() == [(1,)]
+    assert own.sql("FROM t ORDER BY i") == [(1,), (2,)]
+
+
+# === what it costs ===
+
+
+def test_a_warm_read_asks_for_no_metadata(server, buckets, name):
+    server.sql(f"CREATE TABLE {name} AS SELECT i, repeat('x', 20) || i AS text FROM range(300000) r(i)")
+    server.sql(f"INSERT INTO {name} SELECT i, 'y' FROM range(1000) r(i)")
+    server.sql(f"DELETE FROM {name} WHERE i % 7 = 0")
+    server.restart()
+    read = f"SELECT count(*), max(text) FROM {name}"
+    buckets.seen()
+    cold = server.sql(read)
+    assert buckets.seen(contains=f"/{name}/"), "the first read asked the store"
+    assert server.sql(read) == cold
+    assert [(it["method"], it["range"]) for it in buckets.seen()] == []
+
+
+# === who may know what ===
+
+
+def test_nobody_learns_the_key(server, buckets):
+    key = buckets.variables["AWS_SECRET_ACCESS_KEY"]
+    seen = [
+        server.sql(sql)
+        for sql in [
+            "FROM duckdb_secrets()",
+            "FROM duckdb_settings()",
+            "SELECT current_setting('s3_secret_access_key'), current_setting('s3_access_key_id')",
+            "FROM which_secret('s3://lake', 's3')",
+            "FROM duckdb_databases()",
+            "FROM lake.options()",
+        ]
+    ]
+    assert "merganser_storage" in str(seen[0])
+    with pytest.raises(Exception, match="(?i)unredacted"):
+        server.sql("FROM duckdb_secrets(redact => false)")
+    for sql in ["CREATE SECRET (TYPE s3, ENDPOINT 'evil.example.com')", "DROP SECRET merganser_storage"]:
+        with pytest.raises(Exception, match="secrets belong to the server"):
+            server.sql(sql)
+    assert key not in str(seen) and key not in server.log()
+
+
+def test_what_lies_elsewhere_is_not_read_with_the_key(server, buckets):
+    (buckets.root / "private").mkdir(exist_ok=True)
+    (buckets.root / "private" / "x.txt").write_text("private")
+    with pytest.raises(Exception, match="HTTP GET error"):
+        server.sql("FROM read_text(?)", [f"{buckets.url}/private/x.txt"])
+    root = server.sql("SELECT scope FROM duckdb_secrets()")[0][0]
+    with pytest.raises(Exception, match="refuses"):
+        server.sql("FROM read_text(?)", [f"{root[0]}../../../private/x.txt"])
+    with pytest.raises(Exception, match="NOT_FOUND.*nothing.parquet"):
+        server.sql("FROM read_parquet(?)", [f"{root[0]}nothing.parquet"])
+
+
+# === what goes wrong while it serves ===
+
+
+def test_trouble_that_passes_is_not_noticed(server, buckets, name):
+    server.sql(f"CREATE TABLE {name} AS SELECT i FROM range(1000) r(i)")
+    server.restart()
+    for fault in ["unavailable", {"cut_answer": 10}, {"cut_request": 10}, {"delay": 300}]:
+        for sql in [f"SELECT count(*) FROM {name}", f"INSERT INTO {name} VALUES (1)"]:
+            buckets.order({"fault": fault, "contains": name, "times": 2})
+            server.sql(sql)
+    assert server.scalar(f"SELECT count(*) FROM {name}") == 1004
+
+
+@pytest.mark.parametrize("fault", ["unavailable", {"cut_request": 10}, "blackhole"])
+def test_a_write_that_cannot_be_stored_commits_nothing(server, buckets, name, fault):
+    server.sql(f"CREATE TABLE {name} AS SELECT 1 AS i")
+    version = head(server)
+    buckets.order({"fault": fault, "contains": name})
+    for sql in [f"INSERT INTO {name} VALUES (2)", f"UPDATE {name} SET i = 3", f"CREATE TABLE {name}_b AS SELECT 1 AS i"]:
+        assert fails(server, sql, "store") < 30
+    buckets.heal()
+    assert head(server) == version
+    server.sql(f"INSERT INTO {name} VALUES (4)")
+    assert server.sql(f"FROM {name} ORDER BY i") == [(1,), (4,)]
+
+
+@pytest.mark.parametrize("fault", ["unavailable", {"cut_answer": 100}, "blackhole"])
+def test_a_read_of_what_cannot_be_fetched_says_so(server, buckets, name, fault):
+    server.sql(f"CREATE TABLE {name} AS SELECT i FROM range(1000) r(i)")
+    server.restart()
+    buckets.order({"fault": fault, "contains": name, "method": "GET"})
+    assert fails(server, f"SELECT sum(i) FROM {name}", "store") < 30
+    buckets.heal()
+    assert server.scalar(f"SELECT sum(i) FROM {name}") == 499_500
+
+
+def test_a_blackhole_keeps_nobody_else(server, buckets, name):
+    server.sql(f"CREATE TABLE {name} AS SELECT 1 AS i")
+    server.restart()
+    buckets.seen()
+    buckets.order({"fault": "blackhole", "contains": name})
+    reader = threading.Thread(target=fails, args=[server, f"FROM {name}", "store"])
+    reader.start()
+    harness.wait_until(lambda: buckets.seen(contains=name), "the reader waits for the store")
+    assert server.scalar("SELECT 42") == 42 and reader.is_alive()
+    reader.join()
+
+
+@pytest.mark.parametrize("fault", ["unavailable", {"cut_request": 1 << 20}])
+def test_a_landing_that_breaks_off_is_aborted(server, buckets, tmp_path, fault):
+    # Three parts of 10 MiB.
+    rows = pyarrow.table({"noise": pyarrow.array(range(4_000_000), pyarrow.int64())})
+    pyarrow.parquet.write_table(rows, tmp_path / "large.parquet", compression="none", use_dictionary=False)
+    assert (tmp_path / "large.parquet").stat().st_size > 30_000_000
+    dataset = f"broken{next(_numbers)}"
+    buckets.seen()
+    buckets.order({"fault": fault, "method": "PUT", "contains": "partNumber=2&"})
+    with pytest.raises(Exception, match="the store"):
+        server.result("ingest", {"source": tmp_path.as_uri(), "dataset": dataset})
+    seen = buckets.seen(contains=dataset)
+    [started] = [it["target"] for it in seen if it["method"] == "POST" and "?uploads" in it["target"]]
+    tries = [it for it in seen if it["method"] == "PUT" and "partNumber=2&" in it["target"]]
+    assert len(tries) == 4
+    [aborted] = [it["target"] for it in seen if it["method"] == "DELETE" and "uploadId=" in it["target"]]
+    assert aborted.split("?")[0] == started.split("?")[0]
+    assert objects(server, f"raw/{dataset}") == []
+    assert server.scalar("SELECT count(*) FROM duckdb_tables() WHERE table_name = ?", [dataset]) == 0
+    buckets.heal()
+    result = server.result("ingest", {"source": tmp_path.as_uri(), "dataset": dataset})
+    assert result["rows_added"] == 4_000_000
+    [landed] = [name for name in objects(server, f"raw/{dataset}") if name.endswith(".parquet")]
+    assert (server.store / landed).read_bytes() == (tmp_path / "large.parquet").read_bytes()
+
+
+# === what is wrong from the start ===
+
+
+def refused(buckets, tmp_path, storage, command="serve", code=1, **variables):
+    flags = ["--home", tmp_path / "home", "--storage", storage]
+    flags += ["--listen", "127.0.0.1:0"] if command == "serve" else []
+    start = time.monotonic()
+    done = harness.run(command, *flags, **buckets.variables | variables)
+    assert done.returncode == code, done.stderr
+    assert time.monotonic() - start < 15
+    for secret in [buckets.variables["AWS_SECRET_ACCESS_KEY"], "hunter2"]:
+        assert secret not in done.stderr + done.stdout
+    assert len(done.stderr) < 4096
+    return done.stderr
+
+
+@pytest.mark.parametrize("command", ["serve", "check"])
+def test_keys_that_are_refused_are_told(buckets, tmp_path, command):
+    storage = buckets.make_bucket(f"keys-{next(_numbers)}")
+    said = refused(buckets, tmp_path, storage, command, AWS_SECRET_ACCESS_KEY="hunter2")
+    assert "AWS_SECRET_ACCESS_KEY" in said and storage in said
+    said = refused(buckets, tmp_path, storage, command, AWS_ACCESS_KEY_ID="AKIASOMEBODY")
+    assert "AWS_ACCESS_KEY_ID" in said
+
+
+def test_a_bucket_that_is_not_there_is_named(buckets, tmp_path):
+    said = refused(buckets, tmp_path, "s3://nowhere/at/all")
+    assert "no such bucket" in said and "s3://nowhere/at/all" in said and "--storage" in said
+
+
+def test_a_store_that_does_not_answer_is_told(buckets, tmp_path):
+    storage = buckets.make_bucket(f"silent-{next(_numbers)}")
+    with socket.socket() as dead:
+        # Bound, and nobody listens.
+        dead.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{dead.getsockname()[1]}"
+        said = refused(buckets, tmp_path, storage, AWS_ENDPOINT_URL=endpoint)
+        assert "does not answer" in said and "AWS_ENDPOINT_URL" in said
+        # Connected, and never answered.
+        dead.listen()
+        said = refused(buckets, tmp_path, storage, AWS_ENDPOINT_URL=endpoint)
+        assert "does not answer" in said and "AWS_ENDPOINT_URL" in said
+    buckets.order({"fault": "unavailable"})
+    assert "has trouble" in refused(buckets, tmp_path, storage)
+
+
+def test_what_is_missing_or_misspelt_is_told_all_at_once(buckets, tmp_path):
+    said = refused(buckets, tmp_path, "s3://lake", code=2, AWS_SECRET_ACCESS_KEY="", AWS_ENDPOINT_URL="hunter2@store:9000")
+    assert "AWS_SECRET_ACCESS_KEY: a storage on S3 needs it" in said
+    assert "AWS_ENDPOINT_URL: expected http://HOST:PORT" in said
+    for storage in ["s3://", "s3:///prefix", "gs://bucket"]:
+        assert "--storage: expected" in refused(buckets, tmp_path, storage, code=2)
+
+
+def test_check_examines_the_store(buckets, tmp_path):
+    storage = buckets.make_bucket(f"fine-{next(_numbers)}")
+    done = harness.run("check", "--home", tmp_path / "home", "--storage", storage, **buckets.variables)
+    assert done.returncode == 0, done.stderr
+    assert f"storage        ok, {storage}/" in done.stdout
+    assert buckets.objects(storage.removeprefix("s3://")) == []
