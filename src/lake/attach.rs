@@ -12,7 +12,9 @@ use crate::{
 
 const ATTACH: &str = include_str!("../../sql/00_attach.sql");
 /// For whoever only looks at a catalog.
-const ATTACH_TO_READ: &str = "ATTACH {{catalog}} AS lake ({{options}}READ_ONLY);";
+const ATTACH_TO_READ: &str = "ATTACH {{catalog}} AS lake ({{options}}DATA_PATH {{data_path}}, READ_ONLY);";
+/// The data path of a lake whose files nobody looks for: those on S3 need an extension, and may need a key.
+pub(super) const NO_DATA: &str = "'nowhere/', OVERRIDE_DATA_PATH true";
 /// Unqualified names mean the lake's on every connection.
 const ON_CONNECT: &str = "USE lake; SET SESSION enable_progress_bar_print = false";
 
@@ -40,13 +42,13 @@ pub fn open(engine_settings: &engine::Settings, settings: &Settings) -> Result<E
     open_or_make(&settings.catalog, |script| open_script(engine_settings, settings, script))
 }
 
-/// Opens DuckDB and attaches the lake whose catalog is, or comes to be, there. Its files lie at `data_path`, where nobody
-/// looks for them: for whoever works on the catalog alone.
+/// Opens DuckDB and attaches the lake whose catalog is, or comes to be, there, for whoever works on the catalog alone: a
+/// new one does not say where the files lie.
 ///
 /// # Errors
 /// As [`open`].
-pub(super) fn open_catalog(engine_settings: &engine::Settings, catalog: &Catalog, data_path: &str) -> Result<Engine> {
-    open_or_make(catalog, |script| attach(engine_settings, catalog, None, &at(script, data_path)))
+pub(super) fn open_catalog(engine_settings: &engine::Settings, catalog: &Catalog) -> Result<Engine> {
+    open_or_make(catalog, |script| attach(engine_settings, catalog, None, &at(script, NO_DATA)))
 }
 
 /// Opens DuckDB and attaches the lake whose catalog is there, to be read, with all that it says of itself.
@@ -54,7 +56,7 @@ pub(super) fn open_catalog(engine_settings: &engine::Settings, catalog: &Catalog
 /// # Errors
 /// As [`open`].
 pub fn open_to_read(engine_settings: &engine::Settings, catalog: &Catalog) -> Result<Engine> {
-    attach(engine_settings, catalog, None, ATTACH_TO_READ)
+    attach(engine_settings, catalog, None, &at(ATTACH_TO_READ, NO_DATA))
 }
 
 /// Opens DuckDB and attaches a lake by `script`, in which the places of [`Settings`] are filled in.
@@ -63,7 +65,7 @@ pub fn open_to_read(engine_settings: &engine::Settings, catalog: &Catalog) -> Re
 /// As [`open`].
 pub(super) fn open_script(engine_settings: &engine::Settings, settings: &Settings, script: &str) -> Result<Engine> {
     let Settings { catalog, storage } = settings;
-    attach(engine_settings, catalog, Some(storage), &at(script, &storage.lake_path()))
+    attach(engine_settings, catalog, Some(storage), &at(script, &literal(&storage.lake_path())))
 }
 
 /// Calls `open` with the script for a lake that may have to be made.
@@ -82,9 +84,9 @@ fn open_or_make(catalog: &Catalog, open: impl Fn(&str) -> Result<Engine>) -> Res
     open(&script)
 }
 
-/// The script for a lake whose files lie at `data_path`.
+/// The script for a lake whose files lie at `data_path`, in SQL.
 fn at(script: &str, data_path: &str) -> String {
-    script.replace("{{data_path}}", &literal(data_path))
+    script.replace("{{data_path}}", data_path)
 }
 
 /// Opens DuckDB with what the catalog and, where its files shall be read, the storage need, and runs `script`.

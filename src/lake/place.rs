@@ -170,12 +170,7 @@ impl Beside {
     }
 }
 
-async fn make_beside(
-    settings: &engine::Settings,
-    target: &Target,
-    place: &Path,
-    file: &Path,
-) -> Result<Beside> {
+async fn make_beside(settings: &engine::Settings, target: &Target, place: &Path, file: &Path) -> Result<Beside> {
     let made = Beside { folder: tempfile::Builder::new().prefix(".catalog-").tempdir_in(folder_of(place))? };
     let beside = Target { catalog: target.catalog.at(made.file()), data_path: target.data_path.clone() };
     fill(settings, &beside, file).await?;
@@ -188,7 +183,7 @@ async fn make_beside(
 async fn fill(settings: &engine::Settings, target: &Target, file: &Path) -> Result<()> {
     let open = || {
         let (settings, target) = (settings.clone(), target.clone());
-        move || attach::open_catalog(&settings, &target.catalog, &target.data_path)
+        move || attach::open_catalog(&settings, &target.catalog)
     };
     let (file, data_path) = (file.to_path_buf(), target.data_path.clone());
     let newest = within(open(), move |connection| portable::import(connection, &file, &data_path)).await?;

@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, path::Path};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::METADATA;
+use super::{METADATA, attach::NO_DATA};
 use crate::{
     engine::{Connection, Value},
     error::{Context, Error, Result},
@@ -330,7 +330,7 @@ impl<'a> Attached<'a> {
 
     /// Attaches `file` as a lake, to be read.
     fn lake(connection: &'a Connection, file: &Path) -> Result<Self> {
-        Self::attach(connection, &format!("ducklake:{}", file.display()), " (READ_ONLY)")
+        Self::attach(connection, &format!("ducklake:{}", file.display()), &format!(" (DATA_PATH {NO_DATA}, READ_ONLY)"))
     }
 
     fn attach(connection: &'a Connection, location: &str, options: &str) -> Result<Self> {

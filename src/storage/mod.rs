@@ -75,13 +75,7 @@ impl Storage {
     pub fn s3(s3: S3) -> Result<Self> {
         let root = s3.root();
         let store: Arc<dyn ObjectStore> = Arc::new(s3.store()?);
-        Ok(Self {
-            durable: Arc::clone(&store),
-            store,
-            root_uri: root.clone(),
-            root_path: root,
-            place: Place::S3(s3),
-        })
+        Ok(Self { durable: Arc::clone(&store), store, root_uri: root.clone(), root_path: root, place: Place::S3(s3) })
     }
 
     /// Where DuckLake's files lie, as DuckDB opens it.

@@ -82,10 +82,10 @@ def test_everything_comes_along(launch, place, source, target):
     server.stop()
     content = None if source == "postgres" else hashlib.sha256(file_of(old).read_bytes()).hexdigest()
     said = migrate(old, new)
-    assert f"snapshot {max(before['rows'])}" in said and f"--storage {server.store}" in said
+    assert f"snapshot {max(before['rows'])}" in said and f"--storage {server.storage}" in said
     if source != "postgres":
         assert hashlib.sha256(file_of(old).read_bytes()).hexdigest() == content
-    moved = launch("--catalog", new, "--storage", server.store)
+    moved = launch("--catalog", new, beside=server)
     assert state(moved) == before
     moved.sql("INSERT INTO silver.t (i) VALUES (100)")
     moved.result("rollback", {"table": "silver.t", "to": {"tag": "before/the-move"}})
@@ -110,7 +110,7 @@ def test_not_while_a_server_runs(launch, place, tmp_path, kind):
     server.stop()
     migrate(old, new)
     # Nor while one runs at the new place.
-    again = launch("--catalog", new, "--storage", server.store)
+    again = launch("--catalog", new, beside=server)
     assert "already" in migrate(old, new, code=1)
     assert again.scalar("SELECT count(*) FROM t") == 2
 
@@ -173,7 +173,7 @@ def test_a_lake_of_a_killed_server(launch, place):
     server.kill9()
     assert pathlib.Path(f"{old}.wal").exists()
     migrate(old, new)
-    moved = launch("--catalog", new, "--storage", server.store)
+    moved = launch("--catalog", new, beside=server)
     assert head(moved) == before
     assert moved.scalar("SELECT i FROM t") == 1
 
@@ -199,7 +199,7 @@ def test_backups_are_of_the_same_lake_wherever_its_catalog_is(launch, place):
     server.result("backup")
     server.stop()
     migrate(old, new)
-    moved = launch("--catalog", new, "--storage", server.store)
+    moved = launch("--catalog", new, beside=server)
     moved.result("backup")
     backups = moved.result("backups", {"verify": True})["backups"]
     assert [(backup["state"], backup["catalog"]) for backup in backups] == [

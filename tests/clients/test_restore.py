@@ -82,7 +82,7 @@ def test_to_another_place(server, launch, request, tmp_path, kind):
         assert "p%40" not in restored["to"] and "@" not in restored["to"]
     # The lake that is served goes on.
     assert head(server) == late
-    other = launch("--catalog", to, "--storage", server.store)
+    other = launch("--catalog", to, beside=server)
     check_as_backed_up(other, first, second)
     other.sql("INSERT INTO silver.t VALUES (77)")
     assert head(other) == second + 1
@@ -175,7 +175,7 @@ def test_a_lake_that_others_serve_too_stays(launch, request, tmp_path, kind):
     first, second, backup = history(server)
     spoil(server)
     late = head(server)
-    other = launch("--catalog", catalog, "--storage", server.store)
+    other = launch("--catalog", catalog, beside=server)
     assert head(other) == late
     assert server.result("restore", {"force": True})["reopens"]
     harness.wait_until(lambda: "the lake stays as it was" in server.log(), "the server gave up", 30)
@@ -278,7 +278,7 @@ def test_bad_requests_and_backups_are_refused(server, launch, tmp_path):
     # A lake that is served stays as it was, and the sound backup can be had still.
     assert head(server) == second
     server.result("restore", {"backup": good["backup"], "to": to})
-    check_as_backed_up(launch("--catalog", to, "--storage", server.store), first, second)
+    check_as_backed_up(launch("--catalog", to, beside=server), first, second)
 
 
 def test_files_that_are_gone_are_missed(server, launch, tmp_path):
@@ -301,7 +301,7 @@ def test_files_that_are_gone_are_missed(server, launch, tmp_path):
     assert server.result("restore", {"dry_run": True})["missing_files"] == 2
     assert not (tmp_path / "new.ducklake").exists()
     assert server.result("restore", {"to": to, "force": True})["missing_files"] == 2
-    other = launch("--catalog", to, "--storage", server.store)
+    other = launch("--catalog", to, beside=server)
     assert head(other) == second
     assert [schema for [schema] in other.sql("SELECT schema_name FROM duckdb_tables()")] == ["silver"]
 
@@ -317,7 +317,7 @@ def test_cleanup_after_a_restore(server, launch, tmp_path):
     to = str(tmp_path / "new.ducklake")
     server.result("restore", {"backup": backup["backup"], "to": to})
     server.stop()
-    other = launch("--catalog", to, "--storage", server.store)
+    other = launch("--catalog", to, beside=server)
     other.result("maintain", {"steps": ["cleanup", "orphans"], "grace_hours": 0})
     assert other.scalar("SELECT count(*) FROM t") == 11
     assert len(list(server.store.glob("lake/**/*.parquet"))) == 1
@@ -328,7 +328,7 @@ def test_cleanup_after_a_restore(server, launch, tmp_path):
 
 def offline(server, *arguments, code=0):
     """Runs restore-catalog for the lake of a server; gives what it said."""
-    done = harness.run("restore-catalog", "--home", server.home, *server.flags, *arguments)
+    done = harness.run("restore-catalog", "--home", server.home, *server.flags, *arguments, **server.variables)
     assert done.returncode == code, done.stderr
     return done.stdout + done.stderr
 
@@ -371,7 +371,7 @@ def test_the_place_of_a_catalog_needs_force_and_nobody_in_it(launch, request, tm
         # What SQLite writes beside its file comes along.
         [before] = [file for file in tmp_path.iterdir() if ".before-" in file.name and not file.name.endswith(("-wal", "-shm"))]
         assert str(before) in said
-        other = launch("--catalog", f"sqlite:{before}" if kind == "sqlite" else before, "--storage", server.store)
+        other = launch("--catalog", f"sqlite:{before}" if kind == "sqlite" else before, beside=server)
         assert head(other) == late
 
 
