@@ -18,12 +18,3 @@ CREATE SCHEMA IF NOT EXISTS lake.raw;
 CREATE SCHEMA IF NOT EXISTS lake.silver;
 CREATE SCHEMA IF NOT EXISTS lake.gold;
 COMMIT;
-
--- Bookkeeping of the server lies beside DuckLake's own tables, not in the lake: it makes no snapshots, and neither
--- rollback nor expiry touches it. SQLite has no schemas, so a name alone keeps it apart.
-CREATE TABLE IF NOT EXISTS __ducklake_metadata_lake.merganser_tags (
-    name VARCHAR PRIMARY KEY,
-    snapshot_id BIGINT NOT NULL,
-    author VARCHAR NOT NULL,
-    created TIMESTAMP WITH TIME ZONE NOT NULL
-);

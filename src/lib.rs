@@ -11,7 +11,8 @@
 //! Use: [`session`] what outlives a request · [`actions`] typed requests to jobs · [`jobs`] progress and
 //! cancellation.
 //!
-//! Domain: [`lake`] attach, snapshots, history, diff, rollback, tags · [`ingest`] sources to tables · [`medallion`] models and checks
+//! Domain: [`lake`] attach, snapshots, history, diff, rollback, tags · [`ingest`] sources to tables ·
+//! [`backup`] copies of the catalog · [`medallion`] models and checks
 //! · [`media`] bytes to facts · [`sample`] data to try it on.
 //!
 //! Adapters: [`engine`] DuckDB · [`storage`] objects · [`telemetry`] logs and metrics.
@@ -20,6 +21,7 @@
 
 pub mod actions;
 pub mod auth;
+pub mod backup;
 pub mod cli;
 pub mod client;
 pub mod config;

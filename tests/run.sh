@@ -142,7 +142,7 @@ python_clients() {
 other_catalogs() {
     [ -n "$program" ] || skip "the program was not built" || return
     make_environment tests/clients/requirements.txt || return
-    local status=0 catalog tests="tests/clients/test_rollback.py tests/clients/test_snapshots.py tests/clients/test_pins.py"
+    local status=0 catalog tests="tests/clients/test_backup.py tests/clients/test_restore.py tests/clients/test_rollback.py tests/clients/test_snapshots.py tests/clients/test_pins.py"
     for catalog in sqlite postgres; do
         # shellcheck disable=SC2086 # several words
         run_pytest $tests --catalog "$catalog" || status=1

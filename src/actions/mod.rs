@@ -1,10 +1,13 @@
 //! The actions: from a typed request to a job and its events. One file an action, each with the same skeleton.
 
+mod backup;
 mod diff;
 mod events;
 mod ingest;
+mod init_sql;
 mod jobs;
 mod maintain;
+mod restore;
 mod rollback;
 mod schedule;
 mod snapshots;
@@ -24,6 +27,7 @@ pub use self::{
     schedule::Schedule,
 };
 use crate::{
+    backup::Backups,
     context::Principal,
     engine::Engine,
     error::{Error, Result},
@@ -44,6 +48,7 @@ pub struct Actions {
     pins: Arc<Pins>,
     ingester: Arc<Ingester>,
     models: Arc<[Model]>,
+    backups: Arc<Backups>,
     jobs: Arc<Jobs>,
 }
 
@@ -76,6 +81,10 @@ pub const ALL: &[Action] = &[
     Action { name: "rollback", request: "RollbackRequest", writes: true },
     Action { name: "tag", request: "TagRequest", writes: true },
     Action { name: "maintain", request: "MaintainRequest", writes: true },
+    Action { name: "backup", request: "BackupRequest", writes: true },
+    Action { name: "backups", request: "BackupsRequest", writes: false },
+    Action { name: "restore", request: "RestoreRequest", writes: true },
+    Action { name: "init_sql", request: "InitSqlRequest", writes: false },
     Action { name: "jobs", request: "JobsRequest", writes: false },
     Action { name: "job.attach", request: "JobAttachRequest", writes: false },
     Action { name: "job.cancel", request: "JobCancelRequest", writes: true },
@@ -85,8 +94,15 @@ pub const ALL: &[Action] = &[
 
 impl Actions {
     /// The actions on a lake.
-    pub fn new(engine: Engine, pins: Arc<Pins>, ingester: Ingester, models: Vec<Model>) -> Self {
-        Self { engine, pins, ingester: Arc::new(ingester), models: models.into(), jobs: Arc::default() }
+    pub fn new(engine: Engine, pins: Arc<Pins>, ingester: Ingester, models: Vec<Model>, backups: Backups) -> Self {
+        Self {
+            engine,
+            pins,
+            ingester: Arc::new(ingester),
+            models: models.into(),
+            backups: Arc::new(backups),
+            jobs: Arc::default(),
+        }
     }
 
     /// Calls the action `name`.
@@ -103,11 +119,20 @@ impl Actions {
             "rollback" => rollback::call(self, principal, body.read(action)?),
             "tag" => tag::call(self, principal, body.read(action)?),
             "maintain" => maintain::call(self, principal, body.read(action)?),
+            "backup" => backup::take(self, principal, body.read(action)?),
+            "backups" => backup::list(self, principal, body.read(action)?),
+            "restore" => restore::call(self, principal, body.read(action)?),
+            "init_sql" => Ok(init_sql::call(self, body.read(action)?)),
             "jobs" => Ok(jobs::list(self, body.read(action)?)),
             "job.attach" => jobs::attach(self, &body.read(action)?),
             "job.cancel" => jobs::cancel(self, &body.read(action)?),
             _ => Err(unknown(name)),
         }
+    }
+
+    /// The backups of the lake.
+    pub fn backups(&self) -> &Backups {
+        &self.backups
     }
 
     /// The jobs that run the actions.

@@ -27,7 +27,7 @@ impl Check {
         let settings = config::load(&self.flags, &ProcessEnvironment)?;
         output::print("configuration  ok")?;
         examine_door(&settings).await?;
-        let Opened { engine, pins, storage, models } = open(&settings).await?;
+        let Opened { engine, pins, storage, models, lock } = open(&settings).await?;
         output::print(format_args!("DuckDB         ok, {DUCKDB_VERSION} with ducklake"))?;
         output::print(format_args!("storage        ok, {}", storage.uri("")))?;
         output::print(format_args!("models         ok, {} models", models.len()))?;
@@ -44,6 +44,7 @@ impl Check {
         let closed = engine.closed();
         drop((engine, pins));
         closed.await;
+        drop(lock);
         Ok(())
     }
 }

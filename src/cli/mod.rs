@@ -1,14 +1,17 @@
-//! The command line: `serve`, `check`, `sample`, `hash-password` and `new-token` work here, everything else is a client
-//! of a running server.
+//! The command line: `serve`, `check`, `sample`, `hash-password`, `new-token`, `restore-catalog` and `migrate-catalog`
+//! work here, everything else is a client of a running server.
 //!
 //! Prints and asks, never decides. Exit codes: 0 done, 1 failed, 2 the command line or the configuration is wrong.
 
 mod action;
+mod backup;
 mod check;
 mod connect;
 mod credentials;
 mod diff;
+mod init_sql;
 mod maintain;
+mod migrate;
 mod output;
 mod sample;
 mod secret;
@@ -47,6 +50,12 @@ enum Command {
     Rollback(action::Rollback),
     Tag(action::Tag),
     Maintain(maintain::Maintain),
+    Backup(backup::Backup),
+    Backups(backup::Backups),
+    Restore(backup::Restore),
+    RestoreCatalog(backup::RestoreCatalog),
+    MigrateCatalog(migrate::MigrateCatalog),
+    InitSql(init_sql::InitSql),
     Jobs(action::Jobs),
     Job(action::Job),
     Actions(action::ListActions),
@@ -106,6 +115,12 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Rollback(rollback) => rollback.run().await,
         Command::Tag(tag) => tag.run().await,
         Command::Maintain(maintain) => maintain.run().await,
+        Command::Backup(backup) => backup.run().await,
+        Command::Backups(backups) => backups.run().await,
+        Command::Restore(restore) => restore.run().await,
+        Command::RestoreCatalog(restore) => restore.run().await,
+        Command::MigrateCatalog(migrate) => migrate.run().await,
+        Command::InitSql(init_sql) => init_sql.run().await,
         Command::Jobs(jobs) => jobs.run().await,
         Command::Job(job) => job.run().await,
         Command::Actions(list) => list.run().await,

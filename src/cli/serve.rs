@@ -6,7 +6,7 @@ use super::{Failure, output};
 use crate::{
     config::{self, env::ProcessEnvironment},
     engine::DUCKDB_VERSION,
-    server::{Server, stop_requested},
+    server::{serve, stop_requested},
     telemetry,
 };
 
@@ -30,9 +30,7 @@ impl Serve {
         let stop = stop_requested()?;
         let version = env!("CARGO_PKG_VERSION");
         tracing::info!(version, duckdb = DUCKDB_VERSION, home = %settings.home.display(), "starting");
-        let server = Server::build(&settings).await?;
-        output::print(format_args!("listening on {}", server.location()))?;
-        server.run(stop).await?;
-        Ok(())
+        let ready = |location| output::print(format_args!("listening on {location}"));
+        Ok(serve(&settings, stop, ready).await?)
     }
 }

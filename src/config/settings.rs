@@ -59,6 +59,8 @@ pub struct Settings {
     pub maintain_every: Duration,
     /// How old snapshots may get then; `None`: none expires.
     pub maintain_expire_days: Option<u16>,
+    /// How many backups stay when another one is taken; zero keeps all.
+    pub backup_keep: u64,
     /// The log filter, in the directive form of `tracing`.
     pub log: String,
 }
@@ -129,6 +131,7 @@ impl Settings {
         max_sessions_per_user: 0,
         maintain_every: Duration::ZERO,
         maintain_expire_days: None,
+        backup_keep: 0,
         log: String::new(),
     };
 }

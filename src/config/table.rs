@@ -34,7 +34,7 @@ pub enum Fallback {
 const HOME: &str = "<home>";
 
 /// All settings, in the order of the help. `home` is first, because defaults refer to it.
-pub static TABLE: [Setting; 24] = [
+pub static TABLE: [Setting; 25] = [
     Setting {
         key: "home",
         placeholder: "DIR",
@@ -225,6 +225,15 @@ pub static TABLE: [Setting; 24] = [
         set: |settings, text| {
             value::whole_number(text, "a whole number of days", 1..=36_500)
                 .map(|days: u16| settings.maintain_expire_days = Some(days))
+        },
+    },
+    Setting {
+        key: "backup_keep",
+        placeholder: "N",
+        help: "How many backups stay when another one is taken, 0 to 1000000; 0 keeps all",
+        default: Fallback::Text("0"),
+        set: |settings, text| {
+            value::whole_number(text, "a whole number", 0..=1_000_000).map(|count| settings.backup_keep = count)
         },
     },
     Setting {

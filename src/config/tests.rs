@@ -117,6 +117,7 @@ fn nothing_written_means_the_defaults() {
         max_sessions_per_user: 1_000,
         maintain_every: Duration::ZERO,
         maintain_expire_days: None,
+        backup_keep: 0,
         log: "info".to_owned(),
     };
     check(&Written::default(), &defaults);

@@ -64,7 +64,7 @@ pub struct Settings {
 }
 
 /// What is done to an instance before it is used.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Setup<'a> {
     /// The extensions to load.
     pub extensions: &'a [&'a str],

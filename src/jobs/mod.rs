@@ -95,6 +95,12 @@ pub enum State {
     Cancelled,
 }
 
+impl Default for Status {
+    fn default() -> Self {
+        Self { state: State::Running, phase: "start".into(), done: 0, total: None, unit: "", ended: None }
+    }
+}
+
 // === impl Jobs ===
 
 impl Jobs {
@@ -180,8 +186,7 @@ impl Jobs {
 
 impl Job {
     fn new(action: &'static str, author: Principal, key: Option<IdempotencyKey>) -> Self {
-        let status =
-            Status { state: State::Running, phase: "start".into(), done: 0, total: None, unit: "", ended: None };
+        let status = Status::default();
         Self {
             id: JobId::new(),
             action,

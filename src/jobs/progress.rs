@@ -22,6 +22,11 @@ impl Progress {
         Self { status, cancel }
     }
 
+    /// One that nobody sees, for work that is no job.
+    pub fn unseen() -> Self {
+        Self::new(watch::Sender::new(Status::default()), CancellationToken::new())
+    }
+
     /// Begins a phase that counts in `unit`, up to `total` where that is known.
     pub fn phase(&self, phase: impl Into<String>, unit: &'static str, total: Option<u64>) {
         let phase = phase.into();

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use super::catalog::Catalog;
+use super::{METADATA, catalog::Catalog, portable};
 use crate::{
     engine::{self, Engine},
     error::{Context, Error, ErrorKind, Result},
@@ -11,6 +11,10 @@ use crate::{
 };
 
 const ATTACH: &str = include_str!("../../sql/00_attach.sql");
+/// For whoever only looks at a catalog.
+const ATTACH_TO_READ: &str = "ATTACH {{catalog}} AS lake ({{options}}DATA_PATH {{data_path}}, READ_ONLY);";
+/// The data path of a lake whose files nobody looks for: those on S3 need an extension, and may need a key.
+pub(super) const NO_DATA: &str = "'nowhere/', OVERRIDE_DATA_PATH true";
 /// Unqualified names mean the lake's on every connection.
 const ON_CONNECT: &str = "USE lake; SET SESSION enable_progress_bar_print = false";
 
@@ -32,19 +36,27 @@ pub struct Settings {
 /// `FailedPrecondition` when a folder cannot be written, another process has the catalog, its database does not answer
 /// or refuses the user, the catalog is of a newer format, or an extension is missing; each with the remedy.
 pub fn open(engine_settings: &engine::Settings, settings: &Settings) -> Result<Engine> {
-    let data = settings.storage.lake_folder();
-    let folders = [data.as_deref(), settings.catalog.file().and_then(Path::parent)];
-    for folder in folders.into_iter().flatten().filter(|folder| !folder.as_os_str().is_empty()) {
-        make_writable(folder)?;
+    if let Some(folder) = settings.storage.lake_folder() {
+        make_writable(&folder)?;
     }
-    let script = format!("{ATTACH}{}", settings.catalog.upgrade());
-    for _ in 1..ATTEMPTS {
-        match open_script(engine_settings, settings, &script) {
-            Err(err) if err.kind() == ErrorKind::Conflict => {}
-            outcome => return outcome,
-        }
-    }
-    open_script(engine_settings, settings, &script)
+    open_or_make(&settings.catalog, |script| open_script(engine_settings, settings, script))
+}
+
+/// Opens DuckDB and attaches the lake whose catalog is, or comes to be, there, for whoever works on the catalog alone: a
+/// new one does not say where the files lie.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn open_catalog(engine_settings: &engine::Settings, catalog: &Catalog) -> Result<Engine> {
+    open_or_make(catalog, |script| attach(engine_settings, catalog, None, &at(script, NO_DATA)))
+}
+
+/// Opens DuckDB and attaches the lake whose catalog is there, to be read, with all that it says of itself.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_to_read(engine_settings: &engine::Settings, catalog: &Catalog) -> Result<Engine> {
+    attach(engine_settings, catalog, None, &at(ATTACH_TO_READ, NO_DATA))
 }
 
 /// Opens DuckDB and attaches a lake by `script`, in which the places of [`Settings`] are filled in.
@@ -53,15 +65,55 @@ pub fn open(engine_settings: &engine::Settings, settings: &Settings) -> Result<E
 /// As [`open`].
 pub(super) fn open_script(engine_settings: &engine::Settings, settings: &Settings, script: &str) -> Result<Engine> {
     let Settings { catalog, storage } = settings;
-    let attach = catalog.script(&script.replace("{{data_path}}", &literal(&storage.lake_path())), engine_settings);
+    attach(engine_settings, catalog, Some(storage), &at(script, &literal(&storage.lake_path())))
+}
+
+/// Calls `open` with the script for a lake that may have to be made.
+fn open_or_make(catalog: &Catalog, open: impl Fn(&str) -> Result<Engine>) -> Result<Engine> {
+    let folder = catalog.file().and_then(Path::parent);
+    if let Some(folder) = folder.filter(|folder| !folder.as_os_str().is_empty()) {
+        make_writable(folder)?;
+    }
+    let script = format!("{ATTACH}{}{}", portable::bookkeeping(METADATA), catalog.upgrade());
+    for _ in 1..ATTEMPTS {
+        match open(&script) {
+            Err(err) if err.kind() == ErrorKind::Conflict => {}
+            outcome => return outcome,
+        }
+    }
+    open(&script)
+}
+
+/// The script for a lake whose files lie at `data_path`, in SQL.
+fn at(script: &str, data_path: &str) -> String {
+    script.replace("{{data_path}}", data_path)
+}
+
+/// Opens DuckDB with what the catalog and, where its files shall be read, the storage need, and runs `script`.
+fn attach(
+    engine_settings: &engine::Settings,
+    catalog: &Catalog,
+    storage: Option<&Storage>,
+    script: &str,
+) -> Result<Engine> {
+    let attach = catalog.script(script, engine_settings);
     let setup = engine::Setup {
-        extensions: &[catalog.extensions(), storage.extensions()].concat(),
-        script: &format!("{}{attach}", storage.setup()),
+        extensions: &[catalog.extensions(), storage.map(Storage::extensions).unwrap_or_default()].concat(),
+        script: &format!("{}{attach}", storage.map(Storage::setup).unwrap_or_default()),
         on_connect: ON_CONNECT,
         one_writer: catalog.has_one_writer(),
         commits_remotely: catalog.is_remote(),
     };
     Engine::open(engine_settings, &setup).map_err(|err| catalog.explain(err))
+}
+
+/// Opens DuckDB with DuckLake and no lake.
+///
+/// # Errors
+/// `FailedPrecondition` when the extension is missing.
+pub fn open_without_lake(engine_settings: &engine::Settings) -> Result<Engine> {
+    let setup = engine::Setup { extensions: &["ducklake"], ..engine::Setup::default() };
+    Engine::open(engine_settings, &setup)
 }
 
 /// Makes `folder` and proves that files can be made in it.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::postgres::Postgres;
 use crate::{
     engine,
-    error::{Error, ErrorKind},
+    error::{Error, ErrorKind, Result},
     quote::literal,
 };
 
@@ -34,6 +34,48 @@ impl Catalog {
         match self {
             Self::DuckdbFile(file) | Self::Sqlite(file) => Some(file),
             Self::Postgres(_) => None,
+        }
+    }
+
+    /// Reads the form of `--catalog`: a path, `duckdb:PATH`, `sqlite:PATH` or a URI of PostgreSQL.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for another form. The text does not repeat it: it can hold a password.
+    pub fn parse(text: &str) -> Result<Self> {
+        let fault = || Error::invalid("a catalog is a path, duckdb:PATH, sqlite:PATH or postgres://USER@HOST/DATABASE");
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            let invalid = |err: Error| Error::invalid(err.message());
+            return Postgres::parse(text).map(Self::Postgres).map_err(invalid);
+        }
+        let (make, path): (fn(PathBuf) -> Self, _) = match text.split_once(':') {
+            None if !text.split('/').next().unwrap_or_default().contains('=') => (Self::DuckdbFile, text),
+            Some(("duckdb", path)) => (Self::DuckdbFile, path),
+            Some(("sqlite", path)) => (Self::Sqlite, path),
+            // What stands behind the first slash is a name like any other.
+            Some((before, _)) if before.contains('/') => (Self::DuckdbFile, text),
+            _ => return Err(fault()),
+        };
+        if path.is_empty() || path.starts_with("//") || path.starts_with('~') {
+            return Err(fault());
+        }
+        Ok(make(std::path::absolute(path)?))
+    }
+
+    /// A catalog of the same kind in another file.
+    pub(super) fn at(&self, file: PathBuf) -> Self {
+        match self {
+            Self::DuckdbFile(_) => Self::DuckdbFile(file),
+            Self::Sqlite(_) => Self::Sqlite(file),
+            Self::Postgres(postgres) => Self::Postgres(postgres.clone()),
+        }
+    }
+
+    /// What kind of database holds it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::DuckdbFile(_) => "duckdb",
+            Self::Sqlite(_) => "sqlite",
+            Self::Postgres(_) => "postgres",
         }
     }
 
@@ -78,6 +120,15 @@ impl Catalog {
                 let (before, after) = (postgres.before_attach(settings.max_connections), Postgres::after_attach());
                 format!("{before};\n{attach};\n{after};\n")
             }
+        }
+    }
+
+    /// What DuckDB's own shell attaches; without user and password.
+    pub(super) fn public_location(&self) -> String {
+        match self {
+            Self::DuckdbFile(file) => format!("ducklake:{}", absolute(file)),
+            Self::Sqlite(file) => format!("ducklake:sqlite:{}", absolute(file)),
+            Self::Postgres(postgres) => format!("ducklake:postgres:{}", postgres.public_options()),
         }
     }
 
@@ -129,11 +180,16 @@ impl Catalog {
     }
 
     /// What to call it in texts; without user and password.
-    fn name(&self) -> String {
+    pub fn name(&self) -> String {
         match self {
             Self::DuckdbFile(file) => file.display().to_string(),
             Self::Sqlite(file) => format!("sqlite:{}", file.display()),
             Self::Postgres(postgres) => postgres.to_string(),
         }
     }
+}
+
+/// The path as others find the file too.
+fn absolute(file: &Path) -> String {
+    std::path::absolute(file).unwrap_or_else(|_| file.to_path_buf()).display().to_string()
 }

@@ -16,15 +16,15 @@ use parking_lot::Mutex;
 use tempfile::TempDir;
 
 use super::{
-    METADATA, attach,
+    attach,
     catalog::Catalog,
+    portable,
     snapshots::{self, SnapshotRef},
 };
 use crate::{
     engine::{self, Connection, Engine},
     error::{Context, Error, ErrorKind, Result},
     ids::SnapshotId,
-    quote::literal,
 };
 
 /// The most snapshots that are pinned at the same time.
@@ -75,6 +75,11 @@ impl Pins {
             opening: tokio::sync::Mutex::default(),
             open: Mutex::default(),
         }
+    }
+
+    /// How the lake was opened.
+    pub fn origin(&self) -> (&engine::Settings, &attach::Settings) {
+        (&self.settings, &self.lake)
     }
 
     /// From now on every new engine goes through `prepare`, once.
@@ -160,13 +165,7 @@ impl Pins {
     /// Copies the catalog as it is now into a new folder.
     fn copy_catalog(&self, connection: &Connection) -> Result<TempDir> {
         let folder = tempfile::Builder::new().prefix("pin-").tempdir_in(&self.settings.staging)?;
-        let file = literal(&copy_in(folder.path()).display().to_string());
-        // The name is of the connection's making: several may copy at once.
-        let name = folder.path().file_name().unwrap_or_default().to_string_lossy().replace('"', "");
-        connection.run_script(&format!("ATTACH {file} AS \"{name}\""))?;
-        let copied = connection.run_script(&format!("COPY FROM DATABASE {METADATA} TO \"{name}\""));
-        connection.run_script(&format!("DETACH \"{name}\""))?;
-        copied.context(|| "copy the catalog for a pin").map(|()| folder)
+        portable::copy(connection, &copy_in(folder.path())).context(|| "pin a snapshot").map(|()| folder)
     }
 
     fn attach(&self, snapshot: SnapshotId, copy: Option<TempDir>) -> Result<Pin> {

@@ -3,13 +3,19 @@
 //! Host, user and password travel in a secret of DuckDB, which is dropped as soon as the lake is attached: what errors,
 //! logs and `duckdb_databases()` show is the location, and the location holds no secret.
 
-use std::fmt;
+use std::{
+    fmt, thread,
+    time::{Duration, Instant},
+};
 
 use percent_encoding::percent_decode_str;
+use serde::Deserialize;
+use uuid::Uuid;
 
 use crate::{
+    engine::Connection,
     error::{Error, Result},
-    quote::literal,
+    quote::{identifier, literal},
 };
 
 /// The name of the secret while the lake is attached.
@@ -21,6 +27,11 @@ const KEPT_CONNECTIONS: usize = 16;
 /// Options of a connection unless the URI names others: a database that does not answer must not keep a statement
 /// waiting for minutes, and operators look for who is connected.
 const DEFAULTS: [(&str, &str); 2] = [("connect_timeout", "10"), ("application_name", "merganser")];
+
+/// How long a connection that was closed may be listed, …
+const LEAVING: Duration = Duration::from_secs(3);
+/// … and how often that is looked at.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Words of PostgreSQL's client library, and what the operator can do.
 const REMEDIES: &[(&[&str], &str)] = &[
@@ -104,9 +115,15 @@ impl Postgres {
 
     /// What of the location everybody may see, in the form of PostgreSQL's client library.
     pub(super) fn options(&self) -> String {
-        let escape = |value: &str| value.replace('\\', "\\\\").replace('\'', "\\'");
-        let options = self.options.iter().map(|(name, value)| format!("{name}='{}'", escape(value)));
-        options.collect::<Vec<_>>().join(" ")
+        options_of(self.options.iter().cloned())
+    }
+
+    /// Where the database is, for whoever knows a user and a password.
+    pub(super) fn public_options(&self) -> String {
+        let places = [("HOST", "host"), ("PORT", "port"), ("DATABASE", "dbname")];
+        let places = places.iter().filter_map(|(part, name)| Some(((*name).to_owned(), self.part(part)?.to_owned())));
+        let own = |(name, _): &&(String, String)| name != "application_name";
+        options_of(places.chain(self.options.iter().filter(own).cloned()))
     }
 
     /// What ATTACH is told besides the location.
@@ -130,6 +147,22 @@ impl Postgres {
         format!("DROP TEMPORARY SECRET {SECRET}")
     }
 
+    /// Attaches the database as `name`, as it is.
+    pub(super) fn attach_plain(&self, name: &str) -> String {
+        let (before, after) = (self.before_attach(1), Self::after_attach());
+        let options = literal(&self.options());
+        format!("{before};\nATTACH {options} AS {name} (TYPE postgres, SECRET {SECRET});\n{after};\n")
+    }
+
+    /// The same, by a name under which nobody else is connected; gives that as well.
+    #[must_use]
+    pub(super) fn named_uniquely(mut self) -> (Self, String) {
+        let name = format!("merganser-{}", Uuid::new_v4());
+        self.options.retain(|(known, _)| known != "application_name");
+        self.options.push(("application_name".to_owned(), name.clone()));
+        (self, name)
+    }
+
     /// What the operator can do about a failure of PostgreSQL's.
     pub(super) fn remedy(text: &str) -> Option<&'static str> {
         let found = REMEDIES.iter().find(|(words, _)| words.iter().any(|words| text.contains(words)));
@@ -145,6 +178,66 @@ impl Postgres {
     fn part(&self, name: &str) -> Option<&str> {
         self.secret.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
     }
+}
+
+/// Checks that nobody is connected to the database that is attached as `database` but who goes by `name`. Connections
+/// that were closed a moment ago may be listed still, so it asks for some seconds.
+///
+/// # Errors
+/// `FailedPrecondition` when others are.
+pub(super) fn check_alone(connection: &Connection, database: &str, name: &str) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Others {
+        others: u64,
+    }
+    let inner = format!(
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() \
+         AND backend_type = 'client backend' AND application_name IS DISTINCT FROM {}",
+        literal(name)
+    );
+    let sql = format!("SELECT count(*) AS others FROM postgres_query({}, {})", literal(database), literal(&inner));
+    let deadline = Instant::now() + LEAVING;
+    loop {
+        let others = connection.record::<Others>(&sql, &[])?.others;
+        if others == 0 {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(Error::precondition(format!(
+                "{others} others are connected to the catalog's database: stop the servers and programs that use it"
+            )));
+        }
+        thread::sleep(ASK_AGAIN);
+    }
+}
+
+/// The tables of a catalog in the database that is attached as `database`.
+pub(super) fn tables(connection: &Connection, database: &str) -> Result<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Table {
+        name: String,
+    }
+    let inner = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename ~ '^(ducklake|merganser)_'";
+    let sql = format!("SELECT tablename AS name FROM postgres_query({}, {})", literal(database), literal(inner));
+    let tables: Vec<Table> = connection.records(&sql, &[])?;
+    Ok(tables.into_iter().map(|table| table.name).collect())
+}
+
+/// Drops the tables of a catalog.
+pub(super) fn drop_tables(connection: &Connection, database: &str) -> Result<()> {
+    connection.transaction(|connection| {
+        for table in tables(connection, database)? {
+            let drop = format!("DROP TABLE public.{}", identifier(&table));
+            connection.execute(&format!("CALL postgres_execute({}, {})", literal(database), literal(&drop)), &[])?;
+        }
+        Ok(())
+    })
+}
+
+/// Options in the form of PostgreSQL's client library.
+fn options_of(options: impl Iterator<Item = (String, String)>) -> String {
+    let escape = |value: &str| value.replace('\\', "\\\\").replace('\'', "\\'");
+    options.map(|(name, value)| format!("{name}='{}'", escape(&value))).collect::<Vec<_>>().join(" ")
 }
 
 /// What stands between the scheme and the options, by the names of the secret's parts.

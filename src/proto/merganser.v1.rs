@@ -640,6 +640,150 @@ pub mod maintain_result {
         pub snapshots: ::prost::alloc::vec::Vec<i64>,
     }
 }
+/// Copies the catalog into the store, beside writers, and verifies the copy; the files of the lake are not copied. They never
+/// change, but maintain removes those that only a backup names.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BackupRequest {
+    /// Afterwards the newest so many backups stay, whatever their age; without "older_than_days" all others go. The default
+    /// is what the server was configured with.
+    #[prost(uint64, optional, tag = "1")]
+    pub keep: ::core::option::Option<u64>,
+    /// Afterwards backups that are older go; the latest stays in any case.
+    #[prost(double, optional, tag = "2")]
+    pub older_than_days: ::core::option::Option<f64>,
+    #[prost(string, optional, tag = "14")]
+    pub idempotency_key: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(bool, tag = "15")]
+    pub cancel_on_disconnect: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BackupResult {
+    /// Its name: YYYY_MM_DD/HH_MM_SS_mmm, the time in UTC.
+    #[prost(string, tag = "1")]
+    pub backup: ::prost::alloc::string::String,
+    /// Where it lies.
+    #[prost(string, tag = "2")]
+    pub path: ::prost::alloc::string::String,
+    /// The newest snapshot that it holds.
+    #[prost(int64, tag = "3")]
+    pub snapshot_id: i64,
+    /// How many it holds.
+    #[prost(uint64, tag = "4")]
+    pub snapshots: u64,
+    /// The size of the file.
+    #[prost(uint64, tag = "5")]
+    pub bytes: u64,
+    #[prost(string, tag = "6")]
+    pub sha256: ::prost::alloc::string::String,
+    /// The older backups that were removed.
+    #[prost(string, repeated, tag = "7")]
+    pub removed: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Lists the backups of the catalog, the newest first.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BackupsRequest {
+    /// Reads every one and compares it with its checksum; otherwise only sizes are compared.
+    #[prost(bool, tag = "1")]
+    pub verify: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BackupsResult {
+    #[prost(message, repeated, tag = "1")]
+    pub backups: ::prost::alloc::vec::Vec<backups_result::Backup>,
+}
+/// Nested message and enum types in `BackupsResult`.
+pub mod backups_result {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Backup {
+        #[prost(string, tag = "1")]
+        pub backup: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub path: ::prost::alloc::string::String,
+        /// complete; incomplete (it is being taken, or the server ended before it was); damaged; another_lake.
+        #[prost(string, tag = "3")]
+        pub state: ::prost::alloc::string::String,
+        /// Whether restore takes it by default.
+        #[prost(bool, tag = "4")]
+        pub latest: bool,
+        /// What is wrong with a damaged one.
+        #[prost(string, optional, tag = "5")]
+        pub fault: ::core::option::Option<::prost::alloc::string::String>,
+        /// The newest snapshot that it holds. This and what follows is absent where it cannot be read.
+        #[prost(int64, optional, tag = "6")]
+        pub snapshot_id: ::core::option::Option<i64>,
+        #[prost(uint64, optional, tag = "7")]
+        pub snapshots: ::core::option::Option<u64>,
+        #[prost(uint64, optional, tag = "8")]
+        pub bytes: ::core::option::Option<u64>,
+        #[prost(string, optional, tag = "9")]
+        pub author: ::core::option::Option<::prost::alloc::string::String>,
+        /// What held the catalog: duckdb, sqlite or postgres.
+        #[prost(string, optional, tag = "10")]
+        pub catalog: ::core::option::Option<::prost::alloc::string::String>,
+    }
+}
+/// Brings a backup of the catalog back: to another place, or in the place of the lake that is served. It is verified
+/// first: its checksum, its snapshots and rows, and that every file of the lake that it names is there.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RestoreRequest {
+    /// The name of the backup; the default is the latest.
+    #[prost(string, optional, tag = "1")]
+    pub backup: ::core::option::Option<::prost::alloc::string::String>,
+    /// The newest backup that was taken at or before this moment, such as "2026-01-31 12:00:00"; in UTC unless it says
+    /// otherwise.
+    #[prost(string, optional, tag = "2")]
+    pub at: ::core::option::Option<::prost::alloc::string::String>,
+    /// Where to: a new catalog, in the forms of --catalog (a path on the server's machine, sqlite:PATH, postgres://…). A server
+    /// with the same storage can serve it.
+    #[prost(string, optional, tag = "3")]
+    pub to: ::core::option::Option<::prost::alloc::string::String>,
+    /// Without "to": puts it in the place of the lake that is served; the server ends all sessions and opens the lake anew.
+    /// With it: does not mind that files are missing.
+    #[prost(bool, tag = "4")]
+    pub force: bool,
+    /// Verifies the backup and changes nothing.
+    #[prost(bool, tag = "5")]
+    pub dry_run: bool,
+    #[prost(string, optional, tag = "14")]
+    pub idempotency_key: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(bool, tag = "15")]
+    pub cancel_on_disconnect: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RestoreResult {
+    #[prost(string, tag = "1")]
+    pub backup: ::prost::alloc::string::String,
+    /// Where the backup lies.
+    #[prost(string, tag = "2")]
+    pub path: ::prost::alloc::string::String,
+    /// The newest snapshot of the lake that is brought back.
+    #[prost(int64, tag = "3")]
+    pub snapshot_id: i64,
+    #[prost(uint64, tag = "4")]
+    pub snapshots: u64,
+    /// Where it was brought: "to" without user and password; absent for the lake that is served, and with "dry_run".
+    #[prost(string, optional, tag = "5")]
+    pub to: ::core::option::Option<::prost::alloc::string::String>,
+    /// How many files that it names are not in the store.
+    #[prost(uint64, tag = "6")]
+    pub missing_files: u64,
+    /// The first twenty of them, relative to the lake's data path.
+    #[prost(string, repeated, tag = "7")]
+    pub missing: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(bool, tag = "8")]
+    pub dry_run: bool,
+    /// Whether the server opens the lake anew now; "backups" and "snapshots" answer again when it is done.
+    #[prost(bool, tag = "9")]
+    pub reopens: bool,
+}
+/// Tells the SQL with which DuckDB's own shell attaches this lake, to be read. Secrets are left out.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InitSqlRequest {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InitSqlResult {
+    #[prost(string, tag = "1")]
+    pub sql: ::prost::alloc::string::String,
+}
 /// Lists the jobs of this server: those that run and the latest that ended.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct JobsRequest {}

@@ -78,7 +78,7 @@ struct HastyStream {
 /// Answers on `listener`, for ever; runs until it is dropped.
 ///
 /// # Errors
-/// Internal when the process keeps metrics already.
+/// Internal when something else keeps metrics in this process.
 pub async fn serve(listener: TcpListener, sources: Sources) -> Result<()> {
     let registry = Registry::start(DUCKDB_VERSION)?;
     let upkeep = registry.clone().keep_up();

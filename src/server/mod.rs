@@ -15,6 +15,7 @@ mod gather;
 mod health;
 mod http;
 mod incoming;
+mod life;
 mod measure;
 mod signals;
 mod sql;
@@ -24,17 +25,23 @@ use std::{fmt, future::Future, net::SocketAddr, path::Path, sync::Arc, time::Dur
 
 use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
 
-pub use self::{address::resolve, signals::stop_requested, tls::Tls};
+pub use self::{address::resolve, life::serve, signals::stop_requested, tls::Tls};
 use self::{health::Health, incoming::Incoming, measure::Measured};
 use crate::{
     actions::{Actions, Schedule},
     auth::Doorkeeper,
+    backup::{Backups, Candidate, Retention},
     config::{Catalog, Settings, Storage as StorageSetting},
     engine::{self, Engine},
     error::{Error, Result},
     flight::{self, Service},
     ingest::Ingester,
-    lake::{self, pins::Pins, postgres::Postgres},
+    lake::{
+        self,
+        lock::{self, Lock},
+        pins::Pins,
+        postgres::Postgres,
+    },
     medallion,
     session::{self, Sessions},
     storage::{S3, Storage},
@@ -68,6 +75,8 @@ pub struct Server {
     health: Health,
     schedule: Option<Schedule>,
     grace: Duration,
+    /// Goes last: while it is held nobody may move the catalog.
+    _lock: Lock,
 }
 
 /// Where clients find a server: `grpc://HOST:PORT`, or `grpc+tls://HOST:PORT`.
@@ -88,6 +97,17 @@ pub struct Opened {
     pub storage: Storage,
     /// The medallion's models.
     pub models: Vec<medallion::Model>,
+    /// Keeps others from moving the catalog; to be dropped after the engine has closed.
+    pub lock: Lock,
+}
+
+/// Where everything lies that the server works on.
+#[derive(Debug)]
+pub struct Place {
+    /// How DuckDB is opened.
+    pub engine: engine::Settings,
+    /// Where catalog and data of the lake are.
+    pub lake: lake::attach::Settings,
 }
 
 /// Opens storage, catalog and models; what `merganser check` does and `merganser serve` begins with.
@@ -96,10 +116,22 @@ pub struct Opened {
 /// `FailedPrecondition` with the remedy for whatever is not as it must be; Unavailable when the object store does not
 /// answer.
 pub async fn open(settings: &Settings) -> Result<Opened> {
-    let storage = open_storage(settings).await?;
-    let settings = settings.clone();
-    let opened = tokio::task::spawn_blocking(move || open_on(&settings, storage)).await;
+    let (place, models) = (place(settings).await?, settings.models.clone());
+    let opened = tokio::task::spawn_blocking(move || open_at(place, models.as_deref())).await;
     opened.map_err(|err| Error::internal("open the lake").with_source(err))?
+}
+
+/// Opens what lies at `place`, which takes DuckDB a while.
+fn open_at(place: Place, models: Option<&Path>) -> Result<Opened> {
+    let models = match models {
+        Some(folder) => medallion::load(folder)?,
+        None => medallion::built_in()?,
+    };
+    let lock = lock::share(&place.lake.catalog)?;
+    let engine = lake::attach::open(&place.engine, &place.lake)?;
+    let storage = place.lake.storage.clone();
+    let pins = Arc::new(Pins::new(engine.clone(), place.engine, place.lake));
+    Ok(Opened { engine, pins, storage, models, lock })
 }
 
 async fn open_storage(settings: &Settings) -> Result<Storage> {
@@ -121,8 +153,12 @@ async fn open_storage(settings: &Settings) -> Result<Storage> {
     }
 }
 
-/// Opens what lies on `storage`, which takes DuckDB a while.
-fn open_on(settings: &Settings, storage: Storage) -> Result<Opened> {
+/// Finds storage and catalog, and makes the folders that they need; opens neither.
+///
+/// # Errors
+/// As [`open`].
+pub async fn place(settings: &Settings) -> Result<Place> {
+    let storage = open_storage(settings).await?;
     let home = &settings.home;
     lake::attach::make_writable(home)?;
     let home = home.canonicalize()?;
@@ -137,14 +173,8 @@ fn open_on(settings: &Settings, storage: Storage) -> Result<Opened> {
         threads: settings.threads.map(usize::from),
         max_connections: settings.max_connections,
     };
-    let lake_settings = lake::attach::Settings { catalog: catalog(settings, &home)?, storage: storage.clone() };
-    let models = match &settings.models {
-        Some(folder) => medallion::load(folder)?,
-        None => medallion::built_in()?,
-    };
-    let engine = lake::attach::open(&engine_settings, &lake_settings)?;
-    let pins = Arc::new(Pins::new(engine.clone(), engine_settings, lake_settings));
-    Ok(Opened { engine, pins, storage, models })
+    let lake = lake::attach::Settings { catalog: catalog(settings, &home)?, storage };
+    Ok(Place { engine: engine_settings, lake })
 }
 
 fn catalog(settings: &Settings, home: &Path) -> Result<lake::catalog::Catalog> {
@@ -173,10 +203,13 @@ impl Server {
             Some(name) => Some(address::bind(name, &address::look_up(name).await?).await?),
             None => None,
         };
-        let Opened { engine, pins, storage, models } = open(settings).await?;
+        let Opened { engine, pins, storage, models, lock } = open(settings).await?;
         let staging = engine.staging().to_path_buf();
+        let retention =
+            Retention { keep: (settings.backup_keep > 0).then_some(settings.backup_keep), older_than: None };
+        let backups = Backups::new(engine.clone(), &storage, &pins.origin().1.catalog, retention);
         let ingester = Ingester::new(engine.clone(), storage, staging);
-        let actions = Arc::new(Actions::new(engine.clone(), Arc::clone(&pins), ingester, models));
+        let actions = Arc::new(Actions::new(engine.clone(), Arc::clone(&pins), ingester, models, backups));
         let sessions =
             Sessions::new(engine.clone(), Arc::clone(&pins), session_settings(settings), sql::procedures(&actions));
         let register = sql::registrar(&sessions, &actions);
@@ -194,6 +227,7 @@ impl Server {
             health: Health::new(),
             schedule: schedule(settings),
             grace: settings.grace,
+            _lock: lock,
         })
     }
 
@@ -202,11 +236,12 @@ impl Server {
         Location { address: self.address, tls: self.tls.is_some() }
     }
 
-    /// Serves until `stop` resolves, then ends in order.
+    /// Serves until `stop` resolves, or a backup shall take the place of the lake; then ends in order, and gives that, or
+    /// why the lake must stay.
     ///
     /// # Errors
     /// Internal when the listener fails, and when the engine failed for good.
-    pub async fn run(mut self, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+    pub async fn run(mut self, stop: impl Future<Output = ()> + Send + 'static) -> Result<Option<Result<Candidate>>> {
         // What goes on beside the calls; it ends with the set.
         let mut beside = JoinSet::new();
         self.accompany(&mut beside);
@@ -231,6 +266,7 @@ impl Server {
 
         let failure = tokio::select! {
             () = stop => None,
+            () = self.actions.backups().handed_over() => None,
             reason = self.health.failed() => Some(reason),
         };
         let (grace, close) = if failure.is_some() { (FAILED_GRACE, FAILED_GRACE) } else { (self.grace, CLOSE_TIMEOUT) };
@@ -243,6 +279,8 @@ impl Server {
         let serving = tokio::time::timeout(grace, serving);
         let (outcome, ()) = tokio::join!(serving, self.actions.jobs().close(grace, close));
         watching.abort();
+        // Nobody uses the lake now.
+        let received = if failure.is_some() { None } else { self.actions.backups().receive().await.transpose() };
         self.engine.close(close).await;
         beside.shutdown().await;
         drop((self.sessions, self.actions, self.engine));
@@ -259,7 +297,7 @@ impl Server {
             Err(_) => tracing::warn!("some streams did not finish in time"),
         }
         tracing::info!("stopped");
-        Ok(())
+        Ok(received)
     }
 
     /// Starts what serves no calls: clean-up, new certificates, health and metrics over HTTP.

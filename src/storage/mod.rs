@@ -29,6 +29,8 @@ const LAKE: &str = "lake";
 #[derive(Clone)]
 pub struct Storage {
     store: Arc<dyn ObjectStore>,
+    /// The same, but what it has written is on disk.
+    durable: Arc<dyn ObjectStore>,
     /// The root as a URI that ends with a slash.
     root_uri: String,
     /// The root as DuckDB opens it, with a slash at its end.
@@ -55,8 +57,15 @@ impl Storage {
         let root_uri = url::Url::from_directory_path(&folder)
             .map_err(|()| Error::precondition(format!("storage \"{}\" is no absolute path", folder.display())))?;
         let store = LocalFileSystem::new_with_prefix(&folder)?;
+        let durable = LocalFileSystem::new_with_prefix(&folder)?.with_fsync(true);
         let root_path = format!("{}/", folder.display());
-        Ok(Self { store: Arc::new(store), root_uri: root_uri.into(), root_path, place: Place::Folder(folder) })
+        Ok(Self {
+            store: Arc::new(store),
+            durable: Arc::new(durable),
+            root_uri: root_uri.into(),
+            root_path,
+            place: Place::Folder(folder),
+        })
     }
 
     /// The store in a bucket. No request is made: see [`probe`](Self::probe).
@@ -65,7 +74,8 @@ impl Storage {
     /// `FailedPrecondition` for what cannot be a way to a bucket.
     pub fn s3(s3: S3) -> Result<Self> {
         let root = s3.root();
-        Ok(Self { store: Arc::new(s3.store()?), root_uri: root.clone(), root_path: root, place: Place::S3(s3) })
+        let store: Arc<dyn ObjectStore> = Arc::new(s3.store()?);
+        Ok(Self { durable: Arc::clone(&store), store, root_uri: root.clone(), root_path: root, place: Place::S3(s3) })
     }
 
     /// Where DuckLake's files lie, as DuckDB opens it.
@@ -95,6 +105,12 @@ impl Storage {
             Place::Folder(_) => String::new(),
             Place::S3(s3) => s3.setup(),
         }
+    }
+
+    /// The same store, in which everything that was written survives a power cut. It is slower for many small objects.
+    #[must_use]
+    pub fn durable(&self) -> Self {
+        Self { store: Arc::clone(&self.durable), ..self.clone() }
     }
 
     /// The URI of the object at `path`.
@@ -161,6 +177,35 @@ impl Storage {
         };
         let copied = copy.await.map_err(fault::of_copy);
         copied.context(|| format!("copy \"{}\" to \"{path}\"", file.display()))
+    }
+
+    /// Copies the object at `path` to a local file; says how many bytes that were.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn download(&self, path: &str, file: &FilePath) -> Result<u64> {
+        let copy = async {
+            let mut source = self.store.get(&location(path)?).await?.into_stream();
+            let mut target = tokio::fs::File::create(file).await?;
+            let mut bytes = 0;
+            while let Some(chunk) = source.try_next().await? {
+                tokio::io::AsyncWriteExt::write_all(&mut target, &chunk).await?;
+                bytes += chunk.len() as u64;
+            }
+            tokio::io::AsyncWriteExt::flush(&mut target).await?;
+            Ok::<_, Error>(bytes)
+        };
+        copy.await.context(|| format!("copy \"{path}\" to \"{}\"", file.display()))
+    }
+
+    /// The paths and sizes of all objects under the folder `path`.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub async fn list(&self, path: &str) -> Result<Vec<(String, u64)>> {
+        let list = async { self.store.list(Some(&location(path)?)).try_collect::<Vec<_>>().await.map_err(Error::from) };
+        let objects = list.await.context(|| format!("list \"{path}\""))?;
+        Ok(objects.into_iter().map(|object| (object.location.into(), object.size)).collect())
     }
 
     /// Removes an object; one that is not there is no error.

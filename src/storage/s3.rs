@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How DuckDB is set up, with places to fill in.
-const SETUP: &str = include_str!("../../sql/03_object_store.sql");
+const SETUP: &str = include_str!("../../sql/04_object_store.sql");
 
 /// How often a request is repeated that got no answer, or one that says that the store has trouble.
 const RETRIES: u32 = 3;

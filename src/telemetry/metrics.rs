@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
 
@@ -33,6 +34,9 @@ const BUILD: &str = "merganser_build_info";
 const DURATION_BOUNDS: [f64; 10] = [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0, 300.0, 1800.0];
 /// How often what was observed moves into the histogram, when nobody asks for it.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// There is one registry in a process, whatever comes and goes in it.
+static STARTED: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
 
 /// The process's metrics.
 #[derive(Clone, Debug)]
@@ -93,11 +97,15 @@ pub fn lake_holds(snapshots: u64, files: u64, small_files: u64, delete_files: u6
 // === impl Registry ===
 
 impl Registry {
-    /// Starts to keep metrics, for the whole process.
+    /// Starts to keep metrics, for the whole process; from then on gives those that are kept.
     ///
     /// # Errors
-    /// Internal when the process has a registry already.
+    /// Internal when something else keeps metrics in this process.
     pub fn start(duckdb_version: &'static str) -> Result<Self> {
+        let mut started = STARTED.lock();
+        if let Some(handle) = started.clone() {
+            return Ok(Self(handle));
+        }
         let failed = |err: &dyn std::fmt::Display| Error::internal(format!("keep metrics: {err}"));
         let duration = Matcher::Full(REQUEST_DURATION.to_owned());
         let builder = PrometheusBuilder::new().set_buckets_for_metric(duration, &DURATION_BOUNDS);
@@ -107,6 +115,7 @@ impl Registry {
         describe();
         gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION"), "duckdb" => duckdb_version).set(1);
         gauge!(OPEN_CONNECTIONS).set(0);
+        *started = Some(handle.clone());
         Ok(Self(handle))
     }
 

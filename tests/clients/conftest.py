@@ -74,10 +74,13 @@ def server(tmp_path_factory, catalog_flags, new_storage):
 
 @pytest.fixture
 def launch(tmp_path_factory, catalog_flags, new_storage):
-    """Starts servers that belong to one test: launch(flag, …) gives a running one."""
+    """Starts servers that belong to one test: launch(flag, …) gives a running one; beside=server shares its storage."""
     servers = []
 
-    def start(*flags, **settings):
+    def start(*flags, beside=None, **settings):
+        if beside:
+            flags = [*flags, "--storage", beside.storage]
+            settings = {"store": beside.store, "variables": beside.variables} | settings
         folder = tmp_path_factory.mktemp("server")
         flags = flags if "--catalog" in flags else [*flags, *catalog_flags(folder)]
         if "--storage" not in flags:

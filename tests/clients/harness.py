@@ -60,6 +60,7 @@ class Server:
         self.flags = [str(flag) for flag in flags]
         self.tracer = [str(word) for word in tracer]
         self.variables = variables or {}
+        self.storage = self.flags[self.flags.index("--storage") + 1] if "--storage" in self.flags else self.store
         self.process = None
         self.uri = None
         self.runs = 0

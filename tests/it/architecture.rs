@@ -72,7 +72,7 @@ fn check_never(from: &[&str], others: &[&str]) {
 
 const EDGE: &[&str] = &["cli", "client", "server", "flight", "config"];
 const USE: &[&str] = &["session", "actions"];
-const DOMAIN: &[&str] = &["lake", "ingest", "medallion", "media", "sample"];
+const DOMAIN: &[&str] = &["backup", "lake", "ingest", "medallion", "media", "sample"];
 const ADAPTERS: &[&str] = &["engine", "storage", "telemetry"];
 const WORDS: &[&str] = &["error", "ids", "quote", "context"];
 

@@ -36,9 +36,12 @@ impl TestServer {
         let server = Server::build(&settings).await.unwrap();
         let url = server.location().to_string();
         let (stop, stopped) = oneshot::channel();
-        let running = tokio::spawn(server.run(async {
-            let _ = stopped.await;
-        }));
+        let running = tokio::spawn(async {
+            let ended = server.run(async {
+                let _ = stopped.await;
+            });
+            ended.await.map(|_| ())
+        });
         Self { home, url, stop, running }
     }
 

@@ -1,0 +1,51 @@
+//! The SQL with which DuckDB's own shell attaches the lake, to be read.
+
+use super::{attach::Settings, catalog::Catalog};
+use crate::{engine::DUCKDB_VERSION, quote::literal};
+
+/// What a shell needs for files on S3.
+const S3: &str = "\n-- The files are on S3; the key is left out: CREATE SECRET (TYPE s3, KEY_ID '…', SECRET '…', ENDPOINT '…') before ATTACH.";
+
+/// The script for the lake that `settings` describe. User and password are left out.
+pub fn init_sql(settings: &Settings) -> String {
+    let extensions = [settings.catalog.extensions(), settings.storage.extensions()].concat();
+    let extensions = extensions.iter().map(|name| format!("INSTALL {name};\nLOAD {name};\n"));
+    let extensions = extensions.collect::<String>();
+    let location = literal(&settings.catalog.public_location());
+    format!(
+        "-- Attaches this lake in the shell of DuckDB {DUCKDB_VERSION}, to be read: duckdb -init FILE\n\
+         -- The lake's files lie at {}; the shell must reach them there.\n\
+         {}\n\
+         {extensions}\
+         -- Without this, time travel can lose rows after files were rewritten (duckdb/ducklake#1377).\n\
+         SET GLOBAL disabled_optimizers = 'statistics_propagation';\n\
+         ATTACH {location} AS lake (READ_ONLY);\n\
+         USE lake;\n",
+        comment(&settings.storage.lake_path()),
+        notes(settings),
+    )
+}
+
+/// What whoever uses the script must know.
+fn notes(settings: &Settings) -> String {
+    let store = if settings.storage.lake_folder().is_none() { S3 } else { "" };
+    let catalog = match settings.catalog {
+        Catalog::DuckdbFile(_) => {
+            "-- The catalog is a DuckDB file, which one process can have open: this works while the server is stopped.\n\
+             -- Beside a server attach the file of a backup (merganser backup): it is a catalog like this one."
+        }
+        Catalog::Sqlite(_) => {
+            "-- The catalog is an SQLite file: this works beside the server, which may write meanwhile."
+        }
+        Catalog::Postgres(_) => {
+            "-- The catalog is in PostgreSQL: this works beside the server, which may write meanwhile. User and password\n\
+             -- are left out: give them as PGUSER and PGPASSWORD, or in ~/.pgpass. A user that may only read is enough."
+        }
+    };
+    format!("{catalog}{store}")
+}
+
+/// A text that stays in its line.
+fn comment(text: &str) -> String {
+    text.replace(['\n', '\r'], " ")
+}

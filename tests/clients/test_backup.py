@@ -1,0 +1,293 @@
+"""Backups of the catalog: consistent beside writers, examined before they count, listed with what is wrong with them."""
+
+import datetime
+import hashlib
+import json
+import shutil
+import threading
+
+import duckdb
+import grpc
+import pytest
+
+import harness
+import wire
+
+EXTENSIONS = harness.ROOT / ".deps" / "duckdb" / "extensions"
+
+
+@pytest.fixture
+def server(launch):
+    """Backups concern the whole lake: each test has its own."""
+    return launch()
+
+
+def head(server):
+    return server.scalar("SELECT id FROM lake.current_snapshot()")
+
+
+def shelf(server):
+    return server.store / "backups" / "catalog"
+
+
+def latest(server):
+    return json.loads((shelf(server) / "manifest.json").read_text())["latest"]
+
+
+def listed(server, **body):
+    return {backup["backup"]: backup for backup in server.result("backups", body)["backups"]}
+
+
+def shell(setup="", database=":memory:"):
+    """A plain DuckDB, such as anybody has."""
+    config = {"extension_directory": str(EXTENSIONS), "TimeZone": "UTC"}
+    connection = duckdb.connect(database, config=config)
+    connection.execute("LOAD ducklake; SET disabled_optimizers = 'statistics_propagation'; " + setup)
+    return connection
+
+
+def attached(server, file):
+    """A backup, as anybody attaches it who can read the lake's files."""
+    files = f"DATA_PATH '{server.store}/lake/', OVERRIDE_DATA_PATH true"
+    return shell(f"ATTACH 'ducklake:{file}' AS lake (READ_ONLY, {files})")
+
+
+def fails(server, code, action, body=None):
+    """The text with which an action is refused."""
+    with wire.Wire(server, "ada") as ada, wire.refused(code) as said:
+        ada.action(action, json.dumps(body or {}).encode())
+    return said[0]
+
+
+def test_a_backup_is_the_whole_catalog(server):
+    server.sql("CREATE TABLE silver.t AS SELECT i, i * 2 AS twice FROM range(100) r(i)")
+    server.sql("CREATE VIEW gold.v AS SELECT count(*) AS n FROM silver.t")
+    first = head(server)
+    server.result("tag", {"name": "before"})
+    server.sql("DELETE FROM silver.t WHERE i < 40")
+    taken = server.result("backup")
+    assert taken["snapshot_id"] == head(server)
+    folder = shelf(server) / taken["backup"]
+    assert taken["path"].endswith(f"/backups/catalog/{taken['backup']}")
+    assert server.variables or taken["path"] == folder.as_uri()
+    datetime.datetime.strptime(taken["backup"], "%Y_%m_%d/%H_%M_%S_%f")
+    file = folder / "catalog.duckdb"
+    assert sorted(path.name for path in folder.iterdir()) == ["backup.json", "catalog.duckdb"]
+    assert file.stat().st_size == taken["bytes"]
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == taken["sha256"]
+    record = json.loads((folder / "backup.json").read_text())
+    assert record["contents"]["snapshot_id"] == taken["snapshot_id"]
+    assert record["contents"]["tables"]["merganser_tags"]["rows"] == 1
+    assert latest(server) == taken["backup"]
+    # What happens to the lake does not reach it.
+    server.sql("DELETE FROM silver.t")
+    with attached(server, file) as copy:
+        assert copy.execute("SELECT count(*) FROM lake.silver.t").fetchone() == (60,)
+        assert copy.execute("FROM lake.gold.v").fetchone() == (60,)
+        assert copy.execute(f"SELECT count(*) FROM lake.silver.t AT (VERSION => {first})").fetchone() == (100,)
+        tags = "SELECT name, snapshot_id FROM __ducklake_metadata_lake.merganser_tags"
+        assert copy.execute(tags).fetchall() == [("before", first)]
+
+
+def test_a_backup_has_every_table_that_the_catalog_has(launch, tmp_path):
+    """What the server keeps beside DuckLake's tables must not be forgotten when more of it comes to be."""
+    file = tmp_path / "catalog.ducklake"
+    server = launch("--catalog", file)
+    taken = server.result("backup")
+    record = json.loads((shelf(server) / taken["backup"] / "backup.json").read_text())
+    server.stop()
+    with duckdb.connect(str(file), read_only=True) as catalog:
+        tables = {name for [name] in catalog.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    assert tables - set(record["contents"]["tables"]) == {"ducklake_inlined_data_tables"}
+
+
+def test_backups_are_taken_beside_writers(server):
+    """Each holds one moment: every snapshot in it reads as time travel says."""
+    server.sql("CREATE TABLE t (writer BIGINT, i BIGINT)")
+    stop = threading.Event()
+    failures = []
+
+    def write(writer):
+        try:
+            i = 0
+            while not stop.is_set():
+                server.sql(f"INSERT INTO t VALUES ({writer}, {i}), ({writer}, -{i})")
+                if i % 5 == 4:
+                    server.sql(f"DELETE FROM t WHERE writer = {writer} AND abs(i) < {i - 2}")
+                i += 1
+        except Exception as failure:
+            failures.append(failure)
+
+    writers = [threading.Thread(target=write, args=[n]) for n in range(4)]
+    for writer in writers:
+        writer.start()
+    taken = []
+    try:
+        before = head(server)
+        for _ in range(5):
+            harness.wait_until(lambda: head(server) > before, "somebody writes")
+            taken.append(server.result("backup"))
+            before = taken[-1]["snapshot_id"]
+    finally:
+        stop.set()
+        for writer in writers:
+            writer.join()
+    assert not failures, failures
+    assert [backup["snapshot_id"] for backup in taken] == sorted({backup["snapshot_id"] for backup in taken})
+    assert head(server) > taken[0]["snapshot_id"]
+    for backup in taken:
+        with attached(server, shelf(server) / backup["backup"] / "catalog.duckdb") as copy:
+            versions = [id for [id] in copy.execute("SELECT snapshot_id FROM lake.snapshots() ORDER BY ALL").fetchall()]
+            assert versions == list(range(backup["snapshot_id"] + 1))
+            moment = datetime.datetime.strptime(backup["backup"] + "000+0000", "%Y_%m_%d/%H_%M_%S_%f%z")
+            newest = copy.execute("SELECT epoch_us(max(snapshot_time)) FROM lake.snapshots()").fetchone()[0]
+            assert newest <= moment.timestamp() * 1_000_000
+            for version in {versions[-1], versions[-1] // 2 + 2}:
+                sql = f"SELECT * FROM lake.t AT (VERSION => {version}) ORDER BY ALL"
+                assert copy.execute(sql).fetchall() == server.sql(sql)
+                assert len(server.sql(sql)) % 2 == 0
+
+
+def test_backups_at_the_same_time_take_turns(server):
+    threads = [threading.Thread(target=server.result, args=["backup"]) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    backups = listed(server, verify=True)
+    assert len(backups) == 3
+    assert {backup["state"] for backup in backups.values()} == {"complete"}
+    assert latest(server) == max(backups)
+
+
+def test_the_list_tells_what_is_wrong(server, launch):
+    server.sql("CREATE TABLE t AS SELECT 1 AS i")
+    names = [server.result("backup")["backup"] for _ in range(5)]
+    good, truncated, flipped, unreadable, unfinished = names
+    file = shelf(server) / truncated / "catalog.duckdb"
+    file.write_bytes(file.read_bytes()[:10_000])
+    file = shelf(server) / flipped / "catalog.duckdb"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    (shelf(server) / unreadable / "backup.json").write_text("{")
+    (shelf(server) / unfinished / "backup.json").unlink()
+    other = launch()
+    foreign = other.result("backup")["backup"]
+    shutil.copytree(shelf(other) / foreign, shelf(server) / foreign)
+    (shelf(server) / "notes").mkdir()
+    (shelf(server) / "notes" / "readme.txt").write_text("not a backup")
+
+    backups = listed(server)
+    assert list(backups) == sorted([*names, foreign], reverse=True)
+    states = {name: backup["state"] for name, backup in backups.items()}
+    assert states == {
+        good: "complete",
+        truncated: "damaged",
+        flipped: "complete",
+        unreadable: "damaged",
+        unfinished: "incomplete",
+        foreign: "another_lake",
+    }
+    assert "10000 bytes" in backups[truncated]["fault"]
+    assert backups[good]["snapshot_id"] == head(server)
+    assert backups[good]["author"] == "anonymous"
+    assert [name for name, backup in backups.items() if backup["latest"]] == [unfinished]
+    # Only its checksum tells of a file with the right size.
+    verified = listed(server, verify=True)
+    assert {name: backup["state"] for name, backup in verified.items()} == states | {flipped: "damaged"}
+
+
+def test_older_backups_go_when_asked(server):
+    names = [server.result("backup")["backup"] for _ in range(3)]
+    taken = server.result("backup", {"keep": 2})
+    assert sorted(taken["removed"]) == names[:2]
+    assert sorted(listed(server)) == [names[2], taken["backup"]]
+    assert list((shelf(server) / names[0]).glob("*")) == []
+    # The age alone, and both: what either keeps stays.
+    again = server.result("backup", {"older_than_days": 1})
+    assert again["removed"] == []
+    again = server.result("backup", {"keep": 2, "older_than_days": 0})
+    assert len(again["removed"]) == 2
+    last = server.result("backup", {"older_than_days": 0})
+    assert list(listed(server)) == [last["backup"]]
+    assert latest(server) == last["backup"]
+
+
+def test_the_server_can_be_told_how_many_stay(launch):
+    server = launch("--backup-keep", 2)
+    names = [server.result("backup")["backup"] for _ in range(3)]
+    assert sorted(listed(server)) == names[1:]
+
+
+def test_maintenance_leaves_backups_alone(server):
+    server.sql("CREATE TABLE t AS SELECT 1 AS i")
+    taken = server.result("backup")
+    server.sql("DROP TABLE t")
+    steps = ["expire", "cleanup", "orphans"]
+    server.result("maintain", {"steps": steps, "expire_days": 0, "grace_hours": 0})
+    assert listed(server, verify=True)[taken["backup"]]["state"] == "complete"
+
+
+def test_what_is_wrong_is_refused_before_anything_is_written(server):
+    invalid = grpc.StatusCode.INVALID_ARGUMENT
+    assert "at least 1" in fails(server, invalid, "backup", {"keep": 0})
+    assert "older_than_days" in fails(server, invalid, "backup", {"older_than_days": -1})
+    assert "older_than_days" in fails(server, invalid, "backup", {"older_than_days": 1e9})
+    assert "where" in fails(server, invalid, "backup", {"where": "/tmp"})
+    assert "verify" in fails(server, invalid, "backups", {"verify": "maybe"})
+    assert listed(server) == {}
+    assert not shelf(server).exists()
+
+
+def test_a_backup_that_cannot_be_stored_does_not_count(server):
+    first = server.result("backup")["backup"]
+    # Nothing can be written where a file is in the way of the folder.
+    kept = shelf(server).rename(server.store / "backups" / "kept")
+    shelf(server).write_text("in the way")
+    with wire.Wire(server, "ada") as ada, pytest.raises(grpc.RpcError):
+        ada.action("backup")
+    shelf(server).unlink()
+    kept.rename(shelf(server))
+    assert list(listed(server, verify=True)) == [first]
+    assert latest(server) == first
+    assert list((server.home / "staging").glob("backup-*")) == []
+    second = server.result("backup")["backup"]
+    assert latest(server) == second
+
+
+def test_a_backup_that_is_cancelled_leaves_nothing(launch, catalog_flags, tmp_path):
+    server = launch(*catalog_flags(tmp_path, "sqlite"))
+    server.sql("CREATE TABLE t (i BIGINT)")
+    with server.adbc(autocommit=False) as writer, writer.cursor() as cursor:
+        cursor.execute("INSERT INTO t VALUES (1)")
+        # Who writes to this catalog has it alone, so the backup waits.
+        events = server.events("backup")
+        job = next(events)["job_id"]
+        harness.wait_until(lambda: copies(server) > 0, "the backup has begun")
+        server.result("job.cancel", {"job_id": job})
+        with pytest.raises(Exception, match="cancelled"):
+            list(events)
+        assert copies(server) == 0
+        writer.commit()
+    assert listed(server) == {}
+    assert list((server.home / "staging").glob("backup-*")) == []
+    assert server.result("backup")["snapshot_id"] == head(server)
+
+
+def copies(server):
+    """How many copies of the catalog are attached."""
+    return server.scalar("SELECT count(*) FROM duckdb_databases() WHERE database_name LIKE 'copy-%'")
+
+
+def test_in_sql_and_from_the_shell(server):
+    rows = server.sql("CALL merganser.backup(keep => 3)")
+    result = json.loads(rows[-1][-1])
+    assert list(listed(server)) == [result["backup"]]
+    made = harness.run("backup", "--keep", 1, "--url", server.uri)
+    assert made.returncode == 0, made.stderr
+    assert f"removed {result['backup']}" in made.stdout
+    shown = harness.run("backups", "--verify", "--url", server.uri)
+    assert "complete" in shown.stdout and len(shown.stdout.splitlines()) == 2
+    lines = harness.run("backup", "--json", "--url", server.uri).stdout.splitlines()
+    assert json.loads(lines[-1])["result"]["snapshot_id"] == head(server)
