@@ -156,15 +156,15 @@ pub fn sign(connection: &Connection, author: &str, message: &str) -> Result<()> 
     connection.execute("CALL lake.set_commit_message(?, ?)", &params).map(|_| ())
 }
 
-/// Signs the open transaction and commits it; says which snapshot that made, `None` when it changed nothing in the lake.
+/// Signs the open transaction, says with `message` what it did, and commits it; says which snapshot that made, `None` when it changed nothing in the lake.
 ///
 /// # Errors
 /// Conflict when another transaction was first; what else DuckDB says. The transaction is over and nothing committed,
 /// but with Internal, where the catalog's database was lost during the commit; the text says what is known.
-pub fn commit(connection: &Connection, author: &str) -> Result<Option<SnapshotId>> {
+pub fn commit(connection: &Connection, author: &str, message: &str) -> Result<Option<SnapshotId>> {
     let mark = format!("{{\"commit\":\"{}\"}}", Uuid::new_v4());
-    let params = [Value::varchar(author), Value::varchar(&mark)];
-    connection.execute("CALL lake.set_commit_message(?, '', extra_info => ?)", &params)?;
+    let params = [Value::varchar(author), Value::varchar(message), Value::varchar(&mark)];
+    connection.execute("CALL lake.set_commit_message(?, ?, extra_info => ?)", &params)?;
     let before = last_committed(connection)?;
     match connection.commit() {
         Ok(()) => {

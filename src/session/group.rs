@@ -33,6 +33,7 @@ use sqlparser::tokenizer::Token;
 use super::{
     bulk::Written,
     insert::{self, Insert},
+    message::summary,
 };
 use crate::{
     engine::{Connection, Value, row_values},
@@ -63,8 +64,8 @@ pub(super) struct Groups {
 /// What INSERTs that go together have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
-    /// Who commits them.
-    author: String,
+    /// Who commits them, and what their sessions have commits say.
+    signature: (String, Option<String>),
     /// How the connection is set up, on which names and values depend.
     set_up: Option<String>,
     /// `INSERT INTO t (a, b)`.
@@ -148,13 +149,20 @@ pub(super) struct Together {
     pub sql: String,
     /// The values of its parameters.
     pub parameters: Vec<Value>,
+    head: String,
+    count: usize,
 }
 
 // === impl SmallInsert ===
 
 impl SmallInsert {
     /// `sql` as an INSERT that may go together with others; `None` for what runs alone in any case.
-    pub fn of(sql: &str, parameters: Option<&RecordBatch>, author: &str, set_up: Option<String>) -> Option<Self> {
+    pub fn of(
+        sql: &str,
+        parameters: Option<&RecordBatch>,
+        (author, message): (&str, Option<String>),
+        set_up: Option<String>,
+    ) -> Option<Self> {
         let one_row = parameters.is_none_or(|rows| rows.num_rows() == 1 && rows.num_columns() <= MAX_PARAMETERS);
         if sql.len() > MAX_TEXT || !one_row {
             return None;
@@ -164,7 +172,7 @@ impl SmallInsert {
         let head: String = insert.head().iter().map(ToString::to_string).collect();
         let head = head.trim_end().to_owned();
         let rows = Rows { values: insert.values().to_vec(), count, parameters: parameters.cloned() };
-        Some(Self { key: Key { author: author.to_owned(), set_up, head }, rows: Arc::new(rows) })
+        Some(Self { key: Key { signature: (author.to_owned(), message), set_up, head }, rows: Arc::new(rows) })
     }
 
     /// What it tells when it went with others.
@@ -307,8 +315,13 @@ pub(super) enum Failure {
 // === impl Together ===
 
 impl Together {
+    /// What the commit says of it.
+    pub fn summary(&self) -> String {
+        format!("{} ({} statements)", summary(&self.head), self.count)
+    }
+
     fn of<'r>(head: &str, all: impl Iterator<Item = &'r Arc<Rows>>) -> Result<Self> {
-        let (mut sql, mut parameters) = (format!("{head} VALUES "), Vec::new());
+        let (mut sql, mut parameters, mut count) = (format!("{head} VALUES "), Vec::new(), 0);
         for (index, rows) in all.enumerate() {
             if index > 0 {
                 sql += ", ";
@@ -317,8 +330,9 @@ impl Together {
             if let Some(batch) = &rows.parameters {
                 parameters.extend(row_values(batch, 0)?);
             }
+            count += 1;
         }
-        Ok(Self { sql, parameters })
+        Ok(Self { sql, parameters, head: head.to_owned(), count })
     }
 }
 
@@ -350,7 +364,7 @@ mod tests {
     use super::*;
 
     fn small(sql: &str) -> Option<SmallInsert> {
-        SmallInsert::of(sql, None, "somebody", None)
+        SmallInsert::of(sql, None, ("somebody", None), None)
     }
 
     fn together(texts: &[&str]) -> String {

@@ -15,6 +15,7 @@
 
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::message::Message;
 use crate::{
     engine::StatementKind,
     error::{Error, Result},
@@ -27,6 +28,8 @@ pub(super) struct Hazards {
     partitioning_reset: bool,
     /// Whether a statement has run in it.
     used: bool,
+    /// What its commit says of it.
+    message: Message,
     /// Where its connection will stay, because it made TEMP objects.
     place: Option<OwnedSemaphorePermit>,
 }
@@ -47,6 +50,16 @@ impl Hazards {
             StatementKind::Alter => self.note_alter(&words(sql)),
             _ => Ok(()),
         }
+    }
+
+    /// Notes what the commit shall say was done.
+    pub(super) fn say(&mut self, done: String) {
+        self.message.add(done);
+    }
+
+    /// What the commit says.
+    pub(super) fn message(&self) -> String {
+        self.message.text()
     }
 
     /// Whether a statement has run in the transaction.

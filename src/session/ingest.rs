@@ -93,11 +93,13 @@ impl Sessions {
             return written;
         }
         let (author, temporary) = (session.principal().name().to_owned(), ingest.temporary);
+        let message = session.options().commit_message().map(ToOwned::to_owned);
         let work = move |connection: &Connection| {
             connection.begin_writing()?;
             let written = connection.execute("BEGIN TRANSACTION", &[]).and_then(|_| {
-                let written = ingest.write(connection, rows, &mut Hazards::default())?;
-                snapshots::commit(connection, &author)?;
+                let mut hazards = Hazards::default();
+                let written = ingest.write(connection, rows, &mut hazards)?;
+                snapshots::commit(connection, &author, &message.unwrap_or_else(|| hazards.message()))?;
                 Ok(written)
             });
             if written.is_err() {
@@ -133,6 +135,7 @@ impl Ingest {
         let scan = connection.scan(rows)?;
         let sql = self.sql(&target, present, &scan)?;
         hazards.note(if present { StatementKind::Write } else { StatementKind::Define }, &sql)?;
+        hazards.say(format!("ingest into {target}"));
         scan.settle(connection.execute(&sql, &[]))
     }
 

@@ -16,6 +16,7 @@ mod hazards;
 mod home;
 mod ingest;
 mod insert;
+mod message;
 mod options;
 mod parts;
 mod pin;
@@ -190,7 +191,8 @@ impl Session {
         if !commit {
             return transaction.rollback().await.map(|()| None);
         }
-        let (made, home) = transaction.commit(self.principal()).await?;
+        let message = self.options().commit_message().map(ToOwned::to_owned);
+        let (made, home) = transaction.commit(self.principal(), message).await?;
         if let Some(home) = home {
             *self.home.lock() = Some(home);
         }

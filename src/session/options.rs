@@ -47,6 +47,9 @@ const MAX_BATCH_ROWS: i64 = 1 << 20;
 /// The most bytes of a batch that a client may ask for.
 const MAX_BATCH_BYTES: i64 = 64 << 20;
 
+/// The longest message of commits.
+const MAX_MESSAGE_BYTES: usize = 1 << 10;
+
 /// How results are compressed on their way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compression {
@@ -93,6 +96,8 @@ pub struct Options {
     batch_rows: Option<usize>,
     batch_bytes: Option<usize>,
     compression: Compression,
+    /// What commits say was done.
+    commit_message: Option<String>,
     /// Values of settings of DuckDB, as SQL literals.
     settings: BTreeMap<String, OptionValue>,
 }
@@ -127,7 +132,13 @@ impl Options {
             ("compression", Some(Text(codec))) => {
                 self.compression = Compression::named(&codec).ok_or(OptionFault::Value)?;
             }
-            ("catalog" | "schema" | "snapshot" | "compression", Some(_)) => return Err(OptionFault::Value),
+            ("commit_message", None) => self.commit_message = None,
+            ("commit_message", Some(Text(message))) if message.len() <= MAX_MESSAGE_BYTES => {
+                self.commit_message = (!message.is_empty()).then_some(message);
+            }
+            ("catalog" | "schema" | "snapshot" | "compression" | "commit_message", Some(_)) => {
+                return Err(OptionFault::Value);
+            }
             (setting, None) if SETTINGS.contains(&setting) => _ = self.settings.remove(setting),
             (setting, Some(List(_))) if SETTINGS.contains(&setting) => return Err(OptionFault::Value),
             (setting, Some(value @ (Text(_) | Flag(_) | Whole(_) | Number(_)))) if SETTINGS.contains(&setting) => {
@@ -149,6 +160,7 @@ impl Options {
         all.extend(self.timeout.map(|timeout| ("timeout".into(), Number(timeout.as_secs_f64()))));
         all.extend(self.batch_rows.map(|rows| ("batch_rows".into(), size(rows))));
         all.extend(self.batch_bytes.map(|bytes| ("batch_bytes".into(), size(bytes))));
+        all.extend(self.commit_message.clone().map(|message| ("commit_message".into(), Text(message))));
         if self.compression != Compression::None {
             all.insert("compression".into(), Text(self.compression.name().into()));
         }
@@ -163,6 +175,11 @@ impl Options {
     /// Pins the session to the snapshot that `name` means.
     pub(super) fn pin(&mut self, name: &str) {
         self.snapshot = Some(name.to_owned());
+    }
+
+    /// What commits say was done, where the session says it.
+    pub fn commit_message(&self) -> Option<&str> {
+        self.commit_message.as_deref()
     }
 
     /// How long a statement may take.

@@ -23,6 +23,7 @@ use super::{
     execution::{Execution, Known, Running},
     group::{Committed, Failure, Groups, Joined, SmallInsert, Together},
     hazards::{self, Hazards, makes_temp, may_write, reads_nothing},
+    message::summary,
     procedure,
     rows::Rows,
 };
@@ -188,14 +189,16 @@ async fn start(
     let limits = session.options().batch_limits();
     // A pinned session has an engine of its own, in which it is refused.
     let small_insert = (alone && knows_newest).then(|| {
-        let author = session.principal().name();
-        SmallInsert::of(&statement.sql, statement.parameters.as_ref(), author, session.options().script())
+        let (author, options) = (session.principal().name(), session.options());
+        let message = options.commit_message().map(ToOwned::to_owned);
+        SmallInsert::of(&statement.sql, statement.parameters.as_ref(), (author, message), options.script())
     });
     let (reply, head) = oneshot::channel();
     let (rows, receiver) = engine::channel(&worker, sessions.engine().staging().to_path_buf(), limits);
     let run = Run {
         statement: statement.clone(),
         author: inside.is_none().then(|| session.principal().name().to_owned()),
+        message: session.options().commit_message().map(ToOwned::to_owned),
         contention: Arc::clone(&sessions.contention),
         groups: Arc::clone(&sessions.groups),
         small_insert: small_insert.flatten(),
@@ -246,6 +249,8 @@ struct Run {
     statement: Statement,
     /// Present when the statement has a transaction of its own, which this author commits.
     author: Option<String>,
+    /// What that commit says was done, if the session says it.
+    message: Option<String>,
     hazards: Option<Arc<Mutex<Hazards>>>,
     contention: Arc<Contention>,
     groups: Arc<Groups>,
@@ -318,7 +323,7 @@ impl Run {
             connection.execute("BEGIN TRANSACTION", &[])?;
             let prepared = connection.prepare(&all.sql)?;
             let written = Written::read(&mut prepared.execute(&all.parameters)?)?;
-            let made = snapshots::commit(connection, author)?;
+            let made = snapshots::commit(connection, author, &self.message.clone().unwrap_or_else(|| all.summary()))?;
             let snapshot_id = made.unwrap_or_else(|| snapshots::newest(connection));
             Ok(Committed { schema: written.schema, snapshot_id })
         });
@@ -357,7 +362,11 @@ impl Run {
         let kind = prepared.kind();
         hazards::check(kind, &self.statement.sql)?;
         if let Some(hazards) = &self.hazards {
-            hazards.lock().note(kind, &self.statement.sql)?;
+            let mut hazards = hazards.lock();
+            hazards.note(kind, &self.statement.sql)?;
+            if matches!(kind, StatementKind::Write | StatementKind::Define | StatementKind::Alter) {
+                hazards.say(summary(&self.statement.sql));
+            }
         }
         match kind {
             StatementKind::Read => self.read(connection, &prepared)?,
@@ -419,7 +428,10 @@ impl Run {
             None => self.write_row_by_row(prepared)?,
         };
         let made = match &self.author {
-            Some(author) => snapshots::commit(connection, author)?,
+            Some(author) => {
+                let message = self.message.clone().unwrap_or_else(|| summary(&self.statement.sql));
+                snapshots::commit(connection, author, &message)?
+            }
             None => None,
         };
         let snapshot_id = made.unwrap_or_else(|| snapshots::newest(connection));

@@ -99,15 +99,20 @@ impl Transaction {
         Ok(worker)
     }
 
-    /// Commits in the name of `principal`; says which snapshot that made, and gives the connection that has TEMP
+    /// Commits in the name of `principal`, with `message` or what its statements did; says which snapshot that made, and gives the connection that has TEMP
     /// objects of a session of its own now.
     ///
     /// # Errors
     /// As [`snapshots::commit`].
-    pub(super) async fn commit(&self, principal: &Principal) -> Result<(Option<SnapshotId>, Option<Home>)> {
+    pub(super) async fn commit(
+        &self,
+        principal: &Principal,
+        message: Option<String>,
+    ) -> Result<(Option<SnapshotId>, Option<Home>)> {
         let Some(seat) = self.seat.lock().await.take() else { return Ok((None, None)) };
         let author = principal.name().to_owned();
-        let made = match seat.worker().run(move |connection| snapshots::commit(connection, &author)).await {
+        let message = message.unwrap_or_else(|| self.hazards.lock().message());
+        let made = match seat.worker().run(move |connection| snapshots::commit(connection, &author, &message)).await {
             Ok(made) => made,
             Err(err) => {
                 seat.roll_back();

@@ -189,3 +189,48 @@ def test_the_command_line_prints_a_table_or_lines_of_json(server, table):
     printed = harness.run("snapshots", "--url", server.uri, *arguments)
     last = json.loads(printed.stdout.splitlines()[-1])
     assert last["result"]["snapshots"][0]["snapshot_id"] == current(server) - 1
+
+
+# === what commits say ===
+
+
+def last(server):
+    return server.sql("SELECT author, commit_message FROM lake.snapshots() ORDER BY snapshot_id DESC LIMIT 1")[0]
+
+
+def test_a_commit_says_what_was_done_without_the_values(server, name):
+    with server.adbc(username="ada", password="x") as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE TABLE {name} (i BIGINT, s VARCHAR)")
+        assert last(server) == ("ada", f"CREATE TABLE {name} (i BIGINT, s VARCHAR)")
+        cursor.execute(f"INSERT INTO {name} VALUES (1, 'a secret') -- that nobody needs to know")
+        assert last(server) == ("ada", f"INSERT INTO {name} VALUES (1, '…')")
+        cursor.execute(f"UPDATE {name}\n  SET s = ?", ["another one"])
+        assert last(server) == ("ada", f"UPDATE {name} SET s = ?")
+        cursor.adbc_ingest(name, pyarrow.table({"i": [2], "s": ["x"]}), mode="append")
+        assert last(server)[1] == f'ingest into lake."main"."{name}"'
+
+
+def test_a_transaction_says_how_it_began_and_how_much_it_did(server, name):
+    with server.adbc(autocommit=False) as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE TABLE {name} AS SELECT 1 AS i")
+        cursor.execute("SELECT 1")
+        cursor.execute(f"INSERT INTO {name} VALUES (2)")
+        cursor.execute(f"DELETE FROM {name} WHERE i = 1")
+        connection.commit()
+    assert last(server)[1] == f"CREATE TABLE {name} AS SELECT 1 AS i (and 2 more)"
+
+
+def test_a_session_can_say_it_itself(server, table):
+    with server.adbc(username="ada", password="x") as connection, connection.cursor() as cursor:
+        cursor.execute("SET commit_message = 'nightly load, run 7'")
+        cursor.execute(f"INSERT INTO {table} VALUES (1)")
+        assert last(server) == ("ada", "nightly load, run 7")
+        cursor.execute("BEGIN")
+        cursor.execute(f"INSERT INTO {table} VALUES (2)")
+        cursor.execute("COMMIT")
+        assert last(server) == ("ada", "nightly load, run 7")
+        cursor.execute("RESET commit_message")
+        cursor.execute(f"INSERT INTO {table} VALUES (3)")
+        assert last(server) == ("ada", f"INSERT INTO {table} VALUES (3)")
+        with pytest.raises(Exception, match="cannot have this value"):
+            cursor.execute(f"SET commit_message = '{'x' * 2000}'")
