@@ -172,6 +172,10 @@ impl SmallInsert {
         let head: String = insert.head().iter().map(ToString::to_string).collect();
         let head = head.trim_end().to_owned();
         let rows = Rows { values: insert.values().to_vec(), count, parameters: parameters.cloned() };
+        // With too few or too many of them it must fail, and not take those of another one.
+        if rows.numbered(0)?.1 != parameters.map_or(0, RecordBatch::num_columns) {
+            return None;
+        }
         Some(Self { key: Key { signature: (author.to_owned(), message), set_up, head }, rows: Arc::new(rows) })
     }
 
@@ -243,8 +247,10 @@ impl Groups {
         loop {
             match words.recv_timeout(LOOK) {
                 Ok(word) => return word,
-                // Who led is gone without a word.
-                Err(RecvTimeoutError::Disconnected) => return Word::Alone,
+                Err(RecvTimeoutError::Disconnected) => {
+                    let text = "the server failed while it wrote, so that the rows are there or not: look before you repeat it";
+                    return Word::Done(Err(Error::internal(text)));
+                }
                 Err(RecvTimeoutError::Timeout) => {
                     if let Err(err) = connection.check_interrupted()
                         && self.leave(insert)
@@ -326,7 +332,8 @@ impl Together {
             if index > 0 {
                 sql += ", ";
             }
-            sql += &rows.numbered(parameters.len()).ok_or_else(|| Error::invalid("a parameter has no number"))?;
+            let (values, _) = rows.numbered(parameters.len()).ok_or_else(|| Error::internal("number parameters"))?;
+            sql += &values;
             if let Some(batch) = &rows.parameters {
                 parameters.extend(row_values(batch, 0)?);
             }
@@ -339,9 +346,10 @@ impl Together {
 // === impl Rows ===
 
 impl Rows {
-    /// The values, with the numbers of their parameters behind the first `taken`; `None` for a parameter with a name.
-    fn numbered(&self, taken: usize) -> Option<String> {
-        let (mut text, mut seen) = (String::new(), 0);
+    /// The values, with the numbers of their parameters behind the first `taken`, and how many parameters they take;
+    /// `None` for one with a name, or some with numbers and some without.
+    fn numbered(&self, taken: usize) -> Option<(String, usize)> {
+        let (mut text, mut seen, mut highest) = (String::new(), 0, 0);
         for token in &self.values {
             match token {
                 Token::Placeholder(name) if name == "?" => {
@@ -350,12 +358,13 @@ impl Rows {
                 }
                 Token::Placeholder(name) => {
                     let number: usize = name.strip_prefix('$')?.parse().ok()?;
+                    highest = highest.max(number);
                     text += &format!("${}", taken + number);
                 }
                 other => text += &other.to_string(),
             }
         }
-        Some(text)
+        (seen == 0 || highest == 0).then_some((text, seen.max(highest)))
     }
 }
 
@@ -381,10 +390,28 @@ mod tests {
 
     #[test]
     fn parameters_are_numbered_through() {
-        let rows = |sql| small(sql).unwrap().rows;
-        assert_eq!(rows("INSERT INTO t VALUES (?, 1), (?, 2)").numbered(3).unwrap(), "($4, 1), ($5, 2)");
-        assert_eq!(rows("INSERT INTO t VALUES ($2, $1)").numbered(3).unwrap(), "($5, $4)");
-        assert_eq!(rows("INSERT INTO t VALUES ($name)").numbered(0), None);
+        let rows = |sql: &str| {
+            let values = Insert::parse(sql).unwrap().values().to_vec();
+            Rows { values, count: 1, parameters: None }.numbered(3)
+        };
+        assert_eq!(rows("INSERT INTO t VALUES (?, 1), (?, 2)").unwrap(), ("($4, 1), ($5, 2)".into(), 2));
+        assert_eq!(rows("INSERT INTO t VALUES ($2, $1, $2)").unwrap(), ("($5, $4, $5)".into(), 2));
+        assert_eq!(rows("INSERT INTO t VALUES ($name)"), None);
+        assert_eq!(rows("INSERT INTO t VALUES (?, $1)"), None);
+    }
+
+    #[test]
+    fn who_has_other_parameters_than_its_text_goes_alone() {
+        let column: arrow::array::ArrayRef = Arc::new(Int64Array::from(vec![1]));
+        let parameters = |count: usize| {
+            let columns = (0..count).map(|index| (index.to_string(), Arc::clone(&column)));
+            RecordBatch::try_from_iter(columns).unwrap()
+        };
+        let of = |sql, count| SmallInsert::of(sql, Some(&parameters(count)), ("somebody", None), None);
+        for sql in ["INSERT INTO t VALUES (?, ?)", "INSERT INTO t VALUES ($2, $1)"] {
+            assert!(of(sql, 2).is_some(), "{sql}");
+            assert!(of(sql, 1).is_none() && of(sql, 3).is_none() && small(sql).is_none(), "{sql}");
+        }
     }
 
     #[test]
