@@ -72,6 +72,17 @@ def server(tmp_path_factory, catalog_flags, new_storage):
         server.discard()
 
 
+@pytest.fixture(scope="module", params=CATALOGS)
+def server_of_each_kind(request, tmp_path_factory, catalog_flags):
+    """A server that the tests of a file share, for each kind of catalog."""
+    folder = tmp_path_factory.mktemp(request.param)
+    server = harness.Server(folder, *catalog_flags(folder, request.param))
+    try:
+        yield server.start()
+    finally:
+        server.discard()
+
+
 @pytest.fixture
 def launch(tmp_path_factory, catalog_flags, new_storage):
     """Starts servers that belong to one test: launch(flag, …) gives a running one; beside=server shares its storage."""

@@ -16,15 +16,9 @@ WRITERS = 8
 ROUNDS = 6
 
 
-@pytest.fixture(scope="module", params=CATALOGS)
-def server(request, tmp_path_factory, catalog_flags):
-    """One server for each kind of catalog."""
-    folder = tmp_path_factory.mktemp(request.param)
-    server = harness.Server(folder, *catalog_flags(folder, request.param))
-    try:
-        yield server.start()
-    finally:
-        server.discard()
+@pytest.fixture(scope="module")
+def server(server_of_each_kind):
+    return server_of_each_kind
 
 
 def current(server):
