@@ -181,33 +181,39 @@ def test_updates_and_compaction_survive_kills(launch, catalog_flags, tmp_path, k
     acknowledged = dict.fromkeys(writers, 0)
     maintained = []
 
-    def count(writer, uri):
+    def repeat(uri, killed, work):
         client = pyarrow.flight.connect(uri.replace("grpc://", "grpc+tcp://"))
-        sql = protobuf.statement(f"UPDATE counts SET n = n + 1 WHERE writer = {writer}")
-        with contextlib.suppress(pyarrow.ArrowException, OSError), client:
-            while True:
-                client.get_flight_info(pyarrow.flight.FlightDescriptor.for_command(sql))
-                acknowledged[writer] += 1
+        with client:
+            while not killed.is_set():
+                # Who loses against the others again and again is told so, and tries again.
+                with contextlib.suppress(pyarrow.ArrowException, OSError):
+                    work(client)
 
-    def maintain(uri):
-        client = pyarrow.flight.connect(uri.replace("grpc://", "grpc+tcp://"))
+    def count(writer):
+        sql = protobuf.statement(f"UPDATE counts SET n = n + 1 WHERE writer = {writer}")
+
+        def work(client):
+            client.get_flight_info(pyarrow.flight.FlightDescriptor.for_command(sql))
+            acknowledged[writer] += 1
+
+        return work
+
+    def maintain(client):
         action = pyarrow.flight.Action("maintain", b'{"steps": ["rewrite", "merge"], "rewrite_share": 0.01}')
-        with contextlib.suppress(pyarrow.flight.FlightUnavailableError, OSError), client:
-            while True:
-                # It may lose against the writers.
-                with contextlib.suppress(pyarrow.ArrowCancelled, pyarrow.flight.FlightServerError, pyarrow.ArrowInvalid):
-                    maintained.append(list(client.do_action(action)))
+        maintained.append(list(client.do_action(action)))
 
     for _ in range(3):
         enough, turns = sum(acknowledged.values()) + 12, len(maintained) + 2
-        threads = [threading.Thread(target=count, args=[writer, server.uri]) for writer in writers]
-        threads.append(threading.Thread(target=maintain, args=[server.uri]))
+        killed = threading.Event()
+        works = [*(count(writer) for writer in writers), maintain]
+        threads = [threading.Thread(target=repeat, args=[server.uri, killed, work], daemon=True) for work in works]
         for thread in threads:
             thread.start()
         harness.wait_until(
             lambda: sum(acknowledged.values()) >= enough and len(maintained) >= turns, "updates and compaction", 60
         )
         server.kill9()
+        killed.set()
         for thread in threads:
             thread.join()
         server.start()

@@ -12,7 +12,7 @@ use crate::{
     ids::SnapshotId,
     lake::{
         CATALOG, METADATA,
-        state::{Relation, TableId, TableState, visible},
+        state::{Relation, TableState},
     },
     quote::literal,
 };
@@ -31,7 +31,10 @@ pub(super) struct Deleted {
 
 #[derive(Deserialize)]
 struct Facts {
+    /// Whether the files tell all.
     is_told: bool,
+    /// Whether a delete file of the head tells of several snapshots, and may be that of `to` as well.
+    is_shared: bool,
     more_then: i64,
 }
 
@@ -57,11 +60,11 @@ pub(super) fn since(
     if then.has_column("filename") || then.has_column("file_row_number") {
         return Ok(None);
     }
-    let Facts { is_told, more_then } = facts(connection, now.id, to)?;
+    let Facts { is_told, is_shared, more_then } = facts(connection, &then.relation, now, to)?;
     if !is_told {
         return Ok(None);
     }
-    let files = changed_files(connection, &then.relation, now, to)?;
+    let files = changed_files(connection, &then.relation, now, to, is_shared)?;
     Ok((files.len() <= MAX_FILES).then(|| Deleted { query: query(&files, &then.relation, now, to), more_then }))
 }
 
@@ -78,9 +81,10 @@ fn query(files: &[File], then: &Relation, now: &Relation, to: SnapshotId) -> Opt
         }
     }
     let (then, now) = (then.path(), now.path());
+    // Places that were deleted before `to` are none of its.
     let at_listed_places = (!deletes.is_empty()).then(|| {
         format!(
-            "SELECT t.* FROM {then} t AT (VERSION => {to}) JOIN read_parquet([{}]) d \
+            "SELECT t.* FROM {then} t AT (VERSION => {to}) JOIN read_parquet([{}], union_by_name => true) d \
              ON t.filename = d.file_path AND t.file_row_number = d.pos WHERE t.filename IN ({})",
             deletes.join(", "),
             shared.join(", ")
@@ -101,29 +105,29 @@ fn query(files: &[File], then: &Relation, now: &Relation, to: SnapshotId) -> Opt
 }
 
 /// Compares how many rows there are, and says whether the files tell all: a merged one holds rows of several snapshots.
-fn facts(connection: &Connection, table: TableId, to: SnapshotId) -> Result<Facts> {
-    let (id, then) = (table.0, visible("f", to));
-    let count = |column: &str, files: &str, condition: &str| {
-        format!("(SELECT coalesce(sum({column}), 0) FROM {METADATA}.{files} f WHERE table_id = {id} AND {condition})")
-    };
-    let rows = |condition: &str| {
-        let rows = count("record_count", "ducklake_data_file", condition);
-        format!("{rows} - {}", count("delete_count", "ducklake_delete_file", condition))
-    };
+fn facts(connection: &Connection, then: &Relation, now: &Relation, to: SnapshotId) -> Result<Facts> {
+    let of_table = format!("WHERE table_id = {}", now.id.0);
     let sql = format!(
-        "SELECT (SELECT count(*) FROM {METADATA}.ducklake_data_file WHERE table_id = {id} AND partial_max > {to}) \
-              + (SELECT count(*) FROM {METADATA}.ducklake_delete_file WHERE table_id = {id} \
-                 AND (partial_max > {to} OR format <> 'parquet' OR encryption_key IS NOT NULL)) \
-              + (SELECT count(*) FROM {METADATA}.ducklake_inlined_data_tables WHERE table_id = {id}) = 0 AS is_told, \
-                ({}) - ({}) AS more_then",
-        rows(&then),
-        rows("end_snapshot IS NULL")
+        "SELECT (SELECT count(*) FROM {METADATA}.ducklake_data_file {of_table} AND partial_max > {to}) \
+              + (SELECT count(*) FROM {METADATA}.ducklake_delete_file {of_table} \
+                 AND (format <> 'parquet' OR encryption_key IS NOT NULL)) \
+              + (SELECT count(*) FROM {METADATA}.ducklake_inlined_data_tables {of_table}) = 0 AS is_told, \
+                (SELECT count(*) FROM {METADATA}.ducklake_delete_file {of_table} AND partial_max > {to}) > 0 AS is_shared, \
+                (SELECT count(*) FROM {} AT (VERSION => {to})) - (SELECT count(*) FROM {}) AS more_then",
+        then.path(),
+        now.path()
     );
     connection.record(&sql, &[])
 }
 
 /// The data files that are not the same, with the same deleted rows, at snapshot `to` and at the head.
-fn changed_files(connection: &Connection, then: &Relation, now: &Relation, to: SnapshotId) -> Result<Vec<File>> {
+fn changed_files(
+    connection: &Connection,
+    then: &Relation,
+    now: &Relation,
+    to: SnapshotId,
+    is_shared: bool,
+) -> Result<Vec<File>> {
     let list = |relation: &Relation| {
         let (schema, name) = (literal(&relation.schema), literal(&relation.name));
         format!("ducklake_list_files('{CATALOG}', {name}, schema => {schema}")
@@ -132,6 +136,7 @@ fn changed_files(connection: &Connection, then: &Relation, now: &Relation, to: S
         "SELECT t.data_file AS then, n.data_file AS now, n.delete_file FROM {}, snapshot_version => {to}) t \
          FULL JOIN {}) n ON t.data_file = n.data_file \
          WHERE t.data_file IS DISTINCT FROM n.data_file OR t.delete_file IS DISTINCT FROM n.delete_file \
+            OR {is_shared} AND n.delete_file IS NOT NULL \
          LIMIT {MAX_FILES} + 1",
         list(then),
         list(now),
