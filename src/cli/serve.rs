@@ -12,8 +12,9 @@ use crate::{
 
 /// Start the server
 ///
-/// Prints `listening on grpc://HOST:PORT` (`grpc+tls://` with TLS) when ready; logs go to stderr. SIGTERM or ctrl-c stops it: no new calls are
-/// taken, running streams and jobs finish within the grace period, a second signal ends it at once.
+/// Prints `listening on grpc://HOST:PORT` (`grpc+tls://` with TLS) when ready; logs go to stderr. SIGTERM or ctrl-c
+/// stops it: no new calls are taken, running streams and jobs finish within the grace period, a second signal ends it
+/// at once.
 #[derive(Debug, Args)]
 pub struct Serve {
     #[command(flatten)]

@@ -64,7 +64,7 @@ impl Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        // What stays behind takes room until the server starts again.
+        // What stays behind takes room until a server starts a day later.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }

@@ -1,8 +1,8 @@
 //! Who may have a catalog that is a file: several servers, or one program that moves it.
 //!
-//! SQLite and DuckDB lock their files only while they use them, or against the whole world. So a server holds a lock of its own for as long
-//! as it runs, on a file beside the catalog; it goes with the process, however that ends. PostgreSQL knows itself who is
-//! connected.
+//! SQLite and DuckDB lock their files only while they use them, or against the whole world. So a server holds a lock of
+//! its own for as long as it runs, on a file beside the catalog; it goes with the process, however that ends. PostgreSQL
+//! knows itself who is connected.
 
 use std::{
     fs::{File, TryLockError},

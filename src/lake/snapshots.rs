@@ -156,7 +156,8 @@ pub fn sign(connection: &Connection, author: &str, message: &str) -> Result<()> 
     connection.execute("CALL lake.set_commit_message(?, ?)", &params).map(|_| ())
 }
 
-/// Signs the open transaction, says with `message` what it did, and commits it; says which snapshot that made, `None` when it changed nothing in the lake.
+/// Signs the open transaction, has the commit say with `message` what was done, and commits; gives the snapshot that this
+/// made, `None` when it changed nothing in the lake.
 ///
 /// # Errors
 /// Conflict when another transaction was first; what else DuckDB says. The transaction is over and nothing committed,

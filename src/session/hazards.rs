@@ -21,7 +21,7 @@ use crate::{
     error::{Error, Result},
 };
 
-/// What a transaction has done that forbids something later.
+/// What a transaction has done: that which forbids something later, and what its commit shall say.
 #[derive(Debug, Default)]
 pub(super) struct Hazards {
     altered: bool,

@@ -99,8 +99,8 @@ impl Transaction {
         Ok(worker)
     }
 
-    /// Commits in the name of `principal`, with `message` or what its statements did; says which snapshot that made, and gives the connection that has TEMP
-    /// objects of a session of its own now.
+    /// Commits in the name of `principal`, with `message` or what its statements did; says which snapshot that made, and
+    /// gives the connection that has TEMP objects of a session of its own now.
     ///
     /// # Errors
     /// As [`snapshots::commit`].
