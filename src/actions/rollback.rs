@@ -85,6 +85,7 @@ fn table(restored: Restored) -> rollback_result::Table {
     let kind = match restored.kind {
         Kind::Table => "table",
         Kind::View => "view",
+        Kind::Macro => "macro",
         Kind::Schema => "schema",
     };
     rollback_result::Table {

@@ -471,7 +471,7 @@ pub struct RollbackResult {
 pub mod rollback_result {
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
     pub struct Table {
-        /// The table or view, as schema.name, or the schema.
+        /// The table, view or macro as schema.name, or the schema.
         #[prost(string, tag = "1")]
         pub table: ::prost::alloc::string::String,
         /// unchanged, restored (in place), recreated or dropped.
@@ -484,7 +484,7 @@ pub mod rollback_result {
         /// Its name before, when that was another one.
         #[prost(string, optional, tag = "5")]
         pub renamed_from: ::core::option::Option<::prost::alloc::string::String>,
-        /// table, view or schema.
+        /// table, view, macro or schema.
         #[prost(string, tag = "6")]
         pub kind: ::prost::alloc::string::String,
     }

@@ -11,7 +11,10 @@ use arrow::{
 };
 use sqlparser::{keywords::Keyword, tokenizer::Token};
 
-use super::insert::{self, Insert, keyword};
+use super::{
+    insert::{self, Insert},
+    tokens::keyword,
+};
 use crate::{
     engine::{self, Connection, Inflow, ResultStream},
     error::{Error, Result},
@@ -193,6 +196,8 @@ mod tests {
             "INSERT INTO t VALUES ((SELECT max(i) + ? FROM t))",
             "INSERT INTO t VALUES (?, DEFAULT)",
             "INSERT INTO t VALUES (?) RETURNING i",
+            r"INSERT INTO t VALUES (?, e'it\'s')",
+            "INSERT INTO t VALUES (?) /* /* */ ; DELETE FROM t */",
             "INSERT INTO t VALUES (?) ON CONFLICT DO NOTHING",
             "INSERT INTO t SELECT ? FROM u",
             "INSERT INTO t SELECT ? WHERE false",

@@ -7,15 +7,14 @@
 //! Both are refused before they run, whichever tables they name: a transaction has few such statements, and the other
 //! order works. Each of them is safe in a transaction of its own.
 //!
-//! And one that it survives in no transaction: a macro with a list, struct or map as a default, after which the catalog of
-//! the lake cannot be loaded.
+//! And what it survives in no transaction: [`macros`] with parameters that its catalog cannot hold.
 //!
 //! Secrets of DuckDB are the server's: without the one of the object store, or with another in front of it, nobody can
 //! read the lake any more.
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::message::Message;
+use super::{macros, message::Message, tokens::words};
 use crate::{
     engine::StatementKind,
     error::{Error, Result},
@@ -101,11 +100,8 @@ pub(super) fn check(kind: StatementKind, sql: &str) -> Result<()> {
             "secrets belong to the server; the keys of its object store come from its AWS variables",
         ));
     }
-    if kind == StatementKind::Define && !makes_temp(sql) && has_nested_default(&bare(sql)) {
-        return Err(Error::unsupported(
-            "a macro of the lake can have plain values as defaults only, no lists, structs, maps or expressions: DuckLake \
-             could not read its catalog any more; make it a TEMP macro, or give the value with each call",
-        ));
+    if kind == StatementKind::Define {
+        macros::check(sql)?;
     }
     Ok(())
 }
@@ -116,31 +112,6 @@ fn is_about_secrets(sql: &str) -> bool {
     let words = words(sql);
     let mut words = words.iter().map(String::as_str);
     matches!(words.next(), Some("CREATE" | "DROP")) && words.find(|word| !BETWEEN.contains(word)) == Some("SECRET")
-}
-
-/// Whether a CREATE MACRO has a default that is more than a plain value.
-fn has_nested_default(bare: &str) -> bool {
-    let is_macro = words(bare).iter().take(4).any(|word| word == "MACRO" || word == "FUNCTION");
-    is_macro
-        && parameters(bare).split(":=").skip(1).any(|default| {
-            let end = default.find(',').unwrap_or(default.len());
-            default[..end].contains(['[', '{', '('])
-        })
-}
-
-/// What stands in the first parentheses.
-fn parameters(bare: &str) -> &str {
-    let Some((_, list)) = bare.split_once('(') else { return "" };
-    let mut depth = 1;
-    let end = list.find(|c| {
-        depth += match c {
-            '(' => 1,
-            ')' => -1,
-            _ => 0,
-        };
-        depth == 0
-    });
-    &list[..end.unwrap_or(list.len())]
 }
 
 /// Whether a statement makes something TEMP; a table that is only called so counts too, which does no harm.
@@ -192,44 +163,9 @@ pub(super) fn may_write(sql: &str) -> bool {
     }
 }
 
-/// The bare words of a statement in upper case.
-fn words(sql: &str) -> Vec<String> {
-    let bare = bare(sql);
-    let separates = |c: char| !c.is_alphanumeric() && c != '_';
-    bare.split(separates).filter(|word| !word.is_empty()).map(str::to_uppercase).collect()
-}
-
-/// A statement without comments, texts and quoted names.
-fn bare(sql: &str) -> String {
-    let mut bare = String::with_capacity(sql.len());
-    let mut rest = sql;
-    while let Some(c) = rest.chars().next() {
-        let end = match c {
-            '\'' | '"' => rest[1..].find(c).map(|at| at + 2),
-            '-' if rest.starts_with("--") => rest.find('\n'),
-            '/' if rest.starts_with("/*") => rest.find("*/").map(|at| at + 2),
-            _ => {
-                bare.push(c);
-                rest = &rest[c.len_utf8()..];
-                continue;
-            }
-        };
-        bare.push(' ');
-        rest = &rest[end.unwrap_or(rest.len())..];
-    }
-    bare
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn words_are_those_outside_of_quotes_and_comments() {
-        let sql = "ALTER TABLE \"RENAME TO\" /* x */ rename -- y\n to t; 'RESET'";
-        assert_eq!(words(sql), ["ALTER", "TABLE", "RENAME", "TO", "T"]);
-        assert_eq!(words("'open"), Vec::<String>::new());
-    }
 
     #[test]
     fn only_what_names_no_table_reads_nothing() {
@@ -274,21 +210,6 @@ mod tests {
         for sql in ["CREATE TABLE secret (i INT)", "DROP TABLE secret", "CREATE TEMP VIEW secret AS SELECT 1"] {
             assert!(allowed(sql), "{sql}");
         }
-    }
-
-    #[test]
-    fn macros_have_plain_defaults() {
-        let allowed = |sql| check(StatementKind::Define, sql).is_ok();
-        assert!(allowed("CREATE MACRO lake.m(a, b := 5) AS a + b"));
-        assert!(allowed("CREATE OR REPLACE MACRO m(a, b := 'x [y]') AS [a, b]"));
-        assert!(allowed("CREATE MACRO m(a) AS list_transform(a, lambda x: x + 1)"));
-        assert!(allowed("CREATE MACRO m(a INTEGER[], b := 1) AS list_sort(a, x := [1])"));
-        assert!(allowed("CREATE TEMP MACRO m(a := [1, 2]) AS a"));
-        assert!(allowed("CREATE TABLE macro_defaults AS SELECT [1]"));
-        assert!(!allowed("CREATE MACRO lake.m(a, b := [1, 2]) AS a"));
-        assert!(!allowed("create or replace function m(b := {'x': 1}) as b"));
-        assert!(!allowed("CREATE MACRO m(a := MAP {'x': 1}, b := 2) AS TABLE SELECT a"));
-        assert!(!allowed("CREATE MACRO m(a := list_value(1)) AS a"));
     }
 
     #[test]

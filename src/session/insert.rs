@@ -5,11 +5,9 @@
 //! nothing changes that is not meant to. Whatever would not surely mean the same (subqueries, aggregates, RETURNING,
 //! ON CONFLICT, another statement) is not taken apart, and runs as it is.
 
-use sqlparser::{
-    dialect::DuckDbDialect,
-    keywords::Keyword,
-    tokenizer::{Token, Tokenizer},
-};
+use sqlparser::{keywords::Keyword, tokenizer::Token};
+
+use super::tokens::{keyword, tokens};
 
 /// Words that give values a meaning which depends on the statement around them.
 const OWN_MEANING: &[Keyword] = &[
@@ -51,7 +49,7 @@ pub(super) struct Insert {
 impl Insert {
     /// Takes an INSERT apart; `None` for any other form.
     pub fn parse(sql: &str) -> Option<Self> {
-        let insert = Self::find(tokens(sql)?)?;
+        let insert = Self::find(statement(sql)?)?;
         let values = insert.values();
         let plain = |token: &Token| !OWN_MEANING.contains(&keyword(token)) && !matches!(token, Token::SemiColon);
         (is_target(insert.head()) && !values.is_empty() && values.iter().all(plain)).then_some(insert)
@@ -84,10 +82,13 @@ impl Insert {
     }
 }
 
-/// The tokens of a statement, without a semicolon at the end; `None` for what the tokenizer does not know.
-fn tokens(sql: &str) -> Option<Vec<Token>> {
-    // Unescaped, so that texts print as they stood.
-    let mut tokens = Tokenizer::new(&DuckDbDialect {}, sql).with_unescape(false).tokenize().ok()?;
+/// The tokens of a statement, without a semicolon at the end; `None` for what is none, or would not print as it stood
+/// (the library prints `E'it\'s'` without the backslash).
+fn statement(sql: &str) -> Option<Vec<Token>> {
+    let mut tokens = tokens(sql)?;
+    if tokens.iter().map(Token::to_string).collect::<String>() != sql {
+        return None;
+    }
     while let Some(Token::Whitespace(_) | Token::SemiColon) = tokens.last() {
         tokens.pop();
     }
@@ -146,12 +147,4 @@ fn trim(mut tokens: &[Token]) -> &[Token] {
         tokens = rest;
     }
     tokens
-}
-
-/// The keyword that a token is, if it is one.
-pub(super) fn keyword(token: &Token) -> Keyword {
-    match token {
-        Token::Word(word) if word.quote_style.is_none() => word.keyword,
-        _ => Keyword::NoKeyword,
-    }
 }

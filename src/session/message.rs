@@ -1,9 +1,8 @@
 //! What a commit says was done, where neither the session nor an action says it: its statements, without the values.
 
-use sqlparser::{
-    dialect::DuckDbDialect,
-    tokenizer::{Token, Tokenizer},
-};
+use sqlparser::tokenizer::Token;
+
+use super::tokens::tokens;
 
 /// The longest text of a statement, in characters.
 const LENGTH: usize = 120;
@@ -36,8 +35,7 @@ impl Message {
 
 /// A statement on one line, without comments and what its texts hold, which may be nobody's business.
 pub(super) fn summary(sql: &str) -> String {
-    let tokens = Tokenizer::new(&DuckDbDialect {}, sql).with_unescape(false).tokenize().unwrap_or_default();
-    let text: String = tokens.iter().map(shown).collect();
+    let text: String = tokens(sql).unwrap_or_default().iter().map(shown).collect();
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let line = line.trim_end_matches([';', ' ']);
     match line.char_indices().nth(LENGTH) {
@@ -69,7 +67,7 @@ mod tests {
             summary("-- why\nUPDATE t\n   SET \"a b\" = 'it''s secret', n = 5 /* x */ WHERE id=?;"),
             "UPDATE t SET \"a b\" = '…', n = 5 WHERE id=?"
         );
-        assert_eq!(summary("INSERT INTO t VALUES ($$x$$, e'\\n')"), "INSERT INTO t VALUES ('…', e'…')");
+        assert_eq!(summary("INSERT INTO t VALUES ($$x$$, e'\\n')"), "INSERT INTO t VALUES ('…', '…')");
         assert_eq!(summary("'open"), "");
         let long = summary(&format!("DELETE FROM t WHERE i IN ({})", ["ä"; 200].join(",")));
         assert_eq!(long.chars().count(), LENGTH + 1);

@@ -16,6 +16,7 @@ mod hazards;
 mod home;
 mod ingest;
 mod insert;
+mod macros;
 mod message;
 mod options;
 mod parts;
@@ -27,6 +28,7 @@ mod rows;
 mod set;
 mod statement;
 mod ticket;
+mod tokens;
 mod transaction;
 
 use std::{

@@ -10,29 +10,30 @@
 //! 3. Copy every row that is needed into TEMP tables, before the first write. Those that were deleted or updated are
 //!    found by DuckLake's delete files where they can be, so that the cost is about that of the changed rows.
 //! 4. Write, in the one order that DuckLake survives:
-//!    - drop views, then tables, then schemas; make schemas;
+//!    - drop views and macros, then tables, then schemas; make schemas;
 //!    - rename, all tables before anything else is done to one: a rename after any other ALTER makes the whole lake
 //!      unreadable;
 //!    - in place: delete, insert, and only then keys and comments: an insert after RESET PARTITIONED BY ends the
 //!      process;
 //!    - again: create with NOT NULL and DEFAULT inside, keys and comments, insert;
-//!    - make views, which read all of this.
+//!    - make macros and views, which read all of this.
 //! 5. Sign, drop the TEMP tables, commit. They live and die inside the transaction, so that none is left however it
 //!    ends; dropping them later would not do, because a COMMIT that the lake refuses still keeps what is in TEMP.
 //!
 //! DuckLake checks every table that is written for conflicts at commit; on one the whole attempt is repeated. What others
 //! commit meanwhile to tables that the rollback need not touch stays.
 //!
-//! Limits: an expired snapshot cannot be reached; macros that differ are refused; options set on a table are not
-//! versioned, and a table that is made again starts without any; DuckLake lets ALTER set a default that the column's type
-//! cannot hold, and a table with one cannot be made again. The layers stay, and so does the registry of experiments and
-//! runs unless it is asked for by name.
+//! Limits: an expired snapshot cannot be reached; options set on a table are not versioned, and a table that is made
+//! again starts without any; DuckLake lets ALTER set a default that the column's type cannot hold, and a table with one
+//! cannot be made again. The layers stay, and so does the registry of experiments and runs unless it is asked for by
+//! name.
 
 mod ddl;
 mod deleted;
 mod find;
 mod macros;
 mod plan;
+mod remake;
 mod rows;
 mod table;
 #[cfg(test)]
@@ -77,7 +78,7 @@ pub enum Scope<'a> {
         /// The name that it had at that snapshot; it has it again afterwards.
         name: &'a str,
     },
-    /// All tables and views of a schema.
+    /// All tables, views and macros of a schema.
     Schema(&'a str),
     /// All schemas.
     Lake,
@@ -90,6 +91,8 @@ pub enum Kind {
     Table,
     /// A view.
     View,
+    /// A macro, scalar or table.
+    Macro,
     /// A schema.
     Schema,
 }
@@ -114,11 +117,11 @@ pub struct Outcome {
     pub snapshot_id: SnapshotId,
     /// The snapshot whose state came back.
     pub restored_from: SnapshotId,
-    /// What changes: tables, then views, then schemas; a table that was asked for by name in any case.
+    /// What changes: tables, then views, macros and schemas; a table that was asked for by name in any case.
     pub objects: Vec<Restored>,
 }
 
-/// What became of one table, view or schema.
+/// What became of one table, view, macro or schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restored {
     /// What it is.
@@ -142,8 +145,8 @@ pub struct Restored {
 ///
 /// # Errors
 /// `NotFound` when the snapshot does not exist or does not hold the table or schema; `Unsupported` for a view by itself;
-/// `FailedPrecondition` when something else that would be lost has the table's name, for macros that differ and for
-/// views that read what is not there; `Conflict` when other transactions keep changing the tables.
+/// `FailedPrecondition` when something else that would be lost has the table's name, and for views and macros
+/// that read what is not there; `Conflict` when other transactions keep changing the tables.
 pub fn rollback(
     connection: &Connection,
     request: &Rollback<'_>,

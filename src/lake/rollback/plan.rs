@@ -1,7 +1,9 @@
-//! A rollback that has been thought through: every table, view and schema that changes, with the rows that are needed.
+//! A rollback that has been thought through: every table, view, macro and schema that changes, with the rows that are needed.
 
 use super::{
-    Change, Kind, Outcome, Restored, Rollback, Scope, find, macros,
+    Change, Kind, Outcome, Restored, Rollback, Scope, find,
+    macros::{self, MacroPlan},
+    remake::remake,
     table::{self, TablePlan},
     views::{self, ViewPlan},
 };
@@ -23,6 +25,7 @@ pub(super) struct Plan {
     to: SnapshotId,
     tables: Vec<TablePlan>,
     views: Vec<ViewPlan>,
+    macros: Vec<MacroPlan>,
     /// Schemas to make.
     missing: Vec<String>,
     /// Schemas to drop.
@@ -43,7 +46,7 @@ impl Plan {
         let from = snapshots::current(connection)?;
         let to = snapshots::resolve(connection, &SnapshotRef::Version(request.to))?;
         let found = find::find(connection, request, from)?;
-        macros::check(connection, request.scope, from, to)?;
+        let macros = macros::plan(connection, request.scope, from, to)?;
         let views = views::plan(connection, &found.views, from, to)?;
         let mut tables = Vec::new();
         for (done, pair) in found.tables.iter().enumerate() {
@@ -54,7 +57,7 @@ impl Plan {
                 Scope::Schema(_) | Scope::Lake => plan.context(|| format!("read \"{}\"", pair.name()))?,
             });
         }
-        Ok(Self { from, to, tables, views, missing: found.missing, surplus: found.surplus })
+        Ok(Self { from, to, tables, views, macros, missing: found.missing, surplus: found.surplus })
     }
 
     /// What changes. A table that was asked for by name is told of in any case.
@@ -72,9 +75,10 @@ impl Plan {
             }
         };
         let views = self.views.iter().map(ViewPlan::report);
+        let macros = self.macros.iter().map(MacroPlan::report);
         let missing = self.missing.iter().map(schema(Change::Recreated));
         let surplus = self.surplus.iter().map(schema(Change::Dropped));
-        let objects = tables.chain(views).chain(missing).chain(surplus).collect();
+        let objects = tables.chain(views).chain(macros).chain(missing).chain(surplus).collect();
         Outcome { snapshot_id: self.from, restored_from: self.to, objects }
     }
 
@@ -85,13 +89,16 @@ impl Plan {
         };
         let changing = || self.tables.iter().filter(|table| table.is_change());
         views::drop(connection, &self.views)?;
+        macros::drop(connection, &self.macros)?;
         changing().try_for_each(|table| table.make_room(connection))?;
         self.surplus.iter().try_for_each(|name| schema("DROP", name))?;
         self.missing.iter().try_for_each(|name| schema("CREATE", name))?;
         table::rename(connection, &self.tables)?;
         let (in_place, anew): (Vec<_>, Vec<_>) = changing().partition(|table| table.is_in_place());
         in_place.into_iter().chain(anew).try_for_each(|table| table.restore(connection))?;
-        views::make(connection, &self.views)
+        let views = self.views.iter().filter_map(ViewPlan::text);
+        let macros = self.macros.iter().filter_map(MacroPlan::text);
+        remake(connection, macros.chain(views).collect())
     }
 
     /// Says who made the commit and why.

@@ -2,10 +2,10 @@
 
 use serde::Deserialize;
 
-use super::{Change, Kind, Restored};
+use super::{Change, Kind, Restored, remake::Text};
 use crate::{
     engine::{Connection, Value},
-    error::{Context, Error, ErrorKind, Result},
+    error::{Context, Result},
     ids::SnapshotId,
     lake::{
         CATALOG, METADATA,
@@ -71,38 +71,6 @@ pub(super) fn drop(connection: &Connection, views: &[ViewPlan]) -> Result<()> {
         .try_for_each(|sql| connection.execute(&sql, &[]).map(|_| ()))
 }
 
-/// Makes the views as they were. A view may read others, in any order, and is only made when it can be read: each round
-/// makes those that can be, until none is left. DuckDB goes on after a statement that it cannot bind.
-///
-/// # Errors
-/// `FailedPrecondition` that names a view which reads what is not there: it was broken at that snapshot already, or
-/// reads what was outside of the rollback.
-pub(super) fn make(connection: &Connection, views: &[ViewPlan]) -> Result<()> {
-    let mut left: Vec<_> = views.iter().filter_map(|view| view.sides.then()).collect();
-    while !left.is_empty() {
-        let (mut not_yet, mut cause) = (Vec::new(), None);
-        for view in &left {
-            let made = view.make(connection).context(|| format!("make the view \"{}\"", view.relation.full_name()));
-            match made {
-                Ok(()) => {}
-                Err(err) if matches!(err.kind(), ErrorKind::InvalidArgument | ErrorKind::NotFound) => {
-                    not_yet.push(*view);
-                    cause = Some(err);
-                }
-                Err(err) => return Err(err),
-            }
-        }
-        if let Some(cause) = cause
-            && not_yet.len() == left.len()
-        {
-            return Err(Error::precondition(cause.message()).with_source(cause));
-        }
-        left = not_yet;
-    }
-    // The search path was that of the views.
-    connection.execute(&format!("USE {CATALOG}"), &[]).map(|_| ())
-}
-
 // === impl ViewPlan ===
 
 impl ViewPlan {
@@ -118,6 +86,11 @@ impl ViewPlan {
             Pair::Then(_) | Pair::Now(_) | Pair::Both { .. } => None,
         };
         Restored { kind: Kind::View, name, renamed_from, change, rows_deleted: 0, rows_inserted: 0 }
+    }
+
+    /// How it is made as it was.
+    pub(super) fn text(&self) -> Option<Text> {
+        self.sides.then().map(View::text)
     }
 }
 
@@ -139,18 +112,18 @@ impl View {
         Ok(Self { relation: relation.clone(), definition })
     }
 
-    fn make(&self, connection: &Connection) -> Result<()> {
+    fn text(&self) -> Text {
         let Definition { sql, column_aliases, comment } = &self.definition;
         let path = self.relation.path();
-        // Names without a schema are looked up in that of the view, or where they are by default.
-        let search_path = format!("{},{CATALOG}.main", self.relation.schema_path());
         let aliases = if column_aliases.is_empty() { String::new() } else { format!(" ({column_aliases})") };
         let sql = sql.replace(CATALOG_PLACEHOLDER, &identifier(CATALOG));
-        connection.execute(&format!("SET search_path = {}", literal(&search_path)), &[])?;
-        connection.execute(&format!("CREATE VIEW {path}{aliases} AS {sql}"), &[])?;
-        if let Some(comment) = comment {
-            connection.execute(&format!("COMMENT ON VIEW {path} IS {}", literal(comment)), &[])?;
+        let create = format!("CREATE VIEW {path}{aliases} AS {sql}");
+        let comment = comment.iter().map(|comment| format!("COMMENT ON VIEW {path} IS {}", literal(comment)));
+        Text {
+            what: format!("view \"{}\"", self.relation.full_name()),
+            // Names without a schema are looked up in that of the view, or where they are by default.
+            search_path: vec![self.relation.schema_path(), format!("{CATALOG}.main")],
+            statements: [create].into_iter().chain(comment).collect(),
         }
-        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Random histories of a few tables and views, rolled back at random, one table or all of them, against a copy of what
+//! Random histories of a few tables, views and macros, rolled back at random, one table or all of them, against a copy of what
 //! every snapshot held when it was new. Deterministic: a history is its seed.
 //!
 //! Histories keep to the rules of DuckLake's traps: what is done in one transaction is only data.
@@ -15,14 +15,15 @@ use crate::{lake::METADATA, quote::literal};
 
 const NAMES: &[&str] = &["a", "B b", "c.\"d"];
 const VIEWS: &[&str] = &["v", "W w", "x"];
+const MACROS: &[&str] = &["m", "N n"];
 const STEPS_BETWEEN_ROLLBACKS: u32 = 5;
 const ROLLBACKS: u32 = 4;
 const HISTORIES_PER_TEST: u64 = 6;
 
 /// What a snapshot holds, by table.
 type State = BTreeMap<&'static str, Content>;
-/// The views of a snapshot with all that is known of them, and whether each can be read.
-type Views = BTreeMap<String, bool>;
+/// The views and macros of a snapshot with all that is known of them, and whether each can be read.
+type Texts = BTreeMap<String, bool>;
 
 struct History<'a> {
     connection: &'a Connection,
@@ -32,8 +33,8 @@ struct History<'a> {
     states: BTreeMap<SnapshotId, State>,
     /// What the newest one holds.
     latest: State,
-    /// The views that each snapshot held when it was new.
-    views: BTreeMap<SnapshotId, Views>,
+    /// The views and macros that each snapshot held when it was new.
+    texts: BTreeMap<SnapshotId, Texts>,
     tally: BTreeMap<String, u32>,
 }
 
@@ -81,6 +82,9 @@ fn check_histories_in(lake: &Lake, part: u64) {
         for change in [Change::Restored, Change::Recreated, Change::Dropped] {
             assert!(tally.contains_key(&format!("{change:?}")), "no rollback was {change:?}");
         }
+        for kind in [Kind::Table, Kind::View, Kind::Macro] {
+            assert!(tally.contains_key(&format!("{kind:?}")), "no {kind:?} was rolled back");
+        }
     });
 }
 
@@ -95,7 +99,7 @@ fn check_history(connection: &Connection, seed: u64) -> BTreeMap<String, u32> {
         schema,
         states: BTreeMap::new(),
         latest: State::new(),
-        views: BTreeMap::new(),
+        texts: BTreeMap::new(),
         tally: BTreeMap::new(),
     };
     history.create(NAMES[0]);
@@ -171,23 +175,41 @@ impl History<'_> {
     fn remember(&mut self) {
         self.latest = self.state_now();
         self.states.insert(self.head(), self.latest.clone());
-        let views = self.views_now();
-        self.views.insert(self.head(), views);
+        let texts = self.texts_now();
+        self.texts.insert(self.head(), texts);
     }
 
-    fn views_now(&self) -> Views {
+    fn texts_now(&self) -> Texts {
         let schema = literal(&self.schema);
-        let sql = format!(
+        let views = format!(
             "SELECT concat_ws('|', view_name, comment, v.sql, v.column_aliases) AS text \
              FROM duckdb_views() d JOIN {METADATA}.ducklake_view v USING (view_name) \
              WHERE v.end_snapshot IS NULL AND d.database_name = 'lake' AND d.schema_name = {schema}"
         );
-        let views = texts(self.connection, &sql).into_iter().map(|view| {
-            let name = identifier(view.split('|').next().unwrap());
-            let read = format!("SELECT count(*) FROM lake.{}.{name}", identifier(&self.schema));
-            (view, self.connection.query(&read, &[]).is_ok())
-        });
-        views.collect()
+        let macros = format!(
+            "SELECT concat_ws('|', function_name, function_type, macro_definition, parameters::VARCHAR, \
+             (SELECT list(p.default_value ORDER BY column_id) FROM {METADATA}.ducklake_macro_parameters p \
+              WHERE p.macro_id = m.macro_id AND p.parameter_name IS NOT NULL)::VARCHAR) AS text \
+             FROM duckdb_functions() f JOIN {METADATA}.ducklake_macro m ON m.macro_name = f.function_name \
+             JOIN {METADATA}.ducklake_macro_impl i \
+             ON i.macro_id = m.macro_id AND i.type = (CASE function_type WHEN 'macro' THEN 'scalar' ELSE 'table' END) \
+             WHERE m.end_snapshot IS NULL AND f.database_name = 'lake' AND f.schema_name = {schema}"
+        );
+        let read = |text: String| {
+            let mut parts = text.split('|');
+            let path = format!("lake.{}.{}", identifier(&self.schema), identifier(parts.next().unwrap()));
+            let sql = match parts.next() {
+                Some("macro") => format!("SELECT {path}(1)"),
+                Some("table_macro") => format!("SELECT count(*) FROM {path}(1)"),
+                _ => format!("SELECT count(*) FROM {path}"),
+            };
+            let is_readable = self.connection.query(&sql, &[]).is_ok();
+            (text, is_readable)
+        };
+        self.connection.execute(&format!("USE lake.{}", identifier(&self.schema)), &[]).unwrap();
+        let texts = [views, macros].iter().flat_map(|sql| texts(self.connection, sql)).map(read).collect();
+        self.connection.execute("USE lake", &[]).unwrap();
+        texts
     }
 
     fn create(&mut self, table: &str) {
@@ -225,7 +247,8 @@ impl History<'_> {
             5..=7 => self.change_columns(&path),
             8..=10 => self.change_attributes(&path),
             11..=12 => self.change_much(&path),
-            13..=15 => self.change_views(table),
+            13..=14 => self.change_views(table),
+            15..=16 => self.change_macros(table),
             _ => self.change_rows(&path),
         }
         self.remember();
@@ -319,8 +342,33 @@ impl History<'_> {
             2 => format!("CREATE OR REPLACE VIEW {path} (\"A a\") AS SELECT {number} FROM {read}"),
             _ => format!("CREATE OR REPLACE VIEW {path} AS SELECT *, {number} AS number FROM {read}"),
         };
+        self.try_run_here(&sql);
+    }
+
+    /// Macros compute, or read a table or view.
+    fn change_macros(&mut self, table: &str) {
+        let name = self.pick(MACROS);
+        let path = self.path(name);
+        let read = if self.below(3) == 0 { self.pick(VIEWS) } else { table };
+        let read = if self.below(2) == 0 { self.path(read) } else { identifier(read) };
+        let number = self.below(5);
+        let sql = match self.below(6) {
+            0 => format!("DROP MACRO {path}"),
+            1 => format!("DROP MACRO TABLE {path}"),
+            2 => format!("CREATE OR REPLACE MACRO {path}(p, \"Q q\" INTEGER := {number}) AS p + \"Q q\""),
+            3 => {
+                format!("CREATE OR REPLACE MACRO {path}(p, q := 'it''s {number}') AS TABLE SELECT *, p, q FROM {read}")
+            }
+            4 => format!("CREATE OR REPLACE MACRO {path}(p) AS p * {number}, (p, q) AS p + q"),
+            _ => format!("CREATE OR REPLACE MACRO {path}(p) AS (SELECT count(*) + p + {number} FROM {read})"),
+        };
+        self.try_run_here(&sql);
+    }
+
+    /// Executes a statement in which names without a schema are looked up in that of the history.
+    fn try_run_here(&mut self, sql: &str) {
         run(self.connection, &[&format!("USE lake.{}", identifier(&self.schema))]);
-        self.try_run(&sql);
+        self.try_run(sql);
         run(self.connection, &["USE lake"]);
     }
 
@@ -390,11 +438,11 @@ impl History<'_> {
         let outcome = match rollback_any(self.connection, &request) {
             Ok(outcome) => outcome,
             Err(err) => {
-                assert!(err.message().contains("make the view"), "{err}");
-                assert!(self.views[&to].values().any(|is_readable| !is_readable), "{err}");
+                assert!(["make the view", "make the macro"].iter().any(|what| err.message().contains(what)), "{err}");
+                assert!(self.texts[&to].values().any(|is_readable| !is_readable), "{err}");
                 run(self.connection, &["USE lake"]);
                 assert_eq!((self.state_now(), self.head()), (self.latest.clone(), head));
-                return self.count("broken view");
+                return self.count("broken view or macro");
             }
         };
         assert_eq!(Outcome { snapshot_id: head, ..outcome.clone() }, dry);
@@ -405,8 +453,8 @@ impl History<'_> {
         }
         self.remember();
         assert_eq!(self.latest, self.states[&to], "rollback of {scope:?} to {to}: {outcome:?}");
-        let definitions = |views: &Views| views.keys().cloned().collect::<Vec<_>>();
-        assert_eq!(definitions(&self.views_now()), definitions(&self.views[&to]), "views of {to}: {outcome:?}");
+        let definitions = |texts: &Texts| texts.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(definitions(&self.texts_now()), definitions(&self.texts[&to]), "texts of {to}: {outcome:?}");
         assert!(!rollback_any(self.connection, &request).unwrap().is_change());
         check_clean(self.connection);
     }

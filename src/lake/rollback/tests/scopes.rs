@@ -201,19 +201,102 @@ fn a_view_that_was_broken_is_refused() {
     });
 }
 
+/// Macros of each form: defaults of several types, one form for each number of parameters, what reads tables, views
+/// and macros of other schemas without naming these, and quoted names.
+const MACROS: [&str; 9] = [
+    "CREATE MACRO silver.m(a) AS a + 1",
+    "CREATE MACRO silver.m(a) AS TABLE SELECT a ORDER BY 1 LIMIT 1",
+    "CREATE MACRO gold.n(a) AS a, (a, b) AS a + b, (a, b, c) AS silver.m(a) + b + c",
+    "CREATE MACRO gold.\"a b\"(\"c d\" VARCHAR := 'it''s', e := DATE '2026-01-31') AS \"c d\" || e",
+    "CREATE MACRO main.k(i DECIMAL(10,2) := 2.5, l BIGINT := 1::BIGINT, x := 'NULL', y := -1e3, z := true) \
+     AS concat(i, l, x, y, z)",
+    "CREATE MACRO more.newest() AS (SELECT max(range) FROM silver.t)",
+    "CREATE MACRO more.next() AS TABLE WITH n AS (SELECT more.newest() AS i) SELECT i + 1 FROM n",
+    "CREATE VIEW gold.v AS SELECT gold.n(range) AS i FROM silver.t",
+    "CREATE MACRO main.rows() AS (SELECT count(*) FROM gold.v)",
+];
+
+/// What the macros give.
+fn results(connection: &Connection) -> Vec<String> {
+    let queries = [
+        "SELECT silver.m(1), gold.n(1), gold.n(1, 2), gold.n(1, 2, 3), gold.\"a b\"(), main.k(), more.newest()",
+        "FROM silver.m(7)",
+        "FROM more.next()",
+        "SELECT main.rows()",
+    ];
+    let texts = |sql: &str| texts(connection, &format!("SELECT to_json(r)::VARCHAR AS text FROM ({sql}) r"));
+    queries.into_iter().flat_map(texts).collect()
+}
+
 #[test]
-fn macros_that_differ_are_refused_by_name() {
+fn macros_come_back() {
     in_lake(|connection| {
-        let then = run(connection, &["CREATE MACRO silver.m(a) AS a + 1"]);
-        let macros =
-            ["CREATE OR REPLACE MACRO silver.m(a) AS a + 2", "CREATE MACRO gold.n(a, b := 1) AS TABLE SELECT a, b"];
-        run(connection, &macros);
-        let refused = ErrorKind::FailedPrecondition;
-        check_refused_for(connection, Scope::Lake, then, refused, "cannot be brought back: gold.n, silver.m;");
-        check_refused_for(connection, Scope::Schema("silver"), then, refused, "back: silver.m;");
-        check_objects(connection, Scope::Schema("raw"), then, &[]);
-        run(connection, &["CREATE OR REPLACE MACRO silver.m(a) AS a + 1", "DROP MACRO TABLE gold.n"]);
+        run(connection, &["CREATE TABLE silver.t AS FROM range(3)", "CREATE SCHEMA more"]);
+        let then = run(connection, &MACROS);
+        let expected = results(connection);
+        let changes = [
+            "CREATE OR REPLACE MACRO silver.m(a) AS a + 2",
+            "DROP MACRO TABLE silver.m",
+            "CREATE OR REPLACE MACRO gold.n(a, b := 1) AS a",
+            "DROP VIEW gold.v",
+            "DROP MACRO gold.\"a b\"",
+            "CREATE MACRO gold.new(a) AS a",
+            "DROP MACRO main.k",
+            "DROP MACRO more.newest",
+            "DROP MACRO TABLE more.next",
+            "DROP SCHEMA more",
+            "DROP TABLE silver.t",
+        ];
+        let last = run(connection, &changes);
+        check_objects(
+            connection,
+            Scope::Lake,
+            then,
+            &[
+                (Kind::Table, "silver.t", Change::Recreated),
+                (Kind::View, "gold.v", Change::Recreated),
+                (Kind::Macro, "gold.a b", Change::Recreated),
+                (Kind::Macro, "gold.n", Change::Recreated),
+                (Kind::Macro, "main.k", Change::Recreated),
+                (Kind::Macro, "more.newest", Change::Recreated),
+                (Kind::Macro, "more.next", Change::Recreated),
+                (Kind::Macro, "silver.m", Change::Recreated),
+                (Kind::Macro, "silver.m", Change::Recreated),
+                (Kind::Macro, "gold.new", Change::Dropped),
+                (Kind::Schema, "more", Change::Recreated),
+            ],
+        );
+        assert_eq!(results(connection), expected);
         check_objects(connection, Scope::Lake, then, &[]);
+        rollback_any(connection, &request_for(Scope::Lake, last)).unwrap();
+        check_objects(connection, Scope::Lake, last, &[]);
+        rollback_any(connection, &request_for(Scope::Lake, then)).unwrap();
+        assert_eq!(results(connection), expected);
+    });
+}
+
+#[test]
+fn macros_come_back_with_their_schema_only() {
+    in_lake(|connection| {
+        let then = run(connection, &["CREATE MACRO silver.m(a) AS a + 1", "CREATE MACRO gold.m(a) AS a + 1"]);
+        run(connection, &["CREATE OR REPLACE MACRO silver.m(a) AS a + 2", "DROP MACRO gold.m"]);
+        check_objects(connection, Scope::Schema("SILVER"), then, &[(Kind::Macro, "silver.m", Change::Recreated)]);
+        check_objects(connection, Scope::Schema("gold"), then, &[(Kind::Macro, "gold.m", Change::Recreated)]);
+        check_objects(connection, Scope::Lake, then, &[]);
+    });
+}
+
+#[test]
+fn a_macro_that_was_broken_is_refused() {
+    in_lake(|connection| {
+        let made =
+            ["CREATE TABLE silver.t AS FROM range(3)", "CREATE MACRO gold.m() AS (SELECT max(range) FROM silver.t)"];
+        run(connection, &made);
+        let then = run(connection, &["DROP TABLE silver.t"]);
+        check_objects(connection, Scope::Lake, then, &[]);
+        run(connection, &["DROP MACRO gold.m"]);
+        let refused = ErrorKind::FailedPrecondition;
+        check_refused_for(connection, Scope::Lake, then, refused, "make the macro \"gold.m\"");
     });
 }
 

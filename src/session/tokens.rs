@@ -1,0 +1,72 @@
+//! The text of a statement as tokens, for what is decided before DuckDB reads it.
+
+use sqlparser::{
+    dialect::Dialect,
+    keywords::Keyword,
+    tokenizer::{Token, Tokenizer},
+};
+
+/// How DuckDB tells tokens apart: as PostgreSQL does, but `?` is a parameter. No dialect of the library is the same.
+#[derive(Debug)]
+struct DuckDb;
+
+impl Dialect for DuckDb {
+    fn is_identifier_start(&self, ch: char) -> bool {
+        ch.is_ascii_alphabetic() || ch == '_' || !ch.is_ascii()
+    }
+
+    fn is_identifier_part(&self, ch: char) -> bool {
+        self.is_identifier_start(ch) || ch.is_ascii_digit() || ch == '$'
+    }
+
+    fn supports_string_escape_constant(&self) -> bool {
+        true
+    }
+
+    fn supports_nested_comments(&self) -> bool {
+        true
+    }
+
+    fn supports_numeric_literal_underscores(&self) -> bool {
+        true
+    }
+}
+
+/// The tokens of a statement, blanks and comments among them; `None` for what is none.
+pub(super) fn tokens(sql: &str) -> Option<Vec<Token>> {
+    Tokenizer::new(&DuckDb, sql).with_unescape(false).tokenize().ok()
+}
+
+/// The words of a statement that stand outside of quotes, in upper case. What is no SQL is all words.
+pub(super) fn words(sql: &str) -> Vec<String> {
+    let Some(tokens) = tokens(sql) else {
+        let separates = |c: char| !c.is_alphanumeric() && c != '_';
+        return sql.split(separates).filter(|word| !word.is_empty()).map(str::to_uppercase).collect();
+    };
+    let word = |token: &Token| match token {
+        Token::Word(word) if word.quote_style.is_none() => Some(word.value.to_uppercase()),
+        _ => None,
+    };
+    tokens.iter().filter_map(word).collect()
+}
+
+/// The keyword that a token is, if it is one.
+pub(super) fn keyword(token: &Token) -> Keyword {
+    match token {
+        Token::Word(word) if word.quote_style.is_none() => word.keyword,
+        _ => Keyword::NoKeyword,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_those_outside_of_quotes_and_comments() {
+        let sql = "ALTER TABLE \"RENAME TO\" /* x /* y */ z */ rename -- y\n to t; 'RESET'";
+        assert_eq!(words(sql), ["ALTER", "TABLE", "RENAME", "TO", "T"]);
+        assert_eq!(words(r"SELECT $$it's$$, e'it\'s', $a$ $$ $a$ AS ä"), ["SELECT", "AS", "Ä"]);
+        assert_eq!(words("'open or"), ["OPEN", "OR"]);
+    }
+}
