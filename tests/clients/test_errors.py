@@ -259,8 +259,22 @@ def test_the_text_of_a_wrong_field_stays_readable(server):
     assert len(str(caught.value).encode()) < MAX_TEXT
 
 
-def test_a_macro_that_would_make_the_lake_unreadable_is_refused(server):
+@pytest.mark.parametrize(
+    "definition",
+    [
+        "nested(a, b := [1, 2]) AS a",
+        "nested(b => {'x': 1}) AS b",
+        "nested(a) AS a, (a, b := [1]) AS b",
+        "nested(a := $$'$$, b := [1]) AS a",
+        "nested(a := NULL::INTEGER) AS a",
+        "nested(a INTEGER[]) AS TABLE SELECT unnest(a)",
+    ],
+)
+def test_a_macro_that_would_make_the_lake_unreadable_is_refused(server, definition):
     with pytest.raises(Exception, match="TEMP macro"):
-        server.sql("CREATE MACRO lake.main.nested(a, b := [1, 2]) AS a")
+        server.sql(f"CREATE MACRO lake.main.{definition}")
+
+
+def test_a_macro_with_plain_defaults_is_the_lake_s(server):
     server.sql("CREATE MACRO lake.main.plain(a, b := 2) AS a + b")
     assert server.sql("SELECT plain(1)") == [(3,)]

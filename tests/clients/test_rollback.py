@@ -292,7 +292,7 @@ def test_the_registry_comes_back_only_by_name(launch):
     assert rollback(server, table="main.experiments", to={"version": version})["tables"][0]["rows_deleted"] == 1
 
 
-def test_macros_and_broken_views_are_refused_by_name(launch):
+def test_a_broken_view_is_refused_by_name(launch):
     server = launch()
     server.sql("CREATE TABLE silver.t AS SELECT 1 AS i")
     server.sql("CREATE VIEW silver.broken AS FROM silver.t")
@@ -303,10 +303,29 @@ def test_macros_and_broken_views_are_refused_by_name(launch):
         with pytest.raises(pyarrow.ArrowException, match="silver.broken"):
             rollback(server, lake=True, to={"version": version})
     assert server.scalar("SELECT current_schema()") == "main", "no connection stays in another schema"
-    server.sql("CREATE MACRO gold.m(a) AS a + 1")
-    with pytest.raises(pyarrow.ArrowException, match="gold.m"):
-        rollback(server, lake=True, to={"version": version})
-    assert current(server) == version + 2
+    assert current(server) == version + 1
+
+
+def test_macros_come_back(launch):
+    server = launch()
+    server.sql("CREATE TABLE silver.t AS SELECT 1 AS i")
+    server.sql("CREATE MACRO gold.plus(a, b := 10, c := DATE '2026-01-31') AS (SELECT max(i) FROM silver.t) + a + b")
+    server.sql("CREATE MACRO gold.rows(least, name := 'it''s') AS TABLE SELECT *, name FROM silver.t WHERE i >= least")
+    version = current(server)
+    server.sql("CREATE OR REPLACE MACRO gold.plus(a) AS a")
+    server.sql("DROP MACRO TABLE gold.rows")
+    server.sql("CREATE MACRO gold.new(a) AS a")
+    planned = rollback(server, lake=True, to={"version": version}, dry_run=True)
+    result = rollback(server, lake=True, to={"version": version})
+    assert planned["tables"] == result["tables"]
+    assert [(it["kind"], it["table"], it["change"]) for it in result["tables"]] == [
+        ("macro", "gold.plus", "recreated"),
+        ("macro", "gold.rows", "recreated"),
+        ("macro", "gold.new", "dropped"),
+    ]
+    assert server.sql("SELECT gold.plus(1), gold.plus(1, b := 2)") == [(12, 4)]
+    assert server.sql("FROM gold.rows(1)") == [(1, "it's")]
+    assert rollback(server, lake=True, to={"version": version})["unchanged"]
 
 
 def test_a_rollback_of_the_lake_beside_writers_brings_it_back_or_says_conflict(launch):
