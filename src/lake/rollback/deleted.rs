@@ -81,12 +81,11 @@ fn query(files: &[File], then: &Relation, now: &Relation, to: SnapshotId) -> Opt
         }
     }
     let (then, now) = (then.path(), now.path());
-    // Places that were deleted before `to` are none of its.
     let at_listed_places = (!deletes.is_empty()).then(|| {
         format!(
-            "SELECT t.* FROM {then} t AT (VERSION => {to}) JOIN read_parquet([{}], union_by_name => true) d \
+            "SELECT t.* FROM {then} t AT (VERSION => {to}) JOIN ({}) d \
              ON t.filename = d.file_path AND t.file_row_number = d.pos WHERE t.filename IN ({})",
-            deletes.join(", "),
+            places(&deletes, to),
             shared.join(", ")
         )
     });
@@ -102,6 +101,19 @@ fn query(files: &[File], then: &Relation, now: &Relation, to: SnapshotId) -> Opt
     });
     let parts: Vec<_> = at_listed_places.into_iter().chain(in_given_up).collect();
     (!parts.is_empty()).then(|| parts.join(" UNION ALL "))
+}
+
+/// The places that were deleted after `to`, by delete files. One that tells of several snapshots says which deleted a
+/// row; others may list places that were deleted before, which are none of that snapshot.
+fn places(deletes: &[String], to: SnapshotId) -> String {
+    const SNAPSHOT: &str = "_ducklake_internal_snapshot_id";
+    format!(
+        "SELECT file_path, pos FROM (\
+         SELECT NULL::VARCHAR AS file_path, NULL::BIGINT AS pos, NULL::BIGINT AS {SNAPSHOT} WHERE false \
+         UNION ALL BY NAME FROM read_parquet([{}], union_by_name => true)) \
+         WHERE {SNAPSHOT} IS NULL OR {SNAPSHOT} > {to}",
+        deletes.join(", ")
+    )
 }
 
 /// Compares how many rows there are, and says whether the files tell all: a merged one holds rows of several snapshots.

@@ -187,20 +187,20 @@ impl History<'_> {
              WHERE v.end_snapshot IS NULL AND d.database_name = 'lake' AND d.schema_name = {schema}"
         );
         let macros = format!(
-            "SELECT concat_ws('|', function_name, function_type, macro_definition, parameters::VARCHAR, \
-             (SELECT list(p.default_value ORDER BY column_id) FROM {METADATA}.ducklake_macro_parameters p \
-              WHERE p.macro_id = m.macro_id AND p.parameter_name IS NOT NULL)::VARCHAR) AS text \
-             FROM duckdb_functions() f JOIN {METADATA}.ducklake_macro m ON m.macro_name = f.function_name \
-             JOIN {METADATA}.ducklake_macro_impl i \
-             ON i.macro_id = m.macro_id AND i.type = (CASE function_type WHEN 'macro' THEN 'scalar' ELSE 'table' END) \
-             WHERE m.end_snapshot IS NULL AND f.database_name = 'lake' AND f.schema_name = {schema}"
+            "SELECT concat_ws('|', m.macro_name, i.type, i.impl_id, i.sql, \
+             (SELECT list([parameter_name, parameter_type, default_value, default_value_type] ORDER BY column_id) \
+              FROM {METADATA}.ducklake_macro_parameters p \
+              WHERE p.macro_id = i.macro_id AND p.impl_id = i.impl_id)::VARCHAR) AS text \
+             FROM {METADATA}.ducklake_macro m JOIN {METADATA}.ducklake_macro_impl i USING (macro_id) \
+             JOIN {METADATA}.ducklake_schema s USING (schema_id) \
+             WHERE m.end_snapshot IS NULL AND s.end_snapshot IS NULL AND s.schema_name = {schema}"
         );
         let read = |text: String| {
             let mut parts = text.split('|');
             let path = format!("lake.{}.{}", identifier(&self.schema), identifier(parts.next().unwrap()));
             let sql = match parts.next() {
-                Some("macro") => format!("SELECT {path}(1)"),
-                Some("table_macro") => format!("SELECT count(*) FROM {path}(1)"),
+                Some("scalar") => format!("SELECT {path}(1)"),
+                Some("table") => format!("SELECT count(*) FROM {path}(1)"),
                 _ => format!("SELECT count(*) FROM {path}"),
             };
             let is_readable = self.connection.query(&sql, &[]).is_ok();
