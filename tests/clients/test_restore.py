@@ -242,7 +242,7 @@ def test_bad_requests_and_backups_are_refused(server, launch, tmp_path):
     invalid = CODE.INVALID_ARGUMENT
     assert "exclude each other" in fails(server, invalid, backup=bad, at="2030-01-01", to=to)
     assert "moment" in fails(server, invalid, at="yesterday", to=to)
-    assert "catalog is" in fails(server, invalid, to="mysql://host/db")
+    assert "expected a path" in fails(server, invalid, to="mysql://host/db")
     assert "hunter2" not in fails(server, invalid, to="postgres://u:hunter2@host:port/db")
     assert "forc" in fails(server, invalid, forc=True)
     assert "2001_01_01" in fails(server, CODE.NOT_FOUND, backup="2001_01_01/00_00_00_000", to=to)
