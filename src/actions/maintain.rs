@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use super::{Actions, Events, events};
 use crate::{
+    backup::Backups,
     context::Principal,
     engine::{Connection, Engine},
     error::{Error, Result},
     jobs::Progress,
     lake::{
-        maintain::{Done, Maintenance, Step},
+        maintain::{self, Done, Maintenance, Step},
+        pins::Pins,
         snapshots,
         table::TableRef,
     },
@@ -19,22 +21,33 @@ use crate::{
 const DEFAULT_REWRITE_SHARE: f64 = 0.3;
 const DEFAULT_GRACE_HOURS: f64 = 24.0;
 
+/// So many files are removed, and forgotten, at a time.
+const BATCH: usize = 500;
+
+/// What maintenance works with.
+struct Crew {
+    engine: Engine,
+    backups: Arc<Backups>,
+    pins: Arc<Pins>,
+}
+
 /// Starts the job.
 pub fn call(actions: &Actions, principal: &Principal, request: MaintainRequest) -> Result<Events> {
     let steps = steps(&request).map_err(|err| err.context("call maintain"))?;
     let maintenance = Arc::new(maintenance(&request, principal).map_err(|err| err.context("call maintain"))?);
-    let (engine, pins) = (actions.engine.clone(), Arc::clone(&actions.pins));
+    let crew =
+        Crew { engine: actions.engine.clone(), backups: Arc::clone(&actions.backups), pins: Arc::clone(&actions.pins) };
     let (key, cancel_on_disconnect) = (request.idempotency_key, request.cancel_on_disconnect);
     let job = actions.jobs.start("maintain", principal, key, move |progress| async move {
         let mut done = Vec::new();
         for step in steps {
-            done.extend(take(&engine, &maintenance, step, &progress).await?);
+            done.extend(crew.take(&maintenance, step, &progress).await?);
         }
         if !maintenance.dry_run {
             // They know the files as they were.
-            pins.clear();
+            crew.pins.clear();
         }
-        let snapshot_id = engine.run(snapshots::current).await?;
+        let snapshot_id = crew.engine.run(snapshots::current).await?;
         let done = done.into_iter().map(told).collect();
         let result = MaintainResult { done, snapshot_id: snapshot_id.0, dry_run: maintenance.dry_run };
         Ok(to_any("MaintainResult", &result))
@@ -42,28 +55,63 @@ pub fn call(actions: &Actions, principal: &Principal, request: MaintainRequest) 
     Ok(events::follow(job, cancel_on_disconnect))
 }
 
-async fn take(engine: &Engine, maintenance: &Arc<Maintenance>, step: Step, progress: &Progress) -> Result<Vec<Done>> {
-    if matches!(step, Step::Expire | Step::Cleanup | Step::Orphans) {
-        progress.phase(step.name(), "steps", Some(1));
-        let maintenance = Arc::clone(maintenance);
-        let work = move |connection: &Connection| maintenance.sweep(connection, step);
-        let done = progress.unless_cancelled(engine.run(work)).await?;
-        progress.advance(1);
-        return Ok(vec![done]);
+// === impl Crew ===
+
+impl Crew {
+    async fn take(&self, maintenance: &Arc<Maintenance>, step: Step, progress: &Progress) -> Result<Vec<Done>> {
+        match step {
+            Step::Rewrite | Step::Merge => self.compact(maintenance, step, progress).await,
+            Step::Expire => {
+                progress.phase(step.name(), "steps", Some(1));
+                let maintenance = Arc::clone(maintenance);
+                let work = move |connection: &Connection| maintenance.expire(connection);
+                let done = progress.unless_cancelled(self.engine.run(work)).await?;
+                progress.advance(1);
+                Ok(vec![done])
+            }
+            Step::Cleanup | Step::Orphans => Ok(vec![self.sweep(maintenance, step, progress).await?]),
+        }
     }
-    let planned = Arc::clone(maintenance);
-    let tables = engine.run(move |connection| planned.tables(connection, step)).await?;
-    progress.phase(step.name(), "tables", Some(tables.len() as u64));
-    let mut done = Vec::new();
-    for (table, files) in tables {
-        let maintenance = Arc::clone(maintenance);
-        let work = move |connection: &Connection| maintenance.compact(connection, step, &table, files);
-        done.push(progress.unless_cancelled(engine.run(work)).await?);
-        progress.advance(1);
+
+    async fn compact(&self, maintenance: &Arc<Maintenance>, step: Step, progress: &Progress) -> Result<Vec<Done>> {
+        let planned = Arc::clone(maintenance);
+        let tables = self.engine.run(move |connection| planned.tables(connection, step)).await?;
+        progress.phase(step.name(), "tables", Some(tables.len() as u64));
+        let mut done = Vec::new();
+        for (table, files) in tables {
+            let maintenance = Arc::clone(maintenance);
+            let work = move |connection: &Connection| maintenance.compact(connection, step, &table, files);
+            done.push(progress.unless_cancelled(self.engine.run(work)).await?);
+            progress.advance(1);
+        }
+        // A table that had nothing to merge after all is not worth a line.
+        done.retain(|done| done.files > 0);
+        Ok(done)
     }
-    // A table that had nothing to merge after all is not worth a line.
-    done.retain(|done| done.files > 0);
-    Ok(done)
+
+    /// Removes the files that nobody needs, but for those that a backup names.
+    async fn sweep(&self, maintenance: &Arc<Maintenance>, step: Step, progress: &Progress) -> Result<Done> {
+        let storage = &self.pins.origin().1.storage;
+        let named = self.backups.named(progress).await?;
+        progress.phase(format!("{}: look for files", step.name()), "steps", None);
+        let (listing, data_path) = (Arc::clone(maintenance), storage.lake_path());
+        let work = move |connection: &Connection| listing.unneeded(connection, step, &data_path);
+        let found = progress.unless_cancelled(self.engine.run(work)).await?;
+        let (kept, unneeded): (Vec<_>, Vec<_>) = found.into_iter().partition(|path| named.by(path).is_some());
+        progress.phase(step.name(), "files", Some(unneeded.len() as u64));
+        // What was removed must be forgotten, so a batch is not dropped half way.
+        for batch in unneeded.chunks(BATCH).filter(|_| !maintenance.dry_run) {
+            progress.check()?;
+            storage.delete_lake_files(batch).await?;
+            if step == Step::Cleanup {
+                let batch = batch.to_vec();
+                self.engine.run(move |connection: &Connection| maintain::forget(connection, &batch)).await?;
+            }
+            progress.advance(batch.len() as u64);
+        }
+        let kept_for = kept.iter().filter_map(|path| named.by(path)).min().map(ToOwned::to_owned);
+        Ok(Done { files: unneeded.len() as u64, files_kept: kept.len() as u64, kept_for, ..Done::nothing(step) })
+    }
 }
 
 fn steps(request: &MaintainRequest) -> Result<Vec<Step>> {
@@ -128,5 +176,7 @@ fn told(done: Done) -> maintain_result::Done {
         files: done.files,
         files_made: done.files_made,
         snapshots: done.snapshots.into_iter().map(|id| id.0).collect(),
+        files_kept: done.files_kept,
+        kept_for: done.kept_for,
     }
 }

@@ -6,10 +6,11 @@
 //! backups/catalog/manifest.json                            {"latest": "YYYY_MM_DD/HH_MM_SS_mmm"}; written last
 //! ```
 //!
-//! A backup holds no data: the files of the lake never change, and those that it names stay for as long as nobody
-//! removes the snapshots that need them. So whoever brings one back looks for every file first.
+//! A backup holds no data: the files of the lake never change, and maintenance leaves those alone that a backup names.
+//! Others may not have; so whoever brings one back looks for every file first.
 
 mod handover;
+mod named;
 mod offline;
 mod record;
 mod restore;
@@ -18,6 +19,7 @@ mod shelf;
 mod take;
 
 pub use self::{
+    named::Named,
     offline::{Restored, restore},
     record::Record,
     restore::{Candidate, Which, parse_moment},

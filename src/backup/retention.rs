@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::shelf::{Entry, State};
 
 /// For so long an incomplete backup may be one that another server is taking.
-const UNFINISHED: TimeDelta = TimeDelta::days(1);
+pub(super) const UNFINISHED: TimeDelta = TimeDelta::days(1);
 
 /// How many backups stay, and for how long. Without either all stay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

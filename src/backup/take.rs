@@ -6,6 +6,7 @@ use chrono::{TimeDelta, Utc};
 
 use super::{
     handover::Handover,
+    named,
     record::{Fingerprint, Record, moment_of, name_at},
     retention::Retention,
     shelf::{Entry, Shelf, State},
@@ -31,8 +32,10 @@ pub struct Backups {
     catalog: &'static str,
     /// How many stay where a request says nothing.
     retention: Retention,
-    /// One is taken at a time: its name is its time.
-    turn: tokio::sync::Mutex<()>,
+    /// What is known of those that were read, by their checksums.
+    pub(super) read: named::Read,
+    /// One is taken at a time: its name is its time. None is while maintenance removes files.
+    pub(super) turn: tokio::sync::Mutex<()>,
     /// The backup that shall come into the place of the lake.
     pub(super) handover: Handover,
 }
@@ -56,7 +59,7 @@ impl Backups {
     pub fn new(engine: Engine, storage: &Storage, catalog: &Catalog, retention: Retention) -> Self {
         let (shelf, catalog) = (Shelf::new(storage), catalog.kind());
         let (turn, handover) = (tokio::sync::Mutex::default(), Handover::default());
-        Self { engine, shelf, catalog, retention, turn, handover }
+        Self { engine, shelf, catalog, retention, read: named::Read::default(), turn, handover }
     }
 
     /// Takes a backup in the name of `author`, makes it the latest, and removes older ones as `retention` says, or as
@@ -85,7 +88,7 @@ impl Backups {
         latest: bool,
         progress: &Progress,
     ) -> Result<(Record, tokio::sync::MutexGuard<'_, ()>)> {
-        progress.phase("wait for another backup", "steps", None);
+        progress.phase("wait for another backup, or for maintenance", "steps", None);
         let turn = progress.unless_cancelled(async { Ok(self.turn.lock().await) }).await?;
         let spool = tempfile::Builder::new().prefix("backup-").tempdir_in(self.engine.staging())?;
         let file = spool.path().join("catalog.duckdb");

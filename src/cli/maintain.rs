@@ -48,9 +48,9 @@ enum Step {
     Rewrite,
     /// Old snapshots are forgotten
     Expire,
-    /// Files that no snapshot needs are removed
+    /// Files that neither a snapshot nor a backup needs are removed
     Cleanup,
-    /// Files that no snapshot ever named are removed
+    /// Files that neither a snapshot nor a backup names are removed
     Orphans,
 }
 
@@ -72,7 +72,13 @@ impl Maintain {
         });
         if let Some(result) = self.call.run("maintain", without_nulls(body)).await? {
             let rows = result["done"].as_array().into_iter().flatten().map(row).collect();
-            print_rows(&Value::Array(rows), &["step", "table", "files", "files_made", "snapshots"])?;
+            print_rows(
+                &Value::Array(rows),
+                &["step", "table", "files", "files_made", "snapshots", "kept", "kept_for"],
+            )?;
+            if result["done"].as_array().into_iter().flatten().any(|done| done["kept_for"].is_string()) {
+                output::note(format_args!("files stay for as long as a backup names them: see backup --keep"));
+            }
             if self.dry_run {
                 output::note(format_args!("nothing was changed: --dry-run"));
             }
@@ -89,5 +95,7 @@ fn row(done: &Value) -> Value {
         "files": done["files"],
         "files_made": done["files_made"],
         "snapshots": expired,
+        "kept": done["files_kept"],
+        "kept_for": done["kept_for"],
     })
 }

@@ -47,7 +47,7 @@ use std::{
 
 pub use fault::{Fault, Faults};
 pub use flags::Flags;
-pub use settings::{Catalog, HostPort, Settings, Storage};
+pub use settings::{HostPort, Settings, Storage};
 pub use source::Origin;
 pub use table::{Fallback, Setting, TABLE};
 

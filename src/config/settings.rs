@@ -4,7 +4,7 @@
 
 use std::{fmt, num::NonZeroUsize, path::PathBuf, time::Duration};
 
-use crate::{auth::Credentials, storage::Access};
+use crate::{auth::Credentials, lake::catalog::Catalog, storage::Access};
 
 /// What the server was told. Its `Default` is the configuration of a server that was told nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,8 +23,8 @@ pub struct Settings {
     pub http: Option<HostPort>,
     /// Who may connect; from the file alone. Nobody named: everybody, and loopback addresses only.
     pub credentials: Credentials,
-    /// Where `DuckLake` keeps its catalog.
-    pub catalog: Catalog,
+    /// Where `DuckLake` keeps its catalog; `None`: a `DuckDB` file in the home directory.
+    pub catalog: Option<Catalog>,
     /// Where the data lies.
     pub storage: Storage,
     /// How a storage on S3 is reached; from the AWS variables alone.
@@ -74,19 +74,6 @@ pub struct HostPort {
     pub port: u16,
 }
 
-/// Where `DuckLake` keeps its catalog. `Debug` hides the text of `Postgres`, which can hold a password.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Catalog {
-    /// A `DuckDB` file in the home directory.
-    Embedded,
-    /// This `DuckDB` file.
-    DuckdbFile(PathBuf),
-    /// This `SQLite` file.
-    Sqlite(PathBuf),
-    /// The `PostgreSQL` database of this connection URI.
-    Postgres(String),
-}
-
 /// Where the data lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Storage {
@@ -113,7 +100,7 @@ impl Settings {
         tls_client_ca: None,
         http: None,
         credentials: Credentials::NONE,
-        catalog: Catalog::Embedded,
+        catalog: None,
         storage: Storage::Local(PathBuf::new()),
         s3_access: Access::NONE,
         storage_timeout: Duration::ZERO,
@@ -148,18 +135,5 @@ impl fmt::Display for HostPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { host, port } = self;
         if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
-    }
-}
-
-// === impl Catalog ===
-
-impl fmt::Debug for Catalog {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Embedded => f.write_str("Embedded"),
-            Self::DuckdbFile(path) => f.debug_tuple("DuckdbFile").field(path).finish(),
-            Self::Sqlite(path) => f.debug_tuple("Sqlite").field(path).finish(),
-            Self::Postgres(_) => f.write_str("Postgres(..)"),
-        }
     }
 }

@@ -82,7 +82,7 @@ pub static TABLE: [Setting; 25] = [
         placeholder: "URI",
         help: "DuckLake catalog: a path, duckdb:PATH, sqlite:PATH or postgres://USER@HOST/DATABASE",
         default: Fallback::Described("a DuckDB file in the home directory"),
-        set: |settings, text| value::catalog(text).map(|catalog| settings.catalog = catalog),
+        set: |settings, text| value::catalog(text).map(|catalog| settings.catalog = Some(catalog)),
     },
     Setting {
         key: "storage",

@@ -3,13 +3,14 @@ use std::{collections::BTreeMap, ffi::OsString, io, num::NonZeroUsize, path::Pat
 use clap::{Args, Command, FromArgMatches};
 
 use super::{
-    Catalog, Fallback, Faults, Flags, HostPort, Settings, Storage, TABLE,
+    Fallback, Faults, Flags, HostPort, Settings, Storage, TABLE,
     env::{self, Environment},
     load, load_with,
 };
 use crate::{
     auth::Credentials,
     error::{Error, ErrorKind},
+    lake::{catalog::Catalog, postgres::Postgres},
     storage::{Access, Endpoint},
 };
 
@@ -99,7 +100,7 @@ fn nothing_written_means_the_defaults() {
         tls_client_ca: None,
         http: None,
         credentials: Credentials::default(),
-        catalog: Catalog::Embedded,
+        catalog: None,
         storage: Storage::Local(PathBuf::from("./lakehouse/store")),
         s3_access: Access::NONE,
         storage_timeout: Duration::from_mins(1),
@@ -370,18 +371,21 @@ fn listen_takes_names_and_addresses() {
 #[test]
 fn catalog_takes_paths_and_three_schemes() {
     for (text, catalog) in [
-        ("lake.ducklake", Catalog::DuckdbFile("lake.ducklake".into())),
+        ("lake.ducklake", Catalog::DuckdbFile(std::path::absolute("lake.ducklake").unwrap())),
         ("/data/a:b=c.db", Catalog::DuckdbFile("/data/a:b=c.db".into())),
-        ("duckdb:lake.db", Catalog::DuckdbFile("lake.db".into())),
+        ("duckdb:/data/lake.db", Catalog::DuckdbFile("/data/lake.db".into())),
         ("sqlite:/data/lake.db", Catalog::Sqlite("/data/lake.db".into())),
-        ("postgres://u:p@h/d", Catalog::Postgres("postgres://u:p@h/d".to_owned())),
-        ("postgresql:///d", Catalog::Postgres("postgresql:///d".to_owned())),
+        ("postgres://u:p@h/d", Catalog::Postgres(Postgres::parse("postgres://u:p@h/d").unwrap())),
+        ("postgresql:///d", Catalog::Postgres(Postgres::parse("postgresql:///d").unwrap())),
     ] {
-        check_text("catalog", text, &Settings { catalog, ..Settings::default() });
+        check_text("catalog", text, &Settings { catalog: Some(catalog), ..Settings::default() });
     }
     let expected = "expected a path, duckdb:PATH, sqlite:PATH or postgres://USER@HOST/DATABASE";
     let texts = ["", "mysql://h/d", "postgres:dbname=d", "dbname=d password=p", "sqlite:", "duckdb://h/d", ":memory:"];
     check_refused("catalog", &texts, expected);
+    let expected = "read the URI of the catalog: the port is no number; expected \
+                    postgres://USER:PASSWORD@HOST:PORT/DATABASE, with %40 and the like for signs that have a meaning";
+    check_refused("catalog", &["postgres://ada:hunter2@h:x/d"], expected);
 }
 
 #[test]
@@ -534,7 +538,7 @@ fn passwords_are_never_printed() {
     let settings = load(&flags, &variables(&[])).unwrap();
     let printed = format!("{flags:?} {settings:?}");
     assert!(!printed.contains("hunter2"), "{printed}");
-    assert!(printed.contains("catalog: Postgres(..)"), "{printed}");
+    assert!(printed.contains("catalog: Some(Postgres("), "{printed}");
     for file in [
         "catalog = 'mysql://merganser:hunter2@db/lake'",
         "catalog = 'host=db password=hunter2'",

@@ -5,7 +5,8 @@
 
 use std::{fmt::Display, net::Ipv6Addr, num::NonZeroUsize, ops::RangeInclusive, path::PathBuf, str::FromStr};
 
-use super::settings::{Catalog, HostPort, Storage};
+use super::settings::{HostPort, Storage};
+use crate::lake::catalog::Catalog;
 
 /// The units of a size, the longest endings first, so that `MB` is not taken for `B`.
 const UNITS: [(&str, u64); 9] = [
@@ -48,20 +49,7 @@ pub(super) fn host_port(text: &str) -> Result<HostPort, String> {
 
 /// A plain path, `duckdb:PATH`, `sqlite:PATH` or a `PostgreSQL` URI.
 pub(super) fn catalog(text: &str) -> Result<Catalog, String> {
-    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-        return Ok(Catalog::Postgres(text.to_owned()));
-    }
-    // "//" starts the authority of a URI, and these two schemes have none.
-    let file = |path: &str| Some(PathBuf::from(path)).filter(|_| !path.is_empty() && !path.starts_with("//"));
-    let catalog = if let Some(path) = text.strip_prefix("duckdb:") {
-        file(path).map(Catalog::DuckdbFile)
-    } else if let Some(path) = text.strip_prefix("sqlite:") {
-        file(path).map(Catalog::Sqlite)
-    } else {
-        // `host=… password=…` is a connection string of PostgreSQL and not the name of a file.
-        plain_path(text).filter(|_| !first_segment(text).contains('=')).map(Catalog::DuckdbFile)
-    };
-    catalog.ok_or_else(|| "expected a path, duckdb:PATH, sqlite:PATH or postgres://USER@HOST/DATABASE".to_owned())
+    Catalog::parse(text).map_err(|err| err.message().to_owned())
 }
 
 /// A plain path, `file:///PATH` or `s3://BUCKET/PREFIX`.

@@ -16,7 +16,7 @@ const SQLITE_BUSY_MILLIS: u32 = 5_000;
 const MOVE_TAGS: &str = include_str!("../../sql/02_move_tags.sql");
 
 /// Where DuckLake keeps its catalog.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Catalog {
     /// A DuckDB file, which one process can open; made when absent.
     DuckdbFile(PathBuf),
@@ -37,12 +37,12 @@ impl Catalog {
         }
     }
 
-    /// Reads the form of `--catalog`: a path, `duckdb:PATH`, `sqlite:PATH` or a URI of PostgreSQL.
+    /// Reads the form of `--catalog` and of every other place where one is named: a path, `duckdb:PATH`, `sqlite:PATH` or a URI of PostgreSQL.
     ///
     /// # Errors
     /// `InvalidArgument` for another form. The text does not repeat it: it can hold a password.
     pub fn parse(text: &str) -> Result<Self> {
-        let fault = || Error::invalid("a catalog is a path, duckdb:PATH, sqlite:PATH or postgres://USER@HOST/DATABASE");
+        let fault = || Error::invalid("expected a path, duckdb:PATH, sqlite:PATH or postgres://USER@HOST/DATABASE");
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
             let invalid = |err: Error| Error::invalid(err.message());
             return Postgres::parse(text).map(Self::Postgres).map_err(invalid);

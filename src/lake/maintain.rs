@@ -2,7 +2,8 @@
 //!
 //! DuckLake has a function for each step. What is added here: one transaction a table, so that a writer who is in the way
 //! of one does not stop the others; tagged snapshots stay; and files are removed only after a time in which whoever still
-//! reads them is done. Every snapshot that is kept reads as before.
+//! reads them is done. Every snapshot that is kept reads as before. DuckLake only lists the files that it would remove:
+//! it knows nothing of backups, so others remove them, one by one.
 
 use serde::Deserialize;
 
@@ -69,6 +70,10 @@ pub struct Done {
     pub files_made: u64,
     /// Snapshots that expired.
     pub snapshots: Vec<SnapshotId>,
+    /// Files that were not removed because a backup names them.
+    pub files_kept: u64,
+    /// The backup for which they stay.
+    pub kept_for: Option<String>,
 }
 
 /// What the lake holds: what there is to maintain.
@@ -99,8 +104,8 @@ struct Files {
 }
 
 #[derive(Deserialize)]
-struct Count {
-    count: u64,
+struct Listed {
+    path: String,
 }
 
 #[derive(Deserialize)]
@@ -144,6 +149,15 @@ impl Step {
     }
 }
 
+// === impl Done ===
+
+impl Done {
+    /// Nothing yet.
+    pub fn nothing(step: Step) -> Self {
+        Self { step, table: None, files: 0, files_made: 0, snapshots: Vec::new(), files_kept: 0, kept_for: None }
+    }
+}
+
 // === impl Maintenance ===
 
 impl Maintenance {
@@ -179,8 +193,7 @@ impl Maintenance {
     /// # Errors
     /// Conflict when others keep writing the table; what DuckDB says.
     pub fn compact(&self, connection: &Connection, step: Step, table: &TableRef, files: u64) -> Result<Done> {
-        let done =
-            |files, files_made| Done { step, table: Some(table.clone()), files, files_made, snapshots: Vec::new() };
+        let done = |files, files_made| Done { table: Some(table.clone()), files, files_made, ..Done::nothing(step) };
         if self.dry_run {
             return Ok(done(files, 0));
         }
@@ -212,22 +225,16 @@ impl Maintenance {
         })
     }
 
-    /// Does a step to the whole lake.
+    /// Lets old snapshots expire.
     ///
     /// # Errors
     /// What DuckDB says.
-    pub fn sweep(&self, connection: &Connection, step: Step) -> Result<Done> {
-        let mut done = Done { step, table: None, files: 0, files_made: 0, snapshots: Vec::new() };
-        match step {
-            Step::Expire => done.snapshots = self.expire(connection).context(|| "expire snapshots")?,
-            Step::Cleanup => done.files = self.remove(connection, "ducklake_cleanup_old_files")?,
-            Step::Orphans => done.files = self.remove(connection, "ducklake_delete_orphaned_files")?,
-            Step::Merge | Step::Rewrite => {}
-        }
-        Ok(done)
+    pub fn expire(&self, connection: &Connection) -> Result<Done> {
+        let snapshots = self.expire_old(connection).context(|| "expire snapshots")?;
+        Ok(Done { snapshots, ..Done::nothing(Step::Expire) })
     }
 
-    fn expire(&self, connection: &Connection) -> Result<Vec<SnapshotId>> {
+    fn expire_old(&self, connection: &Connection) -> Result<Vec<SnapshotId>> {
         let Some(days) = self.expire_days else { return Ok(Vec::new()) };
         let sql = format!(
             "SELECT snapshot_id AS id FROM lake.snapshots()
@@ -250,13 +257,32 @@ impl Maintenance {
         })
     }
 
-    fn remove(&self, connection: &Connection, function: &str) -> Result<u64> {
+    /// The files that cleanup or orphans would remove, by their places below `data_path`; those that lie elsewhere stay.
+    ///
+    /// # Errors
+    /// What DuckDB says.
+    pub fn unneeded(&self, connection: &Connection, step: Step, data_path: &str) -> Result<Vec<String>> {
+        let function = match step {
+            Step::Orphans => "ducklake_delete_orphaned_files",
+            _ => "ducklake_cleanup_old_files",
+        };
         let sql = format!(
-            "SELECT count(*) AS count FROM {function}({}, older_than => now() - to_seconds({} * 3600), dry_run => {})",
+            "SELECT path FROM {function}({}, older_than => now() - to_seconds({} * 3600), dry_run => true)",
             literal(CATALOG),
             self.grace_hours,
-            self.dry_run,
         );
-        connection.transaction(|connection| connection.record::<Count>(&sql, &[])).map(|removed| removed.count)
+        let listed: Vec<Listed> = connection.transaction(|connection| connection.records(&sql, &[]))?;
+        let below = |listed: Listed| listed.path.strip_prefix(data_path).map(ToOwned::to_owned);
+        Ok(listed.into_iter().filter_map(below).collect())
     }
+}
+
+/// Notes that the files at `paths`, which no snapshot needed, are removed.
+///
+/// # Errors
+/// What DuckDB says.
+pub fn forget(connection: &Connection, paths: &[String]) -> Result<()> {
+    let paths = paths.iter().map(|path| literal(path)).collect::<Vec<_>>().join(", ");
+    let sql = format!("DELETE FROM {METADATA}.ducklake_files_scheduled_for_deletion WHERE path IN ({paths})");
+    connection.transaction(|connection| connection.execute(&sql, &[])).map(|_| ())
 }

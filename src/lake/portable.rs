@@ -169,6 +169,16 @@ pub fn examine(connection: &Connection, file: &Path) -> Result<(Contents, Vec<Da
     work().context(|| "open the copy of a catalog")
 }
 
+/// The files that the catalog in `file` names.
+///
+/// # Errors
+/// What DuckDB says.
+pub fn named_files(connection: &Connection, file: &Path) -> Result<Vec<DataFile>> {
+    let copy = Attached::file(connection, file, "READ_ONLY")?;
+    let files = data_files(connection, &copy.name);
+    copy.detach(files)
+}
+
 /// The id of the lake that is attached.
 ///
 /// # Errors

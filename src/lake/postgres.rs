@@ -52,7 +52,7 @@ const REMEDIES: &[(&[&str], &str)] = &[
 ];
 
 /// Where a PostgreSQL database is, and who may use it.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Postgres {
     /// Parameters that the secret holds, by the names that DuckDB gives them.
     secret: Vec<(&'static str, String)>,

@@ -578,9 +578,10 @@ pub mod maintain_request {
         Rewrite = 1,
         /// Old snapshots are forgotten.
         Expire = 2,
-        /// Files that no snapshot needs are removed.
+        /// Files that no snapshot needs are removed, but for those that a backup names.
         Cleanup = 3,
-        /// Parquet files that no snapshot ever named, as of a server that was killed, are removed.
+        /// Parquet files that no snapshot ever named, as of a server that was killed, are removed, but for those that a backup
+        /// names.
         Orphans = 4,
     }
     impl Step {
@@ -638,10 +639,17 @@ pub mod maintain_result {
         /// Snapshots that were expired.
         #[prost(int64, repeated, tag = "5")]
         pub snapshots: ::prost::alloc::vec::Vec<i64>,
+        /// Files that nobody else needs and that stay because a backup names them, for cleanup and orphans.
+        #[prost(uint64, tag = "6")]
+        pub files_kept: u64,
+        /// The oldest backup that names one of them; or one that cannot be read, which may name any file. They go when no backup
+        /// names them any more: see "keep" of backup, or remove the folder of the one that cannot be read.
+        #[prost(string, optional, tag = "7")]
+        pub kept_for: ::core::option::Option<::prost::alloc::string::String>,
     }
 }
 /// Copies the catalog into the store, beside writers, and verifies the copy; the files of the lake are not copied. They never
-/// change, but maintain removes those that only a backup names.
+/// change, and maintain leaves those alone that a backup names.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BackupRequest {
     /// Afterwards the newest so many backups stay, whatever their age; without "older_than_days" all others go. The default

@@ -31,16 +31,16 @@ use crate::{
     actions::{Actions, Schedule},
     auth::Doorkeeper,
     backup::{Backups, Candidate, Retention},
-    config::{Catalog, Settings, Storage as StorageSetting},
+    config::{Settings, Storage as StorageSetting},
     engine::{self, Engine},
     error::{Error, Result},
     flight::{self, Service},
     ingest::Ingester,
     lake::{
         self,
+        catalog::Catalog,
         lock::{self, Lock},
         pins::Pins,
-        postgres::Postgres,
     },
     medallion,
     session::{self, Sessions},
@@ -173,18 +173,9 @@ pub async fn place(settings: &Settings) -> Result<Place> {
         threads: settings.threads.map(usize::from),
         max_connections: settings.max_connections,
     };
-    let lake = lake::attach::Settings { catalog: catalog(settings, &home)?, storage };
+    let catalog = settings.catalog.clone().unwrap_or_else(|| Catalog::DuckdbFile(home.join("catalog.ducklake")));
+    let lake = lake::attach::Settings { catalog, storage };
     Ok(Place { engine: engine_settings, lake })
-}
-
-fn catalog(settings: &Settings, home: &Path) -> Result<lake::catalog::Catalog> {
-    use lake::catalog::Catalog as Attached;
-    Ok(match &settings.catalog {
-        Catalog::Embedded => Attached::DuckdbFile(home.join("catalog.ducklake")),
-        Catalog::DuckdbFile(file) => Attached::DuckdbFile(file.clone()),
-        Catalog::Sqlite(file) => Attached::Sqlite(file.clone()),
-        Catalog::Postgres(uri) => Attached::Postgres(Postgres::parse(uri)?),
-    })
 }
 
 // === impl Server ===

@@ -14,7 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{
     Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, buffered::BufWriter, local::LocalFileSystem, path::Path,
 };
@@ -24,6 +24,8 @@ use crate::error::{Context, Error, Result};
 
 /// The folder of DuckLake's files below the root.
 const LAKE: &str = "lake";
+/// How many requests one call makes at the same time.
+const REQUESTS: usize = 16;
 
 /// An object store with the lake's files.
 #[derive(Clone)]
@@ -217,6 +219,16 @@ impl Storage {
             Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
             Err(err) => Err(Error::from(err).context(format_args!("delete \"{path}\""))),
         }
+    }
+
+    /// Removes files of the lake, which lie at `paths` below its data path.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put); some may be removed then.
+    pub async fn delete_lake_files(&self, paths: &[String]) -> Result<()> {
+        let paths: Vec<_> = paths.iter().map(|path| format!("{LAKE}/{path}")).collect();
+        let removed = stream::iter(paths).map(|path| async move { self.delete(&path).await });
+        removed.buffer_unordered(REQUESTS).try_collect().await
     }
 
     /// Removes every object under the folder `path`.

@@ -227,6 +227,7 @@ def test_maintenance_leaves_backups_alone(server):
     steps = ["expire", "cleanup", "orphans"]
     server.result("maintain", {"steps": steps, "expire_days": 0, "grace_hours": 0})
     assert listed(server, verify=True)[taken["backup"]]["state"] == "complete"
+    assert server.result("restore", {"dry_run": True})["missing_files"] == 0
 
 
 def test_what_is_wrong_is_refused_before_anything_is_written(server):

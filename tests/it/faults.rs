@@ -3,8 +3,9 @@
 use std::{fs, path::Path};
 
 use merganser::{
-    config::{Catalog, HostPort, Settings, Storage},
+    config::{HostPort, Settings, Storage},
     error::{Error, ErrorKind},
+    lake::catalog::Catalog,
     server::Server,
 };
 
@@ -77,7 +78,7 @@ async fn a_database_that_does_not_answer_is_named_without_its_password() {
     let home = tempfile::tempdir().unwrap();
     let nobody = tempfile::tempdir().unwrap();
     let uri = format!("postgres://ada:hunter2@/lake?host={}", nobody.path().display());
-    let catalog = Catalog::Postgres(uri);
+    let catalog = Some(Catalog::parse(&uri).unwrap());
     let err = Server::build(&Settings { catalog, ..settings(home.path()) }).await.unwrap_err();
     check(&err, ErrorKind::FailedPrecondition, &["PostgreSQL does not answer", "/lake"]);
     assert!(!format!("{err:?}").contains("hunter2"), "{err:?}");
