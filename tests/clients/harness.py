@@ -162,6 +162,10 @@ class Server:
         [[value]] = self.sql(text, parameters)
         return value
 
+    def head(self):
+        """The lake's newest version."""
+        return self.scalar("SELECT id FROM lake.current_snapshot()")
+
     def events(self, action, body=None, options=None):
         """The events of an action one by one, as they come."""
         body = {} if body is None else body
