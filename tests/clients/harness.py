@@ -185,6 +185,11 @@ class Server:
         assert events[-1]["state"] == "succeeded", events[-1]
         return events[-1]["result"]
 
+    @property
+    def shelf(self):
+        """The folder of its backups."""
+        return self.store / "backups" / "catalog"
+
     # === what the process costs ===
 
     def rss_bytes(self):
