@@ -36,6 +36,8 @@ pub enum ErrorKind {
     Unavailable,
     /// The server does not offer this; the text names the remedy.
     Unsupported,
+    /// What was stored is not what was written; the text names it.
+    DataLoss,
     /// A bug, or a broken environment. Clients see the first line of the text.
     Internal,
 }

@@ -175,6 +175,7 @@ fn from_status(status: &Status) -> Error {
         Code::Cancelled => ErrorKind::Cancelled,
         Code::Unavailable => ErrorKind::Unavailable,
         Code::Unimplemented => ErrorKind::Unsupported,
+        Code::DataLoss => ErrorKind::DataLoss,
         _ => ErrorKind::Internal,
     };
     Error::new(kind, status.message())

@@ -12,7 +12,7 @@ const MAX_ENCODED_BYTES: usize = 3_000;
 pub fn from_error(err: &Error) -> Status {
     let code = code(err.kind());
     match err.kind() {
-        ErrorKind::Internal => {
+        ErrorKind::Internal | ErrorKind::DataLoss => {
             tracing::error!(cause = %err, source = source_chain(err), "a call failed");
         }
         ErrorKind::ResourceExhausted | ErrorKind::Unavailable => tracing::warn!(cause = %err, "a call failed"),
@@ -51,6 +51,7 @@ fn code(kind: ErrorKind) -> Code {
         ErrorKind::DeadlineExceeded => Code::DeadlineExceeded,
         ErrorKind::Unavailable => Code::Unavailable,
         ErrorKind::Unsupported => Code::Unimplemented,
+        ErrorKind::DataLoss => Code::DataLoss,
         ErrorKind::Internal => Code::Internal,
     }
 }

@@ -89,6 +89,8 @@ class Report:
         for comparison in COMPARISONS:
             if _asked(run, comparison.measure):
                 self.lines.append(_compared(run, comparison, self.notes))
+        if _asked(run, versions.WRITERS):
+            self.lines.append(_slowest_commits(run, self.notes))
         if _asked(run, parts.crowd_measure(64)):
             self.lines.append(_errors(run, self.notes))
         if _asked(run, parts.SLOW):
@@ -173,6 +175,18 @@ def _verdict(comparison, ratio):
 
 def _reached(yes):
     return "reached" if yes else "NOT reached"
+
+
+def _slowest_commits(run, notes):
+    """How long the slowest commit of a hundred took, in milliseconds, beside those of one writer in process."""
+    p99 = {}
+    for name in (servers.MERGANSER, servers.IN_PROCESS):
+        samples = run.samples.get(versions.WRITERS, {}).get(name, [])
+        p99[name] = statistics.median(sample["p99"] for sample in samples) * 1000 if samples else None
+    own, other = p99.values()
+    shown = [_missing(run, versions.WRITERS, name, notes) if it is None else f"{it:.0f} ms" for name, it in p99.items()]
+    ratio = "–" if None in (own, other) else f"{own / other:.2f}"
+    return [f"{versions.WRITERS}, p99", shown[0], servers.IN_PROCESS, shown[1], ratio, "", ""]
 
 
 def _errors(run, notes):

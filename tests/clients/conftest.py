@@ -17,6 +17,7 @@ _numbers = itertools.count(1)
 def pytest_addoption(parser):
     parser.addoption("--storage", choices=["local", "s3"], default="local", help="where the servers keep their data")
     parser.addoption("--catalog", choices=CATALOGS, default="duckdb", help="what the servers keep their catalogs in")
+    parser.addoption("--rounds", type=int, default=3, help="how often the tests of kills kill, at least once")
 
 
 def pytest_configure():
@@ -27,6 +28,12 @@ def pytest_configure():
             "run tests/run.sh, or MERGANSER_BIN=target/release/merganser python3 -m pytest tests/clients",
             returncode=2,
         )
+
+
+@pytest.fixture(scope="session")
+def rounds(request):
+    """How often a test kills what it kills: a few times, or as often as a long run asks for."""
+    return max(1, request.config.getoption("rounds"))
 
 
 @pytest.fixture(scope="session")

@@ -162,6 +162,10 @@ class Server:
         [[value]] = self.sql(text, parameters)
         return value
 
+    def head(self):
+        """The lake's newest version."""
+        return self.scalar("SELECT id FROM lake.current_snapshot()")
+
     def events(self, action, body=None, options=None):
         """The events of an action one by one, as they come."""
         body = {} if body is None else body
@@ -180,6 +184,11 @@ class Server:
         events = self.action(name, body)
         assert events[-1]["state"] == "succeeded", events[-1]
         return events[-1]["result"]
+
+    @property
+    def shelf(self):
+        """The folder of its backups."""
+        return self.store / "backups" / "catalog"
 
     # === what the process costs ===
 

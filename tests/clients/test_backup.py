@@ -22,16 +22,8 @@ def server(launch):
     return launch()
 
 
-def head(server):
-    return server.scalar("SELECT id FROM lake.current_snapshot()")
-
-
-def shelf(server):
-    return server.store / "backups" / "catalog"
-
-
 def latest(server):
-    return json.loads((shelf(server) / "manifest.json").read_text())["latest"]
+    return json.loads((server.shelf / "manifest.json").read_text())["latest"]
 
 
 def listed(server, **body):
@@ -62,12 +54,12 @@ def fails(server, code, action, body=None):
 def test_a_backup_is_the_whole_catalog(server):
     server.sql("CREATE TABLE silver.t AS SELECT i, i * 2 AS twice FROM range(100) r(i)")
     server.sql("CREATE VIEW gold.v AS SELECT count(*) AS n FROM silver.t")
-    first = head(server)
+    first = server.head()
     server.result("tag", {"name": "before"})
     server.sql("DELETE FROM silver.t WHERE i < 40")
     taken = server.result("backup")
-    assert taken["snapshot_id"] == head(server)
-    folder = shelf(server) / taken["backup"]
+    assert taken["snapshot_id"] == server.head()
+    folder = server.shelf / taken["backup"]
     assert taken["path"].endswith(f"/backups/catalog/{taken['backup']}")
     assert server.variables or taken["path"] == folder.as_uri()
     datetime.datetime.strptime(taken["backup"], "%Y_%m_%d/%H_%M_%S_%f")
@@ -94,7 +86,7 @@ def test_a_backup_has_every_table_that_the_catalog_has(launch, tmp_path):
     file = tmp_path / "catalog.ducklake"
     server = launch("--catalog", file)
     taken = server.result("backup")
-    record = json.loads((shelf(server) / taken["backup"] / "backup.json").read_text())
+    record = json.loads((server.shelf / taken["backup"] / "backup.json").read_text())
     server.stop()
     with duckdb.connect(str(file), read_only=True) as catalog:
         tables = {name for [name] in catalog.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
@@ -123,9 +115,9 @@ def test_backups_are_taken_beside_writers(server):
         writer.start()
     taken = []
     try:
-        before = head(server)
+        before = server.head()
         for _ in range(5):
-            harness.wait_until(lambda: head(server) > before, "somebody writes")
+            harness.wait_until(lambda: server.head() > before, "somebody writes")
             taken.append(server.result("backup"))
             before = taken[-1]["snapshot_id"]
     finally:
@@ -134,9 +126,9 @@ def test_backups_are_taken_beside_writers(server):
             writer.join()
     assert not failures, failures
     assert [backup["snapshot_id"] for backup in taken] == sorted({backup["snapshot_id"] for backup in taken})
-    assert head(server) > taken[0]["snapshot_id"]
+    assert server.head() > taken[0]["snapshot_id"]
     for backup in taken:
-        with attached(server, shelf(server) / backup["backup"] / "catalog.duckdb") as copy:
+        with attached(server, server.shelf / backup["backup"] / "catalog.duckdb") as copy:
             versions = [id for [id] in copy.execute("SELECT snapshot_id FROM lake.snapshots() ORDER BY ALL").fetchall()]
             assert versions == list(range(backup["snapshot_id"] + 1))
             moment = datetime.datetime.strptime(backup["backup"] + "000+0000", "%Y_%m_%d/%H_%M_%S_%f%z")
@@ -164,19 +156,19 @@ def test_the_list_tells_what_is_wrong(server, launch):
     server.sql("CREATE TABLE t AS SELECT 1 AS i")
     names = [server.result("backup")["backup"] for _ in range(5)]
     good, truncated, flipped, unreadable, unfinished = names
-    file = shelf(server) / truncated / "catalog.duckdb"
+    file = server.shelf / truncated / "catalog.duckdb"
     file.write_bytes(file.read_bytes()[:10_000])
-    file = shelf(server) / flipped / "catalog.duckdb"
+    file = server.shelf / flipped / "catalog.duckdb"
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
-    (shelf(server) / unreadable / "backup.json").write_text("{")
-    (shelf(server) / unfinished / "backup.json").unlink()
+    (server.shelf / unreadable / "backup.json").write_text("{")
+    (server.shelf / unfinished / "backup.json").unlink()
     other = launch()
     foreign = other.result("backup")["backup"]
-    shutil.copytree(shelf(other) / foreign, shelf(server) / foreign)
-    (shelf(server) / "notes").mkdir()
-    (shelf(server) / "notes" / "readme.txt").write_text("not a backup")
+    shutil.copytree(other.shelf / foreign, server.shelf / foreign)
+    (server.shelf / "notes").mkdir()
+    (server.shelf / "notes" / "readme.txt").write_text("not a backup")
 
     backups = listed(server)
     assert list(backups) == sorted([*names, foreign], reverse=True)
@@ -190,7 +182,7 @@ def test_the_list_tells_what_is_wrong(server, launch):
         foreign: "another_lake",
     }
     assert "10000 bytes" in backups[truncated]["fault"]
-    assert backups[good]["snapshot_id"] == head(server)
+    assert backups[good]["snapshot_id"] == server.head()
     assert backups[good]["author"] == "anonymous"
     assert [name for name, backup in backups.items() if backup["latest"]] == [unfinished]
     # Only its checksum tells of a file with the right size.
@@ -203,7 +195,7 @@ def test_older_backups_go_when_asked(server):
     taken = server.result("backup", {"keep": 2})
     assert sorted(taken["removed"]) == names[:2]
     assert sorted(listed(server)) == [names[2], taken["backup"]]
-    assert list((shelf(server) / names[0]).glob("*")) == []
+    assert list((server.shelf / names[0]).glob("*")) == []
     # The age alone, and both: what either keeps stays.
     again = server.result("backup", {"older_than_days": 1})
     assert again["removed"] == []
@@ -238,18 +230,18 @@ def test_what_is_wrong_is_refused_before_anything_is_written(server):
     assert "where" in fails(server, invalid, "backup", {"where": "/tmp"})
     assert "verify" in fails(server, invalid, "backups", {"verify": "maybe"})
     assert listed(server) == {}
-    assert not shelf(server).exists()
+    assert not server.shelf.exists()
 
 
 def test_a_backup_that_cannot_be_stored_does_not_count(server):
     first = server.result("backup")["backup"]
     # Nothing can be written where a file is in the way of the folder.
-    kept = shelf(server).rename(server.store / "backups" / "kept")
-    shelf(server).write_text("in the way")
+    kept = server.shelf.rename(server.store / "backups" / "kept")
+    server.shelf.write_text("in the way")
     with wire.Wire(server, "ada") as ada, pytest.raises(grpc.RpcError):
         ada.action("backup")
-    shelf(server).unlink()
-    kept.rename(shelf(server))
+    server.shelf.unlink()
+    kept.rename(server.shelf)
     assert list(listed(server, verify=True)) == [first]
     assert latest(server) == first
     assert list((server.home / "staging").glob("backup-*")) == []
@@ -273,7 +265,7 @@ def test_a_backup_that_is_cancelled_leaves_nothing(launch, catalog_flags, tmp_pa
         writer.commit()
     assert listed(server) == {}
     assert list((server.home / "staging").glob("backup-*")) == []
-    assert server.result("backup")["snapshot_id"] == head(server)
+    assert server.result("backup")["snapshot_id"] == server.head()
 
 
 def copies(server):
@@ -291,4 +283,4 @@ def test_in_sql_and_from_the_shell(server):
     shown = harness.run("backups", "--verify", "--url", server.uri)
     assert "complete" in shown.stdout and len(shown.stdout.splitlines()) == 2
     lines = harness.run("backup", "--json", "--url", server.uri).stdout.splitlines()
-    assert json.loads(lines[-1])["result"]["snapshot_id"] == head(server)
+    assert json.loads(lines[-1])["result"]["snapshot_id"] == server.head()

@@ -22,9 +22,13 @@ def disk(tmp_path):
     """A disk of 64 MiB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder], capture_output=True, text=True)
+    command = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder]
+    mounted = subprocess.run(command, env=os.environ | {"LC_ALL": "C"}, capture_output=True, text=True)
     if mounted.returncode != 0:
-        pytest.skip(f"skipped: a disk cannot be mounted here: {mounted.stderr.strip()}")
+        # Who is not root has no right to, nor has root in most containers.
+        allowed = os.getuid() == 0 and "permission denied" not in mounted.stderr
+        fails = allowed and os.environ.get("CI") == "true"
+        (pytest.fail if fails else pytest.skip)(f"skipped: a disk cannot be mounted here: {mounted.stderr.strip()}")
     try:
         yield folder
     finally:

@@ -211,7 +211,7 @@ def test_a_lost_commit_of_an_action_loses_no_files(launch, cluster):
         server.stop()
 
 
-def test_readers_and_writers_under_restarts_lose_nothing(server, table, cluster):
+def test_readers_and_writers_under_restarts_lose_nothing(server, table, cluster, rounds):
     acknowledged, failures, stop = [], [], threading.Event()
 
     def write(start):
@@ -234,7 +234,7 @@ def test_readers_and_writers_under_restarts_lose_nothing(server, table, cluster)
     threads = [threading.Thread(target=write, args=[n * 100_000]) for n in range(3)] + [threading.Thread(target=read)]
     for thread in threads:
         thread.start()
-    for _ in range(3):
+    for _ in range(rounds):
         enough = len(acknowledged) + 10
         harness.wait_until(lambda: len(acknowledged) >= enough, "inserts go on", 30)
         cluster.restart()

@@ -22,14 +22,6 @@ def server(launch):
     return launch()
 
 
-def head(server):
-    return server.scalar("SELECT id FROM lake.current_snapshot()")
-
-
-def shelf(server):
-    return server.store / "backups" / "catalog"
-
-
 def fails(server, code, **body):
     """The text with which a restore is refused."""
     with wire.Wire(server, "ada") as ada, wire.refused(code) as said:
@@ -40,15 +32,15 @@ def fails(server, code, **body):
 def history(server):
     """A lake with two snapshots of one table, a tag and a backup; gives both versions and the backup."""
     server.sql("CREATE TABLE silver.t AS SELECT i FROM range(10) r(i)")
-    first = head(server)
+    first = server.head()
     server.result("tag", {"name": "first"})
     server.sql("DELETE FROM silver.t WHERE i < 5")
-    second = head(server)
+    second = server.head()
     return first, second, server.result("backup")
 
 
 def check_as_backed_up(server, first, second):
-    assert head(server) == second
+    assert server.head() == second
     assert server.scalar("SELECT count(*) FROM silver.t") == 5
     assert server.scalar(f"SELECT count(*) FROM silver.t AT (VERSION => {first})") == 10
     assert {tag["name"]: tag["version"] for tag in server.result("tag")["tags"]} == {"first": first}
@@ -73,7 +65,7 @@ def place(request, folder, kind):
 def test_to_another_place(server, launch, request, tmp_path, kind):
     first, second, backup = history(server)
     spoil(server)
-    late = head(server)
+    late = server.head()
     to = place(request, tmp_path, kind)
     restored = server.result("restore", {"to": to})
     assert (restored["backup"], restored["snapshot_id"]) == (backup["backup"], second)
@@ -81,30 +73,30 @@ def test_to_another_place(server, launch, request, tmp_path, kind):
     if kind == "postgres":
         assert "p%40" not in restored["to"] and "@" not in restored["to"]
     # The lake that is served goes on.
-    assert head(server) == late
+    assert server.head() == late
     other = launch("--catalog", to, beside=server)
     check_as_backed_up(other, first, second)
     other.sql("INSERT INTO silver.t VALUES (77)")
-    assert head(other) == second + 1
+    assert other.head() == second + 1
     assert other.scalar("SELECT count(*) FROM silver.t") == 6
     # A place that is taken is left alone.
     assert "is already at" in fails(server, CODE.ALREADY_EXISTS, to=to)
-    assert head(other) == second + 1
+    assert other.head() == second + 1
 
 
 def test_into_the_place_of_the_lake(server):
     first, second, backup = history(server)
     spoil(server)
-    late = head(server)
+    late = server.head()
     said = fails(server, CODE.FAILED_PRECONDITION)
     assert "force" in said and "to" in said
-    assert head(server) == late
+    assert server.head() == late
     restored = server.result("restore", {"force": True})
     assert restored["reopens"] and restored["snapshot_id"] == second
 
     def is_back():
         try:
-            return head(server) == second
+            return server.head() == second
         except Exception:
             return False
 
@@ -113,7 +105,7 @@ def test_into_the_place_of_the_lake(server):
     # It is a lake like any other: ids that were given out before are given out again.
     server.sql("CREATE TABLE gold.other AS SELECT 'x' AS s")
     server.sql("INSERT INTO silver.t SELECT i FROM range(100, 200) r(i)")
-    assert head(server) == second + 2
+    assert server.head() == second + 2
     assert server.scalar("SELECT count(*) FROM silver.t WHERE i >= 100") == 100
     assert server.sql("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'gold'") == [("other",)]
     # What was there before can be brought back too: it was backed up, but is not the latest.
@@ -122,9 +114,9 @@ def test_into_the_place_of_the_lake(server):
     assert backups[0]["snapshot_id"] == late
     server.result("restore", {"backup": backups[0]["backup"], "force": True})
     harness.wait_until(lambda: is_there(server, "gold.late"), "the server is back with what was there", 30)
-    assert head(server) == late
+    assert server.head() == late
     server.restart()
-    assert head(server) == late
+    assert server.head() == late
 
 
 def is_there(server, table):
@@ -140,13 +132,13 @@ def test_who_reads_while_the_lake_is_replaced(server):
     """Streams and jobs that run end in order, and nobody sees the half of it."""
     first, second, _ = history(server)
     spoil(server)
-    late = head(server)
+    late = server.head()
     stop, seen, odd = threading.Event(), set(), []
 
     def read():
         while not stop.is_set():
             try:
-                seen.add((head(server), server.scalar("SELECT count(*) FROM silver.t")))
+                seen.add((server.head(), server.scalar("SELECT count(*) FROM silver.t")))
             except Exception as failure:
                 if "INTERNAL" in str(failure) or "Internal" in str(failure):
                     odd.append(failure)
@@ -174,25 +166,25 @@ def test_a_lake_that_others_serve_too_stays(launch, request, tmp_path, kind):
     server = launch("--catalog", catalog)
     first, second, backup = history(server)
     spoil(server)
-    late = head(server)
+    late = server.head()
     other = launch("--catalog", catalog, beside=server)
-    assert head(other) == late
+    assert other.head() == late
     assert server.result("restore", {"force": True})["reopens"]
     harness.wait_until(lambda: "the lake stays as it was" in server.log(), "the server gave up", 30)
     assert "stop" in server.log()
     harness.wait_until(lambda: is_there(server, "gold.late"), "the server is back", 30)
-    assert head(server) == head(other) == late
+    assert server.head() == other.head() == late
     # The attempt has left a backup and is over: it works when the other has gone.
     other.stop()
     assert server.result("restore", {"backup": backup["backup"], "force": True})["snapshot_id"] == second
-    harness.wait_until(lambda: is_there(server, "silver.t") and head(server) == second, "the backup is back", 30)
+    harness.wait_until(lambda: is_there(server, "silver.t") and server.head() == second, "the backup is back", 30)
     check_as_backed_up(server, first, second)
 
 
 def test_a_lake_that_cannot_be_backed_up_first_stays(server):
     history(server)
     spoil(server)
-    late = head(server)
+    late = server.head()
     with server.flight() as client:
         # Who reads is waited for, …
         command = protobuf.statement("SELECT i, repeat('x', 100) FROM range(100_000_000) r(i)")
@@ -205,7 +197,7 @@ def test_a_lake_that_cannot_be_backed_up_first_stays(server):
         reader.cancel()
     harness.wait_until(lambda: "the lake stays as it was" in server.log(), "the server gave up", 60)
     harness.wait_until(lambda: is_there(server, "gold.late"), "the server is back", 30)
-    assert head(server) == late
+    assert server.head() == late
     assert [backup["latest"] for backup in server.result("backups")["backups"]] == [True]
 
 
@@ -248,7 +240,7 @@ def test_bad_requests_and_backups_are_refused(server, launch, tmp_path):
     assert "2001_01_01" in fails(server, CODE.NOT_FOUND, backup="2001_01_01/00_00_00_000", to=to)
     for name in ["../../raw", "/etc/passwd", "", "x" * 10_000]:
         fails(server, CODE.NOT_FOUND, backup=name, to=to)
-    file = shelf(server) / bad / "catalog.duckdb"
+    file = server.shelf / bad / "catalog.duckdb"
     whole = file.read_bytes()
     flipped = bytearray(whole)
     flipped[len(whole) // 2] ^= 1
@@ -259,7 +251,7 @@ def test_bad_requests_and_backups_are_refused(server, launch, tmp_path):
     file.unlink()
     assert "damaged" in fails(server, CODE.FAILED_PRECONDITION, to=to)
     file.write_bytes(whole)
-    record = shelf(server) / bad / "backup.json"
+    record = server.shelf / bad / "backup.json"
     written = json.loads(record.read_text())
     lying = written | {"contents": written["contents"] | {"snapshot_id": 1}}
     for text in ["", "{}", json.dumps(lying), json.dumps(written | {"format": 7})]:
@@ -269,14 +261,14 @@ def test_bad_requests_and_backups_are_refused(server, launch, tmp_path):
     assert "never finished" in fails(server, CODE.FAILED_PRECONDITION, to=to)
     other = launch()
     foreign = other.result("backup")["backup"]
-    shutil.copytree(shelf(other) / foreign, shelf(server) / foreign)
+    shutil.copytree(other.shelf / foreign, server.shelf / foreign)
     assert "another lake" in fails(server, CODE.FAILED_PRECONDITION, backup=foreign, to=to)
     assert "another lake" in fails(server, CODE.FAILED_PRECONDITION, backup=foreign, force=True)
-    (shelf(server) / "manifest.json").write_text("not json")
+    (server.shelf / "manifest.json").write_text("not json")
     assert "manifest" in fails(server, CODE.FAILED_PRECONDITION, to=to)
     assert sorted(tmp_path.iterdir()) == [tmp_path / "new.ducklake.lock"] or list(tmp_path.iterdir()) == []
     # A lake that is served stays as it was, and the sound backup can be had still.
-    assert head(server) == second
+    assert server.head() == second
     server.result("restore", {"backup": good["backup"], "to": to})
     check_as_backed_up(launch("--catalog", to, beside=server), first, second)
 
@@ -302,7 +294,7 @@ def test_files_that_are_gone_are_missed(server, launch, tmp_path):
     assert not (tmp_path / "new.ducklake").exists()
     assert server.result("restore", {"to": to, "force": True})["missing_files"] == 2
     other = launch("--catalog", to, beside=server)
-    assert head(other) == second
+    assert other.head() == second
     assert [schema for [schema] in other.sql("SELECT schema_name FROM duckdb_tables()")] == ["silver"]
 
 
@@ -353,11 +345,11 @@ def test_the_place_of_a_catalog_needs_force_and_nobody_in_it(launch, request, tm
     server = launch("--catalog", place(request, tmp_path, kind))
     first, second, backup = history(server)
     spoil(server)
-    late = head(server)
+    late = server.head()
     for flags in [[], ["--force"]]:
         said = offline(server, *flags, code=1)
         assert "stop" in said or ("--force" in said and not flags), said
-    assert head(server) == late
+    assert server.head() == late
     server.stop()
     assert "--force" in offline(server, code=1)
     said = offline(server, "--force")
@@ -372,7 +364,7 @@ def test_the_place_of_a_catalog_needs_force_and_nobody_in_it(launch, request, tm
         [before] = [file for file in tmp_path.iterdir() if ".before-" in file.name and not file.name.endswith(("-wal", "-shm"))]
         assert str(before) in said
         other = launch("--catalog", f"sqlite:{before}" if kind == "sqlite" else before, beside=server)
-        assert head(other) == late
+        assert other.head() == late
 
 
 def test_a_catalog_that_is_broken_is_replaced(launch, tmp_path):

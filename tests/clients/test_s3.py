@@ -46,10 +46,6 @@ def objects(server, below=""):
     return sorted(str(path.relative_to(server.store)) for path in (server.store / below).rglob("*") if path.is_file())
 
 
-def head(server):
-    return server.scalar("SELECT id FROM lake.current_snapshot()")
-
-
 def fails(server, sql, words):
     """Executes what must fail as Unavailable; gives how many seconds that took."""
     start = time.monotonic()
@@ -66,7 +62,7 @@ def fails(server, sql, words):
 
 def test_a_lake_lives_in_its_prefix(own, buckets):
     own.sql("CREATE TABLE t AS SELECT i, i * 2 AS twice FROM range(1000) r(i)")
-    first = head(own)
+    first = own.head()
     own.sql("DELETE FROM t WHERE i < 500")
     own.sql("UPDATE t SET twice = 0 WHERE i = 600")
     assert own.sql("SELECT count(*), min(i) FROM t") == [(500, 500)]
@@ -123,7 +119,7 @@ def test_maintenance_removes_what_nobody_needs_and_nothing_else(own):
     for i in range(1, 6):
         own.sql(f"INSERT INTO t VALUES ({i})")
     own.sql("DELETE FROM t WHERE i = 2")
-    kept = head(own)
+    kept = own.head()
     orphan = own.store / "lake/main/t/ducklake-00000000-0000-7000-8000-000000000000.parquet"
     orphan.write_bytes(next((own.store / "lake").rglob("*.parquet")).read_bytes())
     before = objects(own, "lake")
@@ -132,12 +128,12 @@ def test_maintenance_removes_what_nobody_needs_and_nothing_else(own):
     assert {step["step"]: step["files"] for step in done}["orphans"] == 1
     assert not orphan.exists() and len(objects(own, "lake")) < len(before)
     assert own.sql("FROM t ORDER BY i") == [(0,), (1,), (3,), (4,), (5,)]
-    assert head(own) >= kept
+    assert own.head() >= kept
 
 
 def test_the_past_is_pinned(own):
     own.sql("CREATE TABLE t AS SELECT 1 AS i")
-    first = head(own)
+    first = own.head()
     own.sql("INSERT INTO t VALUES (2)")
     with own.adbc(**{"adbc.flight.sql.rpc.call_header.merganser-snapshot": str(first)}) as connection:
         with connection.cursor() as cursor:
@@ -253,12 +249,12 @@ def test_trouble_that_passes_is_not_noticed(server, buckets, name):
 @pytest.mark.parametrize("fault", ["unavailable", {"cut_request": 10}, "blackhole"])
 def test_a_write_that_cannot_be_stored_commits_nothing(server, buckets, name, fault):
     server.sql(f"CREATE TABLE {name} AS SELECT 1 AS i")
-    version = head(server)
+    version = server.head()
     buckets.order({"fault": fault, "contains": name})
     for sql in [f"INSERT INTO {name} VALUES (2)", f"UPDATE {name} SET i = 3", f"CREATE TABLE {name}_b AS SELECT 1 AS i"]:
         assert fails(server, sql, "store") < 30
     buckets.heal()
-    assert head(server) == version
+    assert server.head() == version
     server.sql(f"INSERT INTO {name} VALUES (4)")
     assert server.sql(f"FROM {name} ORDER BY i") == [(1,), (4,)]
 
@@ -276,14 +272,14 @@ def test_a_write_that_cannot_be_stored_commits_nothing(server, buckets, name, fa
 )
 def test_a_large_write_that_breaks_off_commits_nothing(own, buckets, fault, request_):
     own.sql("CREATE TABLE t AS SELECT 1::BIGINT AS i, 1::UBIGINT AS h, 1::UBIGINT AS g")
-    version = head(own)
+    version = own.head()
     large = "INSERT INTO t SELECT i, hash(i), hash(i + 1) FROM range(1_500_000) r(i)"
     buckets.seen()
     buckets.order({"fault": fault} | request_)
     fails(own, large, "store")
     assert len([it for it in buckets.seen(request_["method"], request_["contains"])]) >= 4
     buckets.heal()
-    assert head(own) == version and own.scalar("SELECT count(*) FROM t") == 1
+    assert own.head() == version and own.scalar("SELECT count(*) FROM t") == 1
     own.result("maintain", {"steps": ["orphans"], "grace_hours": 0})
     assert len(objects(own, "lake")) == 1
     own.sql(large)

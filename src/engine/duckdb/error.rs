@@ -98,6 +98,35 @@ const LOST: &[&str] = &[
     "Failed to execute query \"COMMIT\"",
 ];
 
+/// What DuckDB says of a Parquet file in which it does not find what must be there, when it names the file.
+const DAMAGED: &[&str] = &[
+    "No magic bytes found",
+    "Footer length error",
+    "too small to be a Parquet file",
+    "Failed to read file",
+    "Failed to read Parquet file",
+    "Invalid string encoding found in Parquet file",
+    "Could not read enough bytes",
+    "Prefetch registered for bytes outside file",
+    "(HTTP 416",
+];
+
+/// What it says of one that it does not name: of its footer, its pages and its size.
+const GARBLED: &[&str] = &[
+    "Parquet footer length stored in file is not equal",
+    "Parquet file is likely corrupted",
+    "Corrupted file?",
+    "Content-Length from server mismatches requested range",
+    "Invalid Error: TProtocolException",
+    "Invalid Error: don't know what type",
+    "Invalid Error: invalid TType",
+    "Invalid Error: Out of buffer",
+];
+
+/// What is said then.
+const SOME_FILE_DAMAGED: &str = "a file that was read is not what it was when it was written, or the server it lies on \
+                                 sends no parts of files: the server's log says more";
+
 /// What stands before the status of an answer over HTTP.
 const BEFORE_STATUS: &[&str] = &["(HTTP ", "\": ", "HTTP/1.1 "];
 
@@ -141,7 +170,7 @@ pub(super) fn from_text(text: &str) -> Error {
     if text.starts_with(FATAL) {
         FATAL_ERROR.send_if_modified(|first| first.is_none() && first.insert(text.to_owned()).starts_with(FATAL));
     }
-    if let Some(err) = of_foreign_database(text).or_else(|| of_object_store(text)) {
+    if let Some(err) = of_foreign_database(text).or_else(|| of_damage(text)).or_else(|| of_object_store(text)) {
         return err;
     }
     let found = KINDS.iter().find(|(start, _)| text.starts_with(start));
@@ -170,6 +199,31 @@ fn of_foreign_database(text: &str) -> Option<Error> {
     let lost_commit = commits && *words == LOST;
     let (kind, meaning) = if lost_commit { (ErrorKind::Internal, LOST_COMMIT) } else { (*kind, *meaning) };
     Some(Error::new(kind, meaning).with_source(text))
+}
+
+/// The error of a file that was changed behind the lake's back. Damage of a file that a client has named is the client's
+/// to know: its text stays as it is.
+fn of_damage(text: &str) -> Option<Error> {
+    if !["Invalid Input Error", "Invalid Error", "IO Error", "HTTP Error"].iter().any(|start| text.starts_with(start)) {
+        return None;
+    }
+    let has = |words: &[&str]| words.iter().any(|words| text.contains(words));
+    let message = match lake_file(text) {
+        Some(file) if has(DAMAGED) => format!(
+            "the lake's file \"{file}\" is not what was written: put it back from a copy and restart the server, or \
+             roll the table back to before it"
+        ),
+        _ if has(GARBLED) => SOME_FILE_DAMAGED.to_owned(),
+        _ => return None,
+    };
+    Some(Error::new(ErrorKind::DataLoss, message).with_source(text))
+}
+
+/// The name of a file in a text, if it is one that DuckLake has given.
+fn lake_file(text: &str) -> Option<&str> {
+    let name = &text[text.find("/ducklake-")? + 1..];
+    let name = &name[..name.find(".parquet")? + ".parquet".len()];
+    (!name.contains('/')).then_some(name)
 }
 
 /// The error of a request over HTTP. DuckDB's own text names host and bucket.
@@ -257,6 +311,17 @@ mod tests {
         let refused = from_text("HTTP Error: HTTP GET error reading 's3://lake/x' in region '' (HTTP 403 Forbidden)");
         assert_eq!((refused.kind(), refused.message()), (ErrorKind::FailedPrecondition, REFUSED));
         check("something new", ErrorKind::Internal);
+        check(
+            "Invalid Input Error: No magic bytes found at end of file '/tmp/mine.parquet'",
+            ErrorKind::InvalidArgument,
+        );
+        check("Invalid Error: don't know what type: ", ErrorKind::DataLoss);
+        let damaged = from_text("HTTP Error: HTTP GET error reading 'http://s/l/ducklake-01.parquet' (HTTP 416 Range)");
+        assert_eq!(damaged.kind(), ErrorKind::DataLoss);
+        assert!(
+            damaged.message().contains("\"ducklake-01.parquet\"") && !damaged.message().contains("http"),
+            "{damaged}"
+        );
         let lost = from_text("TransactionContext Error: Failed to commit: Failed to execute query \"ROLLBACK\": ");
         assert!(is_lost_commit(&lost) && lost.kind() == ErrorKind::Internal, "{lost}");
         let locked = from_text("TransactionContext Error: Failed to commit: x database is locked");
