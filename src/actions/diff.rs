@@ -6,7 +6,7 @@ use crate::{
     engine::Connection,
     error::Result,
     lake::{
-        diff::{Change, Diff, Difference, SchemaChange, TableDifference, diff},
+        diff::{Change, Diff, Difference, SchemaChange, TableDifference, diff, rows_query},
         table::TableRef,
     },
     proto::{DiffRequest, DiffResult, diff_result, to_any},
@@ -27,6 +27,12 @@ pub fn call(actions: &Actions, principal: &Principal, request: DiffRequest) -> R
         progress.unless_cancelled(engine.run(work)).await
     })?;
     Ok(events::follow(job, cancel_on_disconnect))
+}
+
+/// The query for the rows of a table that differ.
+pub async fn rows(actions: &Actions, request: DiffRequest) -> Result<String> {
+    let request = validate(request).map_err(|err| err.context("read the rows of diff"))?;
+    actions.engine.run(move |connection: &Connection| rows_query(connection, &request)).await
 }
 
 fn validate(request: DiffRequest) -> Result<Diff> {

@@ -130,6 +130,18 @@ impl Actions {
         }
     }
 
+    /// The query for the rows behind the result of the action `name`, which is not called.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call), and what the action says of its request; Unsupported for one that has no rows.
+    pub async fn rows(&self, name: &str, body: &Body<'_>) -> Result<String> {
+        let action = ALL.iter().find(|action| action.name == name).ok_or_else(|| unknown(name))?;
+        match action.name {
+            "diff" => diff::rows(self, body.read(action)?).await,
+            name => Err(Error::unsupported(format!("{name} is no Flight; call it with DoAction"))),
+        }
+    }
+
     /// The backups of the lake.
     pub fn backups(&self) -> &Backups {
         &self.backups
@@ -144,6 +156,15 @@ impl Actions {
 fn unknown(name: &str) -> Error {
     let names: Vec<_> = ALL.iter().map(|action| action.name).collect();
     Error::unsupported(format!("no action \"{name}\"; there are {}", names.join(", ")))
+}
+
+// === impl Action ===
+
+impl Action {
+    /// The full name of its request.
+    pub fn message(&self) -> String {
+        format!("merganser.v1.{}", self.request)
+    }
 }
 
 // === impl Body ===

@@ -9,19 +9,59 @@ use arrow_flight::{
 use prost::Message;
 
 use crate::{
+    actions::{self, Body},
     error::{Error, Result},
     ids::SnapshotId,
 };
 
-/// The command in a descriptor.
+/// What a descriptor asks for.
+#[derive(Debug)]
+pub enum Asked<'a> {
+    /// A command of Flight SQL.
+    Command(Command),
+    /// The rows behind the result of an action.
+    RowsOf {
+        /// The action's name.
+        action: &'a str,
+        /// The action's request.
+        body: Body<'a>,
+    },
+}
+
+/// What a descriptor asks for: a Flight SQL command; or an action, by a path of its name and its request as JSON, or by
+/// its request packed in an `Any`.
 ///
 /// # Errors
-/// `InvalidArgument` for a path or bytes that are no Flight SQL command.
-pub fn in_descriptor(descriptor: &FlightDescriptor) -> Result<Command> {
+/// `InvalidArgument` for any other path, and for bytes that are no such command.
+pub fn in_descriptor(descriptor: &FlightDescriptor) -> Result<Asked<'_>> {
     if descriptor.r#type() == DescriptorType::Path {
-        return Err(Error::invalid("flights have no paths here; send a Flight SQL command"));
+        let [action, body] = descriptor.path.as_slice() else {
+            return Err(Error::invalid(
+                "a path is the name of an action and its request as JSON, such as diff and {\"table\": …}; send a Flight \
+                 SQL command for anything else",
+            ));
+        };
+        return Ok(Asked::RowsOf { action, body: Body::Json(body.as_bytes()) });
     }
-    decode(&descriptor.cmd)
+    let command = decode(&descriptor.cmd)?;
+    if let Command::Unknown(any) = &command
+        && let Some(action) = actions::ALL.iter().find(|action| any.type_url.ends_with(&action.message()))
+    {
+        let any = prost_types::Any { type_url: any.type_url.clone(), value: any.value.to_vec() };
+        return Ok(Asked::RowsOf { action: action.name, body: Body::Protobuf(any) });
+    }
+    Ok(Asked::Command(command))
+}
+
+/// The command in the descriptor of what a client sends.
+///
+/// # Errors
+/// As [`in_descriptor`]; `InvalidArgument` for an action.
+pub fn of_put(descriptor: &FlightDescriptor) -> Result<Command> {
+    match in_descriptor(descriptor)? {
+        Asked::Command(command) => Ok(command),
+        Asked::RowsOf { action, .. } => Err(Error::invalid(format!("call {action} with DoAction"))),
+    }
 }
 
 /// The command in a ticket.

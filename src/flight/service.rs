@@ -6,7 +6,7 @@ use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo, HandshakeRequest,
     HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
     flight_service_server::FlightService,
-    sql::{Command, DoPutPreparedStatementResult, DoPutUpdateResult},
+    sql::{Command, CommandStatementQuery, DoPutPreparedStatementResult, DoPutUpdateResult},
 };
 use futures::{
     StreamExt,
@@ -18,7 +18,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{
     action,
     authenticate::{self, Caller},
-    command::{flight_info, in_descriptor, in_ticket, schema_result, unsupported},
+    command::{self, Asked, flight_info, in_ticket, schema_result, unsupported},
     ingest, metadata, poll, prepared, statement,
     stream::{FrameStream, encode_one},
 };
@@ -49,8 +49,19 @@ impl Service {
         authenticate::caller(&self.door, &self.sessions, request)
     }
 
+    /// The command in a descriptor; the rows of an action are those of a query.
+    async fn command(&self, descriptor: &FlightDescriptor) -> Result<Command> {
+        match command::in_descriptor(descriptor)? {
+            Asked::Command(command) => Ok(command),
+            Asked::RowsOf { action, body } => {
+                let query = self.actions.rows(action, &body).await?;
+                Ok(Command::CommandStatementQuery(CommandStatementQuery { query, transaction_id: None }))
+            }
+        }
+    }
+
     async fn flight_info(&self, caller: &Caller, descriptor: FlightDescriptor) -> Result<FlightInfo> {
-        let command = in_descriptor(&descriptor)?;
+        let command = self.command(&descriptor).await?;
         match &command {
             Command::CommandStatementQuery(query) => {
                 statement::get_flight_info(&self.sessions, caller, query, descriptor).await
@@ -68,7 +79,7 @@ impl Service {
     }
 
     async fn poll(&self, caller: &Caller, descriptor: FlightDescriptor) -> Result<PollInfo> {
-        match in_descriptor(&descriptor)? {
+        match self.command(&descriptor).await? {
             Command::CommandStatementQuery(query) => poll::query(&self.sessions, caller, &query, descriptor).await,
             Command::CommandPreparedStatementQuery(query) => {
                 poll::prepared(&self.sessions, caller, &query, descriptor).await
@@ -80,7 +91,7 @@ impl Service {
     }
 
     async fn schema(&self, caller: &Caller, descriptor: &FlightDescriptor) -> Result<SchemaResult> {
-        let command = in_descriptor(descriptor)?;
+        let command = self.command(descriptor).await?;
         let schema = match &command {
             Command::CommandStatementQuery(query) => statement::get_schema(&self.sessions, caller, query).await?,
             Command::CommandPreparedStatementQuery(query) => prepared::get_schema(caller, query)?,
@@ -111,7 +122,8 @@ impl Service {
     async fn put(&self, caller: &Caller, mut data: Streaming<FlightData>) -> Result<PutResult, Status> {
         let first = data.message().await?.ok_or_else(|| Error::invalid("nothing was sent"))?;
         let descriptor = first.flight_descriptor.as_ref();
-        let command = in_descriptor(descriptor.ok_or_else(|| Error::invalid("the first message has no descriptor"))?)?;
+        let command =
+            command::of_put(descriptor.ok_or_else(|| Error::invalid("the first message has no descriptor"))?)?;
         let data = stream::iter([Ok(first)]).chain(data);
         let app_metadata = match &command {
             Command::CommandStatementUpdate(update) => {

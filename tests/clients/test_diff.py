@@ -5,9 +5,11 @@ import json
 import random
 
 import pyarrow
+import pyarrow.flight
 import pytest
 
 import harness
+import protobuf
 
 
 def current(server):
@@ -334,6 +336,66 @@ def test_an_expired_snapshot_is_not_found(launch):
         server.action("diff", {"from": version(first)})
     [found] = diff(server, table="silver.t")
     assert (found["change"], counts(found)) == ("created", (2, 0, 0)), "the snapshot before is the last that is left"
+
+
+def flight_of(server, descriptor):
+    """The rows of a Flight as dicts, which have the columns that were told before."""
+    with server.flight() as client:
+        told = client.get_schema(descriptor).schema
+        info = client.get_flight_info(descriptor)
+        rows = client.do_get(info.endpoints[0].ticket).read_all()
+    assert rows.schema == info.schema == told
+    return rows.to_pylist()
+
+
+def test_the_rows_are_a_flight(server, states):
+    table, first, last = states
+    request = {"table": table, "from": version(first), "to": version(last)}
+    [found] = diff(server, **request)
+    by_path = pyarrow.flight.FlightDescriptor.for_path("diff", json.dumps(request))
+    target = protobuf.message((1, last))
+    packed = protobuf.pack(protobuf.MERGANSER + "DiffRequest", protobuf.message((1, table), (3, target)))
+    by_command = pyarrow.flight.FlightDescriptor.for_command(packed)
+    key = lambda row: (row["rowid"], row["change"])
+    assert sorted(flight_of(server, by_path), key=key) == sorted(rows_of(server, found["sql"]), key=key)
+    [last_change] = diff(server, table=table)
+    assert flight_of(server, by_command) == rows_of(server, last_change["sql"]) != []
+
+
+@pytest.mark.parametrize(
+    "path, error, text",
+    [
+        (("diff", "{}"), pyarrow.ArrowInvalid, "say which"),
+        (("diff", '{"table": "silver.nosuch"}'), pyarrow.ArrowKeyError, "silver.nosuch"),
+        (("diff", '{"table": "silver.x", "form": {}}'), pyarrow.ArrowInvalid, "form"),
+        (("diff", '{"table": "silver.x", "from": {"version": 10000000}}'), pyarrow.ArrowKeyError, "never existed"),
+        (("diff",), pyarrow.ArrowInvalid, "a path is"),
+        (("rollback", "{}"), pyarrow.ArrowNotImplementedError, "DoAction"),
+        (("nosuch", "{}"), pyarrow.ArrowNotImplementedError, "no action"),
+    ],
+)
+def test_a_flight_that_there_is_not_is_refused(server, path, error, text):
+    descriptor = pyarrow.flight.FlightDescriptor.for_path(*path)
+    with server.flight() as client:
+        for call in (client.get_flight_info, client.get_schema):
+            with pytest.raises(error, match=text):
+                call(descriptor)
+        with pytest.raises(pyarrow.ArrowInvalid):
+            writer, _ = client.do_put(descriptor, pyarrow.schema([]))
+            writer.close()
+
+
+def test_a_table_that_is_another_one_now_is_no_flight(server, name):
+    table, moved = f"silver.{name}", f"silver.{name}_moved"
+    server.sql(f"CREATE TABLE {table} AS SELECT 1 AS i")
+    first = current(server)
+    server.sql(f"ALTER TABLE {table} RENAME TO {name}_moved")
+    server.sql(f"CREATE TABLE {table} AS SELECT 2 AS i")
+    request = json.dumps({"table": table, "from": version(first)})
+    with server.flight() as client, pytest.raises(pyarrow.ArrowInvalid, match="a query for each"):
+        client.get_flight_info(pyarrow.flight.FlightDescriptor.for_path("diff", request))
+    rows = flight_of(server, pyarrow.flight.FlightDescriptor.for_path("diff", json.dumps({"table": moved})))
+    assert rows == []
 
 
 def test_in_sql_it_is_a_call(server, states):

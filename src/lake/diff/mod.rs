@@ -97,14 +97,7 @@ pub struct RowCounts {
 /// # Errors
 /// `NotFound` for a snapshot that does not exist and for a table that neither snapshot has; `Unsupported` for a view.
 pub fn diff(connection: &Connection, request: &Diff, progress: &mut dyn FnMut(usize, usize)) -> Result<Difference> {
-    let to = match &request.to {
-        Some(to) => snapshots::resolve(connection, to)?,
-        None => snapshots::current(connection)?,
-    };
-    let from = match &request.from {
-        Some(from) => snapshots::resolve(connection, from)?,
-        None => snapshots::before(connection, to)?,
-    };
+    let (from, to) = request.snapshots(connection)?;
     let candidates = candidates(connection, request.table.as_ref(), from, to)?;
     let mut tables = Vec::new();
     for (done, pair) in candidates.iter().enumerate() {
@@ -114,6 +107,27 @@ pub fn diff(connection: &Connection, request: &Diff, progress: &mut dyn FnMut(us
     }
     progress(candidates.len(), candidates.len());
     Ok(Difference { from, to, tables })
+}
+
+/// The query for the rows of the one table that `request` names; `change` says what became of each.
+///
+/// # Errors
+/// As [`diff`]; `InvalidArgument` without a table; `FailedPrecondition` when several tables had its name.
+pub fn rows_query(connection: &Connection, request: &Diff) -> Result<String> {
+    let Some(table) = &request.table else {
+        return Err(Error::invalid("say which \"table\": the rows of several have not the same columns"));
+    };
+    let (from, to) = request.snapshots(connection)?;
+    match candidates(connection, Some(table), from, to)?.as_slice() {
+        [pair] => {
+            let sides = sides(connection, pair, from, to)?;
+            Ok(rows::query(&columns::matched(&sides, pair.is_same()), &sides, pair.is_same()))
+        }
+        _ => Err(Error::precondition(format!(
+            "\"{}.{}\" is not the same table at both snapshots; the result of the action has a query for each",
+            table.schema, table.name
+        ))),
+    }
 }
 
 /// The tables that may differ, or those that were asked for.
@@ -150,12 +164,7 @@ fn compare(
     from: SnapshotId,
     to: SnapshotId,
 ) -> Result<TableDifference> {
-    let side = |relation, at| TableState::read(connection, relation, at).map(|state| Side { state, at });
-    let sides = match pair {
-        Pair::Then(then) => Pair::Then(side(then, from)?),
-        Pair::Now(now) => Pair::Now(side(now, to)?),
-        Pair::Both { then, now } => Pair::Both { then: side(then, from)?, now: side(now, to)? },
-    };
+    let sides = sides(connection, pair, from, to)?;
     let columns = columns::matched(&sides, pair.is_same());
     let sql = rows::query(&columns, &sides, pair.is_same());
     let rows = count(connection, &sql)?;
@@ -172,6 +181,15 @@ fn compare(
     Ok(TableDifference { table: pair.name(), renamed_from, change, rows, schema_changes, sql })
 }
 
+fn sides(connection: &Connection, pair: &Pair<Relation>, from: SnapshotId, to: SnapshotId) -> Result<Pair<Side>> {
+    let side = |relation, at| TableState::read(connection, relation, at).map(|state| Side { state, at });
+    Ok(match pair {
+        Pair::Then(then) => Pair::Then(side(then, from)?),
+        Pair::Now(now) => Pair::Now(side(now, to)?),
+        Pair::Both { then, now } => Pair::Both { then: side(then, from)?, now: side(now, to)? },
+    })
+}
+
 fn count(connection: &Connection, sql: &str) -> Result<RowCounts> {
     #[derive(Deserialize)]
     struct Found {
@@ -182,4 +200,21 @@ fn count(connection: &Connection, sql: &str) -> Result<RowCounts> {
         connection.records(&format!("SELECT change, count(*) AS rows FROM ({sql}) GROUP BY change"), &[])?;
     let of = |change: &str| found.iter().find(|it| it.change == change).map_or(0, |it| it.rows);
     Ok(RowCounts { inserted: of("insert"), deleted: of("delete"), updated: of("update_postimage") })
+}
+
+// === impl Diff ===
+
+impl Diff {
+    /// The two sides: `from` and `to`.
+    fn snapshots(&self, connection: &Connection) -> Result<(SnapshotId, SnapshotId)> {
+        let to = match &self.to {
+            Some(to) => snapshots::resolve(connection, to)?,
+            None => snapshots::current(connection)?,
+        };
+        let from = match &self.from {
+            Some(from) => snapshots::resolve(connection, from)?,
+            None => snapshots::before(connection, to)?,
+        };
+        Ok((from, to))
+    }
 }
