@@ -192,6 +192,23 @@ pub(super) fn may_write(sql: &str) -> bool {
     }
 }
 
+/// From which table a statement may delete rows, as it writes it; empty where that cannot be said for certain. An UPDATE
+/// writes rows too, by which DuckLake knows.
+pub(super) fn deletes_from(sql: &str) -> Option<&str> {
+    const INTRODUCING: &[&str] = &["DELETE", "FROM", "TRUNCATE", "TABLE", "MERGE", "INTO"];
+    let words = words(sql);
+    let deletes = |word: &String| ["DELETE", "TRUNCATE", "MERGE"].contains(&word.as_str());
+    match words.first()?.as_str() {
+        "DELETE" | "TRUNCATE" | "MERGE" => {
+            let mut texts = sql.split(|c: char| c.is_whitespace() || c == ';').filter(|text| !text.is_empty());
+            let table = texts.find(|text| !INTRODUCING.contains(&text.to_uppercase().as_str()));
+            Some(table.unwrap_or_default())
+        }
+        "WITH" | "EXPLAIN" if words.iter().any(deletes) => Some(""),
+        _ => None,
+    }
+}
+
 /// The bare words of a statement in upper case.
 fn words(sql: &str) -> Vec<String> {
     let bare = bare(sql);
@@ -246,6 +263,19 @@ mod tests {
         ] {
             assert!(!reads_nothing(sql), "{sql}");
         }
+    }
+
+    #[test]
+    fn the_table_of_a_deletion_is_found_or_is_unknown() {
+        assert_eq!(deletes_from("delete from lake.silver.t where i = 1"), Some("lake.silver.t"));
+        assert_eq!(deletes_from("TRUNCATE TABLE t;"), Some("t"));
+        assert_eq!(deletes_from("MERGE INTO \"t\" USING u ON true"), Some("\"t\""));
+        assert_eq!(deletes_from("WITH x AS (SELECT 1) DELETE FROM t USING x"), Some(""));
+        for sql in ["SELECT 'DELETE'", "UPDATE t SET i = 1", "INSERT INTO t VALUES (1)", "FROM t", ""] {
+            assert_eq!(deletes_from(sql), None, "{sql}");
+        }
+        // A comment in between is no name, and so any table.
+        assert_eq!(deletes_from("DELETE /* all */ FROM t"), Some("/*"));
     }
 
     #[test]
