@@ -10,6 +10,7 @@
 
 mod accept;
 mod bind;
+mod deletions;
 mod duckdb;
 mod durable;
 mod extensions;

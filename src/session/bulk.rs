@@ -186,6 +186,7 @@ mod tests {
         );
         check("INSERT INTO t VALUES ($2, $1, $2)", 2, "INSERT INTO t SELECT \"1\", \"0\", \"1\" FROM rows");
         check("INSERT INTO t SELECT ?, upper(?)", 2, "INSERT INTO t SELECT \"0\", upper(\"1\") FROM rows");
+        check("INSERT INTO t VALUES (?) /* /* */, (2) */", 1, "INSERT INTO t SELECT \"0\" FROM rows");
         check("INSERT INTO t VALUES (((? + 1) * 2))", 1, "INSERT INTO t SELECT ((\"0\" + 1) * 2) FROM rows");
     }
 
@@ -197,7 +198,6 @@ mod tests {
             "INSERT INTO t VALUES (?, DEFAULT)",
             "INSERT INTO t VALUES (?) RETURNING i",
             r"INSERT INTO t VALUES (?, e'it\'s')",
-            "INSERT INTO t VALUES (?) /* /* */ ; DELETE FROM t */",
             "INSERT INTO t VALUES (?) ON CONFLICT DO NOTHING",
             "INSERT INTO t SELECT ? FROM u",
             "INSERT INTO t SELECT ? WHERE false",

@@ -12,9 +12,14 @@
 //! Secrets of DuckDB are the server's: without the one of the object store, or with another in front of it, nobody can
 //! read the lake any more.
 
+use sqlparser::{keywords::Keyword, tokenizer::Token};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{macros, message::Message, tokens::words};
+use super::{
+    macros,
+    message::Message,
+    tokens::{keyword, tokens, words},
+};
 use crate::{
     engine::StatementKind,
     error::{Error, Result},
@@ -163,6 +168,33 @@ pub(super) fn may_write(sql: &str) -> bool {
     }
 }
 
+/// From which table a statement may delete rows, as it writes it; empty where that cannot be said for certain. An UPDATE
+/// writes rows too, by which DuckLake knows.
+pub(super) fn deletes_from(sql: &str) -> Option<String> {
+    const DELETING: &[Keyword] = &[Keyword::DELETE, Keyword::TRUNCATE, Keyword::MERGE];
+    const INTRODUCING: &[Keyword] = &[Keyword::FROM, Keyword::TABLE, Keyword::INTO, Keyword::ONLY];
+    let Some(tokens) = tokens(sql) else { return Some(String::new()) };
+    let tokens: Vec<_> = tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_))).collect();
+    let (first, rest) = tokens.split_first()?;
+    if DELETING.contains(&keyword(first)) {
+        let start = rest.iter().position(|token| !INTRODUCING.contains(&keyword(token)))?;
+        return Some(path(&rest[start..]));
+    }
+    let may_contain = matches!(keyword(first), Keyword::WITH | Keyword::EXPLAIN);
+    let deletes = |token: &&Token| DELETING.contains(&keyword(token));
+    (may_contain && rest.iter().any(deletes)).then(String::new)
+}
+
+/// The name with which `tokens` begin: words with points between them.
+fn path(tokens: &[&Token]) -> String {
+    let is_part = |(at, token): &(usize, &&Token)| match token {
+        Token::Word(_) => at % 2 == 0,
+        Token::Period => at % 2 == 1,
+        _ => false,
+    };
+    tokens.iter().enumerate().take_while(is_part).map(|(_, token)| token.to_string()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,6 +213,24 @@ mod tests {
             "INSERT INTO t VALUES (1)",
         ] {
             assert!(!reads_nothing(sql), "{sql}");
+        }
+    }
+
+    #[test]
+    fn the_table_of_a_deletion_is_found_or_is_unknown() {
+        for (sql, table) in [
+            ("delete from lake.silver.t where i = 1", "lake.silver.t"),
+            ("TRUNCATE TABLE t;", "t"),
+            ("MERGE INTO \"a b\" USING u ON true", "\"a b\""),
+            ("DELETE /* all */ FROM ONLY t AS x", "t"),
+            ("WITH x AS (SELECT 1) DELETE FROM t USING x", ""),
+            ("EXPLAIN ANALYZE DELETE FROM t", ""),
+            ("DELETE FROM 'open", ""),
+        ] {
+            assert_eq!(deletes_from(sql).as_deref(), Some(table), "{sql}");
+        }
+        for sql in ["SELECT 'DELETE'", "UPDATE t SET i = 1", "INSERT INTO t VALUES (1)", "FROM t", ""] {
+            assert_eq!(deletes_from(sql), None, "{sql}");
         }
     }
 

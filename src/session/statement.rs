@@ -22,7 +22,7 @@ use super::{
     control::{self, Control},
     execution::{Execution, Known, Running},
     group::{Committed, Failure, Groups, Joined, SmallInsert, Together},
-    hazards::{self, Hazards, makes_temp, may_write, reads_nothing},
+    hazards::{self, Hazards, deletes_from, makes_temp, may_write, reads_nothing},
     message::summary,
     procedure,
     rows::Rows,
@@ -357,6 +357,9 @@ impl Run {
         // Where the snapshot is known already, nothing is read that must be of one state.
         if self.author.is_some() && self.snapshot_id.is_none() {
             connection.execute("BEGIN TRANSACTION", &[])?;
+        }
+        if let Some(table) = deletes_from(&self.statement.sql) {
+            connection.deletes_from(&table);
         }
         let prepared = connection.prepare(&self.statement.sql)?;
         let kind = prepared.kind();

@@ -1,6 +1,7 @@
 """A catalog in a DuckDB file, in SQLite and in PostgreSQL: the same lake, whatever holds its catalog."""
 
 import contextlib
+import itertools
 import threading
 
 import pyarrow
@@ -137,6 +138,43 @@ def test_writers_at_once_lose_nothing(server, name):
     at_once(*(lambda writer=writer: kinds[writer % 2](writer) for writer in range(WRITERS)), read, read)
     found = server.sql(f"SELECT writer, i FROM {name} ORDER BY ALL")
     assert found == [(writer, i) for writer in range(WRITERS) for i in range(ROUNDS)]
+
+
+DELETE, UPDATE = "DELETE FROM {} WHERE i = {}", "UPDATE {} SET j = 1 WHERE i = {}"
+
+
+# With SQLite the later one waits.
+@pytest.mark.parametrize("kind", ["duckdb", "postgres"])
+def test_of_two_who_delete_from_one_file_the_later_repeats(launch, catalog_flags, tmp_path, kind):
+    server = launch(*catalog_flags(tmp_path, kind))
+    for number, (first, second) in enumerate(itertools.product([DELETE, UPDATE], repeat=2)):
+        name = f"t{number}"
+        server.sql(f"CREATE TABLE {name} AS SELECT i, 0 AS j FROM range(10) r(i)")
+        # DuckLake overlooks the others where the file has deleted rows already.
+        server.sql(DELETE.format(name, 0))
+        with server.adbc(autocommit=False) as one, server.adbc(autocommit=False) as two:
+            with one.cursor() as cursor:
+                cursor.execute(first.format(name, 1))
+            with two.cursor() as cursor:
+                cursor.execute(second.format(name, 2))
+            one.commit()
+            with pytest.raises(Exception, match="(?i)repeat|conflict"):
+                two.commit()
+        server.sql(second.format(name, 2))
+        gone = {0} | {key for key, sql in [(1, first), (2, second)] if sql == DELETE}
+        assert server.sql(f"SELECT i FROM {name} ORDER BY i") == [(i,) for i in range(10) if i not in gone]
+
+
+def test_deletions_at_once_lose_nothing(server, name):
+    server.sql(f"CREATE TABLE {name} AS SELECT i // 100 AS writer, i FROM range(400) r(i)")
+
+    def delete(writer):
+        for i in range(100 * writer, 100 * writer + 20):
+            server.sql(f"DELETE FROM {name} WHERE i = {i}")
+
+    at_once(*(lambda writer=writer: delete(writer) for writer in range(4)))
+    found = server.sql(f"SELECT writer, i FROM {name} ORDER BY i")
+    assert found == [(i // 100, i) for i in range(400) if i % 100 >= 20]
 
 
 def check_files(server):

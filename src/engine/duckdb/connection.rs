@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Database, Statement, Value, arrow_scan::Scans, error};
 use crate::{
-    engine::write_turn::TakenTurn,
+    engine::{deletions::Deleting, write_turn::TakenTurn},
     error::{Context, Error, Result},
 };
 
@@ -36,6 +36,8 @@ pub struct Connection {
     open: Cell<Option<SystemTime>>,
     /// The turn to write, from [`begin_writing`](Self::begin_writing) to the end of the transaction.
     turn: RefCell<Option<TakenTurn>>,
+    /// What the open transaction deletes.
+    deleting: RefCell<Deleting>,
     /// Whether the files of the last commit whose answer was lost are there.
     files_are_back: Cell<bool>,
     /// Keeps the instance open; dropped after the connection.
@@ -90,6 +92,7 @@ impl Connection {
             interrupted: Arc::default(),
             open: Cell::new(None),
             turn: RefCell::new(None),
+            deleting: RefCell::default(),
             files_are_back: Cell::new(false),
             database,
         }
@@ -155,6 +158,7 @@ impl Connection {
     pub fn execute(&self, sql: &str, params: &[Value]) -> Result<u64> {
         if sql.starts_with("BEGIN") {
             self.open.set(Some(SystemTime::now()));
+            self.deleting.replace(self.database.deletions.begin());
         }
         let changed = self.prepare(sql)?.execute(params)?.drain()?;
         if sql == "COMMIT" || sql == "ROLLBACK" {
@@ -221,6 +225,12 @@ impl Connection {
         Ok(())
     }
 
+    /// Says that the open transaction deletes rows of the table at `path`, as SQL writes it; empty where it is not known.
+    /// Each statement that deletes without writing other rows must say so, lest two that meet both commit.
+    pub fn deletes_from(&self, path: &str) {
+        self.deleting.borrow_mut().add(path);
+    }
+
     /// Runs `work` in a transaction that may write: commits when it succeeds, rolls back when it fails.
     ///
     /// # Errors
@@ -245,11 +255,15 @@ impl Connection {
             (Some(durable), Some(since)) => durable.sync(since).context(|| "sync data files")?,
             _ => None,
         };
-        let committed = self.execute("COMMIT", &[]).map(|_| ());
+        let deleting = self.deleting.borrow();
+        let committed = self.database.deletions.commit(&deleting, || self.execute("COMMIT", &[]).map(|_| ()));
+        drop(deleting);
         if committed.as_ref().is_err_and(error::is_lost_commit) {
             // DuckLake removes the transaction's files until this is over.
             self.rollback();
             self.files_are_back.set(kept.is_some_and(|kept| kept.put_back().is_ok()));
+        } else if committed.is_err() {
+            self.rollback();
         }
         committed
     }

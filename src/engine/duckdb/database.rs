@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::{Connection, arrow_scan::Scans, error};
 use crate::{
-    engine::{durable::Durable, write_turn::WriteTurn},
+    engine::{deletions::Deletions, durable::Durable, write_turn::WriteTurn},
     error::{Error, Result},
 };
 
@@ -24,6 +24,8 @@ pub struct Database {
     pub(super) durable: Option<Durable>,
     /// Present where transactions that write take turns.
     pub(super) write_turn: Option<Arc<WriteTurn>>,
+    /// What transactions have deleted.
+    pub(super) deletions: Deletions,
     /// Goes last, so that who waits for the end of the instance knows.
     open: watch::Sender<()>,
 }
@@ -63,7 +65,8 @@ impl Database {
             }
         }
         let (scans, write_turn) = (Scans::default(), one_writer.then(Arc::default));
-        let database = Arc::new(Self { ptr: database, scans, durable, write_turn, open: watch::Sender::new(()) });
+        let (deletions, open) = (Deletions::default(), watch::Sender::new(()));
+        let database = Arc::new(Self { ptr: database, scans, durable, write_turn, deletions, open });
         database.scans.register(&database.connect()?)?;
         Ok(database)
     }
