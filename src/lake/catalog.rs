@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::postgres::Postgres;
+use super::{METADATA, postgres::Postgres};
 use crate::{
     engine,
     error::{Error, ErrorKind, Result},
@@ -14,6 +14,8 @@ const SQLITE_BUSY_MILLIS: u32 = 5_000;
 
 /// The tags of a lake that was made when they lay in a schema, which SQLite has not, move to their place.
 const MOVE_TAGS: &str = include_str!("../../sql/02_move_tags.sql");
+/// What keeps servers that share a PostgreSQL from losing each other's deletions.
+const GUARD: &str = include_str!("../../sql/05_postgres.sql");
 
 /// Where DuckLake keeps its catalog.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +39,8 @@ impl Catalog {
         }
     }
 
-    /// Reads the form of `--catalog` and of every other place where one is named: a path, `duckdb:PATH`, `sqlite:PATH` or a URI of PostgreSQL.
+    /// Reads the form of `--catalog` and of every other place where one is named: a path, `duckdb:PATH`, `sqlite:PATH`
+    /// or a URI of PostgreSQL.
     ///
     /// # Errors
     /// `InvalidArgument` for another form. The text does not repeat it: it can hold a password.
@@ -133,10 +136,11 @@ impl Catalog {
     }
 
     /// What an existing lake goes through after it was attached.
-    pub(super) fn upgrade(&self) -> &'static str {
+    pub(super) fn upgrade(&self) -> String {
         match self {
-            Self::DuckdbFile(_) => MOVE_TAGS,
-            Self::Sqlite(_) | Self::Postgres(_) => "",
+            Self::DuckdbFile(_) => MOVE_TAGS.to_owned(),
+            Self::Sqlite(_) => String::new(),
+            Self::Postgres(_) => GUARD.replace("{{metadata}}", METADATA),
         }
     }
 

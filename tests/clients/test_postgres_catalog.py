@@ -110,6 +110,33 @@ def test_two_servers_see_each_others_commits(launch, cluster, tmp_path):
 # === the end of PostgreSQL ===
 
 
+def test_two_servers_lose_none_of_each_others_deletions(launch, cluster, tmp_path):
+    flags = ["--catalog", cluster.make_database("lake_of_two"), "--storage", tmp_path / "store"]
+    servers = [launch(*flags), launch(*flags)]
+    servers[0].sql("CREATE TABLE t AS SELECT i // 100 AS writer, i FROM range(400) r(i)")
+
+    def delete(writer):
+        for i in range(100 * writer, 100 * writer + 20):
+            servers[writer % 2].sql(f"DELETE FROM t WHERE i = {i}")
+
+    writers = [threading.Thread(target=delete, args=[writer]) for writer in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    left = [(i,) for i in range(400) if i % 100 >= 20]
+    assert [server.sql("SELECT i FROM t ORDER BY i") for server in servers] == [left, left]
+    with servers[0].adbc(autocommit=False) as one, servers[1].adbc(autocommit=False) as two:
+        for i, connection in enumerate([one, two]):
+            with connection.cursor() as cursor:
+                cursor.execute(f"DELETE FROM t WHERE i = {50 + i}")
+        one.commit()
+        with pytest.raises(Exception, match="repeat the transaction"):
+            two.commit()
+    left.remove((50,))
+    assert [server.sql("SELECT i FROM t ORDER BY i") for server in servers] == [left, left]
+
+
 def test_the_first_statement_after_a_restart_works(server, table, cluster):
     server.sql("INSERT INTO t VALUES (1)")
     for sql in ["SELECT count(*) FROM t", "INSERT INTO t VALUES (2)", "FROM __ducklake_metadata_lake.merganser_tags"]:
