@@ -114,6 +114,9 @@ install_tools() {
 
 # --- parts ---
 
+# Tests of one file share a server; those of different files wait for each other's time-outs in vain.
+side_by_side="-n auto --maxprocesses 4 --dist loadfile"
+
 fetch_duckdb() { scripts/fetch-duckdb.sh && duckdb=fetched; }
 
 clippy() {
@@ -135,7 +138,8 @@ rust_tests() {
 python_clients() {
     [ -n "$program" ] || skip "the program was not built" || return
     make_environment tests/clients/requirements.txt || return
-    run_pytest tests/clients --ignore tests/clients/gizmosql
+    # shellcheck disable=SC2086 # several words
+    run_pytest $side_by_side tests/clients --ignore tests/clients/gizmosql
 }
 
 # The tests that look at DuckLake's own tables, or at its files, once more.
@@ -145,11 +149,11 @@ other_catalogs() {
     local status=0 catalog tests="tests/clients/test_backup.py tests/clients/test_restore.py tests/clients/test_rollback.py tests/clients/test_snapshots.py tests/clients/test_pins.py"
     for catalog in sqlite postgres; do
         # shellcheck disable=SC2086 # several words
-        run_pytest $tests --catalog "$catalog" || status=1
+        run_pytest $side_by_side $tests --catalog "$catalog" || status=1
     done
     tests="tests/clients/test_maintain.py tests/clients/test_pins.py tests/clients/test_rollback.py tests/clients/test_coco.py"
     # shellcheck disable=SC2086 # several words
-    run_pytest $tests --storage s3 || status=1
+    run_pytest $side_by_side $tests --storage s3 || status=1
     return "$status"
 }
 

@@ -35,13 +35,15 @@ pub enum Asked<'a> {
 /// `InvalidArgument` for any other path, and for bytes that are no such command.
 pub fn in_descriptor(descriptor: &FlightDescriptor) -> Result<Asked<'_>> {
     if descriptor.r#type() == DescriptorType::Path {
-        let [action, body] = descriptor.path.as_slice() else {
-            return Err(Error::invalid(
+        return match descriptor.path.as_slice() {
+            [action, body] if actions::ALL.iter().any(|it| it.name == action) => {
+                Ok(Asked::RowsOf { action, body: Body::Json(body.as_bytes()) })
+            }
+            _ => Err(Error::invalid(
                 "a path is the name of an action and its request as JSON, such as diff and {\"table\": …}; send a Flight \
                  SQL command for anything else",
-            ));
+            )),
         };
-        return Ok(Asked::RowsOf { action, body: Body::Json(body.as_bytes()) });
     }
     let command = decode(&descriptor.cmd)?;
     if let Command::Unknown(any) = &command

@@ -371,7 +371,7 @@ def test_the_rows_are_a_flight(server, states):
         (("diff", '{"table": "silver.x", "from": {"version": 10000000}}'), pyarrow.ArrowKeyError, "never existed"),
         (("diff",), pyarrow.ArrowInvalid, "a path is"),
         (("rollback", "{}"), pyarrow.ArrowNotImplementedError, "DoAction"),
-        (("nosuch", "{}"), pyarrow.ArrowNotImplementedError, "no action"),
+        (("nosuch", "{}"), pyarrow.ArrowInvalid, "a path is"),
     ],
 )
 def test_a_flight_that_there_is_not_is_refused(server, path, error, text):
