@@ -12,7 +12,9 @@ AT_HEAD, AT_VERSION = "lineitem at head", "lineitem at an older version"
 POINT_AT_HEAD, POINT_AT_VERSION = "point query at head", "point query at an older version"
 COPY = "copy of 10 million rows"
 ROLLBACK, SCATTERED = (f"rollback of 10 million rows, 1,000 changed{where}" for where in (" in a row", " all over"))
-YOUNG, OLD, MAINTAINED = (f"point query, {what}" for what in ("10 snapshots", "10,000 snapshots", "maintained"))
+YOUNG, OLD, YOUNG_AGAIN, MAINTAINED = (
+    f"point query, {what}" for what in ("10 snapshots", "10,000 snapshots", "10 snapshots, later", "maintained")
+)
 WRITERS = "8 writers of single rows"
 
 BIG_ROWS = 10_000_000
@@ -84,32 +86,34 @@ _TOTAL = "SELECT CAST(sum(i) AS VARCHAR) || ' ' || CAST(sum(length(s)) AS VARCHA
 
 
 def history(run):
-    """A point query on a table after few commits, after many, and after maintenance."""
-    folder = run.lake.folder / "history"
-    served = servers.start_merganser(run.running, folder)
+    """A point query on a table after many commits, and after maintenance, each beside one after few commits: machines
+    slow down and speed up in the minutes that the commits take."""
+    folders = [run.lake.folder / name for name in ("young", "aged")]
+    served = [servers.start_merganser(run.running, folder) for folder in folders]
     commits = scaled(run, OLD_SNAPSHOTS)
-    with servers.Clients(run.running, [served]) as clients:
+    with servers.Clients(run.running, served[:1]) as young, servers.Clients(run.running, served[1:]) as aged:
 
-        def ask(do, **fields):
+        def ask(clients, do, **fields):
             return clients.ask(servers.MERGANSER, do, seconds=3600.0, **fields)
 
-        ask("execute", sql=f"CREATE TABLE events AS SELECT i, 'event ' || i AS s FROM range({HISTORY_ROWS}) t(i)")
-
         def one(measure, name, number):
+            clients = young if measure in (YOUNG, YOUNG_AGAIN) else aged
             keys = [(place * 7919 + number) % HISTORY_ROWS for place in range(run.settings.repeats)]
             statements = [f"SELECT * FROM events WHERE i = {key}" for key in keys]
-            return parts.milliseconds(ask("repeat", statements=statements))
+            return parts.milliseconds(ask(clients, "repeat", statements=statements))
 
-        ask("commits", table="events", first=HISTORY_ROWS, number=YOUNG_SNAPSHOTS)
-        run.interleave([YOUNG], [servers.MERGANSER], one)
-        run.say(f"{commits} commits")
-        ask("commits", table="events", first=HISTORY_ROWS + YOUNG_SNAPSHOTS, number=commits - YOUNG_SNAPSHOTS)
-        run.interleave([OLD], [servers.MERGANSER], one)
+        for clients, number in ((young, YOUNG_SNAPSHOTS), (aged, commits)):
+            run.say(f"{number} commits")
+            rows = f"SELECT i, 'event ' || i AS s FROM range({HISTORY_ROWS}) t(i)"
+            ask(clients, "execute", sql=f"CREATE TABLE events AS {rows}")
+            ask(clients, "commits", table="events", first=HISTORY_ROWS, number=number)
+        run.interleave([YOUNG, OLD], [servers.MERGANSER], one)
         run.say("maintenance")
-        ask("execute", sql="CALL merganser.maintain(expire_days => 0)")
-        run.interleave([MAINTAINED], [servers.MERGANSER], one)
-    run.running.end(served.server)
-    shutil.rmtree(folder)
+        ask(aged, "execute", sql="CALL merganser.maintain(expire_days => 0)")
+        run.interleave([YOUNG_AGAIN, MAINTAINED], [servers.MERGANSER], one)
+    for subject, folder in zip(served, folders, strict=True):
+        run.running.end(subject.server)
+        shutil.rmtree(folder)
 
 
 def writers(run):
