@@ -7,10 +7,6 @@ DO $do$
 BEGIN
     -- Servers that start at the same time make it one after the other.
     PERFORM pg_advisory_xact_lock(hashtext('merganser_one_delete_file'));
-    IF EXISTS (SELECT FROM pg_trigger WHERE tgname = 'merganser_one_delete_file'
-               AND tgrelid = 'ducklake_delete_file'::regclass) THEN
-        RETURN;
-    END IF;
     CREATE OR REPLACE FUNCTION merganser_one_delete_file() RETURNS trigger LANGUAGE plpgsql
     SET search_path FROM CURRENT AS $body$
     BEGIN
@@ -21,7 +17,11 @@ BEGIN
         RETURN NEW;
     END
     $body$;
-    CREATE INDEX merganser_live_delete_files ON ducklake_delete_file (data_file_id) WHERE end_snapshot IS NULL;
+    IF EXISTS (SELECT FROM pg_trigger WHERE tgname = 'merganser_one_delete_file'
+               AND tgrelid = 'ducklake_delete_file'::regclass) THEN
+        RETURN;
+    END IF;
+    CREATE INDEX IF NOT EXISTS merganser_live_delete_files ON ducklake_delete_file (data_file_id) WHERE end_snapshot IS NULL;
     CREATE TRIGGER merganser_one_delete_file BEFORE INSERT ON ducklake_delete_file
     FOR EACH ROW WHEN (NEW.end_snapshot IS NULL) EXECUTE FUNCTION merganser_one_delete_file();
 END

@@ -114,7 +114,7 @@ install_tools() {
 
 # --- parts ---
 
-# Tests of one file share a server; those of different files wait for each other's time-outs in vain.
+# Many tests only wait, so files run side by side; those of one file share a server. Four, as each has servers of its own.
 side_by_side="-n auto --maxprocesses 4 --dist loadfile"
 
 fetch_duckdb() { scripts/fetch-duckdb.sh && duckdb=fetched; }

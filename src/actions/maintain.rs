@@ -92,11 +92,15 @@ impl Crew {
     /// Removes the files that nobody needs, but for those that a backup names.
     async fn sweep(&self, maintenance: &Arc<Maintenance>, step: Step, progress: &Progress) -> Result<Done> {
         let storage = &self.pins.origin().1.storage;
-        let named = self.backups.named(progress).await?;
         progress.phase(format!("{}: look for files", step.name()), "steps", None);
         let (listing, data_path) = (Arc::clone(maintenance), storage.lake_path());
         let work = move |connection: &Connection| listing.unneeded(connection, step, &data_path);
         let found = progress.unless_cancelled(self.engine.run(work)).await?;
+        if found.is_empty() {
+            return Ok(Done::nothing(step));
+        }
+        // Asked afterwards, so that one that is taken meanwhile is asked too.
+        let named = self.backups.named(progress).await?;
         let (kept, unneeded): (Vec<_>, Vec<_>) = found.into_iter().partition(|path| named.by(path).is_some());
         progress.phase(step.name(), "files", Some(unneeded.len() as u64));
         // What was removed must be forgotten, so a batch is not dropped half way.

@@ -8,11 +8,15 @@
 use std::{
     collections::HashMap,
     sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
 use parking_lot::Mutex;
 
 use crate::error::{Error, ErrorKind, Result};
+
+/// How often one that waits looks whether it is still wanted.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The deletions of one instance.
 #[derive(Debug, Default)]
@@ -49,14 +53,25 @@ impl Deletions {
     }
 
     /// Commits a transaction; if it deletes rows, then alone, and only when nobody else has deleted from its tables.
+    /// While it waits for others it asks `may_wait` whether it shall.
     ///
     /// # Errors
-    /// Conflict; what `commit` says.
-    pub fn commit(&self, deleting: &Deleting, commit: impl FnOnce() -> Result<()>) -> Result<()> {
+    /// Conflict; what `may_wait` and `commit` say.
+    pub fn commit(
+        &self,
+        deleting: &Deleting,
+        may_wait: impl Fn() -> Result<()>,
+        commit: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
         if !deleting.anywhere && deleting.tables.is_empty() {
             return commit();
         }
-        let mut numbers = self.numbers.lock();
+        let mut numbers = loop {
+            if let Some(numbers) = self.numbers.try_lock_for(LOOK) {
+                break numbers;
+            }
+            may_wait()?;
+        };
         let newest = self.newest.load(Ordering::Acquire);
         if deleting.newest_elsewhere(&numbers, newest) > deleting.began {
             let text = "another transaction has deleted rows of the table since this one began: repeat the transaction";
@@ -79,6 +94,9 @@ impl Deletions {
 impl Deleting {
     /// Notes that rows of a table will be deleted; `path` is its name as SQL writes it.
     pub fn add(&mut self, path: &str) {
+        if path.to_lowercase().starts_with("temp.") {
+            return;
+        }
         let plain = |c: char| c.is_alphanumeric() || "_.\"".contains(c);
         if path.is_empty() || !path.chars().all(plain) || path.matches('"').count() % 2 == 1 {
             self.anywhere = true;
@@ -107,13 +125,13 @@ mod tests {
         let (mut one, mut two) = (deletions.begin(), deletions.begin());
         one.add(first);
         two.add(second);
-        deletions.commit(&one, || Ok(())).unwrap();
-        let outcome = deletions.commit(&two, || Ok(()));
+        deletions.commit(&one, || Ok(()), || Ok(())).unwrap();
+        let outcome = deletions.commit(&two, || Ok(()), || Ok(()));
         assert_eq!(outcome.is_ok(), both, "{first}, {second}");
         // Repeated, it has seen the other's.
         let mut again = deletions.begin();
         again.add(second);
-        deletions.commit(&again, || Ok(())).unwrap();
+        deletions.commit(&again, || Ok(()), || Ok(())).unwrap();
     }
 
     #[test]
@@ -126,11 +144,26 @@ mod tests {
     }
 
     #[test]
+    fn a_commit_that_is_under_way_counts_as_later() {
+        let deletions = Deletions::default();
+        let (mut one, mut two) = (deletions.begin(), Deleting::default());
+        one.add("t");
+        let begin_meanwhile = || {
+            two = deletions.begin();
+            Ok(())
+        };
+        deletions.commit(&one, || Ok(()), begin_meanwhile).unwrap();
+        two.add("t");
+        let err = deletions.commit(&two, || Ok(()), || Ok(())).unwrap_err();
+        assert_eq!(err.kind(), ErrorKind::Conflict);
+    }
+
+    #[test]
     fn who_deletes_nothing_never_fails() {
         let deletions = Deletions::default();
         let (writer, mut deleter) = (deletions.begin(), deletions.begin());
         deleter.add("t");
-        deletions.commit(&deleter, || Ok(())).unwrap();
-        deletions.commit(&writer, || Ok(())).unwrap();
+        deletions.commit(&deleter, || Ok(()), || Ok(())).unwrap();
+        deletions.commit(&writer, || Ok(()), || Ok(())).unwrap();
     }
 }

@@ -47,7 +47,8 @@ pub fn in_descriptor(descriptor: &FlightDescriptor) -> Result<Asked<'_>> {
     }
     let command = decode(&descriptor.cmd)?;
     if let Command::Unknown(any) = &command
-        && let Some(action) = actions::ALL.iter().find(|action| any.type_url.ends_with(&action.message()))
+        && let Some(action) =
+            actions::ALL.iter().find(|action| any.type_url.rsplit('/').next() == Some(action.message().as_str()))
     {
         let any = prost_types::Any { type_url: any.type_url.clone(), value: any.value.to_vec() };
         return Ok(Asked::RowsOf { action: action.name, body: Body::Protobuf(any) });

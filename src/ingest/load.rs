@@ -97,7 +97,7 @@ fn replace(connection: &Connection, table: &TableRef, query: &str, existing: &[C
     let same = new.len() == existing.len()
         && new.iter().zip(existing).all(|(a, b)| a.column_name == b.column_name && a.column_type == b.column_type);
     if same {
-        connection.deletes_from(&table.sql());
+        connection.will_delete_from(&table.sql());
         connection.execute(&format!("DELETE FROM {}", table.sql()), &[])?;
         insert(connection, table, query)
     } else {

@@ -152,7 +152,7 @@ impl<'c> Scratch<'c> {
                 ),
                 &[],
             )?;
-            connection.deletes_from(table);
+            connection.will_delete_from(table);
             let sql = format!("DELETE FROM {table} WHERE rowid IN (SELECT id FROM {gone})");
             expect_rows("delete", connection.execute(&sql, &[])?, expected.deleted)?;
         }

@@ -356,9 +356,10 @@ pub mod snapshots_result {
         pub changes: ::prost::alloc::vec::Vec<Change>,
     }
 }
-/// Compares two snapshots: which tables, columns and rows differ; what came and went in between does not show. With a table
-/// the rows that differ are also a Flight: GetFlightInfo, GetSchema and PollFlightInfo take this message, packed in an Any, as
-/// the command of the descriptor, or the path `diff` and the message as JSON. Their columns are those of `DiffResult.Table.sql`.
+/// Compares two snapshots: which tables, columns and rows differ; what came and went in between does not show. With a
+/// table the rows that differ are also a Flight: GetFlightInfo, GetSchema and PollFlightInfo take this message, packed in
+/// an Any, as the command of the descriptor, or the path `diff` and the message as JSON. Their columns are those of
+/// `DiffResult.Table.sql`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DiffRequest {
     /// The only table to compare, as schema.name; left out, all tables of the lake are.

@@ -18,7 +18,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{
     macros,
     message::Message,
-    tokens::{keyword, tokens, words},
+    tokens::{keyword, significant, words},
 };
 use crate::{
     engine::StatementKind,
@@ -48,9 +48,12 @@ impl Hazards {
     pub(super) fn note(&mut self, kind: StatementKind, sql: &str) -> Result<()> {
         self.used |= !matches!(kind, StatementKind::Transaction | StatementKind::Other(_));
         match kind {
-            StatementKind::Write if self.partitioning_reset => Err(Error::precondition(
-                "the transaction has reset a partitioning: write rows before that, or in another transaction",
-            )),
+            // EXPLAIN ANALYZE runs what it explains.
+            StatementKind::Write | StatementKind::Read if self.partitioning_reset && may_write(sql) => {
+                Err(Error::precondition(
+                    "the transaction has reset a partitioning: write rows before that, or in another transaction",
+                ))
+            }
             StatementKind::Alter => self.note_alter(&words(sql)),
             _ => Ok(()),
         }
@@ -108,7 +111,70 @@ pub(super) fn check(kind: StatementKind, sql: &str) -> Result<()> {
     if kind == StatementKind::Define {
         macros::check(sql)?;
     }
+    let words = words(sql);
+    if explains_a_definition(&words) {
+        return Err(Error::unsupported("EXPLAIN is for queries and for INSERT, UPDATE, DELETE and MERGE"));
+    }
+    if words.iter().any(|word| REMOVING.contains(&word.as_str())) {
+        return Err(Error::unsupported(
+            "files are removed by the action maintain, with the steps cleanup and orphans: DuckLake's own function would \
+             remove those that backups need",
+        ));
+    }
     Ok(())
+}
+
+/// DuckLake's functions that remove files.
+const REMOVING: &[&str] = &["DUCKLAKE_CLEANUP_OLD_FILES", "DUCKLAKE_DELETE_ORPHANED_FILES"];
+
+/// Whether it is an EXPLAIN, which may run what it explains, of something else than rows.
+fn explains_a_definition(words: &[String]) -> bool {
+    const ROWS: &[&str] = &[
+        "SELECT",
+        "FROM",
+        "WITH",
+        "VALUES",
+        "TABLE",
+        "DESCRIBE",
+        "SUMMARIZE",
+        "PIVOT",
+        "UNPIVOT",
+        "INSERT",
+        "UPDATE",
+        "DELETE",
+        "TRUNCATE",
+        "MERGE",
+    ];
+    const OTHERS: &[&str] = &[
+        "CREATE",
+        "ALTER",
+        "DROP",
+        "COMMENT",
+        "BEGIN",
+        "START",
+        "COMMIT",
+        "END",
+        "ROLLBACK",
+        "ABORT",
+        "SET",
+        "RESET",
+        "USE",
+        "PREPARE",
+        "EXECUTE",
+        "DEALLOCATE",
+        "CALL",
+        "PRAGMA",
+        "COPY",
+        "LOAD",
+        "ATTACH",
+        "DETACH",
+        "VACUUM",
+        "CHECKPOINT",
+    ];
+    let (rows, others) =
+        (|word: &String| ROWS.contains(&word.as_str()), |word: &String| OTHERS.contains(&word.as_str()));
+    words.first().is_some_and(|first| first == "EXPLAIN")
+        && words.iter().skip(1).find(|word| rows(word) || others(word)).is_some_and(others)
 }
 
 /// Whether a statement makes or drops a secret.
@@ -159,7 +225,7 @@ pub(super) fn may_write(sql: &str) -> bool {
         "ROLLBACK",
         "ABORT",
     ];
-    const WRITING: &[&str] = &["INSERT", "UPDATE", "DELETE", "MERGE", "CREATE"];
+    const WRITING: &[&str] = &["INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "CREATE"];
     let words = words(sql);
     match words.first().map(String::as_str) {
         Some("WITH" | "EXPLAIN") => words.iter().any(|word| WRITING.contains(&word.as_str())),
@@ -173,21 +239,24 @@ pub(super) fn may_write(sql: &str) -> bool {
 pub(super) fn deletes_from(sql: &str) -> Option<String> {
     const DELETING: &[Keyword] = &[Keyword::DELETE, Keyword::TRUNCATE, Keyword::MERGE];
     const INTRODUCING: &[Keyword] = &[Keyword::FROM, Keyword::TABLE, Keyword::INTO, Keyword::ONLY];
-    let Some(tokens) = tokens(sql) else { return Some(String::new()) };
-    let tokens: Vec<_> = tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_))).collect();
+    let Some(tokens) = significant(sql) else { return Some(String::new()) };
     let (first, rest) = tokens.split_first()?;
     if DELETING.contains(&keyword(first)) {
+        // One that only inserts or updates writes rows.
+        if keyword(first) == Keyword::MERGE && !rest.iter().any(|token| keyword(token) == Keyword::DELETE) {
+            return None;
+        }
         let start = rest.iter().position(|token| !INTRODUCING.contains(&keyword(token)))?;
         return Some(path(&rest[start..]));
     }
     let may_contain = matches!(keyword(first), Keyword::WITH | Keyword::EXPLAIN);
-    let deletes = |token: &&Token| DELETING.contains(&keyword(token));
+    let deletes = |token: &Token| DELETING.contains(&keyword(token));
     (may_contain && rest.iter().any(deletes)).then(String::new)
 }
 
 /// The name with which `tokens` begin: words with points between them.
-fn path(tokens: &[&Token]) -> String {
-    let is_part = |(at, token): &(usize, &&Token)| match token {
+fn path(tokens: &[Token]) -> String {
+    let is_part = |(at, token): &(usize, &Token)| match token {
         Token::Word(_) => at % 2 == 0,
         Token::Period => at % 2 == 1,
         _ => false,
@@ -221,7 +290,9 @@ mod tests {
         for (sql, table) in [
             ("delete from lake.silver.t where i = 1", "lake.silver.t"),
             ("TRUNCATE TABLE t;", "t"),
-            ("MERGE INTO \"a b\" USING u ON true", "\"a b\""),
+            ("MERGE INTO \"a b\" USING u ON true WHEN MATCHED THEN DELETE", "\"a b\""),
+            (";DELETE\u{a0}FROM t", "t"),
+            ("-- x\rTRUNCATE t", "t"),
             ("DELETE /* all */ FROM ONLY t AS x", "t"),
             ("WITH x AS (SELECT 1) DELETE FROM t USING x", ""),
             ("EXPLAIN ANALYZE DELETE FROM t", ""),
@@ -229,7 +300,14 @@ mod tests {
         ] {
             assert_eq!(deletes_from(sql).as_deref(), Some(table), "{sql}");
         }
-        for sql in ["SELECT 'DELETE'", "UPDATE t SET i = 1", "INSERT INTO t VALUES (1)", "FROM t", ""] {
+        for sql in [
+            "MERGE INTO t USING u ON true WHEN NOT MATCHED THEN INSERT",
+            "SELECT 'DELETE'",
+            "UPDATE t SET i = 1",
+            "INSERT INTO t VALUES (1)",
+            "FROM t",
+            "",
+        ] {
             assert_eq!(deletes_from(sql), None, "{sql}");
         }
     }

@@ -6,7 +6,7 @@
 
 use sqlparser::{keywords::Keyword, tokenizer::Token};
 
-use super::tokens::{keyword, tokens};
+use super::tokens::{keyword, significant, words};
 use crate::error::{Error, Result};
 
 /// Refuses a CREATE MACRO for the lake with parameters that DuckLake does not keep.
@@ -14,21 +14,28 @@ use crate::error::{Error, Result};
 /// # Errors
 /// Unsupported.
 pub(super) fn check(sql: &str) -> Result<()> {
-    let tokens: Vec<_> = tokens(sql).unwrap_or_default();
-    let tokens: Vec<_> = tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_))).collect();
+    let Some(tokens) = significant(sql) else {
+        let makes_macro = words(sql).iter().take(4).any(|word| word == "MACRO" || word == "FUNCTION");
+        let refusal =
+            || Error::unsupported("the server cannot read this CREATE MACRO: write its texts without escapes");
+        return if makes_macro { Err(refusal()) } else { Ok(()) };
+    };
     let Some(definition) = definition(&tokens) else { return Ok(()) };
-    for parameters in parameter_lists(definition) {
-        if parameters.iter().any(|token| is_nested(token)) {
+    for parameter in parameter_lists(definition).into_iter().flat_map(split_at_commas) {
+        let gives = |token: &Token| matches!(token, Token::Assignment | Token::RArrow);
+        let mut parts = parameter.splitn(2, gives);
+        let (named, default) = (parts.next().unwrap_or_default(), parts.next());
+        if named.iter().skip(1).any(is_nested) {
             return Err(Error::unsupported(
-                "a macro of the lake can have parameters of plain types and plain values as defaults only, no lists, \
-                 structs or maps: DuckLake could not read its catalog any more; make it a TEMP macro, or leave the type \
-                 away and give the value with each call",
+                "a macro of the lake can have parameters of plain types only, no lists, structs or maps: DuckLake does not \
+                 keep what they are made of; make it a TEMP macro, or leave the type away",
             ));
         }
-        if defaults(parameters).any(|default| default.iter().any(|token| is_computed(token))) {
+        if default.is_some_and(|default| !is_plain(default)) {
             return Err(Error::unsupported(
-                "a macro of the lake can have plain values as defaults only, no NULL and no expressions: DuckLake could \
-                 not read its catalog any more; make it a TEMP macro, or give the value with each call",
+                "a macro of the lake can have plain values as defaults only, such as 1, 'text' or DATE '2026-01-31', no \
+                 NULL and no expressions: DuckLake could not read its catalog any more; make it a TEMP macro, or give the \
+                 value with each call",
             ));
         }
     }
@@ -36,7 +43,7 @@ pub(super) fn check(sql: &str) -> Result<()> {
 }
 
 /// What follows MACRO in a statement that makes one for the lake.
-fn definition<'a>(tokens: &'a [&'a Token]) -> Option<&'a [&'a Token]> {
+fn definition(tokens: &[Token]) -> Option<&[Token]> {
     let [create, rest @ ..] = tokens else { return None };
     let rest = match rest {
         [or, replace, rest @ ..] if keyword(or) == Keyword::OR && keyword(replace) == Keyword::REPLACE => rest,
@@ -48,18 +55,20 @@ fn definition<'a>(tokens: &'a [&'a Token]) -> Option<&'a [&'a Token]> {
 }
 
 /// What stands in the parentheses that hold parameters: the first, and for each further form of the macro those between
-/// a comma and AS.
-fn parameter_lists<'a>(tokens: &'a [&'a Token]) -> Vec<&'a [&'a Token]> {
-    let mut lists = Vec::new();
-    let mut opened = Vec::new();
+/// a comma and AS. In a table macro AS TABLE follows, by which they are told from columns of its query.
+fn parameter_lists(tokens: &[Token]) -> Vec<&[Token]> {
+    let (mut lists, mut opened, mut is_table) = (Vec::new(), Vec::new(), false);
     for (at, token) in tokens.iter().enumerate() {
         match token {
             Token::LParen => opened.push(at),
             Token::RParen => {
                 let Some(start) = opened.pop() else { continue };
-                let follows_comma = start > 0 && *tokens[start - 1] == Token::Comma;
-                let is_before_as = tokens.get(at + 1).is_some_and(|next| keyword(next) == Keyword::AS);
-                if opened.is_empty() && is_before_as && (lists.is_empty() || follows_comma) {
+                let follows =
+                    |place: usize, word: Keyword| tokens.get(at + place).is_some_and(|it| keyword(it) == word);
+                let (is_before_as, is_before_table) = (follows(1, Keyword::AS), follows(2, Keyword::TABLE));
+                let is_further = start > 0 && tokens[start - 1] == Token::Comma && (!is_table || is_before_table);
+                if opened.is_empty() && is_before_as && (lists.is_empty() || is_further) {
+                    is_table |= is_before_table;
                     lists.push(&tokens[start + 1..at]);
                 }
             }
@@ -69,26 +78,55 @@ fn parameter_lists<'a>(tokens: &'a [&'a Token]) -> Vec<&'a [&'a Token]> {
     lists
 }
 
-/// The tokens of each default, up to the next comma.
-fn defaults<'a>(parameters: &'a [&'a Token]) -> impl Iterator<Item = &'a [&'a Token]> {
-    let gives = |token: &&Token| matches!(token, Token::Assignment | Token::RArrow);
-    parameters.split(gives).skip(1).map(|rest| rest.split(|token| **token == Token::Comma).next().unwrap_or_default())
+/// The parts between the commas that stand outside of parentheses.
+fn split_at_commas(list: &[Token]) -> Vec<&[Token]> {
+    let mut depth = 0_i32;
+    let is_comma = |token: &Token| {
+        match token {
+            Token::LParen | Token::LBracket | Token::LBrace => depth += 1,
+            Token::RParen | Token::RBracket | Token::RBrace => depth -= 1,
+            _ => {}
+        }
+        depth == 0 && *token == Token::Comma
+    };
+    list.split(is_comma).collect()
 }
 
-/// Whether it belongs to a type or a value that has parts.
+/// Whether it belongs to a type that has parts.
 fn is_nested(token: &Token) -> bool {
     let is_type =
         |word: &str| ["STRUCT", "MAP", "UNION", "ROW", "ARRAY"].iter().any(|it| it.eq_ignore_ascii_case(word));
     match token {
-        Token::LBracket | Token::LBrace => true,
-        Token::Word(word) => word.quote_style.is_none() && is_type(&word.value),
+        Token::LBracket => true,
+        Token::Word(word) => is_type(&word.value),
         _ => false,
     }
 }
 
-/// Whether it makes a default more than a plain value.
-fn is_computed(token: &Token) -> bool {
-    *token == Token::LParen || keyword(token) == Keyword::NULL
+/// Whether a default is a value that is surely not NULL: a number, text or truth value, which may have one cast, or a
+/// text behind its type.
+fn is_plain(default: &[Token]) -> bool {
+    let is_text = |token: &Token| matches!(token, Token::SingleQuotedString(_) | Token::DollarQuotedString(_));
+    let is_word =
+        |token: &Token| matches!(token, Token::Word(word) if keyword(token) != Keyword::NULL && !word.value.is_empty());
+    let unsigned = match default {
+        [Token::Minus | Token::Plus, rest @ ..] | rest => rest,
+    };
+    match unsigned {
+        [interval, Token::Number(..), unit] if keyword(interval) == Keyword::INTERVAL => is_word(unit),
+        [kind @ .., text] if is_text(text) && kind.iter().all(|it| is_word(it) && keyword(it) != Keyword::CASE) => true,
+        [value] | [value, Token::DoubleColon, ..] => {
+            let cast = unsigned.get(2..).unwrap_or_default();
+            let is_value = is_text(value)
+                || matches!(value, Token::Number(..))
+                || matches!(keyword(value), Keyword::TRUE | Keyword::FALSE);
+            let is_of_type = |it: &Token| {
+                is_word(it) || matches!(it, Token::Number(..) | Token::LParen | Token::RParen | Token::Comma)
+            };
+            is_value && cast.iter().all(|it| is_of_type(it) && !is_nested(it))
+        }
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -103,6 +141,8 @@ mod tests {
             "CREATE MACRO m(a) AS list_transform(a, lambda x: x + 1)",
             "CREATE MACRO m(a DECIMAL(10, 2) := 1.5, b => DATE '2026-01-01') AS TABLE SELECT a, (b) AS b",
             "CREATE MACRO m(a) AS list_sort(a, x := [1]), (a, b) AS coalesce(a, NULL)",
+            "CREATE MACRO m(x) AS TABLE SELECT id, (tags[x]) AS tag FROM t",
+            "CREATE MACRO m(map, array := -1, c := true, d := '1'::DECIMAL(3, 1), e := INTERVAL 3 DAY) AS map",
             "CREATE TEMP MACRO m(a := [1, 2]) AS a",
             "CREATE OR REPLACE TEMPORARY FUNCTION m(a INTEGER[]) AS a",
             "CREATE TABLE macro (a INTEGER[] DEFAULT NULL)",
@@ -123,6 +163,13 @@ mod tests {
             "CREATE MACRO m(a) AS a, (a, b := [1]) AS b",
             "CREATE MACRO m(a := NULL::INTEGER) AS a",
             "CREATE MACRO m(a := 1 + null) AS a",
+            "CREATE MACRO m(a := 1 % 0) AS a",
+            "CREATE MACRO m(a := CASE WHEN false THEN 1 END) AS a",
+            "CREATE MACRO m(a := 'null'::JSON::INTEGER) AS a",
+            "CREATE MACRO m(a := JSON 'null'::INTEGER) AS a",
+            "CREATE MACRO m(a) AS TABLE SELECT a, (a, b := [1]) AS TABLE SELECT b",
+            "; CREATE\u{a0}MACRO m(a := [1]) AS a",
+            r"CREATE MACRO m(a := E'\xC3\xA4', b := [1]) AS a",
             "CREATE MACRO m(a INTEGER[]) AS len(a)",
             "CREATE MACRO m(a, b struct(x INTEGER)) AS b.x",
         ] {

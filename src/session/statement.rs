@@ -359,7 +359,7 @@ impl Run {
             connection.execute("BEGIN TRANSACTION", &[])?;
         }
         if let Some(table) = deletes_from(&self.statement.sql) {
-            connection.deletes_from(&table);
+            connection.will_delete_from(&table);
         }
         let prepared = connection.prepare(&self.statement.sql)?;
         let kind = prepared.kind();

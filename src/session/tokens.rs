@@ -37,9 +37,23 @@ pub(super) fn tokens(sql: &str) -> Option<Vec<Token>> {
     Tokenizer::new(&DuckDb, sql).with_unescape(false).tokenize().ok()
 }
 
+/// The tokens of a statement that say what it does: without blanks and comments, and without semicolons in front; `None`
+/// for what is none.
+pub(super) fn significant(sql: &str) -> Option<Vec<Token>> {
+    // DuckDB takes these spaces for plain ones, and ends a comment at either sign of a new line.
+    let plain = |c: char| match c {
+        '\u{a0}' | '\u{2000}'..='\u{200d}' | '\u{202f}' | '\u{205f}' | '\u{2060}' | '\u{3000}' | '\u{feff}' => ' ',
+        '\r' => '\n',
+        other => other,
+    };
+    let tokens = tokens(&sql.chars().map(plain).collect::<String>())?;
+    let means = |token: &Token| !matches!(token, Token::Whitespace(_));
+    Some(tokens.into_iter().filter(means).skip_while(|token| *token == Token::SemiColon).collect())
+}
+
 /// The words of a statement that stand outside of quotes, in upper case. What is no SQL is all words.
 pub(super) fn words(sql: &str) -> Vec<String> {
-    let Some(tokens) = tokens(sql) else {
+    let Some(tokens) = significant(sql) else {
         let separates = |c: char| !c.is_alphanumeric() && c != '_';
         return sql.split(separates).filter(|word| !word.is_empty()).map(str::to_uppercase).collect();
     };
@@ -68,5 +82,6 @@ mod tests {
         assert_eq!(words(sql), ["ALTER", "TABLE", "RENAME", "TO", "T"]);
         assert_eq!(words(r"SELECT $$it's$$, e'it\'s', $a$ $$ $a$ AS ä"), ["SELECT", "AS", "Ä"]);
         assert_eq!(words("'open or"), ["OPEN", "OR"]);
+        assert_eq!(words("; DELETE\u{a0}FROM\u{200b}t -- x\rWHERE"), ["DELETE", "FROM", "T", "WHERE"]);
     }
 }

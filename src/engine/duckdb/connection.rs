@@ -227,7 +227,7 @@ impl Connection {
 
     /// Says that the open transaction deletes rows of the table at `path`, as SQL writes it; empty where it is not known.
     /// Each statement that deletes without writing other rows must say so, lest two that meet both commit.
-    pub fn deletes_from(&self, path: &str) {
+    pub fn will_delete_from(&self, path: &str) {
         self.deleting.borrow_mut().add(path);
     }
 
@@ -252,11 +252,17 @@ impl Connection {
     /// but where [`is_lost_commit`](super::is_lost_commit), of which nobody knows; the transaction is over.
     pub fn commit(&self) -> Result<()> {
         let kept = match (&self.database.durable, self.open.get()) {
-            (Some(durable), Some(since)) => durable.sync(since).context(|| "sync data files")?,
+            (Some(durable), Some(since)) => {
+                durable.sync(since).context(|| "sync data files").inspect_err(|_| self.rollback())?
+            }
             _ => None,
         };
         let deleting = self.deleting.borrow();
-        let committed = self.database.deletions.commit(&deleting, || self.execute("COMMIT", &[]).map(|_| ()));
+        let committed = self.database.deletions.commit(
+            &deleting,
+            || self.check_interrupted(),
+            || self.execute("COMMIT", &[]).map(|_| ()),
+        );
         drop(deleting);
         if committed.as_ref().is_err_and(error::is_lost_commit) {
             // DuckLake removes the transaction's files until this is over.

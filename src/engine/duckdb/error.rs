@@ -202,7 +202,7 @@ fn of_foreign_database(text: &str) -> Option<Error> {
 }
 
 /// The error of a file that was changed behind the lake's back. Damage of a file that a client has named is the client's
-/// to know: its text stays as it is.
+/// to know, and its text stays as it is, where DuckDB names the file.
 fn of_damage(text: &str) -> Option<Error> {
     if !["Invalid Input Error", "Invalid Error", "IO Error", "HTTP Error"].iter().any(|start| text.starts_with(start)) {
         return None;
@@ -210,8 +210,7 @@ fn of_damage(text: &str) -> Option<Error> {
     let has = |words: &[&str]| words.iter().any(|words| text.contains(words));
     let message = match lake_file(text) {
         Some(file) if has(DAMAGED) => format!(
-            "the lake's file \"{file}\" is not what was written: put it back from a copy and restart the server, or \
-             roll the table back to before it"
+            "the lake's file \"{file}\" is not what was written: put it back from a copy and restart the server"
         ),
         _ if has(GARBLED) => SOME_FILE_DAMAGED.to_owned(),
         _ => return None,

@@ -55,7 +55,8 @@ struct Parameter {
     default_type: String,
 }
 
-/// Plans the way of the macros that differ. A rollback of a table leaves macros alone.
+/// Plans the way of the macros that differ, where the schemas `missing` are made. A rollback of a table leaves macros
+/// alone.
 ///
 /// # Errors
 /// `FailedPrecondition` for a macro that cannot be made from what DuckLake keeps of it.
@@ -64,6 +65,7 @@ pub(super) fn plan(
     scope: Scope<'_>,
     from: SnapshotId,
     to: SnapshotId,
+    missing: &[String],
 ) -> Result<Vec<MacroPlan>> {
     let in_scope = match scope {
         Scope::Table { .. } => return Ok(Vec::new()),
@@ -82,8 +84,10 @@ pub(super) fn plan(
     if pairs.is_empty() {
         return Ok(Vec::new());
     }
-    // The text of a macro says nowhere which schemas its names mean: those of its caller.
-    let search_path: Vec<_> = state::schemas(connection, to)?.iter().map(|schema| schema_path(schema)).collect();
+    // The text of a macro says nowhere which schemas its names mean: those of its caller. Others may be gone meanwhile.
+    let now = state::schemas(connection, from)?;
+    let then = state::schemas(connection, to)?.into_iter().filter(|it| now.contains(it) || missing.contains(it));
+    let search_path: Vec<_> = then.map(|schema| schema_path(&schema)).collect();
     let plan = |sides: Pair<Macro>| {
         let text = sides.then().map(|then| then.text(&search_path)).transpose()?;
         Ok(MacroPlan { sides, text })

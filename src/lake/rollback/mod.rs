@@ -23,8 +23,9 @@
 //! DuckLake checks every table that is written for conflicts at commit; on one the whole attempt is repeated. What others
 //! commit meanwhile to tables that the rollback need not touch stays.
 //!
-//! Limits: an expired snapshot cannot be reached; options set on a table are not versioned, and a table that is made
-//! again starts without any; DuckLake lets ALTER set a default that the column's type cannot hold, and a table with one
+//! Limits: an expired snapshot cannot be reached; a macro whose parameters have types with parts cannot be made again,
+//! as DuckLake does not keep these; options set on a table are not versioned, and a table that is made again starts
+//! without any; DuckLake lets ALTER set a default that the column's type cannot hold, and a table with one
 //! cannot be made again. The layers stay, and so does the registry of experiments and runs unless it is asked for by
 //! name.
 

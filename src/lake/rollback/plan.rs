@@ -1,4 +1,5 @@
-//! A rollback that has been thought through: every table, view, macro and schema that changes, with the rows that are needed.
+//! A rollback that has been thought through: every table, view, macro and schema that changes, with the rows that are
+//! needed.
 
 use super::{
     Change, Kind, Outcome, Restored, Rollback, Scope, find,
@@ -46,7 +47,7 @@ impl Plan {
         let from = snapshots::current(connection)?;
         let to = snapshots::resolve(connection, &SnapshotRef::Version(request.to))?;
         let found = find::find(connection, request, from)?;
-        let macros = macros::plan(connection, request.scope, from, to)?;
+        let macros = macros::plan(connection, request.scope, from, to, &found.missing)?;
         let views = views::plan(connection, &found.views, from, to)?;
         let mut tables = Vec::new();
         for (done, pair) in found.tables.iter().enumerate() {

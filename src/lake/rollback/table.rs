@@ -246,7 +246,7 @@ impl TablePlan {
         if count == 0 {
             return Ok(());
         }
-        connection.deletes_from(path);
+        connection.will_delete_from(path);
         check_rows("delete", connection.execute(&format!("DELETE FROM {path}{}", self.written_since()), &[])?, count)
     }
 

@@ -1,5 +1,5 @@
-//! Random histories of a few tables, views and macros, rolled back at random, one table or all of them, against a copy of what
-//! every snapshot held when it was new. Deterministic: a history is its seed.
+//! Random histories of a few tables, views and macros, rolled back at random, one table or all of them, against a copy
+//! of what every snapshot held when it was new. Deterministic: a history is its seed.
 //!
 //! Histories keep to the rules of DuckLake's traps: what is done in one transaction is only data.
 

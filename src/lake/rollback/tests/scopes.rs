@@ -278,11 +278,12 @@ fn macros_come_back() {
 #[test]
 fn macros_come_back_with_their_schema_only() {
     in_lake(|connection| {
-        let then = run(connection, &["CREATE MACRO silver.m(a) AS a + 1", "CREATE MACRO gold.m(a) AS a + 1"]);
-        run(connection, &["CREATE OR REPLACE MACRO silver.m(a) AS a + 2", "DROP MACRO gold.m"]);
+        let made = ["CREATE SCHEMA more", "CREATE MACRO silver.m(a) AS a + 1", "CREATE MACRO gold.m(a) AS a + 1"];
+        let then = run(connection, &made);
+        run(connection, &["CREATE OR REPLACE MACRO silver.m(a) AS a + 2", "DROP MACRO gold.m", "DROP SCHEMA more"]);
         check_objects(connection, Scope::Schema("SILVER"), then, &[(Kind::Macro, "silver.m", Change::Recreated)]);
         check_objects(connection, Scope::Schema("gold"), then, &[(Kind::Macro, "gold.m", Change::Recreated)]);
-        check_objects(connection, Scope::Lake, then, &[]);
+        check_objects(connection, Scope::Lake, then, &[(Kind::Schema, "more", Change::Recreated)]);
     });
 }
 
