@@ -170,7 +170,8 @@ def test_deletions_at_once_lose_nothing(server, name):
 
     def delete(writer):
         for i in range(100 * writer, 100 * writer + 20):
-            server.sql(f"DELETE FROM {name} WHERE i = {i}")
+            # However it is written: DuckDB takes that space for a plain one.
+            server.sql(f"DELETE{' ' if i % 2 else chr(0xA0)}FROM {name} WHERE i = {i}")
 
     at_once(*(lambda writer=writer: delete(writer) for writer in range(4)))
     found = server.sql(f"SELECT writer, i FROM {name} ORDER BY i")

@@ -275,6 +275,22 @@ def test_a_macro_that_would_make_the_lake_unreadable_is_refused(server, definiti
         server.sql(f"CREATE MACRO lake.main.{definition}")
 
 
+@pytest.mark.parametrize(
+    "sql, remedy",
+    [
+        ("EXPLAIN ANALYZE CREATE MACRO lake.main.nested(a := [1]) AS a", "EXPLAIN is for"),
+        ("EXPLAIN ANALYZE DROP SCHEMA lake.raw", "EXPLAIN is for"),
+        (";CREATE\u00a0MACRO lake.main.nested(a := [1]) AS a", "TEMP macro"),
+        ("-- in one line\rCREATE MACRO lake.main.nested(a := 1 % 0) AS a", "TEMP macro"),
+        ("SELECT * FROM ducklake_cleanup_old_files('lake', cleanup_all => true)", "maintain"),
+        ("FROM ducklake_delete_orphaned_files('lake', cleanup_all => true)", "maintain"),
+    ],
+)
+def test_what_harms_the_lake_is_refused_however_it_is_written(server, sql, remedy):
+    with pytest.raises(Exception, match=remedy):
+        server.sql(sql)
+
+
 def test_a_macro_with_plain_defaults_is_the_lake_s(server):
     server.sql("CREATE MACRO lake.main.plain(a, b := 2) AS a + b")
     assert server.sql("SELECT plain(1)") == [(3,)]
