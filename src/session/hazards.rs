@@ -25,6 +25,9 @@ use crate::{
     error::{Error, Result},
 };
 
+/// DuckLake's functions that remove files.
+const REMOVING: &[&str] = &["DUCKLAKE_CLEANUP_OLD_FILES", "DUCKLAKE_DELETE_ORPHANED_FILES"];
+
 /// What a transaction has done: that which forbids something later, and what its commit shall say.
 #[derive(Debug, Default)]
 pub(super) struct Hazards {
@@ -98,12 +101,13 @@ impl Hazards {
     }
 }
 
-/// Refuses a statement that would make the lake unreadable.
+/// Refuses a statement that harms the lake: what makes it unreadable, and what removes files that backups need.
 ///
 /// # Errors
 /// Unsupported.
 pub(super) fn check(kind: StatementKind, sql: &str) -> Result<()> {
-    if is_about_secrets(sql) {
+    let words = words(sql);
+    if is_about_secrets(&words) {
         return Err(Error::unsupported(
             "secrets belong to the server; the keys of its object store come from its AWS variables",
         ));
@@ -111,7 +115,6 @@ pub(super) fn check(kind: StatementKind, sql: &str) -> Result<()> {
     if kind == StatementKind::Define {
         macros::check(sql)?;
     }
-    let words = words(sql);
     if explains_a_definition(&words) {
         return Err(Error::unsupported("EXPLAIN is for queries and for INSERT, UPDATE, DELETE and MERGE"));
     }
@@ -123,9 +126,6 @@ pub(super) fn check(kind: StatementKind, sql: &str) -> Result<()> {
     }
     Ok(())
 }
-
-/// DuckLake's functions that remove files.
-const REMOVING: &[&str] = &["DUCKLAKE_CLEANUP_OLD_FILES", "DUCKLAKE_DELETE_ORPHANED_FILES"];
 
 /// Whether it is an EXPLAIN, which may run what it explains, of something else than rows.
 fn explains_a_definition(words: &[String]) -> bool {
@@ -178,9 +178,8 @@ fn explains_a_definition(words: &[String]) -> bool {
 }
 
 /// Whether a statement makes or drops a secret.
-fn is_about_secrets(sql: &str) -> bool {
+fn is_about_secrets(words: &[String]) -> bool {
     const BETWEEN: &[&str] = &["OR", "REPLACE", "PERSISTENT", "TEMP", "TEMPORARY"];
-    let words = words(sql);
     let mut words = words.iter().map(String::as_str);
     matches!(words.next(), Some("CREATE" | "DROP")) && words.find(|word| !BETWEEN.contains(word)) == Some("SECRET")
 }
