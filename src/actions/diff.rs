@@ -16,7 +16,7 @@ use crate::{
 pub fn call(actions: &Actions, principal: &Principal, request: DiffRequest) -> Result<Events> {
     let cancel_on_disconnect = request.cancel_on_disconnect;
     let request = validate(request).map_err(|err| err.context("call diff"))?;
-    let engine = actions.engine.clone();
+    let engine = actions.lake.engine().clone();
     let job = actions.jobs.start("diff", principal, None, move |progress| async move {
         let shown = progress.clone();
         let work = move |connection: &Connection| {
@@ -32,7 +32,7 @@ pub fn call(actions: &Actions, principal: &Principal, request: DiffRequest) -> R
 /// The query for the rows of a table that differ.
 pub async fn rows(actions: &Actions, request: DiffRequest) -> Result<String> {
     let request = validate(request).map_err(|err| err.context("read the rows of diff"))?;
-    actions.engine.run(move |connection: &Connection| rows_query(connection, &request)).await
+    actions.lake.engine().run(move |connection: &Connection| rows_query(connection, &request)).await
 }
 
 fn validate(request: DiffRequest) -> Result<Diff> {

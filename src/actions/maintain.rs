@@ -6,10 +6,12 @@ use super::{Actions, Events, events};
 use crate::{
     backup::Backups,
     context::Principal,
-    engine::{Connection, Engine},
+    engine::Connection,
     error::{Error, Result},
     jobs::Progress,
     lake::{
+        Lake,
+        commit::Writer,
         maintain::{self, Done, Maintenance, Step},
         pins::Pins,
         snapshots,
@@ -25,8 +27,8 @@ const DEFAULT_GRACE_HOURS: f64 = 24.0;
 const BATCH: usize = 500;
 
 /// What maintenance works with.
-struct Crew {
-    engine: Engine,
+struct Context {
+    lake: Lake,
     backups: Arc<Backups>,
     pins: Arc<Pins>,
 }
@@ -35,19 +37,19 @@ struct Crew {
 pub fn call(actions: &Actions, principal: &Principal, request: MaintainRequest) -> Result<Events> {
     let steps = steps(&request).map_err(|err| err.context("call maintain"))?;
     let maintenance = Arc::new(maintenance(&request, principal).map_err(|err| err.context("call maintain"))?);
-    let crew =
-        Crew { engine: actions.engine.clone(), backups: Arc::clone(&actions.backups), pins: Arc::clone(&actions.pins) };
+    let context =
+        Context { lake: actions.lake.clone(), backups: Arc::clone(&actions.backups), pins: Arc::clone(&actions.pins) };
     let (key, cancel_on_disconnect) = (request.idempotency_key, request.cancel_on_disconnect);
     let job = actions.jobs.start("maintain", principal, key, move |progress| async move {
         let mut done = Vec::new();
         for step in steps {
-            done.extend(crew.take(&maintenance, step, &progress).await?);
+            done.extend(context.take(&maintenance, step, &progress).await?);
         }
         if !maintenance.dry_run {
             // They know the files as they were.
-            crew.pins.clear();
+            context.pins.clear();
         }
-        let snapshot_id = crew.engine.run(snapshots::current).await?;
+        let snapshot_id = context.lake.engine().run(snapshots::current).await?;
         let done = done.into_iter().map(told).collect();
         let result = MaintainResult { done, snapshot_id: snapshot_id.0, dry_run: maintenance.dry_run };
         Ok(to_any("MaintainResult", &result))
@@ -55,17 +57,17 @@ pub fn call(actions: &Actions, principal: &Principal, request: MaintainRequest) 
     Ok(events::follow(job, cancel_on_disconnect))
 }
 
-// === impl Crew ===
+// === impl Context ===
 
-impl Crew {
+impl Context {
     async fn take(&self, maintenance: &Arc<Maintenance>, step: Step, progress: &Progress) -> Result<Vec<Done>> {
         match step {
             Step::Rewrite | Step::Merge => self.compact(maintenance, step, progress).await,
             Step::Expire => {
                 progress.phase(step.name(), "steps", Some(1));
                 let maintenance = Arc::clone(maintenance);
-                let work = move |connection: &Connection| maintenance.expire(connection);
-                let done = progress.unless_cancelled(self.engine.run(work)).await?;
+                let work = move |writer: Writer<'_>| maintenance.expire(writer);
+                let done = progress.unless_cancelled(self.lake.run(work)).await?;
                 progress.advance(1);
                 Ok(vec![done])
             }
@@ -75,13 +77,13 @@ impl Crew {
 
     async fn compact(&self, maintenance: &Arc<Maintenance>, step: Step, progress: &Progress) -> Result<Vec<Done>> {
         let planned = Arc::clone(maintenance);
-        let tables = self.engine.run(move |connection| planned.tables(connection, step)).await?;
+        let tables = self.lake.engine().run(move |connection| planned.tables(connection, step)).await?;
         progress.phase(step.name(), "tables", Some(tables.len() as u64));
         let mut done = Vec::new();
         for (table, files) in tables {
             let maintenance = Arc::clone(maintenance);
-            let work = move |connection: &Connection| maintenance.compact(connection, step, &table, files);
-            done.push(progress.unless_cancelled(self.engine.run(work)).await?);
+            let work = move |writer: Writer<'_>| maintenance.compact(writer, step, &table, files);
+            done.push(progress.unless_cancelled(self.lake.run(work)).await?);
             progress.advance(1);
         }
         // A table that had nothing to merge after all is not worth a line.
@@ -95,7 +97,7 @@ impl Crew {
         progress.phase(format!("{}: look for files", step.name()), "steps", None);
         let (listing, data_path) = (Arc::clone(maintenance), storage.lake_path());
         let work = move |connection: &Connection| listing.unneeded(connection, step, &data_path);
-        let found = progress.unless_cancelled(self.engine.run(work)).await?;
+        let found = progress.unless_cancelled(self.lake.engine().run(work)).await?;
         if found.is_empty() {
             return Ok(Done::nothing(step));
         }
@@ -109,7 +111,8 @@ impl Crew {
             storage.delete_lake_files(batch).await?;
             if step == Step::Cleanup {
                 let batch = batch.to_vec();
-                self.engine.run(move |connection: &Connection| maintain::forget(connection, &batch)).await?;
+                let author = maintenance.author.clone();
+                self.lake.run(move |writer| maintain::forget(writer, &author, &batch)).await?;
             }
             progress.advance(batch.len() as u64);
         }

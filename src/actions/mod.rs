@@ -29,11 +29,10 @@ pub use self::{
 use crate::{
     backup::Backups,
     context::Principal,
-    engine::Engine,
     error::{Error, Result},
     ingest::Ingester,
     jobs::Jobs,
-    lake::pins::Pins,
+    lake::{Lake, pins::Pins},
     medallion::Model,
     proto::{self, Event},
 };
@@ -44,7 +43,7 @@ pub type Events = BoxStream<'static, Result<Event>>;
 /// Everything that actions work on.
 #[derive(Debug)]
 pub struct Actions {
-    engine: Engine,
+    lake: Lake,
     pins: Arc<Pins>,
     ingester: Arc<Ingester>,
     models: Arc<[Model]>,
@@ -94,9 +93,9 @@ pub const ALL: &[Action] = &[
 
 impl Actions {
     /// The actions on a lake.
-    pub fn new(engine: Engine, pins: Arc<Pins>, ingester: Ingester, models: Vec<Model>, backups: Backups) -> Self {
+    pub fn new(lake: Lake, pins: Arc<Pins>, ingester: Ingester, models: Vec<Model>, backups: Backups) -> Self {
         Self {
-            engine,
+            lake,
             pins,
             ingester: Arc::new(ingester),
             models: models.into(),

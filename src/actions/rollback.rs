@@ -1,5 +1,7 @@
 //! `rollback`: brings a table, a schema or the lake back to an earlier state.
 
+use std::sync::Arc;
+
 use super::{Actions, Events, events, target};
 use crate::{
     context::Principal,
@@ -23,10 +25,10 @@ enum What {
 /// Starts the job.
 pub fn call(actions: &Actions, principal: &Principal, request: RollbackRequest) -> Result<Events> {
     let (what, to) = validate(&request).map_err(|err| err.context("call rollback"))?;
-    let (engine, author) = (actions.engine.clone(), principal.clone());
+    let (lake, author) = (actions.lake.clone(), principal.clone());
     let (key, cancel_on_disconnect) = (request.idempotency_key.clone(), request.cancel_on_disconnect);
     let job = actions.jobs.start("rollback", principal, key, move |progress| async move {
-        let shown = progress.clone();
+        let (shown, committer) = (progress.clone(), Arc::clone(lake.committer()));
         let work = move |connection: &Connection| {
             let scope = what.scope();
             shown.phase(format!("roll back {scope}"), "tables", None);
@@ -37,11 +39,12 @@ pub fn call(actions: &Actions, principal: &Principal, request: RollbackRequest) 
                 author: author.name(),
                 message: request.message.as_deref(),
             };
-            let outcome =
-                rollback(connection, &rollback_request, &mut |done, total| shown.set(done as u64, total as u64))?;
+            let outcome = rollback(committer.writer(connection), &rollback_request, &mut |done, total| {
+                shown.set(done as u64, total as u64)
+            })?;
             Ok(to_any("RollbackResult", &result(outcome, request.dry_run)))
         };
-        let mut lease = engine.lease().await?;
+        let mut lease = lake.engine().lease().await?;
         // A rollback that fails can leave the connection with another search path.
         lease.retire();
         progress.unless_cancelled(lease.worker().run(work)).await

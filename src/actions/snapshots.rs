@@ -18,7 +18,7 @@ const LIMIT: u64 = 50;
 /// Starts the job.
 pub fn call(actions: &Actions, principal: &Principal, request: SnapshotsRequest) -> Result<Events> {
     let filter = validate(request).map_err(|err| err.context("call snapshots"))?;
-    let engine = actions.engine.clone();
+    let engine = actions.lake.engine().clone();
     let job = actions.jobs.start("snapshots", principal, None, move |progress| async move {
         let work = move |connection: &Connection| {
             let snapshots = history::list(connection, &filter)?.into_iter().map(snapshot).collect();

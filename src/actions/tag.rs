@@ -3,10 +3,10 @@
 use super::{Actions, Events, events};
 use crate::{
     context::Principal,
-    engine::Connection,
     error::{Error, Result},
     ids::SnapshotId,
     lake::{
+        commit::Writer,
         snapshots::{self, SnapshotRef},
         tags,
     },
@@ -21,25 +21,26 @@ pub fn call(actions: &Actions, principal: &Principal, request: TagRequest) -> Re
     if request.delete && request.replace {
         return Err(Error::invalid("call tag: \"delete\" and \"replace\" exclude each other"));
     }
-    let (engine, author) = (actions.engine.clone(), principal.clone());
+    let (lake, author) = (actions.lake.clone(), principal.clone());
     let job = actions.jobs.start("tag", principal, None, move |progress| async move {
-        let work = move |connection: &Connection| apply(connection, &request, author.name());
-        progress.unless_cancelled(engine.run(work)).await
+        let work = move |writer: Writer<'_>| apply(writer, &request, author.name());
+        progress.unless_cancelled(lake.run(work)).await
     })?;
     Ok(events::follow(job, false))
 }
 
-fn apply(connection: &Connection, request: &TagRequest, author: &str) -> Result<prost_types::Any> {
+fn apply(writer: Writer<'_>, request: &TagRequest, author: &str) -> Result<prost_types::Any> {
+    let connection = writer.connection();
     match &request.name {
         Some(name) if request.delete => {
-            tags::delete(connection, name)?;
+            tags::delete(writer, name, author)?;
         }
         Some(name) => {
             let snapshot_id = match request.version {
                 Some(version) => snapshots::resolve(connection, &SnapshotRef::Version(SnapshotId(version)))?,
                 None => snapshots::current(connection)?,
             };
-            tags::set(connection, name, snapshot_id, author, request.replace)?;
+            tags::set(writer, name, snapshot_id, author, request.replace)?;
         }
         None if request.delete => return Err(Error::invalid("call tag: say which tag to delete with \"name\"")),
         None => {}

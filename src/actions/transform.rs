@@ -5,33 +5,33 @@ use std::sync::Arc;
 use super::{Actions, Events, events};
 use crate::{
     context::Principal,
-    engine::Connection,
     error::Result,
+    lake::commit::Writer,
     medallion::{self, Change, ModelOutcome, Request},
     proto::{TransformRequest, TransformResult, to_any, transform_result},
 };
 
 /// Starts the job.
 pub fn call(actions: &Actions, principal: &Principal, request: TransformRequest) -> Result<Events> {
-    let (engine, models, author) = (actions.engine.clone(), Arc::clone(&actions.models), principal.clone());
+    let (lake, models, author) = (actions.lake.clone(), Arc::clone(&actions.models), principal.clone());
     let (key, cancel_on_disconnect) = (request.idempotency_key.clone(), request.cancel_on_disconnect);
     let job = actions.jobs.start("transform", principal, key, move |progress| async move {
         let shown = progress.clone();
-        let work = move |connection: &Connection| {
+        let work = move |writer: Writer<'_>| {
             let run = Request {
                 select: &request.select,
                 full_refresh: request.full_refresh,
                 dry_run: request.dry_run,
                 author: author.name(),
             };
-            let outcomes = medallion::run(connection, &models, &run, &mut |step| {
+            let outcomes = medallion::run(writer, &models, &run, &mut |step| {
                 shown.phase(format!("build {}", step.model), "models", Some(step.total as u64));
                 shown.advance(step.done as u64);
             })?;
             let models = outcomes.into_iter().map(model).collect();
             Ok(to_any("TransformResult", &TransformResult { models, dry_run: request.dry_run }))
         };
-        progress.unless_cancelled(engine.run(work)).await
+        progress.unless_cancelled(lake.run(work)).await
     })?;
     Ok(events::follow(job, cancel_on_disconnect))
 }

@@ -27,7 +27,9 @@ impl Check {
         let settings = config::load(&self.flags, &ProcessEnvironment)?;
         output::print("configuration  ok")?;
         examine_door(&settings).await?;
-        let Opened { engine, pins, storage, models, lock } = open(&settings).await?;
+        let Opened { lake, pins, storage, models, lock } = open(&settings).await?;
+        let engine = lake.engine().clone();
+        drop(lake);
         output::print(format_args!("DuckDB         ok, {DUCKDB_VERSION} with ducklake"))?;
         output::print(format_args!("storage        ok, {}", storage.uri("")))?;
         output::print(format_args!("models         ok, {} models", models.len()))?;

@@ -48,7 +48,6 @@ impl MigrateCatalog {
             extensions: self.extensions,
             extensions_fallback: staging.path().join("extensions"),
             staging: staging.path().to_path_buf(),
-            durable: None,
             memory_limit_bytes: None,
             threads: None,
             max_connections: CONNECTIONS,

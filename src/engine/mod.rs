@@ -10,17 +10,13 @@
 
 mod accept;
 mod bind;
-mod deletions;
 mod duckdb;
-mod durable;
 mod extensions;
 mod inflow;
-mod kept;
 mod pool;
 mod stream;
 mod turns;
 mod worker;
-mod write_turn;
 
 use std::{
     path::{Path, PathBuf},
@@ -34,7 +30,7 @@ use std::{
 pub use self::{
     bind::row_values,
     duckdb::{
-        BatchLimits, Cell, CellKind, Connection, LiveTable, ResultStream, Scan, Statement, StatementKind, Value,
+        BatchLimits, Cell, CellKind, Connection, LiveTable, ResultStream, Scan, Statement, StatementKind, Steps, Value,
         count_of, end_process, fatal_error, is_lost_commit,
     },
     extensions::DUCKDB_VERSION,
@@ -54,8 +50,6 @@ pub struct Settings {
     pub extensions_fallback: PathBuf,
     /// An existing folder for what does not fit into memory and for results that wait for their reader.
     pub staging: PathBuf,
-    /// The folder whose new files are on disk before a commit that may name them.
-    pub durable: Option<PathBuf>,
     /// The most memory that DuckDB's buffers use, in bytes; `None` is 60 % of the machine's.
     pub memory_limit_bytes: Option<u64>,
     /// Threads that DuckDB computes with; `None` is one a core.
@@ -73,10 +67,6 @@ pub struct Setup<'a> {
     pub script: &'a str,
     /// SQL that every connection runs first.
     pub on_connect: &'a str,
-    /// Whether transactions that write take turns: [`Connection::begin_writing`].
-    pub one_writer: bool,
-    /// Whether the answer to a commit can be lost, because another process commits.
-    pub commits_remotely: bool,
 }
 
 /// An opened instance with its pool of connections.
@@ -115,8 +105,7 @@ impl Engine {
         extensions::check_library()?;
         let folder = extensions::find_folder(settings.extensions.as_deref());
         let folder = folder.unwrap_or_else(|| settings.extensions_fallback.clone());
-        let durable = settings.durable.clone().map(|root| durable::Durable::new(root, setup.commits_remotely));
-        let database = duckdb::Database::open_in_memory(&options(settings, &folder), durable, setup.one_writer)?;
+        let database = duckdb::Database::open_in_memory(&options(settings, &folder))?;
         let connection = database.connect()?;
         extensions::complete(&connection, &folder)?;
         let memory_limit_bytes = set_limits(&connection, settings)?;

@@ -14,7 +14,7 @@ use crate::{
     actions::{self, Actions, Body, Events},
     error::{Error, Result},
     proto::{self, Event},
-    session::Sessions,
+    query::Queries,
 };
 
 /// What DoAction answers with.
@@ -61,7 +61,7 @@ fn describe(action: &actions::Action) -> Result<String> {
 
 /// Does an action of Flight SQL or of the server.
 pub async fn call(
-    sessions: &Sessions,
+    queries: &Queries,
     actions: &Actions,
     caller: &Caller,
     action: &FlightAction,
@@ -69,7 +69,7 @@ pub async fn call(
     let mut cookie = None;
     let results = match action.r#type.as_str() {
         "CreatePreparedStatement" => {
-            let created = prepared::create(sessions, caller, &unpack(&action.body)?).await?;
+            let created = prepared::create(queries, caller, &unpack(&action.body)?).await?;
             let value = created.encode_to_vec().into();
             one(SqlAny { type_url: prepared::CREATE_RESULT_TYPE.to_owned(), value }.encode_to_vec())
         }
@@ -88,16 +88,16 @@ pub async fn call(
         "CreatePreparedSubstraitPlan" => {
             return Err(Error::unsupported("CreatePreparedSubstraitPlan is not offered: send SQL, not Substrait"));
         }
-        "CancelFlightInfo" => one(cancel::cancel_flight_info(sessions, caller, &action.body)?.encode_to_vec()),
-        "CancelQuery" => one(cancel::cancel_query(sessions, caller, &unpack(&action.body)?)?.as_any().encode_to_vec()),
-        "RenewFlightEndpoint" => one(cancel::renew(sessions, caller, &action.body)?.encode_to_vec()),
+        "CancelFlightInfo" => one(cancel::cancel_flight_info(queries, caller, &action.body)?.encode_to_vec()),
+        "CancelQuery" => one(cancel::cancel_query(queries, caller, &unpack(&action.body)?)?.as_any().encode_to_vec()),
+        "RenewFlightEndpoint" => one(cancel::renew(queries, caller, &action.body)?.encode_to_vec()),
         "SetSessionOptions" => {
-            let (result, token) = session_options::set(sessions, caller, &action.body).await?;
+            let (result, token) = session_options::set(queries, caller, &action.body).await?;
             cookie = token.map(cookie::header).transpose()?;
             one(result.encode_to_vec())
         }
         "GetSessionOptions" => one(session_options::get(caller).encode_to_vec()),
-        "CloseSession" => one(session_options::close(sessions, caller).encode_to_vec()),
+        "CloseSession" => one(session_options::close(queries, caller).encode_to_vec()),
         name => {
             let form = Form::of(&action.body);
             let body = match form {

@@ -12,18 +12,18 @@ use prost::Message;
 use super::{authenticate::Caller, command::in_ticket};
 use crate::{
     error::{Error, Result},
-    session::Sessions,
+    query::Queries,
 };
 
 /// Stops the execution that a FlightInfo tells of, and gives up its rows.
 ///
 /// # Errors
 /// `InvalidArgument` for a body that is no request; `NotFound` when it has ended, or is another user's.
-pub fn cancel_flight_info(sessions: &Sessions, caller: &Caller, body: &[u8]) -> Result<CancelFlightInfoResult> {
+pub fn cancel_flight_info(queries: &Queries, caller: &Caller, body: &[u8]) -> Result<CancelFlightInfoResult> {
     let request = CancelFlightInfoRequest::decode(body)
         .map_err(|err| Error::invalid("the body is no CancelFlightInfoRequest").with_source(err))?;
     let info = request.info.ok_or_else(|| Error::invalid("the request has no FlightInfo"))?;
-    let status = cancel(sessions, caller, &info)?;
+    let status = cancel(queries, caller, &info)?;
     Ok(CancelFlightInfoResult { status: status.into() })
 }
 
@@ -32,17 +32,17 @@ pub fn cancel_flight_info(sessions: &Sessions, caller: &Caller, body: &[u8]) -> 
 /// # Errors
 /// As [`cancel_flight_info`].
 pub fn cancel_query(
-    sessions: &Sessions,
+    queries: &Queries,
     caller: &Caller,
     request: &ActionCancelQueryRequest,
 ) -> Result<ActionCancelQueryResult> {
     let info = FlightInfo::decode(request.info.as_ref())
         .map_err(|err| Error::invalid("the request's info is no FlightInfo").with_source(err))?;
     // The numbers of both enumerations are the same.
-    Ok(ActionCancelQueryResult { result: cancel(sessions, caller, &info)?.into() })
+    Ok(ActionCancelQueryResult { result: cancel(queries, caller, &info)?.into() })
 }
 
-fn cancel(sessions: &Sessions, caller: &Caller, info: &FlightInfo) -> Result<CancelStatus> {
+fn cancel(queries: &Queries, caller: &Caller, info: &FlightInfo) -> Result<CancelStatus> {
     let endpoints = info.endpoint.iter().filter_map(|endpoint| endpoint.ticket.clone());
     // Who polls a statement that still works has no endpoint yet: the ticket to be is in the descriptor.
     let descriptor = info.flight_descriptor.iter().filter(|_| info.endpoint.is_empty());
@@ -52,8 +52,8 @@ fn cancel(sessions: &Sessions, caller: &Caller, info: &FlightInfo) -> Result<Can
     for ticket in endpoints.chain(polled) {
         match in_ticket(&ticket)? {
             Command::TicketStatementQuery(ticket) => {
-                let execution = sessions.ticketed(&ticket.statement_handle, owner);
-                outcomes.push(execution.and_then(|execution| sessions.executions().cancel(execution, owner)));
+                let execution = queries.ticketed(&ticket.statement_handle, owner);
+                outcomes.push(execution.and_then(|execution| queries.executions().cancel(execution, owner)));
             }
             Command::Unknown(_) => return Err(Error::invalid("a ticket in the FlightInfo is none of this server")),
             // Metadata is made while it is read; there is nothing to stop.
@@ -71,14 +71,14 @@ fn cancel(sessions: &Sessions, caller: &Caller, info: &FlightInfo) -> Result<Can
 ///
 /// # Errors
 /// `InvalidArgument` for a body that is no request; `NotFound` when the result is gone, or another user's.
-pub fn renew(sessions: &Sessions, caller: &Caller, body: &[u8]) -> Result<FlightEndpoint> {
+pub fn renew(queries: &Queries, caller: &Caller, body: &[u8]) -> Result<FlightEndpoint> {
     let request = RenewFlightEndpointRequest::decode(body)
         .map_err(|err| Error::invalid("the body is no RenewFlightEndpointRequest").with_source(err))?;
     let endpoint = request.endpoint.ok_or_else(|| Error::invalid("the request has no endpoint"))?;
     let ticket = endpoint.ticket.as_ref().ok_or_else(|| Error::invalid("the endpoint has no ticket"))?;
     let Command::TicketStatementQuery(ticket) = in_ticket(ticket)? else { return Ok(endpoint) };
     let owner = caller.session.principal();
-    let expires = sessions.executions().renew(sessions.ticketed(&ticket.statement_handle, owner)?, owner)?;
+    let expires = queries.executions().renew(queries.ticketed(&ticket.statement_handle, owner)?, owner)?;
     Ok(FlightEndpoint { expiration_time: expires.map(timestamp), ..endpoint })
 }
 

@@ -13,21 +13,22 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    session::{IfAbsent, IfPresent, Ingest, Sessions},
+    query::Queries,
+    write::{IfAbsent, IfPresent, Ingest},
 };
 
 /// Writes the rows that the client sends, and says how many.
 pub async fn do_put(
-    sessions: &Arc<Sessions>,
+    queries: &Arc<Queries>,
     caller: &Caller,
     command: &CommandStatementIngest,
     data: impl PutStream,
 ) -> Result<i64> {
     let ingest = ingest(caller, command)?;
     let (rows, decoding) = stream::decode(data).await?;
-    let (sessions, session) = (Arc::clone(sessions), Arc::clone(&caller.session));
+    let (queries, session) = (Arc::clone(queries), Arc::clone(&caller.session));
     // Goes on when the client is gone: the rows end then, and the statement cleans up what an interrupt would leave.
-    let mut writing = tokio::spawn(async move { sessions.ingest(&session, ingest, rows).await });
+    let mut writing = tokio::spawn(async move { queries.ingest(&session, ingest, rows).await });
     let written = tokio::select! {
         written = &mut writing => written,
         () = decoding.finish() => writing.await,

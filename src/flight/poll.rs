@@ -20,7 +20,8 @@ use super::{
 };
 use crate::{
     error::Result,
-    session::{Described, Execution, Sessions},
+    query::{Execution, Queries},
+    session::Described,
 };
 
 /// An answer waits this long for the end of the statement, so that short ones need one call and clients do not ask
@@ -29,40 +30,41 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Begins to execute a statement that was not prepared.
 pub async fn query(
-    sessions: &Arc<Sessions>,
+    queries: &Arc<Queries>,
     caller: &Caller,
     query: &CommandStatementQuery,
     descriptor: FlightDescriptor,
 ) -> Result<PollInfo> {
     let statement = statement::statement(caller, &query.query, query.transaction_id.as_deref())?;
-    let described = sessions.describe(&caller.session, &statement.sql, statement.transaction).await?;
-    let execution = sessions.begin(&caller.session, statement, columns(&described));
-    answer(sessions, caller, &execution, descriptor).await
+    let described = queries.describe(&caller.session, &statement.sql, statement.transaction).await?;
+    let execution = queries.begin(&caller.session, statement, columns(&described));
+    answer(queries, caller, &execution, descriptor).await
 }
 
 /// Begins to execute a prepared statement with what was bound last.
 pub async fn prepared(
-    sessions: &Arc<Sessions>,
+    queries: &Arc<Queries>,
     caller: &Caller,
     query: &CommandPreparedStatementQuery,
     descriptor: FlightDescriptor,
 ) -> Result<PollInfo> {
     let prepared = caller.session.prepared(&query.prepared_statement_handle)?;
     let expected = columns(prepared.described());
-    let execution = sessions.begin(&caller.session, prepared.statement(&caller.session, caller.connection)?, expected);
-    answer(sessions, caller, &execution, descriptor).await
+    let statement = queries.prepared(&caller.session, &prepared, caller.connection)?;
+    let execution = queries.begin(&caller.session, statement, expected);
+    answer(queries, caller, &execution, descriptor).await
 }
 
 /// Tells how far an execution is that an earlier call began: its descriptor holds the ticket to be.
 pub async fn again(
-    sessions: &Sessions,
+    queries: &Queries,
     caller: &Caller,
     ticket: &TicketStatementQuery,
     descriptor: FlightDescriptor,
 ) -> Result<PollInfo> {
     let owner = caller.session.principal();
-    let execution = sessions.executions().poll(sessions.ticketed(&ticket.statement_handle, owner)?, owner)?;
-    answer(sessions, caller, &execution, descriptor).await
+    let execution = queries.executions().poll(queries.ticketed(&ticket.statement_handle, owner)?, owner)?;
+    answer(queries, caller, &execution, descriptor).await
 }
 
 /// The answer for a result that is there.
@@ -71,21 +73,21 @@ pub fn complete(info: FlightInfo) -> PollInfo {
 }
 
 async fn answer(
-    sessions: &Sessions,
+    queries: &Queries,
     caller: &Caller,
     execution: &Arc<Execution>,
     descriptor: FlightDescriptor,
 ) -> Result<PollInfo> {
     execution.settled(PATIENCE).await;
-    let execution = sessions.executions().poll(execution.id, caller.session.principal())?;
+    let execution = queries.executions().poll(execution.id, caller.session.principal())?;
     if let Some(known) = execution.known() {
-        let endpoint = statement::endpoint(sessions, &execution);
+        let endpoint = statement::endpoint(queries, &execution);
         let info =
             flight_info(descriptor, &describe_all(&caller.client.columns(&known.schema)), vec![endpoint], known.count)?;
         return Ok(complete(info.with_app_metadata(app_metadata(known.snapshot_id))));
     }
     // The descriptor to ask again with; it also lets CancelFlightInfo find the statement.
-    let ticket = statement_ticket(sessions.ticket(&execution));
+    let ticket = statement_ticket(queries.ticket(&execution));
     let again = FlightDescriptor::new_cmd(ticket.ticket);
     let nothing = Arc::new(Schema::empty());
     let expected = execution.expected().unwrap_or(&nothing);
@@ -93,7 +95,7 @@ async fn answer(
         info: Some(flight_info(again.clone(), &describe_all(&caller.client.columns(expected)), Vec::new(), None)?),
         flight_descriptor: Some(again),
         progress: execution.progress(),
-        expiration_time: Some(timestamp(SystemTime::now() + sessions.result_ttl())),
+        expiration_time: Some(timestamp(SystemTime::now() + queries.result_ttl())),
     })
 }
 

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    session::{Prepared, Sessions},
+    query::Queries,
 };
 
 /// The protocol's `ActionCreatePreparedStatementResult` with its field 4, which arrow-flight 58 lacks: JDBC decides
@@ -50,12 +50,12 @@ pub const CREATE_RESULT_TYPE: &str =
 
 /// Prepares; nothing is executed.
 pub async fn create(
-    sessions: &Sessions,
+    queries: &Queries,
     caller: &Caller,
     request: &ActionCreatePreparedStatementRequest,
 ) -> Result<CreateResult> {
     let transaction = request.transaction_id.as_deref().map(transaction::id).transpose()?;
-    let prepared = Prepared::prepare(sessions, &caller.session, &request.query, transaction, caller.connection).await?;
+    let prepared = queries.prepare(&caller.session, &request.query, transaction, caller.connection).await?;
     let described = prepared.described();
     // JDBC takes an update for a query when it has columns.
     let columns = described.columns.as_deref().filter(|_| !described.is_update);
@@ -85,25 +85,26 @@ pub async fn bind(
 
 /// Executes with what was bound last; each call is an execution of its own.
 pub async fn get_flight_info(
-    sessions: &Sessions,
+    queries: &Queries,
     caller: &Caller,
     command: &CommandPreparedStatementQuery,
     descriptor: FlightDescriptor,
 ) -> Result<FlightInfo> {
     let prepared = caller.session.prepared(&command.prepared_statement_handle)?;
-    let outcomes =
-        statement::execute(sessions, caller, prepared.statement(&caller.session, caller.connection)?).await?;
-    info_of(sessions, caller, outcomes, descriptor)
+    let statement = queries.prepared(&caller.session, &prepared, caller.connection)?;
+    let outcomes = statement::execute(queries, caller, statement).await?;
+    info_of(queries, caller, outcomes, descriptor)
 }
 
 /// Executes with what was bound last, and gives the rows in the same call.
 pub async fn do_get(
-    sessions: &Sessions,
+    queries: &Queries,
     caller: &Caller,
     command: &CommandPreparedStatementQuery,
 ) -> Result<FrameStream> {
     let prepared = caller.session.prepared(&command.prepared_statement_handle)?;
-    Ok(rows_of(caller, prepared.execute(sessions, &caller.session, caller.connection).await?))
+    let statement = queries.prepared(&caller.session, &prepared, caller.connection)?;
+    Ok(rows_of(caller, queries.execute(&caller.session, statement).await?))
 }
 
 /// The columns of the statement.
@@ -116,7 +117,7 @@ pub fn get_schema(caller: &Caller, command: &CommandPreparedStatementQuery) -> R
 /// Executes once a row of the parameters that the client sent (once without parameters), and says how many rows
 /// that changed.
 pub async fn do_put_update(
-    sessions: &Sessions,
+    queries: &Queries,
     caller: &Caller,
     command: &CommandPreparedStatementUpdate,
     data: impl Stream<Item = Result<FlightData, Status>> + Send + 'static,
@@ -125,7 +126,8 @@ pub async fn do_put_update(
     if !prepared.described().parameters.fields().is_empty() {
         prepared.bind(stream::decode_all(data).await?);
     }
-    record_count(prepared.execute(sessions, &caller.session, caller.connection).await?).await
+    let statement = queries.prepared(&caller.session, &prepared, caller.connection)?;
+    record_count(queries.execute(&caller.session, statement).await?).await
 }
 
 /// A schema as an encapsulated IPC message.

@@ -26,27 +26,27 @@ use crate::{
     actions::Actions,
     auth::Doorkeeper,
     error::{Error, Result},
-    session::Sessions,
+    query::Queries,
 };
 
 /// The server's side of the protocol.
 #[derive(Clone, Debug)]
 pub struct Service {
     door: Arc<Doorkeeper>,
-    sessions: Arc<Sessions>,
+    queries: Arc<Queries>,
     actions: Arc<Actions>,
 }
 
 // === impl Service ===
 
 impl Service {
-    /// A service on these sessions and actions, for those whom the door lets in.
-    pub fn new(door: Arc<Doorkeeper>, sessions: Arc<Sessions>, actions: Arc<Actions>) -> Self {
-        Self { door, sessions, actions }
+    /// A service on these queries and actions, for those whom the door lets in.
+    pub fn new(door: Arc<Doorkeeper>, queries: Arc<Queries>, actions: Arc<Actions>) -> Self {
+        Self { door, queries, actions }
     }
 
     fn caller<T>(&self, request: &Request<T>) -> Result<Caller> {
-        authenticate::caller(&self.door, &self.sessions, request)
+        authenticate::caller(&self.door, self.queries.sessions(), request)
     }
 
     /// The command in a descriptor; the rows of an action are those of a query.
@@ -64,10 +64,10 @@ impl Service {
         let command = self.command(&descriptor).await?;
         match &command {
             Command::CommandStatementQuery(query) => {
-                statement::get_flight_info(&self.sessions, caller, query, descriptor).await
+                statement::get_flight_info(&self.queries, caller, query, descriptor).await
             }
             Command::CommandPreparedStatementQuery(query) => {
-                prepared::get_flight_info(&self.sessions, caller, query, descriptor).await
+                prepared::get_flight_info(&self.queries, caller, query, descriptor).await
             }
             _ => {
                 let schema = metadata::schema(&command)?.ok_or_else(|| unsupported(&command))?;
@@ -80,11 +80,11 @@ impl Service {
 
     async fn poll(&self, caller: &Caller, descriptor: FlightDescriptor) -> Result<PollInfo> {
         match self.command(&descriptor).await? {
-            Command::CommandStatementQuery(query) => poll::query(&self.sessions, caller, &query, descriptor).await,
+            Command::CommandStatementQuery(query) => poll::query(&self.queries, caller, &query, descriptor).await,
             Command::CommandPreparedStatementQuery(query) => {
-                poll::prepared(&self.sessions, caller, &query, descriptor).await
+                poll::prepared(&self.queries, caller, &query, descriptor).await
             }
-            Command::TicketStatementQuery(ticket) => poll::again(&self.sessions, caller, &ticket, descriptor).await,
+            Command::TicketStatementQuery(ticket) => poll::again(&self.queries, caller, &ticket, descriptor).await,
             // Metadata is there at once.
             _ => Ok(poll::complete(self.flight_info(caller, descriptor).await?)),
         }
@@ -93,7 +93,7 @@ impl Service {
     async fn schema(&self, caller: &Caller, descriptor: &FlightDescriptor) -> Result<SchemaResult> {
         let command = self.command(descriptor).await?;
         let schema = match &command {
-            Command::CommandStatementQuery(query) => statement::get_schema(&self.sessions, caller, query).await?,
+            Command::CommandStatementQuery(query) => statement::get_schema(&self.queries, caller, query).await?,
             Command::CommandPreparedStatementQuery(query) => prepared::get_schema(caller, query)?,
             _ => metadata::schema(&command)?.ok_or_else(|| unsupported(&command))?,
         };
@@ -102,13 +102,13 @@ impl Service {
 
     async fn data(&self, caller: &Caller, ticket: &Ticket) -> Result<FrameStream> {
         match in_ticket(ticket)? {
-            Command::TicketStatementQuery(ticket) => statement::fetch(&self.sessions, caller, &ticket),
+            Command::TicketStatementQuery(ticket) => statement::fetch(&self.queries, caller, &ticket),
             // A whole query in one call, for those who want no FlightInfo: the call is the execution.
-            Command::CommandStatementQuery(query) => statement::do_get(&self.sessions, caller, &query).await,
-            Command::CommandPreparedStatementQuery(query) => prepared::do_get(&self.sessions, caller, &query).await,
+            Command::CommandStatementQuery(query) => statement::do_get(&self.queries, caller, &query).await,
+            Command::CommandPreparedStatementQuery(query) => prepared::do_get(&self.queries, caller, &query).await,
             command => {
                 let refusal = unsupported(&command);
-                metadata::rows(&self.sessions, caller, command).await?.map(encode_one).ok_or(refusal)
+                metadata::rows(&self.queries, caller, command).await?.map(encode_one).ok_or(refusal)
             }
         }
     }
@@ -127,13 +127,13 @@ impl Service {
         let data = stream::iter([Ok(first)]).chain(data);
         let app_metadata = match &command {
             Command::CommandStatementUpdate(update) => {
-                update_result(statement::do_put_update(&self.sessions, caller, update).await?)
+                update_result(statement::do_put_update(&self.queries, caller, update).await?)
             }
             Command::CommandStatementIngest(command) => {
-                update_result(ingest::do_put(&self.sessions, caller, command, data).await?)
+                update_result(ingest::do_put(&self.queries, caller, command, data).await?)
             }
             Command::CommandPreparedStatementUpdate(update) => {
-                update_result(prepared::do_put_update(&self.sessions, caller, update, data).await?)
+                update_result(prepared::do_put_update(&self.queries, caller, update, data).await?)
             }
             Command::CommandPreparedStatementQuery(query) => {
                 prepared::bind(caller, query, data).await?;
@@ -165,7 +165,7 @@ impl FlightService for Service {
         request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Response<Self::HandshakeStream>, Status> {
         let (headers, _, requests) = request.into_parts();
-        authenticate::handshake(&self.door, &self.sessions, &headers, requests).await
+        authenticate::handshake(&self.door, self.queries.sessions(), &headers, requests).await
     }
 
     async fn list_flights(&self, _: Request<Criteria>) -> Result<Response<Self::ListFlightsStream>, Status> {
@@ -203,7 +203,7 @@ impl FlightService for Service {
 
     async fn do_action(&self, request: Request<Action>) -> Result<Response<Self::DoActionStream>, Status> {
         let caller = self.caller(&request)?;
-        Ok(action::call(&self.sessions, &self.actions, &caller, request.get_ref()).await?)
+        Ok(action::call(&self.queries, &self.actions, &caller, request.get_ref()).await?)
     }
 
     async fn list_actions(&self, request: Request<Empty>) -> Result<Response<Self::ListActionsStream>, Status> {

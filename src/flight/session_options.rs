@@ -9,7 +9,8 @@ use super::authenticate::Caller;
 use crate::{
     error::{Error, ErrorKind, Result},
     ids::SessionToken,
-    session::{OptionFault, OptionValue, Session, Sessions},
+    query::Queries,
+    session::{OptionFault, OptionValue, Session},
 };
 
 /// The value of an option; none sets it back.
@@ -121,16 +122,16 @@ pub enum CloseStatus {
 /// # Errors
 /// `InvalidArgument` for a body that is no request; `ResourceExhausted` for too many sessions.
 pub async fn set(
-    sessions: &Sessions,
+    queries: &Queries,
     caller: &Caller,
     body: &[u8],
 ) -> Result<(SetSessionOptionsResult, Option<SessionToken>)> {
     let request = SetSessionOptionsRequest::decode(body)
         .map_err(|err| Error::invalid("the body is no SetSessionOptionsRequest").with_source(err))?;
-    let (session, token) = own_session(sessions, caller)?;
+    let (session, token) = own_session(queries, caller)?;
     let mut errors = HashMap::new();
     for (name, value) in request.session_options {
-        let reason = match sessions.set_option(&session, &name, value.form.map(OptionValue::from)).await {
+        let reason = match queries.set_option(&session, &name, value.form.map(OptionValue::from)).await {
             Ok(Ok(())) => continue,
             Ok(Err(OptionFault::Name)) => Reason::InvalidName,
             Ok(Err(OptionFault::Value)) => Reason::InvalidValue,
@@ -142,12 +143,12 @@ pub async fn set(
     Ok((SetSessionOptionsResult { errors }, token))
 }
 
-fn own_session(sessions: &Sessions, caller: &Caller) -> Result<(Arc<Session>, Option<SessionToken>)> {
+fn own_session(queries: &Queries, caller: &Caller) -> Result<(Arc<Session>, Option<SessionToken>)> {
     if caller.session.is_own() {
         return Ok((Arc::clone(&caller.session), None));
     }
-    let token = sessions.open(caller.session.principal().clone())?;
-    Ok((sessions.get(token.to_string().as_bytes())?, Some(token)))
+    let token = queries.sessions().open(caller.session.principal().clone())?;
+    Ok((queries.sessions().get(token.to_string().as_bytes())?, Some(token)))
 }
 
 /// The options of the caller's session.
@@ -159,8 +160,8 @@ pub fn get(caller: &Caller) -> GetSessionOptionsResult {
 }
 
 /// Ends the caller's session with everything that it holds.
-pub fn close(sessions: &Sessions, caller: &Caller) -> CloseSessionResult {
-    let closed = sessions.close_session(&caller.session);
+pub fn close(queries: &Queries, caller: &Caller) -> CloseSessionResult {
+    let closed = queries.close_session(&caller.session);
     CloseSessionResult { status: if closed { CloseStatus::Closed } else { CloseStatus::NotCloseable }.into() }
 }
 

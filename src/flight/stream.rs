@@ -27,7 +27,8 @@ use super::{
 use crate::{
     engine::{Inflow, InflowSender, inflow},
     error::{Error, ErrorKind, Result},
-    session::{Compression, MESSAGE_BYTES, Reading},
+    query::Reading,
+    session::{Compression, MESSAGE_BYTES},
     telemetry::Quiet,
 };
 

@@ -6,6 +6,7 @@ use super::authenticate::Caller;
 use crate::{
     error::{Error, Result},
     ids::TransactionId,
+    session::End,
 };
 
 /// The transaction that a client's bytes name.
@@ -20,10 +21,10 @@ pub fn begin(caller: &Caller) -> Result<ActionBeginTransactionResult> {
 
 /// Commits a transaction or rolls it back.
 pub async fn end(caller: &Caller, request: &ActionEndTransactionRequest) -> Result<()> {
-    let commit = match request.action() {
-        EndTransaction::Commit => true,
-        EndTransaction::Rollback => false,
+    let end = match request.action() {
+        EndTransaction::Commit => End::Commit,
+        EndTransaction::Rollback => End::Rollback,
         EndTransaction::Unspecified => return Err(Error::invalid("say whether to commit or to roll back")),
     };
-    caller.session.end(id(&request.transaction_id)?, commit).await.map(|_| ())
+    caller.session.end(id(&request.transaction_id)?, end).await.map(|_| ())
 }

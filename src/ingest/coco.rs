@@ -5,6 +5,7 @@ use std::{
     fs::File,
     io::{BufRead, BufReader, BufWriter, Write},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use serde::Deserialize;
@@ -20,7 +21,11 @@ use super::{
 use crate::{
     engine::Connection,
     error::{Context, Error, Result},
-    lake::{snapshots, table::TableRef},
+    lake::{
+        commit::{Retry, Transaction},
+        snapshots,
+        table::TableRef,
+    },
     quote::literal,
 };
 
@@ -65,27 +70,29 @@ pub async fn load(work: &Work<'_>, files: &Files, assets: &mut Assets) -> Result
     let (request, author) = (work.request.clone(), work.author.name().to_owned());
     let (spool, landing) = (work.spool.to_path_buf(), work.landing.time().to_owned());
     let progress = work.progress.clone();
-    let lease = work.ingester.engine.lease().await?;
+    let lease = work.ingester.lake.engine().lease().await?;
+    let committer = Arc::clone(work.ingester.lake.committer());
     let loading = move |connection: &Connection| {
-        let mut tables = Vec::new();
-        let snapshot_id = connection.transaction(|connection| {
+        let written = committer.writer(connection).write(&author, Retry::OnConflict, |transaction| {
+            let mut tables = Vec::new();
             for (section, suffix, columns) in TABLES {
                 let query = query(&spool, section, columns, &landing, request.max_rows)?;
                 let table = request.table.with_suffix(suffix);
-                tables.push(load_table(connection, &table, &query, &request.mode, section)?);
+                tables.push(load_table(transaction, &table, &query, &request.mode, section)?);
                 progress.advance(1);
             }
-            snapshots::sign(connection, &author, &format!("ingest {}", request.dataset))
-        });
-        snapshot_id?;
-        Ok(Loaded { snapshot_id: snapshots::newest(connection), tables })
+            transaction.sign(format!("ingest {}", request.dataset), None);
+            Ok(tables)
+        })?;
+        let snapshot_id = written.snapshot_id.unwrap_or_else(|| snapshots::newest(connection));
+        Ok(Loaded { snapshot_id, tables: written.value })
     };
     // Whether the rows were committed decides whether their files may go.
     lease.worker().run_until(work.progress.cancelled(), loading).await
 }
 
 fn load_table(
-    connection: &Connection,
+    transaction: &mut Transaction<'_>,
     table: &TableRef,
     query: &str,
     mode: &load::Mode,
@@ -98,7 +105,7 @@ fn load_table(
         }
         _ => mode,
     };
-    load::load(connection, table, query, mode).map_err(|err| err.context(format_args!("load {table}")))
+    load::load(transaction, table, query, mode).map_err(|err| err.context(format_args!("load {table}")))
 }
 
 /// The rows of a section as a query.

@@ -9,7 +9,7 @@ use crate::{
     engine::Connection,
     error::{Error, Result},
     ids::SnapshotId,
-    lake::table::TableRef,
+    lake::{commit::Transaction, table::TableRef},
     quote::{identifier, literal},
 };
 
@@ -62,9 +62,16 @@ struct Count {
 ///
 /// # Errors
 /// `InvalidArgument` for columns that do not fit, or a key that is missing, NULL or not unique.
-pub fn load(connection: &Connection, table: &TableRef, query: &str, mode: &Mode) -> Result<TableOutcome> {
+pub fn load(transaction: &mut Transaction<'_>, table: &TableRef, query: &str, mode: &Mode) -> Result<TableOutcome> {
+    let connection = transaction.connection();
     let query = storable(connection, query)?;
     let existing = columns_of(connection, table)?;
+    if existing.is_none() || matches!(mode, Mode::Replace) {
+        transaction.will_define()?;
+    }
+    if !matches!(mode, Mode::Append) {
+        transaction.reads_and_writes(&table.sql())?;
+    }
     let (rows_read, rows_added) = match (existing, mode) {
         (None, Mode::Append | Mode::Replace) => both(create(connection, table, &query)?),
         (None, Mode::Merge { key }) => {
@@ -97,7 +104,6 @@ fn replace(connection: &Connection, table: &TableRef, query: &str, existing: &[C
     let same = new.len() == existing.len()
         && new.iter().zip(existing).all(|(a, b)| a.column_name == b.column_name && a.column_type == b.column_type);
     if same {
-        connection.will_delete_from(&table.sql());
         connection.execute(&format!("DELETE FROM {}", table.sql()), &[])?;
         insert(connection, table, query)
     } else {

@@ -5,6 +5,7 @@ use std::{
     fs::File,
     io::{BufWriter, Write},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use arrow::{
@@ -25,7 +26,7 @@ use super::{
 use crate::{
     engine::Connection,
     error::{Error, Result},
-    lake::snapshots,
+    lake::{commit::Retry, snapshots},
     quote::{identifier, literal},
 };
 
@@ -57,15 +58,16 @@ pub async fn load(work: &Work<'_>, files: &Files, assets: &mut Assets) -> Result
     work.progress.phase("load table", "tables", Some(1));
     let query = query(&reader, &stored, work.request.max_rows);
     let (request, author) = (work.request.clone(), work.author.name().to_owned());
-    let lease = work.ingester.engine.lease().await?;
+    let lease = work.ingester.lake.engine().lease().await?;
+    let committer = Arc::clone(work.ingester.lake.committer());
     let loading = move |connection: &Connection| {
-        let outcome = connection.transaction(|connection| {
-            let outcome = load::load(connection, &request.table, &query, &request.mode)?;
-            snapshots::sign(connection, &author, &format!("ingest {}", request.dataset))?;
-            Ok(outcome)
+        let written = committer.writer(connection).write(&author, Retry::OnConflict, |transaction| {
+            transaction.sign(format!("ingest {}", request.dataset), None);
+            load::load(transaction, &request.table, &query, &request.mode)
         });
-        let tables = vec![outcome.map_err(|err| err.context(format_args!("load {}", request.table)))?];
-        Ok(Loaded { snapshot_id: snapshots::newest(connection), tables })
+        let written = written.map_err(|err| err.context(format_args!("load {}", request.table)))?;
+        let snapshot_id = written.snapshot_id.unwrap_or_else(|| snapshots::newest(connection));
+        Ok(Loaded { snapshot_id, tables: vec![written.value] })
     };
     // Whether the rows were committed decides whether their files may go.
     lease.worker().run_until(work.progress.cancelled(), loading).await
@@ -106,7 +108,7 @@ fn query(reader: &str, stored: &[(String, PathBuf)], max_rows: Option<u64>) -> S
 
 async fn media_columns(work: &Work<'_>, reader: &str) -> Result<Vec<String>> {
     let sql = format!("SELECT column_name, column_type FROM (DESCRIBE FROM {reader})");
-    let columns: Vec<Column> = work.ingester.engine.run(move |connection| connection.records(&sql, &[])).await?;
+    let columns: Vec<Column> = work.ingester.lake.engine().run(move |connection| connection.records(&sql, &[])).await?;
     let media = columns.into_iter().filter(|column| is_media(&column.column_type));
     Ok(media.map(|column| column.column_name).collect())
 }
@@ -121,7 +123,7 @@ async fn store(work: &Work<'_>, reader: &str, column: &str, uris: &Path, assets:
     let name = identifier(column);
     let limit = work.request.max_rows.map(|rows| format!(" LIMIT {rows}")).unwrap_or_default();
     let sql = format!("SELECT filename, file_row_number, {name}.bytes, {name}.path FROM {reader}{limit}");
-    let lease = work.ingester.engine.lease().await?;
+    let lease = work.ingester.lake.engine().lease().await?;
     // One batch waits while one is stored: blobs are large.
     let (sender, mut batches) = mpsc::channel::<Result<RecordBatch>>(1);
     let _guard = lease.worker().spawn(move |connection| {

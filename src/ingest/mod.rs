@@ -28,11 +28,10 @@ pub use self::{
 };
 use crate::{
     context::Principal,
-    engine::Engine,
     error::{Error, Result},
     ids::SnapshotId,
     jobs::Progress,
-    lake::table::TableRef,
+    lake::{Lake, table::TableRef},
     storage::Storage,
 };
 
@@ -75,7 +74,7 @@ pub struct Outcome {
 /// Ingests into one lake.
 #[derive(Debug)]
 pub struct Ingester {
-    engine: Engine,
+    lake: Lake,
     storage: Storage,
     staging: PathBuf,
     /// One ingest a data set at a time: what one undoes, another may have found and kept.
@@ -85,9 +84,9 @@ pub struct Ingester {
 // === impl Ingester ===
 
 impl Ingester {
-    /// Ingests through `engine`, with files in `storage` and temporary ones in the folder `staging`.
-    pub fn new(engine: Engine, storage: Storage, staging: PathBuf) -> Self {
-        Self { engine, storage, staging, datasets: Mutex::default() }
+    /// Ingests into `lake`, with files in `storage` and temporary ones in the folder `staging`.
+    pub fn new(lake: Lake, storage: Storage, staging: PathBuf) -> Self {
+        Self { lake, storage, staging, datasets: Mutex::default() }
     }
 
     /// Ingests a source in the name of `author`.

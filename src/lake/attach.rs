@@ -2,7 +2,12 @@
 
 use std::{fs, path::Path};
 
-use super::{METADATA, catalog::Catalog, portable};
+use super::{
+    Lake, METADATA,
+    catalog::Catalog,
+    commit::{self, Committer},
+    portable,
+};
 use crate::{
     engine::{self, Engine},
     error::{Context, Error, ErrorKind, Result},
@@ -35,11 +40,15 @@ pub struct Settings {
 /// # Errors
 /// `FailedPrecondition` when a folder cannot be written, another process has the catalog, its database does not answer
 /// or refuses the user, the catalog is of a newer format, or an extension is missing; each with the remedy.
-pub fn open(engine_settings: &engine::Settings, settings: &Settings) -> Result<Engine> {
-    if let Some(folder) = settings.storage.lake_folder() {
-        make_writable(&folder)?;
+pub fn open(engine_settings: &engine::Settings, settings: &Settings) -> Result<Lake> {
+    let data = settings.storage.lake_folder();
+    if let Some(folder) = &data {
+        make_writable(folder)?;
     }
-    open_or_make(&settings.catalog, |script| open_script(engine_settings, settings, script))
+    let engine = open_or_make(&settings.catalog, |script| open_script(engine_settings, settings, script))?;
+    let (one_writer, remote) = (settings.catalog.has_one_writer(), settings.catalog.is_remote());
+    let committer = Committer::new(commit::Settings { data, one_writer, remote });
+    Ok(Lake::new(engine, committer))
 }
 
 /// Opens DuckDB and attaches the lake whose catalog is, or comes to be, there, for whoever works on the catalog alone: a
@@ -101,8 +110,6 @@ fn attach(
         extensions: &[catalog.extensions(), storage.map(Storage::extensions).unwrap_or_default()].concat(),
         script: &format!("{}{attach}", storage.map(Storage::setup).unwrap_or_default()),
         on_connect: ON_CONNECT,
-        one_writer: catalog.has_one_writer(),
-        commits_remotely: catalog.is_remote(),
     };
     Engine::open(engine_settings, &setup).map_err(|err| catalog.explain(err))
 }

@@ -7,16 +7,18 @@
 
 use serde::Deserialize;
 
-use super::{CATALOG, METADATA, snapshots, table::TableRef};
+use super::{
+    CATALOG, METADATA,
+    commit::{Retry, Transaction, Writer},
+    table::TableRef,
+};
 use crate::{
     engine::Connection,
-    error::{Context, ErrorKind, Result},
+    error::{Context, Result},
     ids::SnapshotId,
     quote::literal,
 };
 
-/// How often a table is tried when others write it meanwhile.
-const ATTEMPTS_MAX: usize = 5;
 /// Files of at least this size are not merged: what DuckLake aims at.
 const LARGE_FILE_BYTES: u64 = 512_000_000;
 
@@ -192,22 +194,17 @@ impl Maintenance {
     ///
     /// # Errors
     /// Conflict when others keep writing the table; what DuckDB says.
-    pub fn compact(&self, connection: &Connection, step: Step, table: &TableRef, files: u64) -> Result<Done> {
+    pub fn compact(&self, writer: Writer<'_>, step: Step, table: &TableRef, files: u64) -> Result<Done> {
         let done = |files, files_made| Done { table: Some(table.clone()), files, files_made, ..Done::nothing(step) };
         if self.dry_run {
             return Ok(done(files, 0));
         }
         let doing = || format!("{} the files of {table}", step.name());
-        for _ in 1..ATTEMPTS_MAX {
-            match self.attempt(connection, step, table) {
-                Err(err) if err.kind() == ErrorKind::Conflict => {}
-                outcome => return outcome.map(|files| done(files.files, files.made)).context(doing),
-            }
-        }
-        self.attempt(connection, step, table).map(|files| done(files.files, files.made)).context(doing)
+        let files = self.compact_files(writer, step, table).context(doing)?;
+        Ok(done(files.files, files.made))
     }
 
-    fn attempt(&self, connection: &Connection, step: Step, table: &TableRef) -> Result<Files> {
+    fn compact_files(&self, writer: Writer<'_>, step: Step, table: &TableRef) -> Result<Files> {
         let (function, more) = match step {
             Step::Rewrite => ("ducklake_rewrite_data_files", format!(", delete_threshold => {}", self.rewrite_share)),
             _ => ("ducklake_merge_adjacent_files", String::new()),
@@ -218,23 +215,23 @@ impl Maintenance {
              FROM {function}({}, {name}, schema => {schema}{more})",
             literal(CATALOG)
         );
-        connection.transaction(|connection| {
-            let files: Files = connection.record(&sql, &[])?;
-            snapshots::sign(connection, &self.author, &format!("maintain: {}", step.name()))?;
-            Ok(files)
-        })
+        let work = |transaction: &mut Transaction<'_>| {
+            transaction.sign(format!("maintain: {}", step.name()), None);
+            transaction.connection().record(&sql, &[])
+        };
+        writer.write(&self.author, Retry::OnConflict, work).map(|written| written.value)
     }
 
     /// Lets old snapshots expire.
     ///
     /// # Errors
     /// What DuckDB says.
-    pub fn expire(&self, connection: &Connection) -> Result<Done> {
-        let snapshots = self.expire_old(connection).context(|| "expire snapshots")?;
+    pub fn expire(&self, writer: Writer<'_>) -> Result<Done> {
+        let snapshots = self.expire_old(writer).context(|| "expire snapshots")?;
         Ok(Done { snapshots, ..Done::nothing(Step::Expire) })
     }
 
-    fn expire_old(&self, connection: &Connection) -> Result<Vec<SnapshotId>> {
+    fn expire_old(&self, writer: Writer<'_>) -> Result<Vec<SnapshotId>> {
         let Some(days) = self.expire_days else { return Ok(Vec::new()) };
         let sql = format!(
             "SELECT snapshot_id AS id FROM lake.snapshots()
@@ -245,7 +242,8 @@ impl Maintenance {
             self.keep.max(1),
             super::tags::TAGS,
         );
-        connection.transaction(|connection| {
+        let work = |transaction: &mut Transaction<'_>| {
+            let connection = transaction.connection();
             let versions: Vec<Version> = connection.records(&sql, &[])?;
             let versions: Vec<_> = versions.into_iter().map(|version| version.id).collect();
             if !self.dry_run && !versions.is_empty() {
@@ -254,7 +252,8 @@ impl Maintenance {
                 connection.query(&format!("SELECT count(*) FROM {call}"), &[])?;
             }
             Ok(versions)
-        })
+        };
+        writer.write(&self.author, Retry::OnConflict, work).map(|written| written.value)
     }
 
     /// The files that cleanup or orphans would remove, by their places below `data_path`; those that lie elsewhere stay.
@@ -281,8 +280,9 @@ impl Maintenance {
 ///
 /// # Errors
 /// What DuckDB says.
-pub fn forget(connection: &Connection, paths: &[String]) -> Result<()> {
+pub fn forget(writer: Writer<'_>, author: &str, paths: &[String]) -> Result<()> {
     let paths = paths.iter().map(|path| literal(path)).collect::<Vec<_>>().join(", ");
     let sql = format!("DELETE FROM {METADATA}.ducklake_files_scheduled_for_deletion WHERE path IN ({paths})");
-    connection.transaction(|connection| connection.execute(&sql, &[])).map(|_| ())
+    let work = |transaction: &mut Transaction<'_>| transaction.connection().execute(&sql, &[]);
+    writer.write(author, Retry::OnConflict, work).map(|_| ())
 }

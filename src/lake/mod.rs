@@ -6,6 +6,7 @@
 
 pub mod attach;
 pub mod catalog;
+pub mod commit;
 pub mod diff;
 pub mod files;
 pub mod history;
@@ -14,6 +15,7 @@ pub mod inventory;
 pub mod lock;
 pub mod maintain;
 pub mod migrate;
+mod opened;
 mod pairs;
 pub mod pins;
 pub mod place;
@@ -24,6 +26,8 @@ pub mod snapshots;
 mod state;
 pub mod table;
 pub mod tags;
+
+pub use self::opened::Lake;
 
 /// The SQL catalog of the lake.
 pub const CATALOG: &str = "lake";

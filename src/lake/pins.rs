@@ -173,8 +173,7 @@ impl Pins {
         if let Some(folder) = &copy {
             lake.catalog = Catalog::DuckdbFile(copy_in(folder.path()));
         }
-        let settings =
-            engine::Settings { durable: None, memory_limit_bytes: Some(self.memory_bytes()), ..self.settings.clone() };
+        let settings = engine::Settings { memory_limit_bytes: Some(self.memory_bytes()), ..self.settings.clone() };
         let script = ATTACH.replace("{{snapshot}}", &snapshot.to_string());
         let engine = attach::open_script(&settings, &lake, &script)?;
         Ok(Pin { snapshot, engine, used: Instant::now(), _copy: copy })

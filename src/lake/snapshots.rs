@@ -1,21 +1,13 @@
 //! Snapshots: which one a read sees, which one a commit made, and which one a name means.
 
-use std::{thread, time::Duration};
-
 use serde::Deserialize;
-use uuid::Uuid;
 
 use super::{METADATA, tags};
 use crate::{
-    engine::{Connection, Value, is_lost_commit},
+    engine::{Connection, Value},
     error::{Error, ErrorKind, Result},
     ids::SnapshotId,
 };
-
-/// How often the catalog's database is asked what became of a commit, …
-const ATTEMPTS: u32 = 6;
-/// … and when first; each further wait is twice as long.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
 
 /// A way to name a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,91 +137,4 @@ fn by_timestamp(connection: &Connection, moment: &str) -> Result<SnapshotId> {
         return Err(Error::invalid(format!("the moment {moment} lies in the future")));
     }
     found.id.ok_or_else(|| Error::not_found(format!("the lake has no snapshot at or before {moment}")))
-}
-
-/// Says who made the open transaction's commit and why.
-///
-/// # Errors
-/// What DuckDB says.
-pub fn sign(connection: &Connection, author: &str, message: &str) -> Result<()> {
-    let params = [Value::varchar(author), Value::varchar(message)];
-    connection.execute("CALL lake.set_commit_message(?, ?)", &params).map(|_| ())
-}
-
-/// Signs the open transaction, has the commit say with `message` what was done, and commits; gives the snapshot that this
-/// made, `None` when it changed nothing in the lake.
-///
-/// # Errors
-/// Conflict when another transaction was first; what else DuckDB says. The transaction is over and nothing committed,
-/// but with Internal, where the catalog's database was lost during the commit; the text says what is known.
-pub fn commit(connection: &Connection, author: &str, message: &str) -> Result<Option<SnapshotId>> {
-    let mark = format!("{{\"commit\":\"{}\"}}", Uuid::new_v4());
-    let params = [Value::varchar(author), Value::varchar(message), Value::varchar(&mark)];
-    connection.execute("CALL lake.set_commit_message(?, ?, extra_info => ?)", &params)?;
-    let before = last_committed(connection)?;
-    match connection.commit() {
-        Ok(()) => {
-            // The commit has happened: what fails now must not say that it has not.
-            let after = last_committed(connection).ok().flatten();
-            Ok(after.filter(|after| before != Some(*after)))
-        }
-        Err(err) if is_lost_commit(&err) => outcome_of(connection, &mark).unwrap_or(Err(err)),
-        Err(err) => Err(err),
-    }
-}
-
-/// What became of the commit that is marked with `mark`; `None` when the database is not back within some seconds.
-///
-/// # Errors
-/// Unavailable when nothing was committed; Internal when it was, and its files could not be kept: DuckLake has taken the
-/// commit for failed and removed them.
-fn outcome_of(connection: &Connection, mark: &str) -> Option<Result<Option<SnapshotId>>> {
-    let mut wait = FIRST_WAIT;
-    for _ in 0..ATTEMPTS {
-        thread::sleep(wait);
-        wait *= 2;
-        match find_commit(connection, mark) {
-            Ok(Found { id: None, .. }) => {
-                let text = "the catalog's database was lost before the commit: nothing is committed, try again";
-                return Some(Err(Error::new(ErrorKind::Unavailable, text)));
-            }
-            Ok(Found { id: Some(id), files }) if files == 0 || connection.files_are_back() => {
-                return Some(Ok(Some(id)));
-            }
-            Ok(Found { id: Some(id), .. }) => {
-                let (version, before) = (id, id.0 - 1);
-                return Some(Err(Error::internal(format!(
-                    "the catalog's database was lost during the commit: snapshot {version} is there, but its files are \
-                     lost; bring the tables that it changed back with CREATE OR REPLACE TABLE t AS FROM t AT \
-                     (VERSION => {before})"
-                ))));
-            }
-            Err(_) => {}
-        }
-    }
-    None
-}
-
-#[derive(Deserialize)]
-struct Found {
-    id: Option<SnapshotId>,
-    /// How many files came with it.
-    files: u64,
-}
-
-/// The snapshot of the commit that is marked with `mark`, once PostgreSQL has ended all that are under way.
-fn find_commit(connection: &Connection, mark: &str) -> Result<Found> {
-    connection.execute("BEGIN TRANSACTION", &[])?;
-    let lock = "SET LOCAL lock_timeout = ''5s''; LOCK TABLE ducklake_snapshot_changes IN SHARE MODE";
-    let sql = format!(
-        "WITH made AS (FROM {METADATA}.ducklake_snapshot_changes SELECT max(snapshot_id) AS id WHERE commit_extra_info = ?)
-         SELECT id, (SELECT count(*) FROM {METADATA}.ducklake_data_file WHERE begin_snapshot = id)
-                  + (SELECT count(*) FROM {METADATA}.ducklake_delete_file WHERE begin_snapshot = id) AS files
-         FROM made"
-    );
-    let found = connection
-        .execute(&format!("CALL postgres_execute('{METADATA}', '{lock}')"), &[])
-        .and_then(|_| connection.record(&sql, &[Value::varchar(mark)]));
-    connection.rollback();
-    found
 }

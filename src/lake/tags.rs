@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::commit::{Retry, Transaction, Writer};
 use crate::{
     engine::{Connection, Value},
     error::{Error, ErrorKind, Result},
@@ -46,10 +47,10 @@ pub fn list(connection: &Connection) -> Result<Vec<Tag>> {
 /// # Errors
 /// `InvalidArgument` for a name of another form; `AlreadyExists` when the tag stands on another snapshot and may not be
 /// moved. Setting a tag where it stands already changes nothing.
-pub fn set(connection: &Connection, name: &str, id: SnapshotId, author: &str, replace: bool) -> Result<()> {
+pub fn set(writer: Writer<'_>, name: &str, id: SnapshotId, author: &str, replace: bool) -> Result<()> {
     check_name(name)?;
     let params = [Value::varchar(name), Value::bigint(id.0), Value::varchar(author)];
-    let sql = match find(connection, name)? {
+    let sql = match find(writer.connection(), name)? {
         Some(standing) if standing == id => return Ok(()),
         Some(_) if replace => {
             format!("UPDATE {TAGS} SET snapshot_id = $2, author = $3, created = now() WHERE name = $1")
@@ -60,17 +61,19 @@ pub fn set(connection: &Connection, name: &str, id: SnapshotId, author: &str, re
         }
         None => format!("INSERT INTO {TAGS} VALUES ($1, $2, $3, now())"),
     };
-    connection.transaction(|connection| connection.execute(&sql, &params)).map(|_| ())
+    let write = |transaction: &mut Transaction<'_>| transaction.connection().execute(&sql, &params);
+    writer.write(author, Retry::OnConflict, write).map(|_| ())
 }
 
 /// Removes a tag; the snapshot stays.
 ///
 /// # Errors
 /// `NotFound` when there is none of that name.
-pub fn delete(connection: &Connection, name: &str) -> Result<SnapshotId> {
-    let id = find(connection, name)?.ok_or_else(|| Error::not_found(format!("no tag \"{name}\"")))?;
+pub fn delete(writer: Writer<'_>, name: &str, author: &str) -> Result<SnapshotId> {
+    let id = find(writer.connection(), name)?.ok_or_else(|| Error::not_found(format!("no tag \"{name}\"")))?;
     let sql = format!("DELETE FROM {TAGS} WHERE name = ?");
-    connection.transaction(|connection| connection.execute(&sql, &[Value::varchar(name)]))?;
+    let write = |transaction: &mut Transaction<'_>| transaction.connection().execute(&sql, &[Value::varchar(name)]);
+    writer.write(author, Retry::OnConflict, write)?;
     Ok(id)
 }
 

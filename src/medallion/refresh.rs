@@ -16,6 +16,7 @@ use super::{Change, Model};
 use crate::{
     engine::Connection,
     error::{Error, ErrorKind, Result},
+    lake::commit::Transaction,
     quote::identifier,
 };
 
@@ -51,7 +52,8 @@ struct Scratch<'c> {
 ///
 /// # Errors
 /// What DuckDB says; `InvalidArgument` for a reserved column name.
-pub(super) fn refresh(connection: &Connection, model: &Model, query: &str, full: bool) -> Result<Refreshed> {
+pub(super) fn refresh(transaction: &mut Transaction<'_>, model: &Model, query: &str, full: bool) -> Result<Refreshed> {
+    let connection = transaction.connection();
     let scratch = Scratch::new(connection);
     let (stage, table) = (&scratch.stage, model.sql_name());
     connection.execute(&format!("CREATE TEMP TABLE {stage} AS {query}"), &[])?;
@@ -59,15 +61,18 @@ pub(super) fn refresh(connection: &Connection, model: &Model, query: &str, full:
     let rows = count(connection, stage)?;
     let refreshed = match columns(connection, &table)? {
         None => {
+            transaction.will_define()?;
             connection.execute(&format!("CREATE TABLE {table} AS FROM {stage}"), &[])?;
             Refreshed { change: Change::Created, rows, rows_inserted: rows, rows_deleted: 0 }
         }
         Some(standing) if full || standing != staged => {
+            transaction.will_define()?;
             let rows_deleted = count(connection, &table)?;
             connection.execute(&format!("CREATE OR REPLACE TABLE {table} AS FROM {stage}"), &[])?;
             Refreshed { change: Change::Replaced, rows, rows_inserted: rows, rows_deleted }
         }
         Some(_) => {
+            transaction.reads_and_writes(&table)?;
             let (rows_inserted, rows_deleted) = scratch.apply_difference(&table, &staged)?;
             let unchanged = rows_inserted == 0 && rows_deleted == 0;
             let change = if unchanged { Change::Unchanged } else { Change::Updated };
@@ -152,7 +157,6 @@ impl<'c> Scratch<'c> {
                 ),
                 &[],
             )?;
-            connection.will_delete_from(table);
             let sql = format!("DELETE FROM {table} WHERE rowid IN (SELECT id FROM {gone})");
             expect_rows("delete", connection.execute(&sql, &[])?, expected.deleted)?;
         }

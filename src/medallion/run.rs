@@ -6,10 +6,8 @@
 //!    under its real name; the commit is signed with author, model and numbers.
 //! 4. A check that fails rolls back, so that the old table stays, and ends the run: what reads the table would carry
 //!    the fault on. Models committed before stay.
-//! 5. A commit that lost against another writer is repeated a few times, from the reading on.
+//! 5. A commit that lost against another writer is repeated, from the reading on.
 //! 6. A dry run does all of it in one transaction, which it rolls back.
-
-use std::{thread, time::Duration};
 
 use super::{
     Model, plan,
@@ -17,16 +15,11 @@ use super::{
     verdict::{self, Failure, Verdict},
 };
 use crate::{
-    engine::{Connection, Value},
-    error::{Context, Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result},
     ids::SnapshotId,
-    lake::snapshots,
+    lake::commit::{Retry, Transaction, Writer},
 };
 
-/// How often a model is tried when other writers are faster.
-const ATTEMPTS: u32 = 5;
-/// How long the first wait between two tries is; each further one is twice as long.
-const FIRST_WAIT: Duration = Duration::from_millis(50);
 /// The text of a failure stays below this.
 const MESSAGE_BYTES: usize = 2000;
 /// How many names of models, or of checks, a failure lists.
@@ -111,44 +104,49 @@ pub enum Step {
 
 /// A run under way.
 struct Run<'a> {
-    connection: &'a Connection,
+    writer: Writer<'a>,
     request: &'a Request<'a>,
     progress: &'a mut dyn FnMut(Progress),
     plan: Vec<&'a Model>,
     outcomes: Vec<ModelOutcome>,
 }
 
-/// Runs the selected `models` on `connection`, which must have no open transaction.
+/// Runs the selected `models`; no transaction may be open on the writer's connection.
 ///
 /// # Errors
 /// `FailedPrecondition` when a check fails or a source is not in the lake, with the remedy; `NotFound` for a selected
 /// name that is none; `InvalidArgument` for a model that is wrong, with its place; `Conflict` when other writers were
 /// faster each time. What was committed before stays, and the text says so.
 pub fn run(
-    connection: &Connection,
+    writer: Writer<'_>,
     models: &[Model],
     request: &Request<'_>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Vec<ModelOutcome>> {
-    let plan = plan::plan(connection, models, request.select)?;
-    let mut run = Run { connection, request, progress, plan, outcomes: Vec::new() };
+    let plan = plan::plan(writer.connection(), models, request.select)?;
+    let mut run = Run { writer, request, progress, plan, outcomes: Vec::new() };
     if request.dry_run {
-        connection.execute("BEGIN TRANSACTION", &[])?;
-        let outcome = run.all();
-        connection.rollback();
-        outcome?;
+        writer.write(request.author, Retry::Never, |transaction| {
+            transaction.discard();
+            run.all(Some(transaction))
+        })?;
     } else {
-        run.all()?;
+        run.all(None)?;
     }
     Ok(run.outcomes)
 }
 
 // === impl Run ===
 
-impl Run<'_> {
-    fn all(&mut self) -> Result<()> {
+impl<'a> Run<'a> {
+    /// All models: each in a transaction of its own, or all in the one that is open.
+    fn all(&mut self, mut open: Option<&mut Transaction<'a>>) -> Result<()> {
         for model in self.plan.clone() {
-            match self.one(model) {
+            let outcome = match open.as_deref_mut() {
+                Some(transaction) => self.attempt(model, transaction),
+                None => self.one(model),
+            };
+            match outcome {
                 Ok(outcome) => {
                     self.outcomes.push(outcome.clone());
                     self.report(model, Step::Done(outcome));
@@ -166,35 +164,33 @@ impl Run<'_> {
 
     /// One model or source, repeated as long as it loses against other writers.
     fn one(&mut self, model: &Model) -> Result<ModelOutcome> {
-        let connection = self.connection;
-        if self.request.dry_run {
-            return self.attempt(model);
-        }
-        let mut wait = FIRST_WAIT;
-        for _ in 1..ATTEMPTS {
-            match connection.transaction(|_| self.attempt(model)) {
-                Err(err) if err.kind() == ErrorKind::Conflict => {
-                    self.report(model, Step::Repeating);
-                    thread::sleep(wait);
-                    wait *= 2;
-                }
-                outcome => return with_snapshot(connection, outcome?),
+        let (writer, author) = (self.writer, self.request.author);
+        let mut lost = false;
+        let written = writer.write(author, Retry::OnConflict, |transaction| {
+            if lost {
+                self.report(model, Step::Repeating);
             }
+            lost = true;
+            self.attempt(model, transaction)
+        })?;
+        let mut outcome = written.value;
+        if outcome.is_changed() {
+            outcome.snapshot_id = written.snapshot_id;
         }
-        with_snapshot(connection, connection.transaction(|_| self.attempt(model))?)
+        Ok(outcome)
     }
 
     /// What happens inside the transaction.
-    fn attempt(&mut self, model: &Model) -> Result<ModelOutcome> {
+    fn attempt(&mut self, model: &Model, transaction: &mut Transaction<'_>) -> Result<ModelOutcome> {
         let refreshed = match &model.query {
             Some(query) => {
                 self.report(model, Step::Refreshing);
-                refresh::refresh(self.connection, model, query, self.request.full_refresh)?
+                refresh::refresh(transaction, model, query, self.request.full_refresh)?
             }
             None => self.source(model)?,
         };
         self.report(model, Step::Checking);
-        let verdict = verdict::judge(self.connection, model)?;
+        let verdict = verdict::judge(transaction.connection(), model)?;
         let outcome = outcome(model, refreshed, &verdict);
         if !verdict.failures.is_empty() {
             let failure = failed(model, &verdict);
@@ -202,29 +198,15 @@ impl Run<'_> {
             return Err(failure);
         }
         if outcome.is_changed() && !self.request.dry_run {
-            self.sign(&outcome)?;
+            sign(transaction, &outcome);
         }
         Ok(outcome)
     }
 
     fn source(&self, model: &Model) -> Result<Refreshed> {
-        let rows = refresh::count_if_exists(self.connection, &model.sql_name())?;
+        let rows = refresh::count_if_exists(self.writer.connection(), &model.sql_name())?;
         let rows = rows.ok_or_else(|| Error::precondition("the source is not in the lake: ingest it first"))?;
         Ok(Refreshed { change: Change::Checked, rows, rows_inserted: 0, rows_deleted: 0 })
-    }
-
-    fn sign(&self, outcome: &ModelOutcome) -> Result<()> {
-        let extra = serde_json::json!({
-            "model": outcome.model,
-            "rows": outcome.rows,
-            "rows_inserted": outcome.rows_inserted,
-            "rows_deleted": outcome.rows_deleted,
-            "checks_passed": outcome.checks_passed,
-        });
-        let message = format!("transform {}", outcome.model);
-        let params =
-            [Value::varchar(self.request.author), Value::varchar(&message), Value::varchar(&extra.to_string())];
-        self.connection.execute("CALL lake.set_commit_message(?, ?, extra_info => ?)", &params).map(|_| ())
     }
 
     /// Adds where the run ended, and what that means for the other models.
@@ -274,12 +256,16 @@ fn outcome(model: &Model, refreshed: Refreshed, verdict: &Verdict) -> ModelOutco
     }
 }
 
-/// The outcome after its commit.
-fn with_snapshot(connection: &Connection, mut outcome: ModelOutcome) -> Result<ModelOutcome> {
-    if outcome.is_changed() {
-        outcome.snapshot_id = snapshots::last_committed(connection).context(|| "read the snapshot of the commit")?;
-    }
-    Ok(outcome)
+/// Says what the commit did.
+fn sign(transaction: &mut Transaction<'_>, outcome: &ModelOutcome) {
+    let details = serde_json::json!({
+        "model": outcome.model,
+        "rows": outcome.rows,
+        "rows_inserted": outcome.rows_inserted,
+        "rows_deleted": outcome.rows_deleted,
+        "checks_passed": outcome.checks_passed,
+    });
+    transaction.sign(format!("transform {}", outcome.model), Some(details));
 }
 
 /// What the checks found, for who must act.

@@ -35,7 +35,7 @@ use crate::{
     engine::{DUCKDB_VERSION, Engine},
     error::Result,
     jobs,
-    session::Sessions,
+    query::Queries,
     telemetry::metrics::{Gauges, Registry},
 };
 
@@ -56,8 +56,8 @@ pub struct Sources {
     pub health: Health,
     /// Whose connections are counted.
     pub engine: Engine,
-    /// The sessions that are counted.
-    pub sessions: Arc<Sessions>,
+    /// The sessions and results that are counted.
+    pub queries: Arc<Queries>,
     /// Whose jobs are counted.
     pub actions: Arc<Actions>,
 }
@@ -110,7 +110,7 @@ async fn readyz(State(sources): State<Sources>) -> impl IntoResponse {
 
 impl Sources {
     fn gauges(&self) -> Gauges {
-        let (sessions, transactions) = self.sessions.counts();
+        let (sessions, transactions) = self.queries.sessions().counts();
         let pool = self.engine.pool_use();
         let mut jobs = [("running", 0), ("succeeded", 0), ("failed", 0), ("cancelled", 0)];
         for job in self.actions.jobs().list() {
@@ -126,7 +126,7 @@ impl Sources {
             ready: self.health.state() == health::State::Serving,
             sessions,
             transactions,
-            waiting_results: self.sessions.executions().count(),
+            waiting_results: self.queries.executions().count(),
             pool_limit: pool.limit,
             pool_in_use: pool.in_use,
             pool_waiting: pool.waiting,

@@ -37,13 +37,14 @@ use crate::{
     flight::{self, Service},
     ingest::Ingester,
     lake::{
-        self,
+        self, Lake,
         catalog::Catalog,
         lock::{self, Lock},
         pins::Pins,
     },
     medallion,
-    session::{self, Sessions},
+    query::{self, Guard, Queries},
+    session::{Limits, Sessions},
     storage::{S3, Storage},
 };
 
@@ -70,7 +71,7 @@ pub struct Server {
     http: Option<(TcpListener, SocketAddr)>,
     door: Arc<Doorkeeper>,
     engine: Engine,
-    sessions: Arc<Sessions>,
+    queries: Arc<Queries>,
     actions: Arc<Actions>,
     health: Health,
     schedule: Option<Schedule>,
@@ -90,7 +91,7 @@ pub struct Location {
 #[derive(Debug)]
 pub struct Opened {
     /// DuckDB with the lake attached.
-    pub engine: Engine,
+    pub lake: Lake,
     /// The lake as it was.
     pub pins: Arc<Pins>,
     /// Landings and assets.
@@ -128,10 +129,10 @@ fn open_at(place: Place, models: Option<&Path>) -> Result<Opened> {
         None => medallion::built_in()?,
     };
     let lock = lock::share(&place.lake.catalog)?;
-    let engine = lake::attach::open(&place.engine, &place.lake)?;
+    let lake = lake::attach::open(&place.engine, &place.lake)?;
     let storage = place.lake.storage.clone();
-    let pins = Arc::new(Pins::new(engine.clone(), place.engine, place.lake));
-    Ok(Opened { engine, pins, storage, models, lock })
+    let pins = Arc::new(Pins::new(lake.engine().clone(), place.engine, place.lake));
+    Ok(Opened { lake, pins, storage, models, lock })
 }
 
 async fn open_storage(settings: &Settings) -> Result<Storage> {
@@ -168,7 +169,6 @@ pub async fn place(settings: &Settings) -> Result<Place> {
         extensions: settings.extensions.clone(),
         extensions_fallback: home.join("extensions"),
         staging: staging.clone(),
-        durable: storage.lake_folder(),
         memory_limit_bytes: settings.memory_limit_bytes,
         threads: settings.threads.map(usize::from),
         max_connections: settings.max_connections,
@@ -194,16 +194,18 @@ impl Server {
             Some(name) => Some(address::bind(name, &address::look_up(name).await?).await?),
             None => None,
         };
-        let Opened { engine, pins, storage, models, lock } = open(settings).await?;
+        let Opened { lake, pins, storage, models, lock } = open(settings).await?;
+        let engine = lake.engine().clone();
         let staging = engine.staging().to_path_buf();
         let retention =
             Retention { keep: (settings.backup_keep > 0).then_some(settings.backup_keep), older_than: None };
         let backups = Backups::new(engine.clone(), &storage, &pins.origin().1.catalog, retention);
-        let ingester = Ingester::new(engine.clone(), storage, staging);
-        let actions = Arc::new(Actions::new(engine.clone(), Arc::clone(&pins), ingester, models, backups));
-        let sessions =
-            Sessions::new(engine.clone(), Arc::clone(&pins), session_settings(settings), sql::procedures(&actions));
-        let register = sql::registrar(&sessions, &actions);
+        let ingester = Ingester::new(lake.clone(), storage, staging);
+        let actions = Arc::new(Actions::new(lake.clone(), Arc::clone(&pins), ingester, models, backups));
+        let (sessions, guard) = (Sessions::new(session_limits(settings)), engine.run(Guard::load).await?);
+        let procedures = sql::procedures(&actions);
+        let queries = Queries::new(lake, Arc::clone(&pins), sessions, query_settings(settings), procedures, guard);
+        let register = sql::registrar(&queries, &actions);
         pins.prepare_with(register.clone());
         engine.run(register).await?;
         Ok(Self {
@@ -212,7 +214,7 @@ impl Server {
             tls,
             http,
             door: Doorkeeper::new(settings.credentials.clone())?,
-            sessions,
+            queries,
             actions,
             engine,
             health: Health::new(),
@@ -237,10 +239,10 @@ impl Server {
         let mut beside = JoinSet::new();
         self.accompany(&mut beside);
         let watching = beside.spawn(health::watch_engine(self.engine.clone(), self.health.clone()));
-        let (incoming, connections) = Incoming::new(self.listener, self.tls, Arc::clone(&self.sessions));
+        let (incoming, connections) = Incoming::new(self.listener, self.tls, Arc::clone(self.queries.sessions()));
         let accepting = beside.spawn(incoming.accept());
         let (reporter, health_service) = tonic_health::server::health_reporter();
-        let service = Service::new(self.door, Arc::clone(&self.sessions), Arc::clone(&self.actions));
+        let service = Service::new(self.door, Arc::clone(&self.queries), Arc::clone(&self.actions));
         let service = flight::Endpoint::new(service, MAX_MESSAGE_BYTES);
         let (stopping, stopped) = oneshot::channel::<()>();
         let serving = tonic::transport::Server::builder()
@@ -265,8 +267,8 @@ impl Server {
         self.health.stop();
         let _ = stopping.send(());
         accepting.abort();
-        let closed = self.sessions.engines_closed();
-        self.sessions.close();
+        let closed = self.queries.engines_closed();
+        self.queries.close();
         let serving = tokio::time::timeout(grace, serving);
         let (outcome, ()) = tokio::join!(serving, self.actions.jobs().close(grace, close));
         watching.abort();
@@ -274,7 +276,7 @@ impl Server {
         let received = if failure.is_some() { None } else { self.actions.backups().receive().await.transpose() };
         self.engine.close(close).await;
         beside.shutdown().await;
-        drop((self.sessions, self.actions, self.engine));
+        drop((self.queries, self.actions, self.engine));
         if tokio::time::timeout(close, closed).await.is_err() {
             tracing::warn!("the engine did not close in time");
         }
@@ -293,7 +295,7 @@ impl Server {
 
     /// Starts what serves no calls: clean-up, new certificates, health and metrics over HTTP.
     fn accompany(&mut self, beside: &mut JoinSet<()>) {
-        beside.spawn(Arc::clone(&self.sessions).reap());
+        beside.spawn(Arc::clone(&self.queries).reap());
         if let Some(schedule) = self.schedule {
             beside.spawn(schedule.follow(Arc::clone(&self.actions)));
         }
@@ -304,7 +306,7 @@ impl Server {
             let sources = http::Sources {
                 health: self.health.clone(),
                 engine: self.engine.clone(),
-                sessions: Arc::clone(&self.sessions),
+                queries: Arc::clone(&self.queries),
                 actions: Arc::clone(&self.actions),
             };
             tracing::info!(at = %format_args!("http://{address}"), "health and metrics");
@@ -331,13 +333,18 @@ fn schedule(settings: &Settings) -> Option<Schedule> {
     (!settings.maintain_every.is_zero()).then_some(Schedule { every: settings.maintain_every, expire_days })
 }
 
-fn session_settings(settings: &Settings) -> session::Settings {
-    session::Settings {
-        result_ttl: settings.result_ttl,
-        query_timeout: (!settings.query_timeout.is_zero()).then_some(settings.query_timeout),
+fn session_limits(settings: &Settings) -> Limits {
+    Limits {
         idle_timeout: settings.session_idle,
         max_age: settings.session_max_age,
         max_sessions: settings.max_sessions,
         max_sessions_per_user: settings.max_sessions_per_user,
+    }
+}
+
+fn query_settings(settings: &Settings) -> query::Settings {
+    query::Settings {
+        result_ttl: settings.result_ttl,
+        query_timeout: (!settings.query_timeout.is_zero()).then_some(settings.query_timeout),
     }
 }

@@ -14,7 +14,8 @@ use crate::{
     engine::{Cell, CellKind, Connection, LiveTable},
     error::Result,
     jobs::Job,
-    session::{Execution, OptionValue, Phase, Procedure, Procedures, Session, Sessions},
+    query::{Execution, Phase, Procedure, Procedures, Queries},
+    session::{OptionValue, Session},
 };
 
 /// How much of a statement's text is shown, in bytes.
@@ -58,8 +59,8 @@ const JOBS: &[(&str, CellKind)] = &[
 /// The actions as procedures of the sessions.
 pub fn procedures(actions: &Arc<Actions>) -> Procedures {
     let actions = Arc::clone(actions);
-    Procedures::new(move |sql| {
-        let Some(call) = actions::sql::parse(sql)? else { return Ok(None) };
+    Procedures::new(move |statement| {
+        let Some(call) = actions::sql::parse(statement)? else { return Ok(None) };
         let (columns, parameters, writes) = (Call::columns(), call.parameters(), call.writes());
         let actions = Arc::clone(&actions);
         let start = Box::new(move |principal: &_, row: Option<&_>| call.start(&actions, principal, row));
@@ -69,17 +70,17 @@ pub fn procedures(actions: &Arc<Actions>) -> Procedures {
 
 /// Registers the tables. They hold nothing alive: the engine owns them, and those whom they ask own the engine.
 pub fn registrar(
-    sessions: &Arc<Sessions>,
+    queries: &Arc<Queries>,
     actions: &Arc<Actions>,
 ) -> impl Fn(&Connection) -> Result<()> + Clone + Send + Sync + 'static {
-    let (sessions, actions) = (Arc::downgrade(sessions), Arc::downgrade(actions));
-    move |connection| tables(&sessions, &actions).into_iter().try_for_each(|table| connection.register(table))
+    let (queries, actions) = (Arc::downgrade(queries), Arc::downgrade(actions));
+    move |connection| tables(&queries, &actions).into_iter().try_for_each(|table| connection.register(table))
 }
 
-fn tables(sessions: &Weak<Sessions>, actions: &Weak<Actions>) -> Vec<LiveTable> {
-    let (of_queries, of_sessions, of_jobs) = (Weak::clone(sessions), Weak::clone(sessions), Weak::clone(actions));
-    let queries = move || rows(&of_queries, |sessions| sessions.executions().list(), query);
-    let sessions = move || rows(&of_sessions, Sessions::list, session);
+fn tables(owner: &Weak<Queries>, actions: &Weak<Actions>) -> Vec<LiveTable> {
+    let (of_queries, of_sessions, of_jobs) = (Weak::clone(owner), Weak::clone(owner), Weak::clone(actions));
+    let queries = move || rows(&of_queries, |queries| queries.executions().list(), query);
+    let sessions = move || rows(&of_sessions, |queries| queries.sessions().list(), session);
     let jobs = move || rows(&of_jobs, |actions| actions.jobs().list(), job);
     vec![
         LiveTable { name: "merganser_queries", columns: QUERIES, rows: Box::new(queries) },

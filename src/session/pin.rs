@@ -3,46 +3,42 @@
 //! A session is pinned by its option `snapshot`, or by a header that its calls carry; the snapshot stays the one that
 //! the name meant then. Its statements run in an engine of their own ([`Pins`](crate::lake::pins::Pins)).
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
-use parking_lot::Mutex;
-
-use super::{Session, Sessions};
+use super::state::Session;
 use crate::{
     engine::Engine,
     error::{Error, ErrorKind, Result},
     ids::SnapshotId,
-    lake::snapshots::SnapshotRef,
+    lake::{Lake, pins::Pins, snapshots::SnapshotRef},
 };
 
 /// What a session is pinned to.
 #[derive(Clone, Debug)]
-pub(super) struct Pinned {
+pub(super) struct PinnedSnapshot {
     name: String,
     /// What the name meant when it was used first.
     snapshot: SnapshotId,
 }
 
-impl Sessions {
-    /// The engine that the statements of a session run in.
+impl Session {
+    /// The engine that its statements run in.
     ///
     /// # Errors
     /// `NotFound` when the snapshot that it shall be pinned to does not exist (any more).
-    pub(super) async fn engine_of(&self, session: &Session) -> Result<Engine> {
-        let options = session.options();
-        let Some(name) = options.snapshot() else { return Ok(self.engine.clone()) };
-        let known = session.pinned.lock().clone().filter(|pinned| pinned.name == name);
+    pub(super) async fn engine(&self, lake: &Lake, pins: &Arc<Pins>) -> Result<Engine> {
+        let options = self.options();
+        let Some(name) = options.snapshot() else { return Ok(lake.engine().clone()) };
+        let known = self.pinned_snapshot.lock().clone().filter(|pinned| pinned.name == name);
         let snapshot = match known {
             Some(pinned) => pinned.snapshot,
-            None => self.pins.resolve(SnapshotRef::Text(name.to_owned())).await?,
+            None => pins.resolve(SnapshotRef::Text(name.to_owned())).await?,
         };
-        let engine = self.pins.get(snapshot).await?;
-        *session.pinned.lock() = Some(Pinned { name: name.to_owned(), snapshot });
+        let engine = pins.get(snapshot).await?;
+        *self.pinned_snapshot.lock() = Some(PinnedSnapshot { name: name.to_owned(), snapshot });
         Ok(engine)
     }
-}
 
-impl Session {
     /// The session of a call that names a snapshot in its headers: the client's own, which is pinned from now on, or
     /// for this call alone one with the handles of the session that is shared.
     ///
@@ -64,21 +60,11 @@ impl Session {
     fn at(&self, name: &str) -> Arc<Self> {
         let mut options = self.options();
         options.pin(name);
-        Arc::new(Self {
-            id: self.id,
-            principal: self.principal.clone(),
-            token: None,
-            opened: self.opened,
-            options: Mutex::new(options),
-            handles: Arc::clone(&self.handles),
-            pinned: Mutex::default(),
-            home: Mutex::default(),
-            last_used: Mutex::new(Instant::now()),
-        })
+        self.with_options(options)
     }
 
     /// Whether the session is pinned.
-    pub(super) fn is_pinned(&self) -> bool {
+    pub fn is_pinned(&self) -> bool {
         self.options.lock().snapshot().is_some()
     }
 
@@ -86,7 +72,7 @@ impl Session {
     ///
     /// # Errors
     /// `FailedPrecondition` when it does.
-    pub(super) fn check_free(&self) -> Result<()> {
+    pub fn check_free(&self) -> Result<()> {
         if self.workers().is_empty() {
             return Ok(());
         }
@@ -96,7 +82,7 @@ impl Session {
     }
 
     /// The failure of a statement, which may be that it wants to write in a pinned session.
-    pub(super) fn explain(&self, err: Error) -> Error {
+    pub fn explain(&self, err: Error) -> Error {
         let options = self.options();
         match options.snapshot() {
             Some(name) if err.message().contains("read-only mode") => Error::new(

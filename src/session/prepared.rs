@@ -2,22 +2,32 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use parking_lot::Mutex;
 
-use super::{
-    Described, Session, Sessions, describe,
-    statement::{self, Outcome, Statement},
-};
+use super::state::Session;
 use crate::{
     error::Result,
     ids::{ConnectionId, TransactionId},
+    sql::ParsedStatement,
 };
+
+/// What is known of a statement before it runs.
+#[derive(Clone, Debug)]
+pub struct Described {
+    /// Whether it changes something and returns no rows.
+    pub is_update: bool,
+    /// Its columns, an update's count among them; `None` where they follow only from the parameters.
+    pub columns: Option<SchemaRef>,
+    /// Its parameters.
+    pub parameters: SchemaRef,
+}
 
 /// A statement that was prepared and may be executed many times.
 #[derive(Debug)]
 pub struct Prepared {
     sql: Arc<str>,
+    statements: Arc<[ParsedStatement]>,
     belongs: Mutex<Belongs>,
     /// The network connection that it ends with: a client that is gone closes nothing.
     opened_on: Option<ConnectionId>,
@@ -38,20 +48,26 @@ enum Belongs {
 // === impl Prepared ===
 
 impl Prepared {
-    /// Prepares `sql` in the transaction that it will run in; nothing is executed.
-    ///
-    /// # Errors
-    /// `InvalidArgument` and `NotFound` for what DuckDB's parser and binder refuse.
-    pub async fn prepare(
-        sessions: &Sessions,
-        session: &Session,
-        sql: &str,
+    /// A statement that was described in the transaction that it will run in.
+    pub fn new(
+        sql: Arc<str>,
+        statements: Arc<[ParsedStatement]>,
+        described: Described,
         transaction: Option<TransactionId>,
         opened_on: Option<ConnectionId>,
-    ) -> Result<Self> {
-        let described = describe::describe(sessions, session, sql, transaction).await?;
+    ) -> Self {
         let belongs = Mutex::new(Belongs::To(transaction));
-        Ok(Self { sql: sql.into(), belongs, opened_on, described, bound: Mutex::default() })
+        Self { sql, statements, belongs, opened_on, described, bound: Mutex::default() }
+    }
+
+    /// Its text, as the client sent it.
+    pub fn sql(&self) -> &Arc<str> {
+        &self.sql
+    }
+
+    /// Its statements, read.
+    pub fn statements(&self) -> &Arc<[ParsedStatement]> {
+        &self.statements
     }
 
     pub(super) fn was_opened_on(&self, connection: ConnectionId) -> bool {
@@ -76,29 +92,19 @@ impl Prepared {
         *self.bound.lock() = Some(parameters);
     }
 
-    /// Executes it with what was bound last.
-    ///
-    /// # Errors
-    /// What DuckDB says.
-    pub async fn execute(
-        &self,
-        sessions: &Sessions,
-        session: &Arc<Session>,
-        connection: Option<ConnectionId>,
-    ) -> Result<Outcome> {
-        statement::execute(sessions, session, self.statement(session, connection)?).await
+    /// The parameters that were bound last.
+    pub fn bound(&self) -> Option<RecordBatch> {
+        self.bound.lock().clone()
     }
 
-    /// The statement with what was bound last, called on `connection`.
+    /// The transaction that it runs in, when it is called on `connection`.
     ///
     /// # Errors
-    /// `FailedPrecondition` when the transaction that it runs in is not clear.
-    pub fn statement(&self, session: &Session, connection: Option<ConnectionId>) -> Result<Statement> {
-        let parameters = self.bound.lock().clone();
-        let transaction = match *self.belongs.lock() {
-            Belongs::To(transaction) => transaction,
-            Belongs::ToNext => session.opened_on(connection)?,
-        };
-        Ok(Statement { sql: Arc::clone(&self.sql), parameters, transaction, connection })
+    /// `FailedPrecondition` when that is not clear.
+    pub fn transaction(&self, session: &Session, connection: Option<ConnectionId>) -> Result<Option<TransactionId>> {
+        match *self.belongs.lock() {
+            Belongs::To(transaction) => Ok(transaction),
+            Belongs::ToNext => session.opened_on(connection),
+        }
     }
 }

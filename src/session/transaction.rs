@@ -1,7 +1,12 @@
 //! An open transaction: a connection that is its own from the first statement to the end.
 //!
-//! Clients with autocommit off open a transaction as soon as they connect and after every commit, so an open one that
-//! has not done anything must hold nothing: neither a connection nor a snapshot.
+//! ```text
+//!          first statement                        COMMIT, ROLLBACK, idle, disconnected
+//! Idle ───────────────────▶ Begun { binding, open } ────────────────────────────────▶ Idle
+//! ```
+//!
+//! Clients with autocommit off open a transaction as soon as they connect and after every commit, so one that has not
+//! done anything must hold nothing: neither a connection nor a snapshot.
 
 use std::{
     sync::Arc,
@@ -9,35 +14,67 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Session, Sessions, hazards::Hazards, home::Home};
+use super::{leases::Leases, pinned_connection::PinnedConnection, state::Session};
 use crate::{
     context::Principal,
     engine::{Connection, Lease, Worker},
-    error::Result,
+    error::{Error, Result},
     ids::{ConnectionId, SnapshotId},
-    lake::snapshots,
+    lake::commit::{Committer, OpenTransaction},
+    sql::ParsedStatement,
 };
 
 /// One transaction. Dropping it rolls it back.
 #[derive(Debug)]
 pub struct Transaction {
-    /// Present from the first statement on.
-    seat: tokio::sync::Mutex<Option<Seat>>,
-    /// What its statements must not do any more.
-    hazards: Arc<Mutex<Hazards>>,
+    state: tokio::sync::Mutex<State>,
+    /// What the worker knows of it, while it is begun.
+    open: Arc<Mutex<Option<Open>>>,
     /// The network connection that it ends with.
     opened_on: Option<ConnectionId>,
     last_used: Mutex<Instant>,
 }
 
-/// Where a transaction runs.
 #[derive(Debug)]
-enum Seat {
-    /// On a connection that it borrowed.
+enum State {
+    /// Nothing was done in it.
+    Idle,
+    /// It runs on a connection.
+    Begun {
+        binding: Binding,
+        committer: Arc<Committer>,
+        /// To keep the connection after the commit, because it has TEMP objects then.
+        permit: Option<OwnedSemaphorePermit>,
+    },
+}
+
+/// The connection that work of a session is bound to.
+#[derive(Debug)]
+enum Binding {
+    /// One that it borrowed.
     Leased(Lease),
-    /// On the connection that its session keeps.
-    Home(Worker),
+    /// The one that its session keeps.
+    Pinned(Worker),
+}
+
+/// How a transaction ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// What it did stays.
+    Commit,
+    /// Nothing of it stays.
+    Rollback,
+}
+
+/// A transaction that has begun, as far as its statements must know it.
+#[derive(Debug)]
+pub struct Open {
+    /// Its state towards the lake.
+    pub transaction: OpenTransaction,
+    /// The statements that have run in it and defined something.
+    pub definitions: Vec<ParsedStatement>,
 }
 
 // === impl Transaction ===
@@ -45,22 +82,19 @@ enum Seat {
 impl Transaction {
     pub(super) fn new(opened_on: Option<ConnectionId>) -> Self {
         Self {
-            seat: tokio::sync::Mutex::new(None),
-            hazards: Arc::default(),
+            state: tokio::sync::Mutex::new(State::Idle),
+            open: Arc::default(),
             opened_on,
             last_used: Mutex::new(Instant::now()),
         }
-    }
-
-    pub(super) fn hazards(&self) -> Arc<Mutex<Hazards>> {
-        Arc::clone(&self.hazards)
     }
 
     pub(super) fn was_opened_on(&self, connection: ConnectionId) -> bool {
         self.opened_on == Some(connection)
     }
 
-    pub(super) fn touch(&self) {
+    /// Notes that it is in use.
+    pub fn touch(&self) {
         *self.last_used.lock() = Instant::now();
     }
 
@@ -68,87 +102,130 @@ impl Transaction {
         self.last_used.lock().elapsed() > limit
     }
 
+    /// Whether a statement has run in it.
+    pub fn is_begun(&self) -> bool {
+        self.state.try_lock().is_ok_and(|state| matches!(*state, State::Begun { .. }))
+    }
+
     /// The worker that it holds, if it has begun.
-    pub(super) fn leased(&self) -> Option<Worker> {
-        let seat = self.seat.try_lock().ok()?;
-        seat.as_ref().map(|seat| seat.worker().clone())
+    pub(super) fn worker_if_begun(&self) -> Option<Worker> {
+        match &*self.state.try_lock().ok()? {
+            State::Begun { binding, .. } => Some(binding.worker().clone()),
+            State::Idle => None,
+        }
+    }
+
+    /// What its statements must know of it; empty until it has begun.
+    pub fn open(&self) -> Arc<Mutex<Option<Open>>> {
+        Arc::clone(&self.open)
     }
 
     /// The worker of this transaction, with the transaction begun.
     ///
     /// # Errors
     /// `ResourceExhausted` when no connection came free.
-    pub(super) async fn worker(&self, sessions: &Sessions, session: &Session) -> Result<Worker> {
+    pub async fn worker(&self, leases: &Leases, session: &Session) -> Result<Worker> {
         self.touch();
-        let mut slot = self.seat.lock().await;
-        if let Some(seat) = slot.as_ref() {
-            return Ok(seat.worker().clone());
+        let mut state = self.state.lock().await;
+        if let State::Begun { binding, .. } = &*state {
+            return Ok(binding.worker().clone());
         }
-        let home = session.home.lock().as_ref().map(|home| Seat::Home(home.worker().clone()));
-        let seat = if let Some(home) = home {
-            home
-        } else {
-            let mut lease = sessions.lease_for(session).await?;
-            // TEMP objects of the transaction must not meet another session.
-            lease.retire();
-            Seat::Leased(lease)
+        let binding = match session.pinned_worker() {
+            Some(worker) => Binding::Pinned(worker),
+            None => {
+                let mut lease = leases.lease_for(session).await?;
+                // TEMP objects of the transaction must not meet another session.
+                lease.retire();
+                Binding::Leased(lease)
+            }
         };
-        seat.worker().run(|connection| connection.execute("BEGIN TRANSACTION", &[])).await?;
-        let worker = seat.worker().clone();
-        *slot = Some(seat);
+        let worker = binding.worker().clone();
+        let committer = Arc::clone(leases.lake().committer());
+        let beginning = Arc::clone(&committer);
+        let begin = move |connection: &Connection| OpenTransaction::begin(&beginning, connection);
+        let transaction = worker.run(begin).await?;
+        *self.open.lock() = Some(Open { transaction, definitions: Vec::new() });
+        *state = State::Begun { binding, committer, permit: None };
         Ok(worker)
     }
 
+    /// Lets the session keep the connection after the commit.
+    pub async fn keep_connection(&self, new: OwnedSemaphorePermit) {
+        if let State::Begun { permit, .. } = &mut *self.state.lock().await {
+            *permit = Some(new);
+        }
+    }
+
     /// Commits in the name of `principal`, with `message` or what its statements did; says which snapshot that made, and
-    /// gives the connection that has TEMP objects of a session of its own now.
+    /// gives the connection that the session is to keep.
     ///
     /// # Errors
-    /// As [`snapshots::commit`].
+    /// As [`OpenTransaction::commit`]; the transaction is over then too.
     pub(super) async fn commit(
         &self,
         principal: &Principal,
         message: Option<String>,
-    ) -> Result<(Option<SnapshotId>, Option<Home>)> {
-        let Some(seat) = self.seat.lock().await.take() else { return Ok((None, None)) };
-        let author = principal.name().to_owned();
-        let message = message.unwrap_or_else(|| self.hazards.lock().message());
-        let made = match seat.worker().run(move |connection| snapshots::commit(connection, &author, &message)).await {
+    ) -> Result<(Option<SnapshotId>, Option<PinnedConnection>)> {
+        let state = std::mem::replace(&mut *self.state.lock().await, State::Idle);
+        let State::Begun { binding, committer, permit } = state else { return Ok((None, None)) };
+        let (author, open) = (principal.name().to_owned(), self.open());
+        let work = move |connection: &Connection| {
+            let open = open.lock().take();
+            let mut transaction = open.ok_or_else(|| Error::internal("the transaction has not begun"))?.transaction;
+            if let Some(message) = message {
+                transaction.sign(message, None);
+            }
+            transaction.commit(&committer, connection, &author)
+        };
+        let made = match binding.worker().run(work).await {
             Ok(made) => made,
             Err(err) => {
-                seat.roll_back();
+                binding.roll_back();
                 return Err(err);
             }
         };
-        let place = std::mem::take(&mut *self.hazards.lock()).take_place();
-        let home = match (seat, place) {
-            (Seat::Leased(lease), Some(place)) => Some(Home::new(lease, place)),
-            (Seat::Leased(_) | Seat::Home(_), _) => None,
+        let pinned = match (binding, permit) {
+            (Binding::Leased(lease), Some(permit)) => Some(PinnedConnection::new(lease, permit)),
+            (Binding::Leased(_) | Binding::Pinned(_), _) => None,
         };
-        Ok((made, home))
+        Ok((made, pinned))
     }
 
     pub(super) async fn rollback(&self) -> Result<()> {
-        let Some(seat) = self.seat.lock().await.take() else { return Ok(()) };
-        *self.hazards.lock() = Hazards::default();
-        seat.worker().run(|connection| connection.execute("ROLLBACK", &[]).map(|_| ())).await
+        let state = std::mem::replace(&mut *self.state.lock().await, State::Idle);
+        let State::Begun { binding, .. } = state else { return Ok(()) };
+        let open = self.open();
+        let work = move |connection: &Connection| {
+            connection.rollback();
+            // The writer lock is for the next one now.
+            open.lock().take();
+            Ok(())
+        };
+        binding.worker().run(work).await
     }
 }
 
 impl Drop for Transaction {
     fn drop(&mut self) {
-        if let Some(seat) = self.seat.get_mut().take() {
-            seat.roll_back();
+        if let State::Begun { binding, .. } = std::mem::replace(self.state.get_mut(), State::Idle) {
+            let open = self.open();
+            let work = move |connection: &Connection| {
+                connection.rollback();
+                open.lock().take();
+            };
+            binding.worker().spawn(work).detach();
+            binding.roll_back();
         }
     }
 }
 
-// === impl Seat ===
+// === impl Binding ===
 
-impl Seat {
+impl Binding {
     fn worker(&self) -> &Worker {
         match self {
             Self::Leased(lease) => lease.worker(),
-            Self::Home(worker) => worker,
+            Self::Pinned(worker) => worker,
         }
     }
 
@@ -157,7 +234,7 @@ impl Seat {
         match self {
             // The end of the lease does it.
             Self::Leased(_) => {}
-            Self::Home(worker) => worker.spawn(Connection::rollback).detach(),
+            Self::Pinned(worker) => worker.spawn(Connection::rollback).detach(),
         }
     }
 }

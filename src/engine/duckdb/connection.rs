@@ -1,13 +1,13 @@
 //! A connection to DuckDB: it belongs to one thread at a time, and one statement runs on it at a time.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::Cell,
     ptr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::SystemTime,
+    time::Duration,
 };
 
 use arrow::{
@@ -15,14 +15,14 @@ use arrow::{
     datatypes::SchemaRef,
 };
 use duckdb::ffi;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLockReadGuard};
 use serde::de::DeserializeOwned;
 
-use super::{Database, Statement, Value, arrow_scan::Scans, error};
-use crate::{
-    engine::{deletions::Deleting, write_turn::TakenTurn},
-    error::{Context, Error, Result},
-};
+use super::{Database, Statement, Value, arrow_scan::Scans, error, statement::Extracted};
+use crate::error::{Error, Result};
+
+/// How long one that waits to prepare alone keeps others from it at a time: some statements take long to prepare.
+const EXCLUSIVE_WAIT: Duration = Duration::from_millis(20);
 
 /// One connection. TEMP objects, the open transaction and the settings of a session live here.
 #[derive(Debug)]
@@ -32,14 +32,10 @@ pub struct Connection {
     interrupt: Arc<Mutex<Option<InterruptTarget>>>,
     /// DuckDB's interrupt stops only a statement that runs; this stops the next one of a task as well.
     interrupted: Arc<AtomicBool>,
-    /// Since when a transaction may be open; asking DuckDB costs an exception.
-    open: Cell<Option<SystemTime>>,
-    /// The turn to write, from [`begin_writing`](Self::begin_writing) to the end of the transaction.
-    turn: RefCell<Option<TakenTurn>>,
-    /// What the open transaction deletes.
-    deleting: RefCell<Deleting>,
-    /// Whether the files of the last commit whose answer was lost are there.
-    files_are_back: Cell<bool>,
+    /// Whether a transaction may be open; asking DuckDB costs an exception.
+    open: Cell<bool>,
+    /// Whether nobody else may prepare a statement while this connection does.
+    exclusive: Cell<bool>,
     /// Keeps the instance open; dropped after the connection.
     database: Arc<Database>,
 }
@@ -90,10 +86,8 @@ impl Connection {
             ptr,
             interrupt: Arc::new(Mutex::new(Some(InterruptTarget(ptr)))),
             interrupted: Arc::default(),
-            open: Cell::new(None),
-            turn: RefCell::new(None),
-            deleting: RefCell::default(),
-            files_are_back: Cell::new(false),
+            open: Cell::new(false),
+            exclusive: Cell::new(false),
             database,
         }
     }
@@ -129,14 +123,24 @@ impl Connection {
     /// # Errors
     /// `InvalidArgument` for an empty text, several statements, or what DuckDB's parser and binder refuse.
     pub fn prepare(&self, sql: &str) -> Result<Statement<'_>> {
-        let mut statements = Statement::extract(self, sql)?;
-        match statements.len() {
-            0 => Err(Error::invalid("the statement is empty")),
-            1 => statements.prepare(self, 0),
-            n => Err(Error::invalid(format!(
-                "the text holds {n} statements; send them one at a time (a PIVOT counts as several unless it lists its values with IN)"
-            ))),
+        let mut steps = self.steps(sql)?;
+        match steps.len() {
+            1 => steps.prepare(0),
+            n => Err(Error::invalid(format!("the text holds {n} statements where one is expected"))),
         }
+    }
+
+    /// Parses a statement into the steps that DuckDB takes for it: one, but several for a PIVOT that looks for its values,
+    /// and for a column that is added with a default which must be computed.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for an empty text, and for what DuckDB's parser refuses.
+    pub fn steps(&self, sql: &str) -> Result<Steps<'_>> {
+        let extracted = Statement::extract(self, sql)?;
+        if extracted.len() == 0 {
+            return Err(Error::invalid("the statement is empty"));
+        }
+        Ok(Steps { extracted, connection: self })
     }
 
     /// Executes every statement of `sql` in order and forgets the rows.
@@ -146,7 +150,11 @@ impl Connection {
     pub fn run_script(&self, sql: &str) -> Result<()> {
         let mut statements = Statement::extract(self, sql)?;
         for index in 0..statements.len() {
-            statements.prepare(self, index)?.execute(&[])?.drain()?;
+            let statement = {
+                let _shared = self.share();
+                statements.prepare(self, index)?
+            };
+            statement.execute(&[])?.drain()?;
         }
         Ok(())
     }
@@ -156,16 +164,38 @@ impl Connection {
     /// # Errors
     /// What DuckDB says.
     pub fn execute(&self, sql: &str, params: &[Value]) -> Result<u64> {
-        if sql.starts_with("BEGIN") {
-            self.open.set(Some(SystemTime::now()));
-            self.deleting.replace(self.database.deletions.begin());
-        }
-        let changed = self.prepare(sql)?.execute(params)?.drain()?;
-        if sql == "COMMIT" || sql == "ROLLBACK" {
-            self.open.set(None);
-            self.turn.take();
-        }
-        Ok(changed)
+        self.prepare(sql)?.execute(params)?.drain()
+    }
+
+    /// The tables that a statement reads, also through views, macros and `query()`, as DuckDB writes their names.
+    ///
+    /// # Errors
+    /// What DuckDB's parser and binder refuse.
+    pub fn table_names(&self, sql: &str) -> Result<Vec<String>> {
+        let _shared = self.share();
+        super::value::table_names(self, sql)
+    }
+
+    /// Does `work` while no other connection prepares a statement.
+    ///
+    /// # Errors
+    /// Cancelled when the task was interrupted meanwhile; what `work` says.
+    pub fn exclusively<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+        let _exclusive = loop {
+            self.check_interrupted()?;
+            if let Some(exclusive) = self.database.preparing.try_write_for(EXCLUSIVE_WAIT) {
+                break exclusive;
+            }
+        };
+        self.exclusive.set(true);
+        let outcome = work(self);
+        self.exclusive.set(false);
+        outcome
+    }
+
+    /// Keeps others from [`exclusively`](Self::exclusively) while a statement is prepared.
+    fn share(&self) -> Option<RwLockReadGuard<'_, ()>> {
+        (!self.exclusive.get()).then(|| self.database.preparing.read())
     }
 
     /// Executes one statement and keeps all of its rows: for results known to be small.
@@ -211,33 +241,21 @@ impl Connection {
         self.records(query, params)?.pop().ok_or_else(|| Error::internal("the query has no row"))
     }
 
-    /// Says that the transaction which is open, or is opened next, will write. It waits here for its turn where
-    /// transactions take turns, and keeps it to its end; so this comes before the transaction's first read, where it can.
+    /// Begins a transaction.
     ///
     /// # Errors
-    /// Cancelled when the task was interrupted; `ResourceExhausted` when others kept the turn for half a minute.
-    pub fn begin_writing(&self) -> Result<()> {
-        let Some(turn) = &self.database.write_turn else { return Ok(()) };
-        if self.turn.borrow().is_none() {
-            let taken = turn.take(|| self.check_interrupted())?;
-            self.turn.replace(Some(taken));
-        }
-        Ok(())
+    /// What DuckDB says.
+    pub fn begin(&self) -> Result<()> {
+        self.open.set(true);
+        self.execute("BEGIN TRANSACTION", &[]).map(|_| ())
     }
 
-    /// Says that the open transaction deletes rows of the table at `path`, as SQL writes it; empty where it is not known.
-    /// Each statement that deletes without writing other rows must say so, lest two that meet both commit.
-    pub fn will_delete_from(&self, path: &str) {
-        self.deleting.borrow_mut().add(path);
-    }
-
-    /// Runs `work` in a transaction that may write: commits when it succeeds, rolls back when it fails.
+    /// Runs `work` in a transaction: commits when it succeeds, rolls back when it fails.
     ///
     /// # Errors
     /// What `work` or the commit says; the transaction is over in either case.
     pub fn transaction<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
-        self.begin_writing()?;
-        self.execute("BEGIN TRANSACTION", &[])?;
+        self.begin()?;
         let outcome = work(self).and_then(|value| self.commit().map(|()| value));
         if outcome.is_err() {
             self.rollback();
@@ -245,55 +263,42 @@ impl Connection {
         outcome
     }
 
-    /// Commits the open transaction; its data files are on disk before.
+    /// Commits the open transaction. An interrupt does not reach a commit that has begun: one that was stopped behind the
+    /// commit would fail although it had happened.
     ///
     /// # Errors
-    /// Conflict when another transaction was first; what DuckDB and the operating system say. Nothing is committed then,
-    /// but where [`is_lost_commit`](super::is_lost_commit), of which nobody knows; the transaction is over.
+    /// Cancelled when the task was interrupted before; Conflict when another transaction was first; what DuckDB says.
+    /// Nothing is committed then, but where [`is_lost_commit`](super::is_lost_commit), of which nobody knows.
     pub fn commit(&self) -> Result<()> {
-        let kept = match (&self.database.durable, self.open.get()) {
-            (Some(durable), Some(since)) => {
-                durable.sync(since).context(|| "sync data files").inspect_err(|_| self.rollback())?
-            }
-            _ => None,
-        };
-        let deleting = self.deleting.borrow();
-        let committed = self.database.deletions.commit(
-            &deleting,
-            || self.check_interrupted(),
-            || self.execute("COMMIT", &[]).map(|_| ()),
-        );
-        drop(deleting);
-        if committed.as_ref().is_err_and(error::is_lost_commit) {
-            // DuckLake removes the transaction's files until this is over.
-            self.rollback();
-            self.files_are_back.set(kept.is_some_and(|kept| kept.put_back().is_ok()));
-        } else if committed.is_err() {
-            self.rollback();
-        }
-        committed
+        self.check_interrupted()?;
+        let committed = self.uninterrupted(|| self.execute("COMMIT", &[]));
+        self.open.set(committed.is_err());
+        committed.map(|_| ())
     }
 
-    /// Whether the data files of the last commit whose answer was lost are there.
-    pub fn files_are_back(&self) -> bool {
-        self.files_are_back.get()
+    /// Does `work` as if nobody had interrupted the task, and lets nobody do so meanwhile; an interrupt that was there, or
+    /// came, counts afterwards.
+    fn uninterrupted<T>(&self, work: impl FnOnce() -> T) -> T {
+        let target = self.interrupt.lock().take();
+        let before = self.interrupted.swap(false, Ordering::AcqRel);
+        let outcome = work();
+        *self.interrupt.lock() = target;
+        if before {
+            self.interrupted.store(true, Ordering::Release);
+        }
+        outcome
     }
 
     /// Rolls back the open transaction, if there is one. It must be called before a connection with an open
     /// transaction is dropped: DuckLake on a dead PostgreSQL aborts the process otherwise.
     pub fn rollback(&self) {
-        let _turn = self.turn.take();
-        let Some(since) = self.open.get() else { return };
-        // An interrupt is meant for the task, which must not go on after its rollback as if nothing had been.
-        let interrupted = self.interrupted.swap(false, Ordering::AcqRel);
-        // An interrupt that comes late stops the rollback itself; it is tried again when the connection is given back.
-        // After a commit that failed DuckDB has rolled back already.
-        let ended = self.execute("ROLLBACK", &[]);
-        let over = ended.map_or_else(|err| err.message().contains("no transaction is active"), |_| true);
-        self.open.set(Some(since).filter(|_| !over));
-        if interrupted {
-            self.interrupted.store(true, Ordering::Release);
+        if !self.open.get() {
+            return;
         }
+        let ended = self.uninterrupted(|| self.execute("ROLLBACK", &[]));
+        // After a commit that failed DuckDB has rolled back already.
+        let over = ended.map_or_else(|err| err.message().contains("no transaction is active"), |_| true);
+        self.open.set(!over);
     }
 
     /// Makes the open transaction one that can only be rolled back.
@@ -304,7 +309,7 @@ impl Connection {
 
     /// Whether a transaction may be open.
     pub fn is_open(&self) -> bool {
-        self.open.get().is_some()
+        self.open.get()
     }
 
     pub(super) fn arrow_options(&self) -> Result<ArrowOptions> {
@@ -329,6 +334,31 @@ impl Drop for Connection {
         self.interrupt.lock().take();
         // SAFETY: no statement is left (they borrow `self`) and no handle can reach the pointer any more.
         unsafe { ffi::duckdb_disconnect(&raw mut self.ptr) };
+    }
+}
+
+/// What DuckDB makes of one statement: the steps that it runs one after the other.
+#[derive(Debug)]
+pub struct Steps<'c> {
+    extracted: Extracted,
+    connection: &'c Connection,
+}
+
+// === impl Steps ===
+
+impl<'c> Steps<'c> {
+    /// How many there are, at least one.
+    pub fn len(&self) -> u64 {
+        self.extracted.len()
+    }
+
+    /// Prepares the step at `index`, for which those before it must have run.
+    ///
+    /// # Errors
+    /// `InvalidArgument` and what else DuckDB's binder refuses.
+    pub fn prepare(&mut self, index: u64) -> Result<Statement<'c>> {
+        let _shared = self.connection.share();
+        self.extracted.prepare(self.connection, index)
     }
 }
 

@@ -7,25 +7,19 @@ use std::{
 };
 
 use duckdb::ffi;
+use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use super::{Connection, arrow_scan::Scans, error};
-use crate::{
-    engine::{deletions::Deletions, durable::Durable, write_turn::WriteTurn},
-    error::{Error, Result},
-};
+use crate::error::{Error, Result};
 
 /// One DuckDB instance. It closes when the last connection and the last owner are gone.
 #[derive(Debug)]
 pub struct Database {
     ptr: ffi::duckdb_database,
     pub(super) scans: Scans,
-    /// The data files that must be on disk before a commit.
-    pub(super) durable: Option<Durable>,
-    /// Present where transactions that write take turns.
-    pub(super) write_turn: Option<Arc<WriteTurn>>,
-    /// What transactions have deleted.
-    pub(super) deletions: Deletions,
+    /// Shared by all who prepare a statement, taken by one who must prepare alone.
+    pub(super) preparing: RwLock<()>,
     /// Goes last, so that who waits for the end of the instance knows.
     open: watch::Sender<()>,
 }
@@ -44,12 +38,11 @@ pub fn library_version() -> String {
 // === impl Database ===
 
 impl Database {
-    /// Opens an instance in memory with `options` (DuckDB's configuration names and values). Its commits wait for the
-    /// files of `durable`; with `one_writer`, transactions that write take turns.
+    /// Opens an instance in memory with `options` (DuckDB's configuration names and values).
     ///
     /// # Errors
     /// An option that DuckDB does not know or cannot use.
-    pub fn open_in_memory(options: &[(&str, String)], durable: Option<Durable>, one_writer: bool) -> Result<Arc<Self>> {
+    pub fn open_in_memory(options: &[(&str, String)]) -> Result<Arc<Self>> {
         let mut config = Config::new()?;
         for (name, value) in options {
             config.set(name, value)?;
@@ -64,9 +57,8 @@ impl Database {
                 return Err(err.context("open DuckDB"));
             }
         }
-        let (scans, write_turn) = (Scans::default(), one_writer.then(Arc::default));
-        let (deletions, open) = (Deletions::default(), watch::Sender::new(()));
-        let database = Arc::new(Self { ptr: database, scans, durable, write_turn, deletions, open });
+        let (scans, preparing, open) = (Scans::default(), RwLock::default(), watch::Sender::new(()));
+        let database = Arc::new(Self { ptr: database, scans, preparing, open });
         database.scans.register(&database.connect()?)?;
         Ok(database)
     }

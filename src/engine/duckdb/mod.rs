@@ -19,7 +19,7 @@ mod stream;
 mod value;
 
 pub use arrow_scan::Scan;
-pub use connection::{Connection, InterruptHandle};
+pub use connection::{Connection, InterruptHandle, Steps};
 pub use database::{Database, library_version};
 pub use error::{fatal_error, is_lost_commit};
 pub use live_table::{Cell, CellKind, LiveTable};

@@ -40,6 +40,7 @@ pub enum StatementKind {
 }
 
 /// The statements of a text, parsed.
+#[derive(Debug)]
 pub(super) struct Extracted {
     ptr: ffi::duckdb_extracted_statements,
     len: u64,
@@ -137,6 +138,23 @@ impl<'c> Statement<'c> {
     pub fn parameter_count(&self) -> usize {
         // SAFETY: the statement is alive.
         usize::try_from(unsafe { ffi::duckdb_nparams(self.ptr) }).unwrap_or(usize::MAX)
+    }
+
+    /// The names of the parameters, in the order in which they are bound; those without one have their number.
+    pub fn parameter_names(&self) -> Vec<String> {
+        let name = |index| {
+            // SAFETY: the statement is alive, the index is in range; the text is freed after it was copied.
+            unsafe {
+                let name = ffi::duckdb_parameter_name(self.ptr, index);
+                if name.is_null() {
+                    return String::new();
+                }
+                let copied = CStr::from_ptr(name).to_string_lossy().into_owned();
+                ffi::duckdb_free(name.cast_mut().cast());
+                copied
+            }
+        };
+        (1..=self.parameter_count() as u64).map(name).collect()
     }
 
     /// The parameters as Arrow fields, named "0", "1", …; a parameter whose type follows from nothing is Null.

@@ -1,7 +1,10 @@
 //! DuckDB's types and values, owned.
 
+use std::ffi::{CStr, CString};
+
 use duckdb::ffi;
 
+use super::Connection;
 use crate::error::{Error, Result};
 
 /// A DuckDB type.
@@ -279,5 +282,32 @@ impl Drop for Value {
     fn drop(&mut self) {
         // SAFETY: owned by this value and destroyed once.
         unsafe { ffi::duckdb_destroy_value(&raw mut self.0) };
+    }
+}
+
+/// The tables that a statement reads, as DuckDB writes their names.
+///
+/// # Errors
+/// `InvalidArgument` for a text with a NUL, and for what DuckDB does not say more about: a statement that it refuses.
+pub(super) fn table_names(connection: &Connection, sql: &str) -> Result<Vec<String>> {
+    let text = CString::new(sql).map_err(|_| Error::invalid("the statement holds a NUL byte"))?;
+    // SAFETY: connection and text are alive; the list is owned by `Value`.
+    let list = Value(unsafe { ffi::duckdb_get_table_names(connection.as_ptr(), text.as_ptr(), false) });
+    if list.0.is_null() {
+        return Err(Error::invalid("the tables of the statement cannot be read"));
+    }
+    // SAFETY: the list is alive; each child is owned by `Value`, and its text freed after it was copied.
+    unsafe {
+        let child = |index| Value(ffi::duckdb_get_list_child(list.0, index));
+        let name = |value: Value| {
+            let text = ffi::duckdb_get_varchar(value.0);
+            if text.is_null() {
+                return String::new();
+            }
+            let name = CStr::from_ptr(text).to_string_lossy().into_owned();
+            ffi::duckdb_free(text.cast());
+            name
+        };
+        Ok((0..ffi::duckdb_get_list_size(list.0)).map(child).map(name).collect())
     }
 }

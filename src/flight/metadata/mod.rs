@@ -16,7 +16,7 @@ use arrow_flight::sql::Command;
 use super::authenticate::Caller;
 use crate::{
     error::{Error, Result},
-    session::Sessions,
+    query::Queries,
 };
 
 /// The columns of a metadata command; `None` for a command that is none.
@@ -43,18 +43,18 @@ pub fn schema(command: &Command) -> Result<Option<SchemaRef>> {
 ///
 /// # Errors
 /// What DuckDB says.
-pub async fn rows(sessions: &Sessions, caller: &Caller, command: Command) -> Result<Option<RecordBatch>> {
+pub async fn rows(queries: &Queries, caller: &Caller, command: Command) -> Result<Option<RecordBatch>> {
     Ok(Some(match command {
         Command::CommandGetCatalogs(command) => catalogs::rows(command)?,
-        Command::CommandGetDbSchemas(command) => schemas::rows(sessions, caller, command).await?,
-        Command::CommandGetTables(command) => tables::rows(sessions, caller, command).await?,
+        Command::CommandGetDbSchemas(command) => schemas::rows(queries, caller, command).await?,
+        Command::CommandGetTables(command) => tables::rows(queries, caller, command).await?,
         Command::CommandGetTableTypes(command) => table_types::rows(command)?,
         Command::CommandGetPrimaryKeys(_) => RecordBatch::new_empty(keys::primary_schema()),
         Command::CommandGetImportedKeys(_)
         | Command::CommandGetExportedKeys(_)
         | Command::CommandGetCrossReference(_) => RecordBatch::new_empty(keys::foreign_schema()),
         Command::CommandGetXdbcTypeInfo(command) => type_info::rows(command)?,
-        Command::CommandGetSqlInfo(command) => sql_info::rows(sessions, caller, &command).await?,
+        Command::CommandGetSqlInfo(command) => sql_info::rows(queries, caller, &command).await?,
         _ => return Ok(None),
     }))
 }

@@ -16,7 +16,7 @@ use crate::{
     error::Result,
     lake,
     lake::inventory::{self, Table, TableKind},
-    session::Sessions,
+    query::Queries,
 };
 
 /// The columns.
@@ -25,7 +25,7 @@ pub fn schema(command: &CommandGetTables) -> SchemaRef {
 }
 
 /// The tables and views of the lake. Their columns, when asked for, come from one bulk query and not one by one.
-pub async fn rows(sessions: &Sessions, caller: &Caller, command: CommandGetTables) -> Result<RecordBatch> {
+pub async fn rows(queries: &Queries, caller: &Caller, command: CommandGetTables) -> Result<RecordBatch> {
     let (columns, include_schema) = (schema(&command), command.include_schema);
     if !is_lake(command.catalog.as_deref()) {
         return Ok(RecordBatch::new_empty(columns));
@@ -33,7 +33,7 @@ pub async fn rows(sessions: &Sessions, caller: &Caller, command: CommandGetTable
     let filter =
         inventory::Filter { schema: command.db_schema_filter_pattern, table: command.table_name_filter_pattern };
     let find = move |connection: &_| inventory::tables(connection, &filter, include_schema);
-    let mut tables = sessions.inspect(&caller.session, find).await?;
+    let mut tables = queries.inspect(&caller.session, find).await?;
     let types = command.table_types;
     tables.retain(|table| types.is_empty() || types.iter().any(|name| name == table.kind.name()));
     batch(columns, &tables, include_schema)

@@ -44,15 +44,11 @@ mod views;
 use std::fmt;
 
 use self::plan::Plan;
-use super::snapshots;
+use super::commit::{Retry, Transaction, Writer};
 use crate::{
-    engine::Connection,
-    error::{Context, Error, ErrorKind, Result},
+    error::{Context, Error, Result},
     ids::SnapshotId,
 };
-
-/// How often a rollback is tried when other transactions change its tables meanwhile.
-const ATTEMPTS_MAX: usize = 5;
 
 /// What to bring back, and to which state.
 #[derive(Clone, Copy, Debug)]
@@ -148,36 +144,32 @@ pub struct Restored {
 /// `NotFound` when the snapshot does not exist or does not hold the table or schema; `Unsupported` for a view by itself;
 /// `FailedPrecondition` when something else that would be lost has the table's name, and for views and macros
 /// that read what is not there; `Conflict` when other transactions keep changing the tables.
-pub fn rollback(
-    connection: &Connection,
+pub fn rollback(writer: Writer<'_>, request: &Rollback<'_>, progress: &mut dyn FnMut(usize, usize)) -> Result<Outcome> {
+    let doing = || format!("roll back {} to snapshot {}", request.scope, request.to);
+    let work = |transaction: &mut Transaction<'_>| attempt(transaction, request, progress);
+    let written = writer.write(request.author, Retry::OnConflict, work).context(doing)?;
+    let mut outcome = written.value;
+    if outcome.is_change() && !request.dry_run {
+        let made = written.snapshot_id.ok_or_else(|| Error::internal("the rollback made no snapshot"))?;
+        outcome.snapshot_id = made;
+    }
+    Ok(outcome)
+}
+
+fn attempt(
+    transaction: &mut Transaction<'_>,
     request: &Rollback<'_>,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Outcome> {
-    let doing = || format!("roll back {} to snapshot {}", request.scope, request.to);
-    for _ in 1..ATTEMPTS_MAX {
-        match attempt(connection, request, progress) {
-            Err(err) if err.kind() == ErrorKind::Conflict => {}
-            outcome => return outcome.context(doing),
-        }
-    }
-    attempt(connection, request, progress).context(doing)
-}
-
-fn attempt(connection: &Connection, request: &Rollback<'_>, progress: &mut dyn FnMut(usize, usize)) -> Result<Outcome> {
-    let mut outcome = connection.transaction(|connection| {
-        let plan = Plan::make(connection, request, progress)?;
-        let outcome = plan.report(request.scope);
-        if outcome.is_change() && !request.dry_run {
-            plan.apply(connection)?;
-            plan.sign(connection, request)?;
-        }
-        plan.drop_staged(connection)?;
-        Ok(outcome)
-    })?;
+    let connection = transaction.connection();
+    let plan = Plan::make(connection, request, progress)?;
+    let outcome = plan.report(request.scope);
     if outcome.is_change() && !request.dry_run {
-        let made = snapshots::last_committed(connection)?;
-        outcome.snapshot_id = made.ok_or_else(|| Error::internal("the rollback made no snapshot"))?;
+        plan.prepare(transaction)?;
+        plan.apply(connection)?;
+        plan.sign(transaction, request);
     }
+    plan.drop_staged(connection)?;
     Ok(outcome)
 }
 

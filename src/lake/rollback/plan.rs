@@ -9,11 +9,12 @@ use super::{
     views::{self, ViewPlan},
 };
 use crate::{
-    engine::{Connection, Value},
+    engine::Connection,
     error::{Context, Result},
     ids::SnapshotId,
     lake::{
         CATALOG,
+        commit::Transaction,
         snapshots::{self, SnapshotRef},
     },
     quote::identifier,
@@ -102,8 +103,15 @@ impl Plan {
         remake(connection, macros.chain(views).collect())
     }
 
+    /// Says what will be read and written, before anything is.
+    pub(super) fn prepare(&self, transaction: &mut Transaction<'_>) -> Result<()> {
+        transaction.will_define()?;
+        let changing = self.tables.iter().filter(|table| table.is_change() && table.is_in_place());
+        changing.into_iter().try_for_each(|table| transaction.reads_and_writes(&identifier(&table.report().name)))
+    }
+
     /// Says who made the commit and why.
-    pub(super) fn sign(&self, connection: &Connection, request: &Rollback<'_>) -> Result<()> {
+    pub(super) fn sign(&self, transaction: &mut Transaction<'_>, request: &Rollback<'_>) {
         let what = match request.scope {
             Scope::Table { .. } => self.tables.iter().map(|table| table.report().name).collect(),
             Scope::Schema(name) => format!("schema {name}"),
@@ -117,8 +125,7 @@ impl Plan {
             Scope::Schema(name) => info["schema"] = name.into(),
             Scope::Lake => info["lake"] = true.into(),
         }
-        let params = [Value::varchar(request.author), Value::varchar(&message), Value::varchar(&info.to_string())];
-        connection.execute("CALL lake.set_commit_message(?, ?, extra_info => ?)", &params).map(|_| ())
+        transaction.sign(message, Some(info));
     }
 
     /// Drops the TEMP tables.

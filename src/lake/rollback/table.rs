@@ -246,7 +246,6 @@ impl TablePlan {
         if count == 0 {
             return Ok(());
         }
-        connection.will_delete_from(path);
         check_rows("delete", connection.execute(&format!("DELETE FROM {path}{}", self.written_since()), &[])?, count)
     }
 

@@ -27,7 +27,6 @@ impl Lake {
             extensions: None,
             extensions_fallback: home.join("extensions"),
             staging: home.join("staging"),
-            durable: None,
             memory_limit_bytes: None,
             threads: None,
             max_connections: 4,

@@ -16,26 +16,25 @@ use self::{
 };
 use super::super::authenticate::Caller;
 use super::encode;
-use crate::{error::Result, lake::inventory, session::Sessions};
+use crate::{error::Result, lake::inventory, query::Queries};
 
 /// The values that were asked for, each once; all of them when none was named. Codes that the server does not know are
 /// left out.
-pub async fn rows(sessions: &Sessions, caller: &Caller, command: &CommandGetSqlInfo) -> Result<RecordBatch> {
+pub async fn rows(queries: &Queries, caller: &Caller, command: &CommandGetSqlInfo) -> Result<RecordBatch> {
     let is_asked = |info: SqlInfo| command.info.is_empty() || command.info.contains(&(info as u32));
     // DuckDB knows its keywords; nothing else needs a connection, and every client asks something when it connects.
     let keywords = if is_asked(SqlInfo::SqlKeywords) {
-        sessions.inspect(&caller.session, inventory::keywords).await?
+        queries.inspect(&caller.session, inventory::keywords).await?
     } else {
         Vec::new()
     };
     let asked = || VALUES.iter().filter(|(info, _)| is_asked(*info));
     let codes: UInt32Array = asked().map(|(info, _)| *info as u32).collect();
     let values: Vec<&Value> = asked().map(|(_, value)| value).collect();
-    let settings = sessions.settings();
     let found = Found {
         keywords,
-        statement_timeout: caller.session.options().timeout().or(settings.query_timeout),
-        transaction_timeout: Some(settings.idle_timeout),
+        statement_timeout: caller.session.options().timeout().or(queries.query_timeout()),
+        transaction_timeout: Some(queries.sessions().limits().idle_timeout),
     };
     let values = union::encode(&values, &found)?;
     RecordBatch::try_new(schema(), vec![Arc::new(codes), Arc::new(values)]).map_err(encode)

@@ -44,7 +44,6 @@ impl Lake {
             extensions: None,
             extensions_fallback: home.path().join("extensions"),
             staging,
-            durable: None,
             memory_limit_bytes: Some(2 << 30),
             threads: Some(2),
             max_connections: 4,

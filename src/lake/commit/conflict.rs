@@ -1,0 +1,198 @@
+//! Conflict detection: what DuckLake does not compare.
+//!
+//! Of two transactions that both read and write the rows of a table, the one that commits later must have seen what the
+//! other wrote. DuckLake lets some of them through: two DELETEs of a data file that has deleted rows already (one of them
+//! is lost then, and the rows that are left are there twice), and two that insert what they did not find (MERGE, or INSERT
+//! … WHERE NOT EXISTS: the key is there twice). So such commits of this process are numbered, and one fails when another
+//! of its tables has a number that came since it began.
+//!
+//! Servers that share a catalog do not see each other's numbers: PostgreSQL compares them (`sql/05_postgres.sql`).
+
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    sql::Name,
+};
+
+/// How often one that waits looks whether it is still wanted.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The commits of one lake that read and wrote rows of the same table.
+#[derive(Debug, Default)]
+pub(super) struct Conflicts {
+    /// The number of the last such commit. Read without the lock, which is held while one commits: one that is under way
+    /// counts as later.
+    newest: AtomicU64,
+    numbers: Mutex<Numbers>,
+}
+
+/// The numbers of commits.
+#[derive(Debug, Default)]
+struct Numbers {
+    /// That of the last one of which nobody knows the table.
+    anywhere: u64,
+    /// Those of tables, by name; as many as there are tables that somebody read and wrote.
+    tables: HashMap<String, u64>,
+}
+
+/// Which tables a transaction reads and writes, and since when it reads.
+#[derive(Debug, Default)]
+pub(super) struct ReadSet {
+    began: u64,
+    anywhere: bool,
+    tables: Vec<String>,
+}
+
+// === impl Conflicts ===
+
+impl Conflicts {
+    /// A transaction that begins now, before it reads.
+    pub(super) fn begin(&self) -> ReadSet {
+        ReadSet { began: self.newest.load(Ordering::Acquire), ..ReadSet::default() }
+    }
+
+    /// Commits a transaction; if it reads and writes a table, then alone, and only when nobody else has since it began.
+    /// While it waits for others it asks `may_wait` whether it shall.
+    ///
+    /// # Errors
+    /// Conflict; what `may_wait` and `commit` say.
+    pub(super) fn commit(
+        &self,
+        reads: &ReadSet,
+        may_wait: impl Fn() -> Result<()>,
+        commit: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
+        if reads.is_empty() {
+            return commit();
+        }
+        let mut numbers = loop {
+            if let Some(numbers) = self.numbers.try_lock_for(LOOK) {
+                break numbers;
+            }
+            may_wait()?;
+        };
+        let newest = self.newest.load(Ordering::Acquire);
+        if reads.newest_elsewhere(&numbers, newest) > reads.began {
+            let text = "another transaction has changed rows of the table since this one began: repeat the transaction";
+            return Err(Error::new(ErrorKind::Conflict, text));
+        }
+        let outcome = commit();
+        // One that failed may have happened; to count too many only makes somebody repeat.
+        let number = newest + 1;
+        self.newest.store(number, Ordering::Release);
+        if reads.anywhere {
+            numbers.anywhere = number;
+        }
+        numbers.tables.extend(reads.tables.iter().map(|table| (table.clone(), number)));
+        outcome
+    }
+}
+
+// === impl ReadSet ===
+
+impl ReadSet {
+    /// Notes a table; `path` is its name as SQL writes it, empty where it is not known.
+    pub(super) fn add(&mut self, path: &str) {
+        let name = path.replace('"', "").to_lowercase();
+        if name.starts_with("temp.") {
+            return;
+        }
+        let plain = |c: char| c.is_alphanumeric() || "_.\"".contains(c);
+        if path.is_empty() || !path.chars().all(plain) || path.matches('"').count() % 2 == 1 {
+            self.anywhere = true;
+            return;
+        }
+        self.tables.push(name.rsplit('.').next().unwrap_or_default().to_owned());
+    }
+
+    /// Whether it reads and writes no table.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.anywhere && self.tables.is_empty()
+    }
+
+    /// The names of the tables, without schemas and in lower case; `*` is any.
+    pub(super) fn tables(&self) -> Vec<&str> {
+        if self.anywhere { vec!["*"] } else { self.tables.iter().map(String::as_str).collect() }
+    }
+
+    fn newest_elsewhere(&self, numbers: &Numbers, newest: u64) -> u64 {
+        if self.anywhere {
+            return newest;
+        }
+        let tables = self.tables.iter().filter_map(|table| numbers.tables.get(table));
+        tables.copied().max().unwrap_or_default().max(numbers.anywhere)
+    }
+}
+
+/// Whether a name that DuckDB gives, with or without schemas and quotes, may be that of `table`.
+pub(super) fn same_table(given: &str, table: &Name) -> bool {
+    let given = given.replace('"', "").to_lowercase();
+    given.ends_with(&table.last().replace('"', ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(first: &str, second: &str, both: bool) {
+        let conflicts = Conflicts::default();
+        let (mut one, mut two) = (conflicts.begin(), conflicts.begin());
+        one.add(first);
+        two.add(second);
+        conflicts.commit(&one, || Ok(()), || Ok(())).unwrap();
+        let outcome = conflicts.commit(&two, || Ok(()), || Ok(()));
+        assert_eq!(outcome.is_ok(), both, "{first}, {second}");
+        // Repeated, it has seen the other's.
+        let mut again = conflicts.begin();
+        again.add(second);
+        conflicts.commit(&again, || Ok(()), || Ok(())).unwrap();
+    }
+
+    #[test]
+    fn the_later_of_two_that_read_and_write_one_table_fails() {
+        check("t", "t", false);
+        check("lake.silver.\"T\"", "t", false);
+        check("t", "u", true);
+        check("t", "", false);
+        check("\"a b\"", "u", false);
+    }
+
+    #[test]
+    fn a_commit_that_is_under_way_counts_as_later() {
+        let conflicts = Conflicts::default();
+        let (mut one, mut two) = (conflicts.begin(), ReadSet::default());
+        one.add("t");
+        let begin_meanwhile = || {
+            two = conflicts.begin();
+            Ok(())
+        };
+        conflicts.commit(&one, || Ok(()), begin_meanwhile).unwrap();
+        two.add("t");
+        let err = conflicts.commit(&two, || Ok(()), || Ok(())).unwrap_err();
+        assert_eq!(err.kind(), ErrorKind::Conflict);
+    }
+
+    #[test]
+    fn who_only_adds_rows_never_fails() {
+        let conflicts = Conflicts::default();
+        let (writer, mut other) = (conflicts.begin(), conflicts.begin());
+        other.add("t");
+        conflicts.commit(&other, || Ok(()), || Ok(())).unwrap();
+        conflicts.commit(&writer, || Ok(()), || Ok(())).unwrap();
+    }
+
+    #[test]
+    fn temp_tables_are_nobody_elses() {
+        let mut reads = ReadSet::default();
+        reads.add("temp.main.t");
+        assert!(reads.is_empty());
+    }
+}

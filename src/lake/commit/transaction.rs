@@ -1,0 +1,220 @@
+//! What is known of a transaction that is open, besides what DuckDB knows.
+
+use std::time::SystemTime;
+
+use uuid::Uuid;
+
+use super::{
+    Committer,
+    conflict::{self, ReadSet},
+    outcome,
+    writer_lock::WriterPermit,
+};
+use crate::{
+    engine::{Connection, Value},
+    error::{Context, Result},
+    ids::SnapshotId,
+    lake::snapshots,
+    sql::{ParsedStatement, ReadsAndWrites},
+};
+
+/// An open transaction. It must be [committed](Self::commit), or rolled back on its connection before it is dropped.
+#[derive(Debug)]
+pub struct OpenTransaction {
+    since: SystemTime,
+    reads: ReadSet,
+    /// The snapshot that it reads, where other servers must be told.
+    base: Option<SnapshotId>,
+    /// Whether the catalog that it defines in stays in memory to its end.
+    defines: bool,
+    permit: Option<WriterPermit>,
+    message: Message,
+    details: Option<serde_json::Value>,
+}
+
+/// What the statements of a transaction did.
+#[derive(Debug, Default)]
+struct Message {
+    first: Option<String>,
+    more: usize,
+}
+
+// === impl OpenTransaction ===
+
+impl OpenTransaction {
+    /// Begins a transaction on `connection`.
+    ///
+    /// # Errors
+    /// What DuckDB says.
+    pub fn begin(committer: &Committer, connection: &Connection) -> Result<Self> {
+        let (since, reads) = (SystemTime::now(), committer.conflicts.begin());
+        connection.begin()?;
+        let message = Message::default();
+        Ok(Self { since, reads, base: None, defines: false, permit: None, message, details: None })
+    }
+
+    /// Says that it will write. It waits here for the writer lock where the catalog takes one writer at a time, and keeps
+    /// it to its end; so this comes before its first read, where it can.
+    ///
+    /// # Errors
+    /// Cancelled when the task was interrupted; `ResourceExhausted` when others kept the lock for half a minute.
+    pub fn will_write(&mut self, committer: &Committer, connection: &Connection) -> Result<()> {
+        if let Some(lock) = committer.writer_lock.as_ref().filter(|_| self.permit.is_none()) {
+            self.permit = Some(lock.acquire(|| connection.check_interrupted())?);
+        }
+        Ok(())
+    }
+
+    /// Gets ready for a statement that runs next.
+    ///
+    /// # Errors
+    /// As [`will_write`](Self::will_write); what DuckDB says.
+    pub fn will_run(
+        &mut self,
+        committer: &Committer,
+        connection: &Connection,
+        statement: &ParsedStatement,
+    ) -> Result<()> {
+        if statement.writes() {
+            self.will_write(committer, connection)?;
+        }
+        if statement.defines() {
+            self.will_define(connection)?;
+        }
+        match statement.reads_and_writes() {
+            ReadsAndWrites::No => Ok(()),
+            ReadsAndWrites::Table(table) => self.reads_and_writes(committer, connection, &table.to_string()),
+            ReadsAndWrites::Unknown => self.reads_and_writes(committer, connection, ""),
+            ReadsAndWrites::IfQueried(table) => {
+                if connection.table_names(statement.text())?.iter().any(|read| conflict::same_table(read, &table)) {
+                    self.reads_and_writes(committer, connection, &table.to_string())?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Says that it reads and writes rows of a table; an empty name is any table.
+    pub(super) fn reads_and_writes(
+        &mut self,
+        committer: &Committer,
+        connection: &Connection,
+        name: &str,
+    ) -> Result<()> {
+        self.reads.add(name);
+        if committer.remote && self.base.is_none() && !self.reads.is_empty() {
+            self.base = Some(snapshots::current(connection)?);
+        }
+        Ok(())
+    }
+
+    /// Says that it will change the catalog.
+    ///
+    /// DuckLake keeps what it has read of a catalog's version in memory, and what a transaction defines points into it. Two
+    /// connections that read a new version at the same time each put it there; the earlier copy goes while a transaction
+    /// may still point into it, and its commit writes what it finds in freed memory (a schema that does not exist; seen
+    /// with DuckLake d8a1881e). So the version is read here while nobody else can; from then on it stays.
+    pub(super) fn will_define(&mut self, connection: &Connection) -> Result<()> {
+        if !self.defines {
+            connection.exclusively(|connection| snapshots::current(connection))?;
+            self.defines = true;
+        }
+        Ok(())
+    }
+
+    /// Adds what was done to what the commit says.
+    pub fn add_message(&mut self, done: String) {
+        self.message.add(done);
+    }
+
+    /// What the commit says, and `details` for programs.
+    pub fn sign(&mut self, message: String, details: Option<serde_json::Value>) {
+        self.message = Message { first: Some(message), more: 0 };
+        self.details = details;
+    }
+
+    /// Commits in the name of `author`; gives the snapshot that this made, `None` when it changed nothing in the lake.
+    ///
+    /// # Errors
+    /// Conflict when another transaction was first; what else DuckDB and the operating system say. The transaction is over
+    /// and nothing is committed, but with Internal, where the catalog's database was lost during the commit; the text says
+    /// what is known.
+    pub fn commit(self, committer: &Committer, connection: &Connection, author: &str) -> Result<Option<SnapshotId>> {
+        let committed = self.try_commit(committer, connection, author);
+        if committed.is_err() {
+            connection.rollback();
+        }
+        committed
+    }
+
+    fn try_commit(&self, committer: &Committer, connection: &Connection, author: &str) -> Result<Option<SnapshotId>> {
+        let mark = self.mark();
+        let params = [Value::varchar(author), Value::varchar(&self.message.text()), Value::varchar(&mark)];
+        connection.execute("CALL lake.set_commit_message(?, ?, extra_info => ?)", &params)?;
+        let before = snapshots::last_committed(connection)?;
+        let links = match &committer.fsync {
+            Some(fsync) => fsync.sync(self.since).context(|| "sync data files")?,
+            None => None,
+        };
+        let may_wait = || connection.check_interrupted();
+        match committer.conflicts.commit(&self.reads, may_wait, || connection.commit()) {
+            Ok(()) => {
+                // The commit has happened: what fails now must not say that it has not.
+                let after = snapshots::last_committed(connection).ok().flatten();
+                Ok(after.filter(|after| before != Some(*after)))
+            }
+            Err(err) if outcome::is_lost(&err) => {
+                // DuckLake removes the transaction's files until this is over.
+                connection.rollback();
+                let files_are_back = links.is_some_and(|links| links.put_back().is_ok());
+                outcome::of_commit(connection, &mark, files_are_back).unwrap_or(Err(err))
+            }
+            Err(err) => Err(err),
+        }
+    }
+
+    /// What the commit is found by, and what other servers must know of it: JSON for `commit_extra_info`.
+    fn mark(&self) -> String {
+        let mut mark = serde_json::json!({ "commit": Uuid::new_v4().to_string() });
+        if let Some(base) = self.base {
+            mark["reads"] = serde_json::json!({ "since": base, "tables": self.reads.tables() });
+        }
+        if let (Some(mark), Some(serde_json::Value::Object(details))) = (mark.as_object_mut(), &self.details) {
+            mark.extend(details.clone());
+        }
+        mark.to_string()
+    }
+}
+
+// === impl Message ===
+
+impl Message {
+    fn add(&mut self, done: String) {
+        if self.first.is_none() {
+            self.first = Some(done);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    fn text(&self) -> String {
+        let first = self.first.clone().unwrap_or_default();
+        if self.more == 0 { first } else { format!("{first} (and {} more)", self.more) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_tells_its_first_statement_and_counts_the_rest() {
+        let mut message = Message::default();
+        assert_eq!(message.text(), "");
+        message.add("DELETE FROM t".into());
+        assert_eq!(message.text(), "DELETE FROM t");
+        message.add("INSERT INTO t".into());
+        message.add("INSERT INTO t".into());
+        assert_eq!(message.text(), "DELETE FROM t (and 2 more)");
+    }
+}

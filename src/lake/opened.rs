@@ -1,0 +1,44 @@
+//! The opened lake: an engine that has it attached, and what its commits share.
+
+use std::sync::Arc;
+
+use super::commit::{Committer, Writer};
+use crate::{engine::Engine, error::Result};
+
+/// The lake, attached and ready to be read and written.
+#[derive(Clone, Debug)]
+pub struct Lake {
+    engine: Engine,
+    committer: Arc<Committer>,
+}
+
+// === impl Lake ===
+
+impl Lake {
+    /// The lake that is attached to `engine`.
+    pub(super) fn new(engine: Engine, committer: Committer) -> Self {
+        Self { engine, committer: Arc::new(committer) }
+    }
+
+    /// The engine, to read with.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// What its commits share.
+    pub fn committer(&self) -> &Arc<Committer> {
+        &self.committer
+    }
+
+    /// Does `work`, which writes, on a borrowed connection. Dropping the future interrupts it.
+    ///
+    /// # Errors
+    /// What `work` says.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Writer<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let committer = Arc::clone(&self.committer);
+        self.engine.run(move |connection| work(committer.writer(connection))).await
+    }
+}

@@ -1,0 +1,175 @@
+//! Executing a text: its statements one after the other, exactly once a call.
+//!
+//! ```text
+//! text ─▶ CALL merganser.…          ─▶ procedure
+//!      ─▶ BEGIN, SET, PREPARE …     ─▶ control (the session's state; DuckDB is not asked)
+//!      ─▶ anything else             ─▶ run (a connection)
+//!      ─▶ several statements        ─▶ each of these, in one transaction unless they begin or end some themselves
+//! ```
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+
+use super::{
+    control,
+    execution::{Execution, Known, Running},
+    procedure, run,
+    shared::Shared,
+    statement::{Outcome, Statement},
+};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    session::{End, Session},
+    sql::{Kind, ParsedStatement, Setting},
+};
+
+/// How often a text of several statements is repeated when it loses against other writers.
+const REPEATS_MAX: u32 = 20;
+
+/// Executes `statement`.
+///
+/// # Errors
+/// What DuckDB says, and the errors of its transaction.
+pub(super) async fn execute(shared: &Shared, session: &Arc<Session>, statement: Statement) -> Result<Outcome> {
+    let running = shared.executions.begin(session.principal(), session.id(), Arc::clone(&statement.sql));
+    text(shared, session, running, &statement).await.map_err(|err| session.explain(err))
+}
+
+/// Begins to execute `statement` and does not wait for it: who polls the execution finds its result or its failure.
+pub(super) fn begin(
+    shared: &Arc<Shared>,
+    session: &Arc<Session>,
+    statement: Statement,
+    expected: SchemaRef,
+) -> Arc<Execution> {
+    let running = shared.executions.begin(session.principal(), session.id(), Arc::clone(&statement.sql));
+    let execution = Arc::clone(running.execution());
+    execution.expect(expected);
+    let (shared, session) = (Arc::clone(shared), Arc::clone(session));
+    let begun = Arc::clone(&execution);
+    tokio::spawn(async move {
+        match text(&shared, &session, running, &statement).await {
+            Ok(mut outcome) => {
+                outcome.rows.ready().await;
+                if let Some(err) = outcome.rows.failed_first() {
+                    return shared.executions.fail(&begun, err);
+                }
+                let (schema, count) = (outcome.rows.schema(), outcome.rows.count());
+                begun.know(Known { schema, count, snapshot_id: outcome.snapshot_id });
+                outcome.execution.keep(outcome.rows);
+            }
+            Err(err) => shared.executions.fail(&begun, session.explain(err)),
+        }
+    });
+    execution
+}
+
+/// Executes a text.
+async fn text(shared: &Shared, session: &Arc<Session>, running: Running, statement: &Statement) -> Result<Outcome> {
+    if let Some(timeout) = session.options().timeout().or(shared.settings.query_timeout) {
+        running.execution().limit(timeout);
+    }
+    match statement.parsed.as_ref() {
+        [] => Err(Error::invalid("the statement is empty")),
+        [only] => one(shared, session, running, statement, only).await,
+        several if statement.parameters.is_some() => Err(Error::invalid(format!(
+            "the text holds {} statements, and parameters go with one: send them one at a time",
+            several.len()
+        ))),
+        several => unit(shared, session, running, statement, several).await,
+    }
+}
+
+/// Executes one statement.
+async fn one(
+    shared: &Shared,
+    session: &Arc<Session>,
+    running: Running,
+    statement: &Statement,
+    parsed: &ParsedStatement,
+) -> Result<Outcome> {
+    if let Some(procedure) = shared.procedures.find(parsed)? {
+        return procedure::call(shared.newest(session), session, running, procedure, statement).await;
+    }
+    match parsed.kind() {
+        Kind::Transaction(control) => match statement.transaction {
+            Some(id) => control::named_transaction(shared, session, running, id, *control).await,
+            None => control::transaction(shared, session, running, statement.connection, *control).await,
+        },
+        Kind::Set if !matches!(parsed.setting(), Some(Setting::Variable(_))) => {
+            control::set(shared, session, running, parsed).await
+        }
+        Kind::Prepare => control::prepare(shared, session, running, statement, parsed).await,
+        Kind::Deallocate => control::deallocate(shared, session, running, parsed).await,
+        Kind::Execute => {
+            let prepared = control::prepared_of(shared, session, statement, parsed).await?;
+            run::run(shared, session, running, &prepared, &prepared.parsed[0]).await
+        }
+        _ => run::run(shared, session, running, statement, parsed).await,
+    }
+}
+
+/// Executes several statements in order; the last one's result is the answer, and what all have changed its count.
+async fn unit(
+    shared: &Shared,
+    session: &Arc<Session>,
+    running: Running,
+    statement: &Statement,
+    all: &[ParsedStatement],
+) -> Result<Outcome> {
+    let controls = all.iter().any(|parsed| matches!(parsed.kind(), Kind::Transaction(_) | Kind::Call));
+    if controls || session.transaction(statement.transaction)?.is_some() {
+        return in_order(shared, session, running, statement, all).await;
+    }
+    let mut running = Some(running);
+    for attempt in 0.. {
+        let id = session.begin(statement.connection)?;
+        let inside = Statement { transaction: Some(id), ..statement.clone() };
+        // Each attempt but the first is listed for itself.
+        let own = running
+            .take()
+            .unwrap_or_else(|| shared.executions.begin(session.principal(), session.id(), Arc::clone(&statement.sql)));
+        let outcome = in_order(shared, session, own, &inside, all).await;
+        let outcome = match outcome {
+            Ok(outcome) => session.end(id, End::Commit).await.map(|made| (outcome, made)),
+            Err(err) => {
+                // The failure of the statement is what the client must know.
+                let _ = session.end(id, End::Rollback).await;
+                Err(err)
+            }
+        };
+        match outcome {
+            Ok((outcome, made)) => {
+                let snapshot_id = made.unwrap_or(outcome.snapshot_id);
+                shared.saw_snapshot(snapshot_id);
+                return Ok(Outcome { snapshot_id, ..outcome });
+            }
+            Err(err) if err.kind() == ErrorKind::Conflict && attempt < REPEATS_MAX => {}
+            Err(err) => return Err(err),
+        }
+    }
+    Err(Error::internal("a text was repeated for ever"))
+}
+
+async fn in_order(
+    shared: &Shared,
+    session: &Arc<Session>,
+    running: Running,
+    statement: &Statement,
+    all: &[ParsedStatement],
+) -> Result<Outcome> {
+    let Some((last, before)) = all.split_last() else { return Err(Error::invalid("the statement is empty")) };
+    let mut changed = 0;
+    for parsed in before {
+        let own = shared.executions.begin(session.principal(), session.id(), Arc::clone(parsed.text()));
+        let stopped = running.execution().stopped();
+        let work = async {
+            Box::pin(one(shared, session, own, &statement.with(parsed.clone()), parsed)).await?.finish().await
+        };
+        changed += stopped.unless(work).await?.unwrap_or_default();
+    }
+    let outcome = Box::pin(one(shared, session, running, &statement.with(last.clone()), last)).await?;
+    let changed = outcome.changed.map(|last| last + changed);
+    Ok(Outcome { changed, ..outcome })
+}

@@ -1,0 +1,522 @@
+//! One statement on a connection, exactly once.
+//!
+//! A statement outside a transaction runs in one of its own, so that its snapshot is known and its commit is signed.
+//!
+//! ```text
+//! bind ─▶ BEGIN ─▶ prepare ─▶ read:  snapshot, rows are streamed, COMMIT
+//!                            └▶ write: run to the end, commit (lake::commit), the snapshot that it made
+//! ```
+//!
+//! Inside a session's transaction the same happens on the transaction's connection, without BEGIN and COMMIT.
+
+use std::{sync::Arc, time::Duration};
+
+use arrow::{
+    array::RecordBatch,
+    datatypes::{Schema, SchemaRef},
+};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::{
+    execution::Running,
+    guard,
+    rows::Rows,
+    shared::Shared,
+    statement::{Outcome, Statement},
+};
+use crate::{
+    engine::{self, BatchSender, Connection, Lease, StatementKind, Worker, is_lost_commit, row_values},
+    error::{Error, ErrorKind, Result},
+    ids::SnapshotId,
+    lake::{
+        commit::{Committer, OpenTransaction, Retry},
+        snapshots,
+    },
+    session::{self, Session, Transaction},
+    sql::{Kind, ParsedStatement, Setting},
+    write::{Committed, Failure, Groups, Joined, Signature, SmallInsert, Together, Written, bulk},
+};
+
+/// How long the start of a query waits for its first rows: what fails within this time fails at once, and slower
+/// queries are announced by their columns while they work.
+const EARLY: Duration = Duration::from_millis(50);
+
+/// The connection that a statement is bound to.
+enum Binding {
+    /// It is borrowed, and given back with the last row.
+    Borrowed(Lease),
+    /// The session keeps it.
+    Pinned(Worker),
+    /// A transaction of the session holds it.
+    Transaction(Worker, Arc<Transaction>),
+}
+
+/// The transaction that a statement runs in.
+enum Scope {
+    /// One of its own.
+    Own(Own),
+    /// One of the session.
+    Session(Arc<Mutex<Option<session::Open>>>),
+}
+
+/// What a transaction of a statement's own must know.
+struct Own {
+    /// Who commits it, and what the commit says if the session says it.
+    signature: Signature,
+    /// Present when the statement may go together with others.
+    insert: Option<SmallInsert>,
+    /// The snapshot to report where the statement reads none, so that DuckLake need not be asked.
+    newest: Option<SnapshotId>,
+}
+
+/// What the worker reports before the rows come.
+enum Head {
+    /// The rows come as they are read.
+    Stream { snapshot_id: SnapshotId, schema: SchemaRef },
+    /// The statement has run.
+    Complete { snapshot_id: SnapshotId, schema: SchemaRef, batches: Vec<RecordBatch>, changed: u64 },
+}
+
+/// Whether a connection is as it was before the statement.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// It may serve the next session.
+    Clean,
+    /// Something of the statement may live on it, such as a TEMP object.
+    Used,
+}
+
+/// Runs the only statement of `statement`, and waits for what is known of its result first.
+///
+/// # Errors
+/// What DuckDB says, and the errors of its transaction.
+pub(super) async fn run(
+    shared: &Shared,
+    session: &Arc<Session>,
+    running: Running,
+    statement: &Statement,
+    parsed: &ParsedStatement,
+) -> Result<Outcome> {
+    shared.guard.check(parsed)?;
+    let binding = running.execution().unless_stopped(bind(shared, session, statement, parsed)).await?;
+    start(shared, session, running, binding, statement, parsed).await
+}
+
+/// Finds a connection for the statement.
+async fn bind(shared: &Shared, session: &Session, statement: &Statement, parsed: &ParsedStatement) -> Result<Binding> {
+    let pinned = session.pinned_worker();
+    let lives_on = parsed.makes_temp() || matches!(parsed.setting(), Some(Setting::Variable(_)));
+    let needs_pin = pinned.is_none() && lives_on;
+    if let Some(transaction) = session.transaction(statement.transaction)? {
+        let worker = transaction.worker(&shared.leases, session).await?;
+        if needs_pin && (session.is_own() || !parsed.makes_temp()) {
+            transaction.keep_connection(shared.leases.permit(session)?).await;
+        }
+        return Ok(Binding::Transaction(worker, transaction));
+    }
+    match pinned {
+        Some(worker) => Ok(Binding::Pinned(worker)),
+        None if needs_pin => shared.leases.pin(session).await.map(Binding::Pinned),
+        None => shared.leases.lease_for(session).await.map(Binding::Borrowed),
+    }
+}
+
+async fn start(
+    shared: &Shared,
+    session: &Arc<Session>,
+    running: Running,
+    binding: Binding,
+    statement: &Statement,
+    parsed: &ParsedStatement,
+) -> Result<Outcome> {
+    let (worker, transaction) = match &binding {
+        Binding::Borrowed(lease) => (lease.worker().clone(), None),
+        Binding::Pinned(worker) => (worker.clone(), None),
+        Binding::Transaction(worker, transaction) => (worker.clone(), Some(Arc::clone(transaction))),
+    };
+    let is_borrowed = matches!(binding, Binding::Borrowed(_));
+    let (reply, head) = oneshot::channel();
+    let limits = session.options().batch_limits();
+    let (rows, receiver) = engine::channel(&worker, shared.leases.lake().engine().staging().to_path_buf(), limits);
+    let run = Run {
+        scope: match &transaction {
+            Some(transaction) => Scope::Session(transaction.open()),
+            None => Scope::Own(Own::new(shared, session, statement, parsed, is_borrowed)),
+        },
+        statement: parsed.clone(),
+        parameters: statement.parameters.clone(),
+        committer: Arc::clone(shared.leases.lake().committer()),
+        groups: Arc::clone(&shared.groups),
+        polled: running.execution().is_polled(),
+        reply: Some(reply),
+        rows,
+    };
+    let guard = worker.spawn(move |connection| {
+        let left = run.on(connection);
+        if let (Binding::Borrowed(mut lease), Left::Used) = (binding, left) {
+            lease.retire();
+        }
+    });
+    if let Some(task) = guard.handle() {
+        running.execution().begun(task);
+    }
+    let head = head.await.unwrap_or_else(|_| Err(Error::internal("a task of the engine panicked")));
+    if let Some(transaction) = transaction {
+        transaction.touch();
+    }
+    let head = head.map_err(|err| guard.handle().map_or_else(Error::cancelled, |task| task.explain(err)))?;
+    match head {
+        Head::Stream { snapshot_id, schema } => {
+            shared.saw_snapshot(snapshot_id);
+            let mut stream = receiver.into_stream(schema, guard, is_borrowed);
+            // A failure that comes at once is reported here, where clients look for it first.
+            let _ = tokio::time::timeout(EARLY, stream.ready()).await;
+            if let Some(err) = stream.failed_first() {
+                return Err(err);
+            }
+            Ok(Outcome { execution: running, rows: Rows::Stream(Box::new(stream)), changed: None, snapshot_id })
+        }
+        Head::Complete { snapshot_id, schema, batches, changed } => {
+            shared.saw_snapshot(snapshot_id);
+            let rows = Rows::Complete(schema, batches);
+            Ok(Outcome { execution: running, rows, changed: Some(changed), snapshot_id })
+        }
+    }
+}
+
+// === impl Own ===
+
+impl Own {
+    fn new(
+        shared: &Shared,
+        session: &Session,
+        statement: &Statement,
+        parsed: &ParsedStatement,
+        is_borrowed: bool,
+    ) -> Self {
+        let options = session.options();
+        let signature = Signature {
+            author: session.principal().name().to_owned(),
+            message: options.commit_message().map(ToOwned::to_owned),
+        };
+        // A pinned session has an engine of its own, in which writes are refused.
+        let knows_newest = !session.is_pinned();
+        let insert = (is_borrowed && knows_newest && *parsed.kind() == Kind::Insert)
+            .then(|| SmallInsert::of(parsed, statement.parameters.as_ref(), &signature, options.script()));
+        let newest = shared.newest_seen().filter(|_| knows_newest && parsed.reads_nothing());
+        Self { signature, insert: insert.flatten(), newest }
+    }
+}
+
+/// One statement on its worker.
+struct Run {
+    statement: ParsedStatement,
+    parameters: Option<RecordBatch>,
+    scope: Scope,
+    committer: Arc<Committer>,
+    groups: Arc<Groups>,
+    /// Whether somebody asks how far it is: DuckDB counts only when it is told to, as it costs a twentieth of the time.
+    polled: bool,
+    /// Where the worker reports how it began, once.
+    reply: Option<oneshot::Sender<Result<Head>>>,
+    rows: BatchSender,
+}
+
+// === impl Run ===
+
+impl Run {
+    /// Runs the statement; failures have been reported to the caller.
+    fn on(self, connection: &Connection) -> Left {
+        if self.polled {
+            // Nothing depends on it.
+            let _ = connection.execute("SET SESSION enable_progress_bar = true", &[]);
+        }
+        let polled = self.polled;
+        let left = self.run(connection);
+        if polled {
+            let _ = connection.execute("SET SESSION enable_progress_bar = false", &[]);
+        }
+        left
+    }
+
+    fn run(mut self, connection: &Connection) -> Left {
+        let groups = Arc::clone(&self.groups);
+        let mut _lead = None;
+        if let Some((insert, signature)) = self.small_insert() {
+            match groups.join(&insert, connection, |all| self.commit_together(connection, &signature, all)) {
+                Joined::Done(outcome) => return self.report_together(&insert, outcome),
+                Joined::Alone(lead) => _lead = lead,
+            }
+        }
+        let committer = Arc::clone(&self.committer);
+        let mut outcome = committer.retry(connection, self.retry_policy(), || self.attempt(connection));
+        if outcome.as_ref().is_err_and(|err| self.can_repeat(err)) {
+            connection.rollback();
+            outcome = self.attempt(connection);
+        }
+        match outcome {
+            Ok(left) => left,
+            Err(err) => {
+                if matches!(self.scope, Scope::Own(_)) {
+                    connection.rollback();
+                }
+                self.report(Err(err));
+                // Whatever it had done before it failed.
+                if is_plain(self.statement.kind()) { Left::Clean } else { Left::Used }
+            }
+        }
+    }
+
+    fn small_insert(&mut self) -> Option<(SmallInsert, Signature)> {
+        match &mut self.scope {
+            Scope::Own(own) => own.insert.take().map(|insert| (insert, own.signature.clone())),
+            Scope::Session(_) => None,
+        }
+    }
+
+    /// Runs INSERTs of several sessions as one.
+    fn commit_together(
+        &self,
+        connection: &Connection,
+        signature: &Signature,
+        all: &Together,
+    ) -> Result<Committed, Failure> {
+        let outcome = self.committer.retry(connection, Retry::OnConflict, || {
+            let mut transaction = OpenTransaction::begin(&self.committer, connection)?;
+            transaction.will_write(&self.committer, connection)?;
+            let written = Written::read(&mut connection.prepare(&all.sql)?.execute(&all.parameters)?)?;
+            transaction.add_message(signature.message.clone().unwrap_or_else(|| all.summary()));
+            let made = transaction.commit(&self.committer, connection, &signature.author)?;
+            let snapshot_id = made.unwrap_or_else(|| snapshots::newest(connection));
+            Ok(Committed { schema: written.schema, snapshot_id })
+        });
+        outcome.map_err(|err| {
+            connection.rollback();
+            // Of these nobody knows for certain that nothing was committed: no member may run again.
+            let may_have_committed = is_lost_commit(&err) || err.kind() == ErrorKind::Internal;
+            if may_have_committed { Failure::OfAll(err) } else { Failure::OfOne }
+        })
+    }
+
+    fn report_together(mut self, insert: &SmallInsert, outcome: Result<Committed>) -> Left {
+        let head = outcome.and_then(|Committed { schema, snapshot_id }| {
+            let Written { schema, batches, changed } = insert.written(schema)?;
+            Ok(Head::Complete { snapshot_id, schema, batches, changed })
+        });
+        self.report(head);
+        Left::Clean
+    }
+
+    /// Whether it runs again when it loses against another writer.
+    fn retry_policy(&self) -> Retry {
+        match (&self.scope, self.statement.kind()) {
+            // The rows of EXPLAIN ANALYZE are out before it commits.
+            (Scope::Session(_), _) | (_, Kind::Explain { .. }) => Retry::Never,
+            (Scope::Own(_), _) => Retry::OnConflict,
+        }
+    }
+
+    /// Whether the statement can run again as if nothing had been: it read, alone in its transaction, when the catalog's
+    /// database was lost, and the caller knows nothing of it yet.
+    fn can_repeat(&self, err: &Error) -> bool {
+        matches!(self.scope, Scope::Own(_)) && self.reply.is_some() && is_lost(err) && !self.statement.writes()
+    }
+
+    fn attempt(&mut self, connection: &Connection) -> Result<Left> {
+        let own = self.begin(connection)?;
+        let mut steps = connection.steps(self.statement.text())?;
+        let last = steps.len() - 1;
+        let mut index = 0;
+        let prepared = loop {
+            let prepared = steps.prepare(index)?;
+            // What DuckDB puts around its steps: the transaction is open already.
+            let ends = last > 0 && prepared.kind() == StatementKind::Transaction;
+            let next_ends = last > 0 && index + 1 == last && is_transaction(&mut steps, last);
+            if !ends && (index == last || next_ends) {
+                break prepared;
+            }
+            if !ends {
+                prepared.execute(&[])?.drain()?;
+            }
+            index += 1;
+            if index > last {
+                return Err(Error::internal("DuckDB makes no step of the statement"));
+            }
+        };
+        guard::check_verdict(&self.statement, prepared.kind())?;
+        match self.statement.kind() {
+            Kind::Set => self.set_variable(connection, &prepared)?,
+            kind if kind.writes() && prepared.kind() != StatementKind::Read => {
+                self.write(connection, &prepared, own)?
+            }
+            _ => self.read(connection, &prepared, own)?,
+        }
+        let clean = is_plain(self.statement.kind()) && last == 0;
+        Ok(if clean { Left::Clean } else { Left::Used })
+    }
+
+    /// Begins the statement's own transaction, or notes the statement in the session's.
+    fn begin(&mut self, connection: &Connection) -> Result<Option<OpenTransaction>> {
+        match &self.scope {
+            Scope::Own(_) if self.statement.writes() => {
+                let mut open = OpenTransaction::begin(&self.committer, connection)?;
+                open.will_run(&self.committer, connection, &self.statement)?;
+                Ok(Some(open))
+            }
+            // Where the snapshot is known already, nothing is read that must be of one state.
+            Scope::Own(Own { newest: Some(_), .. }) => Ok(None),
+            Scope::Own(_) => connection.begin().map(|()| None),
+            Scope::Session(open) => {
+                let mut open = open.lock();
+                let open = open.as_mut().ok_or_else(|| Error::internal("the transaction has not begun"))?;
+                guard::check_sequence(&open.definitions, &self.statement)?;
+                open.transaction.will_run(&self.committer, connection, &self.statement)?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn read(
+        &mut self,
+        connection: &Connection,
+        prepared: &engine::Statement<'_>,
+        own: Option<OpenTransaction>,
+    ) -> Result<()> {
+        let newest = match &self.scope {
+            Scope::Own(own) => own.newest,
+            Scope::Session(_) => None,
+        };
+        let snapshot_id = newest.map_or_else(|| snapshots::current(connection), Ok)?;
+        let mut executions = self.parameters()?;
+        let parameters = executions.pop().unwrap_or_default();
+        if !executions.is_empty() {
+            return Err(Error::invalid("a query takes one row of parameters, several were bound"));
+        }
+        // Values of parameters can change the columns' types.
+        let known = if parameters.is_empty() { prepared.result_schema()? } else { None };
+        let early = known.is_some();
+        if let Some(schema) = known {
+            self.report(Ok(Head::Stream { snapshot_id, schema }));
+        }
+        let mut rows = prepared.execute(&parameters)?;
+        if !early {
+            self.report(Ok(Head::Stream { snapshot_id, schema: rows.schema() }));
+        }
+        self.rows.send_all(&mut rows);
+        drop(rows);
+        if let Scope::Session(_) = self.scope {
+            return Ok(());
+        }
+        match own {
+            // EXPLAIN ANALYZE of a write is a read to the parser.
+            Some(open) if connection.is_open() => self.commit(connection, open).map(|_| ()),
+            None if connection.is_open() && connection.commit().is_err() => {
+                // There is nothing that could be lost.
+                connection.rollback();
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn write(
+        &mut self,
+        connection: &Connection,
+        prepared: &engine::Statement<'_>,
+        own: Option<OpenTransaction>,
+    ) -> Result<()> {
+        let at_once = match &self.parameters {
+            Some(rows) => bulk::insert(connection, &self.statement, rows)?,
+            None => None,
+        };
+        let Written { schema, batches, changed } = match at_once {
+            Some(written) => written,
+            None => self.write_row_by_row(prepared)?,
+        };
+        let made = match own {
+            Some(open) => self.commit(connection, open)?,
+            None => {
+                self.note_written();
+                None
+            }
+        };
+        let snapshot_id = made.unwrap_or_else(|| snapshots::newest(connection));
+        self.report(Ok(Head::Complete { snapshot_id, schema, batches, changed }));
+        Ok(())
+    }
+
+    /// Commits the statement's own transaction.
+    fn commit(&self, connection: &Connection, mut open: OpenTransaction) -> Result<Option<SnapshotId>> {
+        let Scope::Own(own) = &self.scope else { return Err(Error::internal("commit the session's transaction")) };
+        let message = own.signature.message.clone().unwrap_or_else(|| self.statement.summary());
+        open.add_message(message);
+        open.commit(&self.committer, connection, &own.signature.author)
+    }
+
+    /// Notes in the session's transaction what was done.
+    fn note_written(&self) {
+        let Scope::Session(open) = &self.scope else { return };
+        if let Some(open) = open.lock().as_mut() {
+            open.transaction.add_message(self.statement.summary());
+            if self.statement.defines() {
+                open.definitions.push(self.statement.clone());
+            }
+        }
+    }
+
+    /// SET VARIABLE, which DuckDB keeps on the connection.
+    fn set_variable(&mut self, connection: &Connection, prepared: &engine::Statement<'_>) -> Result<()> {
+        let parameters = self.parameters()?.pop().unwrap_or_default();
+        prepared.execute(&parameters)?.drain()?;
+        let snapshot_id = snapshots::newest(connection);
+        if matches!(self.scope, Scope::Own(_)) {
+            connection.commit()?;
+        }
+        let schema = Arc::new(Schema::empty());
+        self.report(Ok(Head::Complete { snapshot_id, schema, batches: Vec::new(), changed: 0 }));
+        Ok(())
+    }
+
+    fn write_row_by_row(&self, prepared: &engine::Statement<'_>) -> Result<Written> {
+        let mut written: Option<Written> = None;
+        for parameters in self.parameters()? {
+            let more = Written::read(&mut prepared.execute(&parameters)?)?;
+            written = Some(match written {
+                Some(written) => written.and(more),
+                None => more,
+            });
+        }
+        written.ok_or_else(|| Error::invalid("no row of parameters was bound"))
+    }
+
+    /// The values of each execution.
+    fn parameters(&self) -> Result<Vec<Vec<engine::Value>>> {
+        let Some(batch) = &self.parameters else { return Ok(vec![Vec::new()]) };
+        (0..batch.num_rows()).map(|row| row_values(batch, row)).collect()
+    }
+
+    fn report(&mut self, head: Result<Head>) {
+        match (self.reply.take(), head) {
+            // The caller may be gone.
+            (Some(reply), head) => _ = reply.send(head),
+            // The rows are on their way: what fails now is reported behind them.
+            (None, Err(err)) => self.rows.fail(err),
+            (None, Ok(_)) => {}
+        }
+    }
+}
+
+/// Whether a statement leaves nothing on its connection.
+fn is_plain(kind: &Kind) -> bool {
+    matches!(kind, Kind::Read | Kind::Insert | Kind::Update | Kind::Delete | Kind::Merge)
+}
+
+fn is_transaction(steps: &mut engine::Steps<'_>, index: u64) -> bool {
+    steps.prepare(index).is_ok_and(|step| step.kind() == StatementKind::Transaction)
+}
+
+/// Whether the catalog's database was lost, perhaps to be there again at once.
+pub(super) fn is_lost(err: &Error) -> bool {
+    err.kind() == ErrorKind::Unavailable || is_lost_commit(err)
+}

@@ -1,0 +1,82 @@
+//! What all executions share.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use super::{execution::Executions, guard::Guard, partitions::SmallTables, procedure::Procedures, ticket::Tickets};
+use crate::{
+    engine::Worker,
+    error::Result,
+    ids::SnapshotId,
+    lake::snapshots,
+    session::{Leases, Session},
+    write::Groups,
+};
+
+/// How long results wait, and how long statements may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How long a result that nobody fetches is kept.
+    pub result_ttl: Duration,
+    /// How long a statement may take, from its call to the last row fetched; `None` is no limit.
+    pub query_timeout: Option<Duration>,
+}
+
+/// What all executions share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub settings: Settings,
+    pub leases: Arc<Leases>,
+    pub executions: Arc<Executions>,
+    pub tickets: Tickets,
+    pub procedures: Procedures,
+    pub guard: Guard,
+    pub groups: Arc<Groups>,
+    pub small_tables: SmallTables,
+    /// The newest snapshot that a statement saw or made; below zero before the first.
+    pub newest: AtomicI64,
+}
+
+// === impl Shared ===
+
+impl Shared {
+    /// The newest snapshot that a statement of this server saw or made.
+    pub fn newest_seen(&self) -> Option<SnapshotId> {
+        let newest = self.newest.load(Ordering::Relaxed);
+        (newest >= 0).then_some(SnapshotId(newest))
+    }
+
+    pub fn saw_snapshot(&self, id: SnapshotId) {
+        self.newest.fetch_max(id.0, Ordering::Relaxed);
+    }
+
+    /// The newest snapshot that `session` can see.
+    pub async fn newest(&self, session: &Session) -> Result<SnapshotId> {
+        self.leases.lease(session).await?.worker().run(snapshots::current).await
+    }
+
+    /// Does `work` on the pinned connection of the session, else on a borrowed one.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        session: &Session,
+        work: impl FnOnce(&crate::engine::Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        match session.pinned_worker() {
+            Some(worker) => worker.run(work).await,
+            None => self.leases.lease_for(session).await?.worker().run(work).await,
+        }
+    }
+
+    /// The workers that see what `session` has made, if there is only one.
+    pub fn only_worker(session: &Session) -> Option<Worker> {
+        match session.workers().as_slice() {
+            [worker] => Some(worker.clone()),
+            _ => None,
+        }
+    }
+}

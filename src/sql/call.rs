@@ -1,0 +1,71 @@
+//! `CALL schema.procedure(argument, name => argument)`.
+
+use super::{constant::Constant, cursor::Cursor, kind::Kind, name::Name, statement::ParsedStatement, token::TokenKind};
+use crate::error::{Error, Result};
+
+/// A CALL.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// What is called.
+    pub name: Name,
+    /// With what, in the order of the text, each with the name that stands before it.
+    pub arguments: Vec<(Option<String>, Argument)>,
+}
+
+/// What an argument of a CALL is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Argument {
+    /// A value.
+    Constant(Constant),
+    /// It comes when the statement is executed.
+    Parameter,
+}
+
+// === impl ParsedStatement ===
+
+impl ParsedStatement {
+    /// What a CALL names; `None` for another statement.
+    pub fn called(&self) -> Option<Name> {
+        let mut cursor = self.cursor();
+        if *self.kind() != Kind::Call || !cursor.take("CALL") {
+            return None;
+        }
+        cursor.take_name()
+    }
+
+    /// The CALL that it is, with its arguments; `None` for another statement.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when an argument is neither a constant nor `?`.
+    pub fn call(&self) -> Result<Option<Call>> {
+        let Some(name) = self.called() else { return Ok(None) };
+        let mut cursor = self.cursor();
+        cursor.next();
+        cursor.take_name();
+        let inside = cursor.take_parentheses().filter(|_| cursor.is_at_end()).ok_or_else(not_constant)?;
+        let parts = if inside.is_at_end() { Vec::new() } else { inside.split_at_commas() };
+        let arguments = parts.into_iter().map(argument).collect::<Result<_>>()?;
+        Ok(Some(Call { name, arguments }))
+    }
+}
+
+fn argument(mut cursor: Cursor<'_>) -> Result<(Option<String>, Argument)> {
+    let named = cursor.is_at(1, "=>") || cursor.is_at(1, ":=");
+    let name = if named { cursor.take_part() } else { None };
+    if named {
+        cursor.next();
+    }
+    if let Some(token) = cursor.peek().filter(|token| token.kind == TokenKind::Parameter) {
+        let sign = cursor.spelling(token);
+        if sign != "?" || cursor.rest().len() > 1 {
+            return Err(Error::unsupported(format!("the parameter {sign}: write ? for the parameters of a CALL")));
+        }
+        return Ok((name, Argument::Parameter));
+    }
+    let constant = Constant::take(&mut cursor).filter(|_| cursor.is_at_end()).ok_or_else(not_constant)?;
+    Ok((name, Argument::Constant(constant)))
+}
+
+fn not_constant() -> Error {
+    Error::invalid("arguments are constants or ?, such as 'text', 3, true, NULL, ['a', 'b'] or {'version': 3}")
+}

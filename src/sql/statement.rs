@@ -1,0 +1,134 @@
+//! One statement: its text, its tokens, and what it does.
+
+use std::sync::Arc;
+
+use super::{
+    cursor::Cursor,
+    definition::Definition,
+    kind::Kind,
+    token::{self, Token},
+};
+use crate::error::{Error, Result};
+
+/// One statement, as far as the server must know it.
+#[derive(Clone, Debug)]
+pub struct ParsedStatement {
+    text: Arc<str>,
+    tokens: Arc<[Token]>,
+    kind: Kind,
+    definition: Option<Definition>,
+}
+
+/// Reads the statements of a text, which semicolons part; empty ones are left out.
+///
+/// # Errors
+/// `InvalidArgument` for a text, a name or a comment that does not end, and for names and texts with `U&`.
+pub fn parse(text: &str) -> Result<Vec<ParsedStatement>> {
+    let text = token::plain_spaces(text);
+    let tokens = token::tokens(&text)?;
+    let is_end = |token: &Token| &text[token.start..token.end] == ";";
+    let filled = tokens.split(is_end).filter(|tokens| !tokens.is_empty()).count();
+    if filled == 1 {
+        // Positions in DuckDB's messages are those in the client's text.
+        let tokens: Vec<_> = tokens.iter().copied().filter(|token| !is_end(token)).collect();
+        return Ok(vec![ParsedStatement::new(text.into(), tokens)]);
+    }
+    let mut start = 0;
+    let mut statements = Vec::with_capacity(filled);
+    for tokens in tokens.split_inclusive(is_end) {
+        let end = tokens.last().map_or(start, |last| if is_end(last) { last.start } else { last.end });
+        let own = tokens.iter().filter(|token| !is_end(token));
+        let own: Vec<_> =
+            own.map(|token| Token { start: token.start - start, end: token.end - start, ..*token }).collect();
+        if !own.is_empty() {
+            statements.push(ParsedStatement::new(text[start..end].into(), own));
+        }
+        start = tokens.last().map_or(end, |last| last.end);
+    }
+    Ok(statements)
+}
+
+/// Reads the only statement of a text.
+///
+/// # Errors
+/// `InvalidArgument` for several statements, none, and as [`parse`].
+pub fn parse_one(text: &str) -> Result<ParsedStatement> {
+    let mut statements = parse(text)?;
+    match (statements.pop(), statements.len()) {
+        (Some(only), 0) => Ok(only),
+        (None, _) => Err(Error::invalid("the statement is empty")),
+        (Some(_), before) => {
+            Err(Error::invalid(format!("the text holds {} statements where one is expected", before + 1)))
+        }
+    }
+}
+
+// === impl ParsedStatement ===
+
+impl ParsedStatement {
+    fn new(text: Arc<str>, tokens: Vec<Token>) -> Self {
+        let kind = Kind::of(&mut Cursor::new(&text, &tokens));
+        let definition = Definition::of(&kind, Cursor::new(&text, &tokens));
+        let mut statement = Self { text, tokens: tokens.into(), kind, definition };
+        statement.drop_cascade();
+        statement
+    }
+
+    /// The statement as DuckDB shall run it.
+    pub fn text(&self) -> &Arc<str> {
+        &self.text
+    }
+
+    /// What it does.
+    pub fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// What it makes, removes or changes in the catalog.
+    pub fn definition(&self) -> Option<&Definition> {
+        self.definition.as_ref()
+    }
+
+    /// Whether it may change the lake: its rows or its catalog.
+    pub fn writes(&self) -> bool {
+        self.kind.writes()
+    }
+
+    /// Whether it changes the catalog. Two such commits at once destroy DuckLake's.
+    pub fn defines(&self) -> bool {
+        self.kind.defines()
+    }
+
+    /// Whether it makes something TEMP.
+    pub fn makes_temp(&self) -> bool {
+        matches!(self.kind, Kind::Create) && self.definition.as_ref().is_some_and(Definition::is_temp)
+    }
+
+    /// Whether it certainly reads no table, such as the `SELECT 1` with which tools ask whether a server is there: it
+    /// names none, and without parentheses it has neither a function nor a subquery.
+    pub fn reads_nothing(&self) -> bool {
+        const READING: &[&str] =
+            &["FROM", "TABLE", "DESCRIBE", "SHOW", "SUMMARIZE", "PIVOT", "UNPIVOT", "VALUES", "WITH", "("];
+        let cursor = self.cursor();
+        cursor.is("SELECT") && !(0..self.tokens.len()).any(|at| READING.iter().any(|word| cursor.is_at(at, word)))
+    }
+
+    pub(super) fn tokens(&self) -> &[Token] {
+        &self.tokens
+    }
+
+    pub(super) fn cursor(&self) -> Cursor<'_> {
+        Cursor::new(&self.text, &self.tokens)
+    }
+
+    /// DuckLake refuses CASCADE and has no dependants: a view that reads a table is none.
+    fn drop_cascade(&mut self) {
+        let Some(Definition { cascade: Some(word), .. }) = self.definition else { return };
+        self.text = format!("{}{}", &self.text[..word.start], &self.text[word.end..]).into();
+        let length = word.end - word.start;
+        let before = self.tokens.iter().filter(|token| token.end <= word.start).copied();
+        let after = self.tokens.iter().filter(|token| token.start >= word.end);
+        let after = after.map(|token| Token { start: token.start - length, end: token.end - length, ..*token });
+        self.tokens = before.chain(after).collect();
+    }
+}

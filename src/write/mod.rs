@@ -1,0 +1,12 @@
+//! Rows that come in: many rows of parameters as one statement, small INSERTs of many sessions as one commit, and the
+//! streams of rows that clients send.
+
+pub mod bulk;
+mod client_ingest;
+mod group_commit;
+
+pub use self::{
+    bulk::Written,
+    client_ingest::{IfAbsent, IfPresent, Ingest, ingest},
+    group_commit::{Committed, Failure, Groups, Joined, Signature, SmallInsert, Together},
+};
