@@ -150,10 +150,9 @@ impl Connection {
     pub fn run_script(&self, sql: &str) -> Result<()> {
         let mut statements = Statement::extract(self, sql)?;
         for index in 0..statements.len() {
-            let statement = {
-                let _shared = self.share();
-                statements.prepare(self, index)?
-            };
+            // Some statements of a script look into the catalog only when they run, as USE does.
+            let _shared = self.share();
+            let statement = statements.prepare(self, index)?;
             statement.execute(&[])?.drain()?;
         }
         Ok(())

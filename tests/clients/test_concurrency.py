@@ -1,0 +1,154 @@
+"""What many clients do at the same time: definitions leave a lake that loads, upserts double no key, and who cancels takes
+nothing from others."""
+
+import threading
+import time
+
+import adbc_driver_manager
+import pytest
+
+CLIENTS = 8
+
+
+def all_at_once(server, work, clients=CLIENTS, seconds=None):
+    """Runs work(number, cursor) in a session of each client's own, all of them at the same time; with `seconds` again and
+    again for so long. Gives what each returned last, or raised."""
+    outcomes = [None] * clients
+    barrier = threading.Barrier(clients)
+
+    def run(number):
+        try:
+            with server.adbc(username=f"user{number}", password="x") as connection, connection.cursor() as cursor:
+                barrier.wait(60)
+                end = time.monotonic() + (seconds or 0)
+                while True:
+                    outcomes[number] = work(number, cursor)
+                    if time.monotonic() >= end:
+                        break
+        except Exception as failure:
+            outcomes[number] = failure
+
+    threads = [threading.Thread(target=run, args=[number]) for number in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return outcomes
+
+
+DEFINITIONS = {
+    "views": ["CREATE OR REPLACE VIEW silver.{name}{n} AS SELECT {n} AS x"],
+    "macros": ["CREATE OR REPLACE MACRO lake.main.{name}{n}(a) AS a + {n}"],
+    "tables": ["BEGIN", "CREATE OR REPLACE TABLE silver.{name}{n} AS SELECT range AS v FROM range(1000)", "COMMIT"],
+    "all": [
+        "CREATE OR REPLACE TABLE silver.{name}t{n} AS SELECT range AS v FROM range(10)",
+        "CREATE OR REPLACE VIEW silver.{name}v{n} AS FROM silver.{name}t{n}",
+        "ALTER TABLE silver.{name}t{n} ADD COLUMN w INTEGER",
+        "DROP TABLE silver.{name}t{n}",
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", DEFINITIONS)
+def test_definitions_at_the_same_time_leave_a_lake_that_loads(launch, kind, rounds):
+    server = launch()
+
+    def define(number, cursor):
+        for text in DEFINITIONS[kind]:
+            cursor.execute(text.format(name=kind, n=number))
+
+    outcomes = all_at_once(server, define, seconds=4 * rounds)
+    assert outcomes == [None] * CLIENTS
+    found = server.scalar(f"SELECT count(*) FROM duckdb_views() WHERE schema_name = 'silver' AND view_name LIKE '{kind}%'")
+    assert found == {"views": CLIENTS, "all": CLIENTS}.get(kind, 0)
+    server.restart()
+    assert server.scalar("SELECT count(*) FROM lake.snapshots()") > CLIENTS
+
+
+UPSERTS = {
+    "merge": [
+        "MERGE INTO {t} t USING (SELECT {k} AS k) s ON t.k = s.k "
+        "WHEN MATCHED THEN UPDATE SET n = t.n + 1 WHEN NOT MATCHED THEN INSERT VALUES (s.k, 1)"
+    ],
+    "insert where not exists": ["INSERT INTO {t} SELECT {k}, 8 WHERE NOT EXISTS (FROM {t} WHERE k = {k})"],
+    "insert through a view": ["INSERT INTO {t} SELECT {k}, 8 WHERE NOT EXISTS (FROM {t}_seen WHERE k = {k})"],
+}
+
+
+@pytest.mark.parametrize("kind", UPSERTS)
+def test_upserts_at_the_same_time_double_no_key(server, name, kind):
+    server.sql(f"CREATE TABLE {name} (k INTEGER, n INTEGER)")
+    server.sql(f"CREATE VIEW {name}_seen AS SELECT k FROM {name}")
+
+    def upsert(_, cursor):
+        for k in range(10):
+            for text in UPSERTS[kind]:
+                cursor.execute(text.format(t=name, k=k))
+
+    assert all_at_once(server, upsert) == [None] * CLIENTS
+    assert server.sql(f"SELECT count(*), count(DISTINCT k), sum(n)::INTEGER FROM {name}") == [(10, 10, 80)]
+
+
+def test_of_two_transactions_that_upsert_a_key_one_is_refused(server, name):
+    server.sql(f"CREATE TABLE {name} (k INTEGER)")
+    upsert = [f"UPDATE {name} SET k = k WHERE k = 1", f"INSERT INTO {name} SELECT 1 WHERE NOT EXISTS (FROM {name})"]
+    with server.adbc(autocommit=False) as one, server.adbc(autocommit=False) as two:
+        for connection in (one, two):
+            with connection.cursor() as cursor:
+                for text in upsert:
+                    cursor.execute(text)
+        one.commit()
+        with pytest.raises(adbc_driver_manager.OperationalError, match="repeat the transaction"):
+            two.commit()
+    assert server.sql(f"FROM {name}") == [(1,)]
+
+
+def test_who_only_adds_rows_disturbs_nobody(server, name):
+    server.sql(f"CREATE TABLE {name} (k INTEGER)")
+    with server.adbc(autocommit=False) as one, server.adbc(autocommit=False) as two:
+        for number, connection in enumerate((one, two)):
+            with connection.cursor() as cursor:
+                cursor.execute(f"INSERT INTO {name} SELECT range::INTEGER + {number} FROM range(10)")
+        one.commit()
+        two.commit()
+    assert server.scalar(f"SELECT count(*) FROM {name}") == 20
+
+
+def test_an_insert_that_is_cancelled_doubles_nobody_elses_rows(server, name, rounds):
+    server.sql(f"CREATE TABLE {name} (i BIGINT)")
+    users, patient = 12, 9
+    acknowledged, cancelled = [], []
+    end = time.monotonic() + 4 * rounds
+    failures = []
+
+    def insert(number):
+        value = number
+        # All of one user, so that their INSERTs go together.
+        with server.adbc(username="ada", password="x") as connection:
+            while time.monotonic() < end:
+                value += users
+                with connection.cursor() as cursor:
+                    canceller = threading.Timer(0.004, cursor.adbc_cancel) if number >= patient else None
+                    if canceller:
+                        canceller.start()
+                    try:
+                        cursor.execute(f"INSERT INTO {name} VALUES ({value})")
+                        acknowledged.append(value)
+                    except adbc_driver_manager.Error as failure:
+                        if number < patient:
+                            failures.append(failure)
+                        cancelled.append(value)
+                    finally:
+                        if canceller:
+                            canceller.cancel()
+                            canceller.join()
+
+    threads = [threading.Thread(target=insert, args=[number]) for number in range(users)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures and acknowledged and cancelled
+    there = [i for (i,) in server.sql(f"SELECT i FROM {name}")]
+    assert len(there) == len(set(there))
+    assert set(acknowledged) <= set(there) <= set(acknowledged) | set(cancelled)
