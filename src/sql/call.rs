@@ -42,6 +42,9 @@ impl ParsedStatement {
         let mut cursor = self.cursor();
         cursor.next();
         cursor.take_name();
+        if cursor.is_at_end() {
+            return Ok(Some(Call { name, arguments: Vec::new() }));
+        }
         let inside = cursor.take_parentheses().filter(|_| cursor.is_at_end()).ok_or_else(not_constant)?;
         let parts = if inside.is_at_end() { Vec::new() } else { inside.split_at_commas() };
         let arguments = parts.into_iter().map(argument).collect::<Result<_>>()?;
@@ -50,7 +53,7 @@ impl ParsedStatement {
 }
 
 fn argument(mut cursor: Cursor<'_>) -> Result<(Option<String>, Argument)> {
-    let named = cursor.is_at(1, "=>") || cursor.is_at(1, ":=");
+    let named = ["=>", ":=", "="].iter().any(|sign| cursor.is_at(1, sign));
     let name = if named { cursor.take_part() } else { None };
     if named {
         cursor.next();

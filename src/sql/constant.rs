@@ -5,6 +5,9 @@ use super::{
     token::TokenKind,
 };
 
+/// How deeply lists and structs may be nested.
+const MAX_DEPTH: usize = 64;
+
 /// A value that stands in a statement as it is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Constant {
@@ -25,26 +28,31 @@ pub enum Constant {
 // === impl Constant ===
 
 impl Constant {
-    /// Takes the constant that is next; `None` when something else is.
+    /// Takes the constant that is next; `None` when something else is, or it is nested too deeply.
     pub(super) fn take(cursor: &mut Cursor<'_>) -> Option<Self> {
+        Self::take_within(cursor, MAX_DEPTH)
+    }
+
+    fn take_within(cursor: &mut Cursor<'_>, depth: usize) -> Option<Self> {
+        let depth = depth.checked_sub(1)?;
         if cursor.is("(") {
             let mut inside = cursor.take_parentheses()?;
-            let value = Self::take(&mut inside)?;
+            let value = Self::take_within(&mut inside, depth)?;
             return inside.is_at_end().then_some(value);
         }
         if cursor.take("[") {
-            return take_items(cursor, "]", Self::take).map(Self::List);
+            return take_items(cursor, "]", |cursor| Self::take_within(cursor, depth)).map(Self::List);
         }
         if cursor.take("{") {
             let field = |cursor: &mut Cursor<'_>| {
                 let name = cursor.take_part()?;
                 cursor.take(":").then_some(())?;
-                Some((name, Self::take(cursor)?))
+                Some((name, Self::take_within(cursor, depth)?))
             };
             return take_items(cursor, "}", field).map(Self::Struct);
         }
         if cursor.take("-") {
-            let Self::Number(digits) = Self::take(cursor)? else { return None };
+            let Self::Number(digits) = Self::take_within(cursor, depth)? else { return None };
             return Some(Self::Number(format!("-{digits}")));
         }
         Self::take_scalar(cursor)

@@ -2,7 +2,7 @@
 
 use super::{
     cursor::{Cursor, text_value, unquoted},
-    statement::ParsedStatement,
+    statement::{ParsedStatement, parse},
     token::TokenKind,
 };
 
@@ -16,6 +16,9 @@ pub struct Calls {
     pub runs_unread_text: bool,
 }
 
+/// How deeply texts that are run may stand in one another.
+const MAX_DEPTH: usize = 8;
+
 /// Functions that run their argument as SQL.
 const RUNNING: &[&str] = &["query"];
 
@@ -25,7 +28,7 @@ impl ParsedStatement {
     /// What it calls.
     pub fn calls(&self) -> Calls {
         let mut calls = Calls::default();
-        calls.add(self.cursor());
+        calls.add(self.cursor(), 0);
         calls
     }
 }
@@ -33,7 +36,7 @@ impl ParsedStatement {
 // === impl Calls ===
 
 impl Calls {
-    fn add(&mut self, mut cursor: Cursor<'_>) {
+    fn add(&mut self, mut cursor: Cursor<'_>, depth: usize) {
         while let Some(token) = cursor.next() {
             if !cursor.is("(") {
                 continue;
@@ -44,28 +47,28 @@ impl Calls {
                 _ => continue,
             };
             if RUNNING.contains(&name.as_str()) {
-                self.add_text(cursor);
+                self.add_text(cursor, depth);
             }
             self.functions.push(name);
         }
     }
 
     /// What the text calls that is the only argument in the parentheses that follow.
-    fn add_text(&mut self, mut cursor: Cursor<'_>) {
-        let argument = cursor.take_parentheses();
-        let text = argument.and_then(|mut inside| match (inside.next(), inside.is_at_end()) {
-            (Some(token), true) if token.kind == TokenKind::Text => text_value(inside.spelling(token)),
-            _ => None,
-        });
-        match text.map(|text| super::statement::parse(&text)) {
-            Some(Ok(statements)) => {
-                for statement in statements {
-                    let calls = statement.calls();
-                    self.functions.extend(calls.functions);
-                    self.runs_unread_text |= calls.runs_unread_text;
-                }
+    fn add_text(&mut self, mut cursor: Cursor<'_>, depth: usize) {
+        let argument = (cursor.next(), cursor.next(), cursor.next());
+        let text = match argument {
+            (Some(_), Some(text), Some(end)) if text.kind == TokenKind::Text && cursor.spelling(end) == ")" => {
+                text_value(cursor.spelling(text))
             }
-            Some(Err(_)) | None => self.runs_unread_text = true,
+            _ => None,
+        };
+        let statements = text.filter(|_| depth < MAX_DEPTH).and_then(|text| parse(&text).ok());
+        let Some(statements) = statements else {
+            self.runs_unread_text = true;
+            return;
+        };
+        for statement in statements {
+            self.add(statement.cursor(), depth + 1);
         }
     }
 }

@@ -97,7 +97,6 @@ const OTHERS: &[&str] = &[
 impl Kind {
     /// The kind of the statement that begins here.
     pub(super) fn of(cursor: &mut Cursor<'_>) -> Self {
-        use TransactionControl::{Begin, Commit, Rollback};
         if cursor.is("WITH") {
             skip_common_tables(cursor);
         }
@@ -120,12 +119,6 @@ impl Kind {
             ("DROP", Self::Drop),
             ("ALTER", Self::Alter),
             ("COMMENT", Self::Alter),
-            ("BEGIN", Self::Transaction(Begin)),
-            ("START", Self::Transaction(Begin)),
-            ("COMMIT", Self::Transaction(Commit)),
-            ("END", Self::Transaction(Commit)),
-            ("ROLLBACK", Self::Transaction(Rollback)),
-            ("ABORT", Self::Transaction(Rollback)),
             ("SET", Self::Set),
             ("RESET", Self::Set),
             ("USE", Self::Set),
@@ -137,6 +130,9 @@ impl Kind {
         ];
         if cursor.is("EXPLAIN") {
             return explain(cursor);
+        }
+        if let Some(control) = TransactionControl::of(*cursor) {
+            return Self::Transaction(control);
         }
         let found = kinds.into_iter().find(|(word, _)| cursor.is(word));
         found.map_or(Self::Unknown, |(_, kind)| kind)
@@ -183,6 +179,28 @@ impl Kind {
     }
 }
 
+// === impl TransactionControl ===
+
+impl TransactionControl {
+    /// The control that the whole statement is. DuckDB is not asked about these, so nothing may stand behind them.
+    fn of(mut cursor: Cursor<'_>) -> Option<Self> {
+        let words = [
+            ("BEGIN", Self::Begin),
+            ("START", Self::Begin),
+            ("COMMIT", Self::Commit),
+            ("END", Self::Commit),
+            ("ROLLBACK", Self::Rollback),
+            ("ABORT", Self::Rollback),
+        ];
+        let (_, control) = words.into_iter().find(|(word, _)| cursor.take(word))?;
+        let _noise = cursor.take("TRANSACTION") || cursor.take("WORK");
+        if control == Self::Begin && !cursor.take_phrase(&["READ", "ONLY"]) {
+            cursor.take_phrase(&["READ", "WRITE"]);
+        }
+        cursor.is_at_end().then_some(control)
+    }
+}
+
 /// EXPLAIN [ANALYZE] [VERBOSE] statement, or EXPLAIN (options) statement.
 fn explain(cursor: &mut Cursor<'_>) -> Kind {
     cursor.next();
@@ -193,7 +211,9 @@ fn explain(cursor: &mut Cursor<'_>) -> Kind {
         let options = cursor.take_parentheses().map(Cursor::split_at_commas).unwrap_or_default();
         analyze = options.iter().any(|option| option.is_any(&["ANALYZE", "ANALYSE"]));
     }
-    Kind::Explain { analyze, explained: Box::new(Kind::of(cursor)) }
+    // DuckDB explains no EXPLAIN.
+    let explained = if cursor.is("EXPLAIN") { Kind::Unknown } else { Kind::of(cursor) };
+    Kind::Explain { analyze, explained: Box::new(explained) }
 }
 
 /// Passes over `WITH a AS (…), b (x, y) AS MATERIALIZED (…)`, so that the word which says what is done is next.

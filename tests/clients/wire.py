@@ -11,6 +11,7 @@ import protobuf
 SERVICE = "/arrow.flight.protocol.FlightService/"
 SECONDS = 60
 CANCELLED, CANCELLING, NOT_CANCELLABLE = 1, 2, 3
+COMMIT, ROLLBACK = 1, 2
 
 
 def text(value):
@@ -140,6 +141,22 @@ class Wire:
     def query(self, sql, transaction=None):
         return self.info(protobuf.statement(sql, transaction))
 
+    def read(self, sql, transaction=None):
+        """The rows of a query by GetFlightInfo and DoGet, as tuples."""
+        [endpoint] = self.query(sql, transaction).endpoints
+        return [tuple(row.values()) for row in rows(self.get(endpoint.ticket)).to_pylist()]
+
+    def update(self, sql, transaction=None):
+        """DoPut of a CommandStatementUpdate; gives the count of changed rows."""
+        return self.count(protobuf.sql_command("CommandStatementUpdate", (1, sql), (2, transaction)))
+
+    def count(self, command):
+        """DoPut of an update without rows of parameters; gives the count of changed rows, −1 where it is not known."""
+        [result] = self.put(protobuf.message((1, descriptor(command))))
+        [counted] = protobuf.parse(result).get(1, [b""])
+        [number] = protobuf.parse(counted).get(1, [0])
+        return number - (1 << 64) if number >> 63 else number
+
     def schema(self, command):
         """The answer of GetSchema: the schema as an IPC message."""
         return protobuf.parse(self.call("GetSchema", descriptor(command)))[1][0]
@@ -155,6 +172,18 @@ class Wire:
         """The bodies of the results of an action."""
         results = self.stream("DoAction", protobuf.message((1, name), (2, body)))
         return [protobuf.parse(result).get(1, [b""])[0] for result in results]
+
+    # === transactions ===
+
+    def begin(self):
+        """BeginTransaction; gives the handle."""
+        [result] = self.action("BeginTransaction", protobuf.sql_command("ActionBeginTransactionRequest"))
+        [transaction] = protobuf.unpack(result)[1][1]
+        return transaction
+
+    def end(self, transaction, how):
+        """EndTransaction with COMMIT or ROLLBACK."""
+        self.action("EndTransaction", protobuf.sql_command("ActionEndTransactionRequest", (1, transaction), (2, how)))
 
     # === cancelling ===
 

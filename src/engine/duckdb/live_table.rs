@@ -256,7 +256,7 @@ mod tests {
     ];
 
     fn connect() -> Connection {
-        Database::open_in_memory(&[], None, false).unwrap().connect().unwrap()
+        Database::open_in_memory(&[]).unwrap().connect().unwrap()
     }
 
     #[derive(serde::Deserialize)]

@@ -6,7 +6,12 @@ use tempfile::TempDir;
 use crate::{
     engine::{self, Connection, Engine},
     error::{Error, Result},
-    lake::{attach, catalog::Catalog, snapshots},
+    lake::{
+        attach,
+        catalog::Catalog,
+        commit::{self, Committer},
+        snapshots,
+    },
     medallion::{Model, ModelOutcome, Progress, Request, Step, parse, run},
     storage::Storage,
 };
@@ -36,7 +41,7 @@ impl Lake {
             storage: Storage::local(&home).unwrap(),
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        Self { engine: attach::open(&settings, &lake).unwrap(), runtime, _folder: folder }
+        Self { engine: attach::open(&settings, &lake).unwrap().engine().clone(), runtime, _folder: folder }
     }
 
     /// Does `work` on a connection of the lake.
@@ -71,7 +76,8 @@ impl Lake {
             let select: Vec<_> = options.select.iter().map(|name| (*name).to_owned()).collect();
             let Options { full_refresh, dry_run, .. } = options;
             let request = Request { select: &select, full_refresh, dry_run, author: "ada" };
-            let outcome = run(connection, &models, &request, &mut |progress| seen.push(progress));
+            let committer = Committer::new(commit::Settings::default());
+            let outcome = run(committer.writer(connection), &models, &request, &mut |progress| seen.push(progress));
             assert_eq!(temp_tables(connection), 0, "TEMP tables were left behind");
             Ok((outcome, seen))
         })
@@ -101,7 +107,8 @@ impl Lake {
         self.on(move |connection| {
             let (mut attempts, mut repeats) = (0, 0);
             let request = Request { select: &[], full_refresh: false, dry_run: false, author: "ada" };
-            let outcome = run(connection, &models, &request, &mut |progress| match progress.step {
+            let committer = Committer::new(commit::Settings::default());
+            let outcome = run(committer.writer(connection), &models, &request, &mut |progress| match progress.step {
                 Step::Checking if attempts < times => {
                     attempts += 1;
                     let sql = write(attempts);

@@ -352,7 +352,7 @@ fn what_was_no_schema_then_is_refused() {
 fn the_commit_says_how_much_came_back() {
     in_lake(|connection| {
         let then = run(connection, &["CREATE TABLE silver.t AS FROM range(3)"]);
-        let sql = "SELECT concat(commit_message, '|', commit_extra_info) AS text \
+        let sql = "SELECT concat(commit_message, '|', json_merge_patch(commit_extra_info, '{\"commit\":null}')) AS text \
                    FROM lake.snapshots() ORDER BY snapshot_id DESC LIMIT 1";
         for (scope, what, field) in [
             (Scope::Lake, "the lake", "\"lake\":true,".to_owned()),

@@ -1,0 +1,616 @@
+"""The server reads statements as DuckDB does: odd spellings, several statements in one text, variables, and PREPARE as text."""
+
+import threading
+
+import adbc_driver_manager
+import grpc
+import pyarrow
+import pytest
+
+import protobuf
+import wire
+from wire import COMMIT, ROLLBACK
+
+LOGIN = {"username": "ada", "password": "secret"}
+INVALID = grpc.StatusCode.INVALID_ARGUMENT
+MISSING = grpc.StatusCode.NOT_FOUND
+REFUSED = grpc.StatusCode.UNIMPLEMENTED
+NOT_NOW = grpc.StatusCode.FAILED_PRECONDITION
+# Hours away.
+AGGREGATE = "SELECT sum(hash(a.i * b.i) % 7) FROM range(10_000_000) a(i), range(10_000_000) b(i)"
+
+
+def value(connection, sql, transaction=None):
+    [[found]] = connection.read(sql, transaction)
+    return found
+
+
+def numbers(connection, table, transaction=None):
+    """The numbers in a table with one column."""
+    return [number for (number,) in connection.read(f"FROM {table} ORDER BY ALL", transaction)]
+
+
+@pytest.fixture
+def bob(server):
+    """Another user's session."""
+    with wire.Wire(server, "bob") as connection:
+        yield connection
+
+
+@pytest.fixture
+def nobody(server):
+    """The session of clients that have not logged in."""
+    with wire.Wire(server) as connection:
+        yield connection
+
+
+# === spellings of COMMIT, ROLLBACK and BEGIN ===
+
+COMMITS = {
+    "plain": "COMMIT",
+    "lower case": "commit;",
+    "a semicolon in front": ";COMMIT",
+    "semicolons around": " ; ;; COMMIT ; ;",
+    "a nested comment": "/* /* n */ */ COMMIT",
+    "a comment to the carriage return": "-- x\rCOMMIT",
+    "a comment to the new line": "-- x\nCoMmIt",
+    "comments without spaces": "/**/COMMIT-- b",
+    "a form feed": "\x0cCOMMIT",
+    "a no-break space": "\u00a0COMMIT",
+    "an ideographic space": "\u3000COMMIT\u2003",
+    "a zero-width space": "\u200bCOMMIT",
+    "a word joiner": "\u2060COMMIT",
+    "a byte order mark": "\ufeffCOMMIT",
+    "WORK": "COMMIT WORK",
+    "TRANSACTION": "commit /* the */ transaction",
+    "END": "END",
+    "END TRANSACTION": "\u200bEnd\tTransaction;",
+}
+ROLLBACKS = {
+    "plain": "ROLLBACK",
+    "a semicolon in front": ";ROLLBACK",
+    "a comment to the carriage return": "-- x\rROLLBACK",
+    "a byte order mark": "\ufeffrollback",
+    "ABORT": "/* /* n */ */ ABORT",
+}
+BEGINS = {
+    "plain": "BEGIN",
+    "a comment to the carriage return": "-- x\rBEGIN",
+    "a nested comment": "/* /* n */ */ BEGIN TRANSACTION",
+    "a byte order mark": "\ufeffBEGIN",
+    "START": ";START TRANSACTION",
+}
+every_commit = pytest.mark.parametrize("commit", COMMITS.values(), ids=COMMITS)
+every_rollback = pytest.mark.parametrize("rollback", ROLLBACKS.values(), ids=ROLLBACKS)
+every_begin = pytest.mark.parametrize("begin", BEGINS.values(), ids=BEGINS)
+
+
+@every_commit
+def test_commit_keeps_the_rows_however_it_is_spelled(ada, bob, table, commit):
+    ada.read("BEGIN")
+    ada.read(f"INSERT INTO {table} VALUES (1)")
+    assert ada.read(commit) == []
+    with wire.refused(NOT_NOW) as said:
+        ada.read("ROLLBACK")
+    assert said == ["TransactionContext Error: cannot rollback - no transaction is active"]
+    assert numbers(bob, table) == [1]
+
+
+@every_commit
+def test_commit_as_text_keeps_the_rows_of_a_transaction_of_the_driver(server, table, commit):
+    with server.adbc(autocommit=False, **LOGIN) as connection, connection.cursor() as cursor:
+        cursor.execute(f"INSERT INTO {table} VALUES (1)")
+        cursor.execute(commit)
+        cursor.execute(f"INSERT INTO {table} VALUES (2)")
+        connection.rollback()
+    assert server.sql(f"FROM {table}") == [(1,)]
+
+
+@every_rollback
+def test_rollback_removes_the_rows_however_it_is_spelled(ada, bob, table, rollback):
+    ada.read("BEGIN")
+    ada.read(f"INSERT INTO {table} VALUES (1)")
+    ada.read(rollback)
+    with wire.refused(NOT_NOW):
+        ada.read("COMMIT")
+    transaction = ada.begin()
+    ada.read(f"INSERT INTO {table} VALUES (2)", transaction)
+    ada.read(rollback, transaction)
+    ada.end(transaction, COMMIT)
+    assert numbers(bob, table) == []
+
+
+@every_begin
+def test_begin_begins_however_it_is_spelled(ada, bob, table, begin):
+    ada.read(begin)
+    ada.read(f"INSERT INTO {table} VALUES (1)")
+    assert numbers(bob, table) == []
+    ada.read("COMMIT")
+    assert numbers(bob, table) == [1]
+
+
+@every_begin
+def test_begin_within_a_transaction_of_the_driver_loses_no_row(ada, bob, table, begin):
+    transaction = ada.begin()
+    ada.read(begin, transaction)
+    ada.read(f"INSERT INTO {table} VALUES (1)", transaction)
+    with wire.refused(NOT_NOW) as said:
+        ada.read(begin, transaction)
+    assert "within a transaction" in said[0]
+    ada.read(f"INSERT INTO {table} VALUES (2)", transaction)
+    ada.end(transaction, COMMIT)
+    assert numbers(bob, table) == [1, 2]
+
+
+@pytest.mark.parametrize("sql", ["\x0bCOMMIT", "\u180eCOMMIT", "\u2028COMMIT", '"COMMIT"', "COMMIT 1", "COMMIT AND CHAIN"])
+def test_what_duckdb_does_not_take_for_a_commit_ends_nothing(ada, bob, table, sql):
+    ada.read("BEGIN")
+    ada.read(f"INSERT INTO {table} VALUES (1)")
+    with wire.refused(INVALID, REFUSED):
+        ada.read(sql)
+    assert numbers(bob, table) == []
+    ada.read("ROLLBACK")
+    assert numbers(bob, table) == []
+
+
+# === several statements in one text ===
+
+
+def test_several_statements_answer_with_the_last_result(server, ada, nobody, name):
+    sql = "CREATE TABLE {0} (i BIGINT); INSERT INTO {0} VALUES (1), (2); SELECT sum(i)::BIGINT AS sum FROM {0}"
+    assert ada.read(sql.format(name)) == [(3,)]
+    assert nobody.read(sql.format(f"{name}_shared")) == [(3,)]
+    with server.adbc() as connection, connection.cursor() as cursor:
+        cursor.execute(sql.format(f"{name}_adbc"))
+        assert cursor.fetchall() == [(3,)]
+        assert [column[0] for column in cursor.description] == ["sum"]
+
+
+def test_several_statements_are_one_commit(server, ada, table):
+    before = server.head()
+    ada.read(f"INSERT INTO {table} VALUES (1); INSERT INTO {table} VALUES (2); DELETE FROM {table} WHERE i = 1")
+    assert server.head() == before + 1
+    [(author, message)] = server.sql("SELECT author, commit_message FROM lake.snapshots() ORDER BY snapshot_id DESC LIMIT 1")
+    assert (author, message) == ("ada", f"INSERT INTO {table} VALUES (1) (and 2 more)")
+
+
+@pytest.mark.parametrize(
+    "last",
+    ["SELECT error('mine')", "SELECT 'x'::INTEGER", "FROM absent", "SELEC 1", "SET threads = 1", "COPY (SELECT 1) TO '/tmp/x'"],
+)
+def test_of_several_statements_all_or_none_are_kept(ada, bob, name, table, last):
+    with wire.refused(INVALID, MISSING, REFUSED):
+        ada.read(f"CREATE TABLE {name}_new AS SELECT 1 AS i; INSERT INTO {table} VALUES (1); {last}")
+    assert numbers(bob, table) == []
+    with wire.refused(MISSING):
+        bob.query(f"FROM {name}_new")
+    assert value(ada, "SELECT 42") == 42, "and no transaction is open"
+
+
+def test_a_failure_in_the_rows_of_the_last_statement_is_reported_and_keeps_nothing(ada, bob, table):
+    late = "SELECT CASE WHEN i = 900000 THEN 'x' ELSE '1' END::INTEGER AS n FROM range(1000000) t(i)"
+    with wire.refused(INVALID) as said:
+        ada.read(f"INSERT INTO {table} VALUES (1); {late}")
+    assert "Could not convert string 'x'" in said[0]
+    assert numbers(bob, table) == []
+
+
+def test_large_results_of_several_statements_come_whole(ada, bob, table):
+    [endpoint] = ada.query(f"INSERT INTO {table} VALUES (1); SELECT i FROM range(3_000_000) t(i)").endpoints
+    assert wire.rows(ada.get(endpoint.ticket)).num_rows == 3_000_000
+    assert ada.read("SELECT i FROM range(1_000_000) t(i); SELECT 7") == [(7,)]
+    assert numbers(bob, table) == [1]
+
+
+def test_the_timeout_of_a_session_is_that_of_all_statements_together(ada, bob, table):
+    ada.set(timeout=wire.number(1))
+    for sql in (f"INSERT INTO {table} VALUES (1); {AGGREGATE}", f"{AGGREGATE}; INSERT INTO {table} VALUES (1)"):
+        with wire.refused(grpc.StatusCode.DEADLINE_EXCEEDED):
+            ada.read(sql)
+    assert numbers(bob, table) == []
+
+
+def test_the_count_of_several_updates_is_their_sum(server, ada, table):
+    assert ada.update(f"INSERT INTO {table} VALUES (1); INSERT INTO {table} VALUES (2), (3); DELETE FROM {table}") == 6
+    assert ada.update(f"INSERT INTO {table} VALUES (1), (2); CREATE VIEW {table}_view AS FROM {table}") == 2
+    with server.adbc() as connection, connection.cursor() as cursor:
+        cursor.execute(f"INSERT INTO {table} VALUES (1); INSERT INTO {table} VALUES (1), (2)")
+        assert cursor.rowcount == 3
+    assert numbers(ada, table) == [1, 1, 1, 2, 2]
+
+
+def test_empty_statements_and_semicolons_in_texts_are_none(ada):
+    assert ada.read("SELECT 1;;; SELECT 2;") == [(2,)]
+    assert ada.read("; ; SELECT 5; -- nothing; more") == [(5,)]
+    assert ada.read("SELECT ';' AS a; SELECT $$;$$ AS \"a;b\" /* ; */") == [(";",)]
+
+
+def test_several_statements_begin_and_commit_in_a_session(ada, bob, table):
+    insert = f"INSERT INTO {table} VALUES "
+    assert ada.read(f"BEGIN; {insert} (1); COMMIT; FROM {table}") == [(1,)]
+    assert ada.read(f"BEGIN; {insert} (2); ROLLBACK; {insert} (3); FROM {table} ORDER BY i") == [(1,), (3,)]
+    ada.read(f"BEGIN; {insert} (4)")
+    assert numbers(bob, table) == [1, 3]
+    ada.read(f"{insert} (5); COMMIT")
+    assert numbers(bob, table) == [1, 3, 4, 5]
+
+
+def test_a_failure_behind_begin_leaves_the_transaction_to_be_rolled_back(ada, bob, table):
+    with wire.refused(INVALID):
+        ada.read(f"BEGIN; INSERT INTO {table} VALUES (1); SELECT error('mine'); COMMIT")
+    with wire.refused(NOT_NOW):
+        ada.read("SELECT 1")
+    ada.read("ROLLBACK")
+    assert numbers(bob, table) == []
+
+
+def test_begin_among_several_statements_needs_a_login(nobody, table):
+    with wire.refused(NOT_NOW) as said:
+        nobody.read(f"BEGIN; INSERT INTO {table} VALUES (1); COMMIT")
+    assert "log in" in said[0]
+
+
+def test_several_statements_in_an_open_transaction_belong_to_it(ada, bob, table):
+    insert = f"INSERT INTO {table} VALUES (1); INSERT INTO {table} VALUES (2)"
+    for how, kept in ((ROLLBACK, []), (COMMIT, [1, 2])):
+        transaction = ada.begin()
+        ada.read(insert, transaction)
+        assert numbers(ada, table, transaction) == [1, 2] and numbers(bob, table) == []
+        ada.end(transaction, how)
+        assert numbers(bob, table) == kept
+    ada.read("BEGIN")
+    ada.read(insert)
+    ada.read("ROLLBACK")
+    assert numbers(bob, table) == [1, 2]
+
+
+def test_several_statements_in_a_prepared_statement(ada, name, table):
+    handle = ada.prepare(f"INSERT INTO {table} VALUES (1); SELECT count(*) AS n FROM {table}")
+    query = protobuf.sql_command("CommandPreparedStatementQuery", (1, handle))
+    for count in (1, 2):
+        assert wire.rows(ada.get(ada.info(query).endpoints[0].ticket)).to_pylist() == [{"n": count}]
+    handle = ada.prepare(f"INSERT INTO {table} VALUES (1); INSERT INTO {table} VALUES (2), (3)")
+    assert ada.count(protobuf.sql_command("CommandPreparedStatementUpdate", (1, handle))) == 3
+    handle = ada.prepare(f"CREATE TABLE {name}_new AS SELECT 1 AS i; FROM {name}_new")
+    query = protobuf.sql_command("CommandPreparedStatementQuery", (1, handle))
+    assert wire.rows(ada.get(ada.info(query).endpoints[0].ticket)).to_pylist() == [{"i": 1}]
+
+
+def test_preparing_and_describing_several_statements_runs_none(ada, name):
+    sql = f"CREATE TABLE {name} (i BIGINT); SELECT 1::BIGINT AS i"
+    schema = pyarrow.ipc.read_schema(pyarrow.py_buffer(ada.schema(protobuf.statement(sql))))
+    assert schema.names == ["i"]
+    ada.prepare(sql)
+    assert ada.read(f"SELECT 1 FROM duckdb_tables() WHERE table_name = '{name}'") == []
+
+
+@pytest.mark.parametrize("sql", ["INSERT INTO {0} VALUES (?); SELECT ?", "INSERT INTO {0} VALUES (1); SELECT ?"])
+def test_parameters_go_with_one_statement(server, table, sql):
+    with server.adbc() as connection, connection.cursor() as cursor:
+        with pytest.raises(adbc_driver_manager.ProgrammingError, match="one at a time"):
+            cursor.execute(sql.format(table), (1,))
+    assert server.sql(f"FROM {table}") == []
+
+
+def test_a_polled_query_may_have_several_statements(ada, table):
+    sql = f"INSERT INTO {table} VALUES (1); SELECT count(*) FROM {table}"
+    poll = ada.poll(wire.descriptor(protobuf.statement(sql)))
+    while poll.descriptor is not None:
+        poll = ada.poll(poll.descriptor)
+    [endpoint] = poll.info.endpoints
+    assert wire.rows(ada.get(endpoint.ticket)).num_rows == 1
+    assert numbers(ada, table) == [1]
+
+
+def test_settings_and_temp_tables_among_several_statements(ada, bob, name):
+    assert ada.read("SET timezone = 'Asia/Tokyo'; SELECT current_setting('timezone')") == [("Asia/Tokyo",)]
+    assert ada.read(f"USE silver; CREATE TABLE {name} AS SELECT 1 AS i; FROM lake.silver.{name}") == [(1,)]
+    assert ada.read("SELECT current_schema(), current_setting('timezone')") == [("silver", "Asia/Tokyo")]
+    assert ada.read(f"CREATE TEMP TABLE {name}_temp AS SELECT 7 AS i; FROM {name}_temp") == [(7,)]
+    assert ada.read(f"FROM {name}_temp") == [(7,)]
+    with wire.refused(MISSING):
+        bob.query(f"FROM {name}_temp")
+
+
+def test_several_statements_that_lose_against_others_are_repeated(server, name):
+    server.sql(f"CREATE TABLE {name} AS SELECT 0 AS i")
+    failures = []
+
+    def add(user):
+        try:
+            with wire.Wire(server, user) as connection:
+                for _ in range(5):
+                    connection.read(f"UPDATE {name} SET i = i + 1; SELECT i FROM {name}")
+        except grpc.RpcError as failure:
+            failures.append(failure)
+
+    writers = [threading.Thread(target=add, args=[f"user{number}"]) for number in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert failures == []
+    assert server.sql(f"FROM {name}") == [(20,)]
+
+
+# === DROP … CASCADE ===
+
+
+def test_drop_takes_cascade(ada, name):
+    ada.read(f"CREATE TABLE {name} AS SELECT 1 AS i; CREATE VIEW {name}_view AS FROM {name}")
+    for statement in (f"DROP VIEW {name}_view CASCADE", f"DROP TABLE IF EXISTS lake.main.{name} /* all */ CASCADE;"):
+        assert ada.read(statement) == []
+    for relation in (name, f"{name}_view"):
+        with wire.refused(MISSING):
+            ada.query(f"FROM {relation}")
+
+
+def test_drop_if_exists_cascade_of_what_is_not_there_does_nothing(ada, name):
+    for kind in ("TABLE", "VIEW"):
+        assert ada.read(f"DROP {kind} IF EXISTS {name} CASCADE") == []
+        with wire.refused(MISSING):
+            ada.read(f"DROP {kind} {name} CASCADE")
+
+
+def test_drop_schema_cascade_drops_what_is_in_it(ada, name):
+    ada.read(f"CREATE SCHEMA {name}; CREATE TABLE {name}.t AS SELECT 1 AS i")
+    with wire.refused(INVALID, NOT_NOW):
+        ada.read(f"DROP SCHEMA {name}")
+    ada.read(f"DROP SCHEMA {name} CASCADE")
+    with wire.refused(MISSING):
+        ada.query(f"FROM {name}.t")
+
+
+# === SET VARIABLE ===
+
+
+def test_a_variable_is_its_session_s_own(server, ada, bob, nobody):
+    ada.read("SET VARIABLE x = 5")
+    with wire.Wire(server, "ada") as other:
+        for stranger in (other, bob, nobody):
+            assert value(stranger, "SELECT getvariable('x')") is None
+        other.read("SET VARIABLE x = 6")
+    assert [value(ada, "SELECT getvariable('x')") for _ in range(5)] == [5] * 5
+
+
+def test_a_variable_is_used_and_set_back(ada, table):
+    ada.read("SET VARIABLE n = (SELECT 1 + 2)")
+    ada.read(f"INSERT INTO {table} SELECT i FROM range(getvariable('n')) t(i)")
+    assert numbers(ada, table) == [0, 1, 2]
+    ada.read("SET VARIABLE n = 'text'; SET VARIABLE m = [1, 2]")
+    assert ada.read("SELECT getvariable('n'), getvariable('m')") == [("text", [1, 2])]
+    ada.read("RESET VARIABLE n")
+    assert ada.read("SELECT getvariable('n'), getvariable('m')") == [(None, [1, 2])]
+    with wire.refused(INVALID):
+        ada.read("SET VARIABLE m = error('mine')")
+    assert value(ada, "SELECT getvariable('m')") == [1, 2]
+
+
+def test_a_variable_stays_when_options_change(ada):
+    ada.read("SET VARIABLE x = 5")
+    ada.read("SET timezone = 'Asia/Tokyo'")
+    ada.set(schema=wire.text("silver"))
+    assert ada.read("SELECT getvariable('x'), current_setting('timezone'), current_schema()") == [(5, "Asia/Tokyo", "silver")]
+    ada.read("RESET timezone")
+    assert value(ada, "SELECT getvariable('x')") == 5
+
+
+@pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK"])
+def test_a_variable_of_a_transaction_outlives_it(ada, table, end):
+    ada.read("BEGIN")
+    ada.read("SET VARIABLE x = 5")
+    ada.read(f"INSERT INTO {table} SELECT getvariable('x')")
+    ada.read(end)
+    assert numbers(ada, table) == ([5] if end == "COMMIT" else [])
+    assert value(ada, "SELECT getvariable('x')") == 5, "as in DuckDB"
+
+
+def test_a_variable_from_before_is_there_in_a_transaction(ada, table):
+    ada.read("SET VARIABLE x = 5")
+    transaction = ada.begin()
+    assert value(ada, "SELECT getvariable('x')", transaction) == 5
+    ada.read("SET VARIABLE x = 6", transaction)
+    assert value(ada, "SELECT getvariable('x')", transaction) == 6
+    ada.end(transaction, ROLLBACK)
+    assert value(ada, "SELECT getvariable('x')") == 6
+
+
+def test_variables_need_a_session_of_ones_own(nobody):
+    with wire.refused(NOT_NOW) as said:
+        nobody.read("SET VARIABLE x = 5")
+    assert "variables need a session" in said[0] and "log in" in said[0]
+    with wire.refused(NOT_NOW):
+        nobody.read("SET VARIABLE x = 5; SELECT getvariable('x')")
+    assert value(nobody, "SELECT getvariable('x')") is None
+
+
+# === PREPARE, EXECUTE and DEALLOCATE as text ===
+
+
+def test_a_query_that_was_prepared_as_text_is_executed_with_values(ada):
+    ada.read("PREPARE p AS SELECT ?::INTEGER + 1 AS n")
+    assert [ada.read(f"EXECUTE p({number})") for number in (1, 2)] == [[(2,)], [(3,)]]
+    assert ada.read("execute P(1 + 1)") == [(3,)]
+    assert ada.read("EXECUTE p((SELECT max(i)::INTEGER FROM range(5) t(i)))") == [(5,)]
+    assert ada.read("EXECUTE p(NULL)") == [(None,)]
+
+
+def test_values_are_given_by_name(ada):
+    ada.read("PREPARE difference AS SELECT $x::INTEGER - $y::INTEGER")
+    assert ada.read("EXECUTE difference(y := 1, x := 10)") == [(9,)]
+    for arguments in ("x := 10", "x := 10, 1", "x := 10, z := 1"):
+        with wire.refused(INVALID) as said:
+            ada.read(f"EXECUTE difference({arguments})")
+        assert "parameter y" in said[0]
+
+
+def test_rows_are_written_by_statements_that_were_prepared_as_text(ada, bob, table):
+    ada.read(f"PREPARE add AS INSERT INTO {table} VALUES ($1), ($1 + 1)")
+    assert ada.read("EXECUTE add(1)") == [(2,)]
+    assert ada.update("EXECUTE add(10)") == 2
+    ada.read(f"PREPARE raise AS UPDATE {table} SET i = i + $1 WHERE i > $2")
+    assert ada.read("EXECUTE raise(100, 5)") == [(2,)]
+    ada.read(f"PREPARE remove AS DELETE FROM {table} WHERE i = $1")
+    assert ada.read("EXECUTE remove(1)") == [(1,)]
+    assert numbers(bob, table) == [2, 110, 111]
+
+
+def test_an_insert_from_a_query_is_prepared_as_text(ada, bob, table):
+    ada.read(f"PREPARE add AS INSERT INTO {table} SELECT i + $1 FROM range(2) t(i)")
+    ada.read("EXECUTE add(5)")
+    ada.read("EXECUTE add(7)")
+    assert numbers(bob, table) == [5, 6, 7, 8]
+
+
+def test_what_is_prepared_as_text_is_its_session_s_own(server, ada, bob, nobody):
+    ada.read("PREPARE p AS SELECT 1")
+    with wire.Wire(server, "ada") as other:
+        for stranger in (other, bob, nobody):
+            with wire.refused(MISSING) as said:
+                stranger.read("EXECUTE p")
+            assert said == ['no prepared statement "p" in this session']
+    with wire.refused(NOT_NOW) as said:
+        nobody.read("PREPARE p AS SELECT 1")
+    assert "log in" in said[0]
+
+
+def test_a_name_that_is_prepared_again_means_the_new_statement(ada):
+    ada.read("PREPARE p AS SELECT $1::INTEGER")
+    ada.read('PREPARE "P" AS SELECT 7')
+    assert ada.read("EXECUTE p") == [(7,)]
+    with wire.refused(INVALID):
+        ada.read("PREPARE p AS SELECT nothing")
+    assert ada.read("EXECUTE p") == [(7,)], "what cannot be prepared replaces nothing"
+
+
+@pytest.mark.parametrize("deallocate", ["DEALLOCATE p", "deallocate PREPARE P", 'DEALLOCATE "p";'])
+def test_what_was_deallocated_is_gone(ada, deallocate):
+    ada.read("PREPARE p AS SELECT 1; PREPARE q AS SELECT 2")
+    ada.read(deallocate)
+    for statement in ("EXECUTE p", "DEALLOCATE p"):
+        with wire.refused(MISSING):
+            ada.read(statement)
+    assert ada.read("EXECUTE q") == [(2,)]
+
+
+@pytest.mark.parametrize("arguments", ["", "()", "(1)", "(1, 2, 3)", "(a := 1, b := 2)", "(1,)", "(?, ?)", "(1, 2) x"])
+def test_the_wrong_number_of_values_is_an_argument_error(ada, arguments):
+    ada.read("PREPARE p AS SELECT ?::INTEGER + ?::INTEGER")
+    with wire.refused(INVALID):
+        ada.read(f"EXECUTE p{arguments}")
+    assert ada.read("EXECUTE p(1, 2)") == [(3,)]
+
+
+def test_a_value_for_a_parameter_that_there_is_not_is_an_argument_error(ada):
+    ada.read("PREPARE p AS SELECT $x::INTEGER")
+    with wire.refused(INVALID):
+        ada.read("EXECUTE p(x := 1, z := 2)")
+
+
+def test_a_table_that_was_dropped_meanwhile_is_not_found(ada, table):
+    ada.read(f"PREPARE p AS FROM {table}")
+    ada.read(f"DROP TABLE {table}")
+    with wire.refused(MISSING) as said:
+        ada.read("EXECUTE p")
+    assert table in said[0]
+    ada.read(f"CREATE TABLE {table} AS SELECT 1 AS i, 2 AS j")
+    assert ada.read("EXECUTE p") == [(1, 2)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE x (i BIGINT)",
+        "SET timezone = 'UTC'",
+        "COPY (SELECT 1) TO '/tmp/x'",
+        "PREPARE y AS SELECT 1",
+        "BEGIN",
+        "SELEC 1",
+        "FROM absent",
+    ],
+)
+def test_only_statements_on_rows_are_prepared_as_text(ada, statement):
+    with wire.refused(INVALID, MISSING, REFUSED):
+        ada.read(f"PREPARE p AS {statement}")
+    with wire.refused(MISSING):
+        ada.read("EXECUTE p")
+
+
+def test_execute_belongs_to_the_transaction_that_is_open(ada, bob, table):
+    ada.read("BEGIN")
+    ada.read(f"PREPARE add AS INSERT INTO {table} VALUES ($1)")
+    ada.read("EXECUTE add(1)")
+    assert numbers(ada, table) == [1] and numbers(bob, table) == []
+    ada.read("ROLLBACK")
+    assert numbers(bob, table) == []
+    transaction = ada.begin()
+    ada.read("EXECUTE add(2)", transaction)
+    ada.end(transaction, COMMIT)
+    assert numbers(bob, table) == [2]
+
+
+def test_clients_prepare_and_execute_execute(server, table):
+    with server.adbc(**LOGIN) as connection, connection.cursor() as cursor:
+        cursor.execute(f"PREPARE add AS INSERT INTO {table} VALUES ($1)")
+        cursor.execute("EXECUTE add(1)")
+        assert cursor.rowcount == 1
+        cursor.execute(f"PREPARE all_rows AS SELECT i AS n FROM {table}")
+        assert cursor.adbc_execute_schema("EXECUTE all_rows").names == ["n"]
+        cursor.adbc_prepare("EXECUTE all_rows")
+        for _ in range(2):
+            cursor.execute("EXECUTE all_rows")
+            assert cursor.fetchall() == [(1,)]
+        with pytest.raises(adbc_driver_manager.ProgrammingError, match="takes no parameters"):
+            cursor.execute("EXECUTE add(2)", (2,))
+
+
+# === statements that DuckDB runs in several steps ===
+
+
+@pytest.fixture
+def cities(server, name):
+    server.sql(f"CREATE TABLE {name} (city VARCHAR, year INTEGER, n INTEGER)")
+    server.sql(f"INSERT INTO {name} VALUES ('A', 2000, 1), ('A', 2010, 2), ('B', 2000, 3)")
+    return name
+
+
+def test_a_pivot_looks_for_its_columns(ada, nobody, cities):
+    pivot = f"PIVOT {cities} ON year USING sum(n)::INTEGER GROUP BY city ORDER BY city"
+    expected = [("A", 1, 2), ("B", 3, None)]
+    for connection in (ada, nobody):
+        [endpoint] = connection.query(pivot).endpoints
+        found = wire.rows(connection.get(endpoint.ticket))
+        assert found.schema.names == ["city", "2000", "2010"]
+        assert [tuple(row.values()) for row in found.to_pylist()] == expected
+    assert ada.read(f"FROM (PIVOT {cities} ON year USING sum(n)::INTEGER GROUP BY city) ORDER BY city") == expected
+    assert ada.read(f"SELECT 1; {pivot}") == expected
+    transaction = ada.begin()
+    assert ada.read(pivot, transaction) == expected
+    ada.end(transaction, ROLLBACK)
+    ada.read(f"INSERT INTO {cities} VALUES ('B', 2020, 4)")
+    assert ada.read(pivot) == [("A", 1, 2, None), ("B", 3, None, 4)]
+
+
+def test_a_pivot_makes_a_table(ada, cities):
+    ada.read(f"CREATE TABLE {cities}_wide AS PIVOT {cities} ON year USING sum(n)::INTEGER GROUP BY city")
+    assert ada.read(f"FROM {cities}_wide ORDER BY city") == [("A", 1, 2), ("B", 3, None)]
+
+
+def test_a_pivot_with_given_columns_is_one_step(ada, cities):
+    pivot = f"PIVOT {cities} ON year IN (2000) USING sum(n)::INTEGER GROUP BY city ORDER BY city"
+    assert ada.read(pivot) == [("A", 1), ("B", 3)]
+
+
+def test_a_default_that_is_no_literal_is_refused_with_ducklake_s_remedy(ada, cities):
+    for begin in ("SELECT 1", "BEGIN"):
+        ada.read(begin)
+        with wire.refused(REFUSED) as said:
+            ada.read(f"ALTER TABLE {cities} ADD COLUMN day DATE DEFAULT DATE '2020-01-01'")
+        assert "SET DEFAULT" in said[0]
+    ada.read("ROLLBACK")
+    assert len(ada.read(f"FROM {cities} LIMIT 1")[0]) == 3, "nothing of it stays"
+    ada.read(f"ALTER TABLE {cities} ADD COLUMN day DATE DEFAULT '2020-01-01'")
+    assert ada.read(f"SELECT DISTINCT day::VARCHAR FROM {cities}") == [("2020-01-01",)]
+    ada.read(f"ALTER TABLE {cities} ALTER COLUMN day SET DEFAULT DATE '2021-01-01'")
+    ada.read(f"INSERT INTO {cities} (city) VALUES ('C')")
+    assert ada.read(f"SELECT day::VARCHAR FROM {cities} WHERE city = 'C'") == [("2021-01-01",)]
