@@ -27,3 +27,39 @@ BEGIN
 END
 $do$
 $guard$);
+-- Of two transactions that read and write one table, the later must have seen what the other wrote (lake/commit/conflict.rs).
+-- A commit says in its mark which tables it read, by name, and since which snapshot; `*` is any table. Servers see only
+-- their own commits, so PostgreSQL compares the marks.
+CALL postgres_execute('{{metadata}}', $guard$
+DO $do$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('merganser_read_and_written'));
+    CREATE OR REPLACE FUNCTION merganser_read_and_written() RETURNS trigger LANGUAGE plpgsql
+    SET search_path FROM CURRENT AS $body$
+    DECLARE
+        own jsonb := NEW.commit_extra_info::jsonb -> 'reads';
+    BEGIN
+        IF EXISTS (
+            SELECT FROM ducklake_snapshot_changes other, LATERAL jsonb_array_elements_text(
+                CASE WHEN other.commit_extra_info LIKE '{"commit":"%","reads":{%'
+                THEN other.commit_extra_info::jsonb -> 'reads' -> 'tables' ELSE '[]'::jsonb END
+            ) AS its(name)
+            WHERE other.snapshot_id > (own ->> 'since')::bigint AND other.snapshot_id < NEW.snapshot_id
+            AND (own -> 'tables' ?| ARRAY['*', its.name] OR its.name = '*')
+        ) THEN
+            RAISE 'could not serialize access to a table that another transaction has changed'
+            USING ERRCODE = 'serialization_failure';
+        END IF;
+        RETURN NEW;
+    END
+    $body$;
+    IF EXISTS (SELECT FROM pg_trigger WHERE tgname = 'merganser_read_and_written'
+               AND tgrelid = 'ducklake_snapshot_changes'::regclass) THEN
+        RETURN;
+    END IF;
+    CREATE TRIGGER merganser_read_and_written BEFORE INSERT ON ducklake_snapshot_changes
+    FOR EACH ROW WHEN (NEW.commit_extra_info LIKE '{"commit":"%","reads":{%')
+    EXECUTE FUNCTION merganser_read_and_written();
+END
+$do$
+$guard$);

@@ -6,8 +6,9 @@ use super::{Failure, output};
 use crate::{
     config::{self, Settings, env::ProcessEnvironment},
     engine::DUCKDB_VERSION,
-    lake::{inventory, snapshots},
-    server::{Opened, Tls, open, resolve},
+    error::Error,
+    lake::{inventory, lock, repair, snapshots},
+    server::{Opened, Tls, open, place, resolve},
 };
 
 /// Examine configuration, TLS files, credentials, extensions, catalog and storage without serving
@@ -17,6 +18,9 @@ use crate::{
 pub struct Check {
     #[command(flatten)]
     flags: config::Flags,
+    /// Remove damage from the catalog that keeps the lake from being loaded; prints what goes. Stop the servers first
+    #[arg(long)]
+    repair: bool,
 }
 
 // === impl Check ===
@@ -27,6 +31,7 @@ impl Check {
         let settings = config::load(&self.flags, &ProcessEnvironment)?;
         output::print("configuration  ok")?;
         examine_door(&settings).await?;
+        examine_catalog(&settings, self.repair).await?;
         let Opened { lake, pins, storage, models, lock } = open(&settings).await?;
         let engine = lake.engine().clone();
         drop(lake);
@@ -49,6 +54,33 @@ impl Check {
         drop(lock);
         Ok(())
     }
+}
+
+/// Looks for damage in the catalog, and removes it if told to.
+async fn examine_catalog(settings: &Settings, repairs: bool) -> Result<(), Failure> {
+    let place = place(settings).await?;
+    let damages = if repairs {
+        let _lock = lock::own(&place.lake.catalog)?;
+        repair::repair(&place.engine, &place.lake.catalog).await?
+    } else {
+        repair::examine(&place.engine, &place.lake.catalog).await?
+    };
+    for damage in &damages {
+        let did = if repairs { "repaired" } else { "damaged" };
+        output::print(format_args!("catalog        {did}, {}", damage.what))?;
+        if let Some(definition) = &damage.definition {
+            output::print(format_args!("               to make it again: {definition}"))?;
+        }
+    }
+    if repairs || damages.is_empty() {
+        return Ok(());
+    }
+    let remedy = if damages.iter().any(|damage| damage.repairable) {
+        "stop the servers and run merganser check --repair, or restore a backup with merganser restore-catalog"
+    } else {
+        "restore a backup with merganser restore-catalog, or make the tables again from an older snapshot"
+    };
+    Err(Error::precondition(format!("the catalog is damaged: {remedy}")).into())
 }
 
 /// Examines where the server would listen, and for whom.

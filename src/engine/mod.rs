@@ -31,7 +31,7 @@ pub use self::{
     bind::row_values,
     duckdb::{
         BatchLimits, Cell, CellKind, Connection, LiveTable, ResultStream, Scan, Statement, StatementKind, Steps, Value,
-        count_of, end_process, fatal_error, is_lost_commit,
+        count_of, end_process, fatal_error, read_errors_with,
     },
     extensions::DUCKDB_VERSION,
     inflow::{Inflow, InflowSender, inflow},

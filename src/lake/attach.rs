@@ -6,7 +6,7 @@ use super::{
     Lake, METADATA,
     catalog::Catalog,
     commit::{self, Committer},
-    portable,
+    errors, portable,
 };
 use crate::{
     engine::{self, Engine},
@@ -105,6 +105,7 @@ fn attach(
     storage: Option<&Storage>,
     script: &str,
 ) -> Result<Engine> {
+    engine::read_errors_with(errors::read);
     let attach = catalog.script(script, engine_settings);
     let setup = engine::Setup {
         extensions: &[catalog.extensions(), storage.map(Storage::extensions).unwrap_or_default()].concat(),

@@ -126,6 +126,17 @@ impl Catalog {
         }
     }
 
+    /// The extensions and the script with which its database is attached as `name`, without DuckLake.
+    pub(super) fn plain(&self, name: &str) -> (&'static [&'static str], String) {
+        let attach =
+            |file: &Path, options: &str| format!("ATTACH {} AS {name}{options}", literal(&file.display().to_string()));
+        match self {
+            Self::DuckdbFile(file) => (&[], attach(file, "")),
+            Self::Sqlite(file) => (&["sqlite_scanner"], attach(file, " (TYPE sqlite)")),
+            Self::Postgres(postgres) => (&["postgres_scanner"], postgres.attach_plain(name)),
+        }
+    }
+
     /// What DuckDB's own shell attaches; without user and password.
     pub(super) fn public_location(&self) -> String {
         match self {
@@ -165,7 +176,9 @@ impl Catalog {
             Self::DuckdbFile(_) | Self::Sqlite(_) => None,
         };
         let remedy = remedy.or_else(|| {
-            if text.contains("does not match existing data path") {
+            if has(&["could not find schema that corresponds", "schema with id", "Column with name"]) {
+                Some("the catalog is damaged: run merganser check, which says what can be repaired")
+            } else if text.contains("does not match existing data path") {
                 Some("the files of this lake lie elsewhere: give the --storage that it was made with")
             } else if text.contains("DuckLake") && text.contains("version") {
                 Some("it was made by another DuckLake: use the merganser that made it, or a newer one")

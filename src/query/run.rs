@@ -26,11 +26,12 @@ use super::{
     statement::{Outcome, Statement},
 };
 use crate::{
-    engine::{self, BatchSender, Connection, Lease, StatementKind, Worker, is_lost_commit, row_values},
+    engine::{self, BatchSender, Connection, Lease, StatementKind, Worker, row_values},
     error::{Error, ErrorKind, Result},
     ids::SnapshotId,
     lake::{
         commit::{Committer, OpenTransaction, Retry},
+        errors::is_lost_commit,
         snapshots,
     },
     session::{self, Session, Transaction},

@@ -63,11 +63,23 @@ pub fn parse_one(text: &str) -> Result<ParsedStatement> {
     }
 }
 
+/// A statement without what is not ASCII at its end: DuckDB takes it away when it cannot parse the text with it, and some
+/// spaces of Unicode stay there. `None` when there is nothing of that kind.
+fn trimmed(text: &str) -> Option<ParsedStatement> {
+    let end = text.trim_end_matches(|c: char| !c.is_ascii() || c.is_ascii_whitespace() || c == ';');
+    let has_more = text[end.len()..].contains(|c: char| !c.is_ascii());
+    let tokens = token::tokens(end).ok().filter(|tokens| has_more && !tokens.is_empty())?;
+    Some(ParsedStatement::new(end.into(), tokens))
+}
+
 // === impl ParsedStatement ===
 
 impl ParsedStatement {
     fn new(text: Arc<str>, tokens: Vec<Token>) -> Self {
         let kind = Kind::of(&mut Cursor::new(&text, &tokens));
+        if let Some(trimmed) = trimmed(&text).filter(|_| kind == Kind::Unknown) {
+            return trimmed;
+        }
         let definition = Definition::of(&kind, Cursor::new(&text, &tokens));
         let mut statement = Self { text, tokens: tokens.into(), kind, definition };
         statement.drop_cascade();

@@ -52,6 +52,8 @@ fn kinds_follow_from_the_first_words_wherever_they_stand() {
         ("\u{200b}END", Kind::Transaction(Commit)),
         ("\u{feff}COMMIT ", Kind::Transaction(Commit)),
         ("\u{2060}\u{feff}ABORT", Kind::Transaction(Rollback)),
+        // A quote in a comment keeps DuckDB from seeing the space behind it, which it then cuts off.
+        ("COMMIT /*\"*/ WORK\u{200b};", Kind::Transaction(Commit)),
         ("-- x\rBEGIN", Kind::Transaction(Begin)),
         ("start transaction", Kind::Transaction(Begin)),
         ("(SELECT 1)", Kind::Read),

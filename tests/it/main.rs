@@ -4,6 +4,7 @@
 
 mod architecture;
 mod command_line;
+mod differential;
 #[path = "../s3/fault.rs"]
 mod fault;
 mod faults;

@@ -267,7 +267,7 @@ impl Connection {
     ///
     /// # Errors
     /// Cancelled when the task was interrupted before; Conflict when another transaction was first; what DuckDB says.
-    /// Nothing is committed then, but where [`is_lost_commit`](super::is_lost_commit), of which nobody knows.
+    /// Nothing is committed then, but where the database that commits is a foreign one which was lost meanwhile.
     pub fn commit(&self) -> Result<()> {
         self.check_interrupted()?;
         let committed = self.uninterrupted(|| self.execute("COMMIT", &[]));

@@ -5,7 +5,7 @@
 
 use std::{
     ffi::{CStr, c_char},
-    sync::LazyLock,
+    sync::{LazyLock, OnceLock},
 };
 
 use duckdb::ffi;
@@ -60,73 +60,6 @@ const NARROWER: &[(ErrorKind, &str, ErrorKind)] = &[
     (ErrorKind::Unavailable, "No space left", ErrorKind::ResourceExhausted),
 ];
 
-/// What the database of an attached catalog says, and what that means for the caller. Clients get the words on the
-/// right: its own name hosts and SQL that are none of theirs.
-const FOREIGN: &[(&[&str], ErrorKind, &str)] = &[
-    (
-        &["database is locked"],
-        ErrorKind::Conflict,
-        "another transaction has written to the catalog since this one began to read: repeat the transaction",
-    ),
-    (
-        &["deadlock detected", "could not serialize access"],
-        ErrorKind::Conflict,
-        "the catalog's database ended the transaction in favour of another one: repeat the transaction",
-    ),
-    (
-        &["too many clients", "too many connections", "connection slots are reserved"],
-        ErrorKind::ResourceExhausted,
-        "the catalog's PostgreSQL has no connection left: raise max_connections there, or lower it here",
-    ),
-    (LOST, ErrorKind::Unavailable, "the catalog's database does not answer: try again when it does"),
-];
-
-/// How a connection to PostgreSQL ends that was not meant to.
-const LOST: &[&str] = &[
-    "Unable to connect to Postgres",
-    "server closed the connection",
-    "terminating connection",
-    "the database system is",
-    "no connection to the server",
-    "SSL connection has been closed",
-    "could not receive data from server",
-    "could not send data to server",
-    // What DuckLake says after the statement in which it lost its connection.
-    "from DuckLake: Current transaction is aborted",
-    // The reason why it rolls back is lost with the connection.
-    "Failed to execute query \"ROLLBACK\"",
-    "Failed to execute query \"COMMIT\"",
-];
-
-/// What DuckDB says of a Parquet file in which it does not find what must be there, when it names the file.
-const DAMAGED: &[&str] = &[
-    "No magic bytes found",
-    "Footer length error",
-    "too small to be a Parquet file",
-    "Failed to read file",
-    "Failed to read Parquet file",
-    "Invalid string encoding found in Parquet file",
-    "Could not read enough bytes",
-    "Prefetch registered for bytes outside file",
-    "(HTTP 416",
-];
-
-/// What it says of one that it does not name: of its footer, its pages and its size.
-const GARBLED: &[&str] = &[
-    "Parquet footer length stored in file is not equal",
-    "Parquet file is likely corrupted",
-    "Corrupted file?",
-    "Content-Length from server mismatches requested range",
-    "Invalid Error: TProtocolException",
-    "Invalid Error: don't know what type",
-    "Invalid Error: invalid TType",
-    "Invalid Error: Out of buffer",
-];
-
-/// What is said then.
-const SOME_FILE_DAMAGED: &str = "a file that was read is not what it was when it was written, or the server it lies on \
-                                 sends no parts of files: the server's log says more";
-
 /// What stands before the status of an answer over HTTP.
 const BEFORE_STATUS: &[&str] = &["(HTTP ", "\": ", "HTTP/1.1 "];
 
@@ -140,15 +73,17 @@ const TROUBLED: &str = "the object store has trouble, and had it at every try: t
 /// What is said when no answer of it came.
 const SILENT: &str = "the object store, or the host of the file, does not answer: try again when it does";
 
-/// What is said when the catalog's database was lost during a commit.
-const LOST_COMMIT: &str = "the catalog's database was lost during the commit, which may have happened or not: look at \
-                           lake.snapshots() before you repeat it";
-
 /// How DuckDB starts to speak when it will refuse everything from now on; no text of a client can start so.
 const FATAL: &str = "FATAL Error";
 
 /// The first fatal error. One for the process: DuckDB asks to be restarted, and errors do not know their instance.
 static FATAL_ERROR: LazyLock<watch::Sender<Option<String>>> = LazyLock::new(watch::Sender::default);
+
+/// Who else reads the texts of errors.
+static READER: OnceLock<Reader> = OnceLock::new();
+
+/// Reads the text of an error that it knows better than the words at its start tell.
+pub type Reader = fn(&str) -> Option<Error>;
 
 /// How some functions of the C interface hand out an error: as it travels inside DuckDB.
 #[derive(Deserialize)]
@@ -162,6 +97,12 @@ pub fn fatal_error() -> watch::Receiver<Option<String>> {
     FATAL_ERROR.subscribe()
 }
 
+/// From now on `reader` is asked about every error first: what is attached to DuckDB speaks through it. The first one that
+/// is given stays.
+pub fn read_errors_with(reader: Reader) {
+    let _ = READER.set(reader);
+}
+
 /// An error with DuckDB's own text and the kind that the text speaks of.
 pub(super) fn from_text(text: &str) -> Error {
     if let Ok(Serialized { exception_type, exception_message }) = serde_json::from_str(text) {
@@ -170,7 +111,7 @@ pub(super) fn from_text(text: &str) -> Error {
     if text.starts_with(FATAL) {
         FATAL_ERROR.send_if_modified(|first| first.is_none() && first.insert(text.to_owned()).starts_with(FATAL));
     }
-    if let Some(err) = of_foreign_database(text).or_else(|| of_damage(text)).or_else(|| of_object_store(text)) {
+    if let Some(err) = READER.get().and_then(|read| read(text)).or_else(|| of_object_store(text)) {
         return err;
     }
     let found = KINDS.iter().find(|(start, _)| text.starts_with(start));
@@ -179,50 +120,6 @@ pub(super) fn from_text(text: &str) -> Error {
     // A binder's "column does not exist" is a mistake in the text; only the catalog's is a missing thing.
     let narrower = narrower.filter(|_| !text.starts_with("Binder Error") && !text.starts_with("Conversion Error"));
     Error::new(narrower.map_or(kind, |(_, _, kind)| *kind), text)
-}
-
-/// Whether a commit failed in such a way that it may have happened.
-pub fn is_lost_commit(err: &Error) -> bool {
-    err.message() == LOST_COMMIT
-}
-
-/// The error of a database that DuckDB has attached. Such errors start with the words for a file that cannot be read, for
-/// a commit, or for nothing in particular; texts of a client start otherwise.
-fn of_foreign_database(text: &str) -> Option<Error> {
-    let commits = text.starts_with("TransactionContext Error: Failed to commit");
-    let may_be = commits
-        || ["IO Error", "Invalid Error", "Binder Error: Failed to ", "TransactionContext Error: Failed to "]
-            .iter()
-            .any(|start| text.starts_with(start));
-    let has = |words: &[&str]| words.iter().any(|words| text.contains(words));
-    let (words, kind, meaning) = FOREIGN.iter().find(|(words, ..)| may_be && has(words))?;
-    let lost_commit = commits && *words == LOST;
-    let (kind, meaning) = if lost_commit { (ErrorKind::Internal, LOST_COMMIT) } else { (*kind, *meaning) };
-    Some(Error::new(kind, meaning).with_source(text))
-}
-
-/// The error of a file that was changed behind the lake's back. Damage of a file that a client has named is the client's
-/// to know, and its text stays as it is, where DuckDB names the file.
-fn of_damage(text: &str) -> Option<Error> {
-    if !["Invalid Input Error", "Invalid Error", "IO Error", "HTTP Error"].iter().any(|start| text.starts_with(start)) {
-        return None;
-    }
-    let has = |words: &[&str]| words.iter().any(|words| text.contains(words));
-    let message = match lake_file(text) {
-        Some(file) if has(DAMAGED) => format!(
-            "the lake's file \"{file}\" is not what was written: put it back from a copy and restart the server"
-        ),
-        _ if has(GARBLED) => SOME_FILE_DAMAGED.to_owned(),
-        _ => return None,
-    };
-    Some(Error::new(ErrorKind::DataLoss, message).with_source(text))
-}
-
-/// The name of a file in a text, if it is one that DuckLake has given.
-fn lake_file(text: &str) -> Option<&str> {
-    let name = &text[text.find("/ducklake-")? + 1..];
-    let name = &name[..name.find(".parquet")? + ".parquet".len()];
-    (!name.contains('/')).then_some(name)
 }
 
 /// The error of a request over HTTP. DuckDB's own text names host and bucket.
@@ -295,11 +192,6 @@ mod tests {
         check("TransactionContext Error: cannot commit - no transaction is active", ErrorKind::FailedPrecondition);
         check("IO Error: No files found that match the pattern", ErrorKind::NotFound);
         check("IO Error: Could not set lock", ErrorKind::Unavailable);
-        check(
-            "Invalid Error: Failed to get data file list from DuckLake: server closed the connection",
-            ErrorKind::Unavailable,
-        );
-        check("IO Error: Unable to connect to Postgres at \"\": too many clients", ErrorKind::ResourceExhausted);
         check("Invalid Input Error: database is locked", ErrorKind::InvalidArgument);
         check("IO Error: Timeout was reached error for HTTP GET to 'http://store/lake/x'", ErrorKind::Unavailable);
         check("HTTP Error: Unable to connect to URL \"http://store/lake/x\": 503 (Slow Down).", ErrorKind::Unavailable);
@@ -314,17 +206,6 @@ mod tests {
             "Invalid Input Error: No magic bytes found at end of file '/tmp/mine.parquet'",
             ErrorKind::InvalidArgument,
         );
-        check("Invalid Error: don't know what type: ", ErrorKind::DataLoss);
-        let damaged = from_text("HTTP Error: HTTP GET error reading 'http://s/l/ducklake-01.parquet' (HTTP 416 Range)");
-        assert_eq!(damaged.kind(), ErrorKind::DataLoss);
-        assert!(
-            damaged.message().contains("\"ducklake-01.parquet\"") && !damaged.message().contains("http"),
-            "{damaged}"
-        );
-        let lost = from_text("TransactionContext Error: Failed to commit: Failed to execute query \"ROLLBACK\": ");
-        assert!(is_lost_commit(&lost) && lost.kind() == ErrorKind::Internal, "{lost}");
-        let locked = from_text("TransactionContext Error: Failed to commit: x database is locked");
-        assert!(!is_lost_commit(&locked) && locked.kind() == ErrorKind::Conflict, "{locked}");
         let serialized = r#"{"exception_type":"Not implemented","exception_message":"Unsupported Arrow type VARIANT"}"#;
         check(serialized, ErrorKind::Unsupported);
     }

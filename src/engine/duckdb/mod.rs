@@ -21,7 +21,7 @@ mod value;
 pub use arrow_scan::Scan;
 pub use connection::{Connection, InterruptHandle, Steps};
 pub use database::{Database, library_version};
-pub use error::{fatal_error, is_lost_commit};
+pub use error::{fatal_error, read_errors_with};
 pub use live_table::{Cell, CellKind, LiveTable};
 pub use process::end_process;
 pub use statement::{Statement, StatementKind};

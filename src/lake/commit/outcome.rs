@@ -8,7 +8,7 @@ use std::{thread, time::Duration};
 use serde::Deserialize;
 
 use crate::{
-    engine::{Connection, Value, is_lost_commit},
+    engine::{Connection, Value},
     error::{Error, ErrorKind, Result},
     ids::SnapshotId,
     lake::METADATA,
@@ -24,11 +24,6 @@ struct Found {
     id: Option<SnapshotId>,
     /// How many files came with it.
     files: u64,
-}
-
-/// Whether a commit failed in such a way that it may have happened.
-pub(super) fn is_lost(err: &Error) -> bool {
-    is_lost_commit(err)
 }
 
 /// What became of the commit that is marked with `mark`; `None` when the database is not back within some seconds.

@@ -14,7 +14,7 @@ use crate::{
     engine::{Connection, Value},
     error::{Context, Result},
     ids::SnapshotId,
-    lake::snapshots,
+    lake::{errors::is_lost_commit, snapshots},
     sql::{ParsedStatement, ReadsAndWrites},
 };
 
@@ -163,7 +163,7 @@ impl OpenTransaction {
                 let after = snapshots::last_committed(connection).ok().flatten();
                 Ok(after.filter(|after| before != Some(*after)))
             }
-            Err(err) if outcome::is_lost(&err) => {
+            Err(err) if is_lost_commit(&err) => {
                 // DuckLake removes the transaction's files until this is over.
                 connection.rollback();
                 let files_are_back = links.is_some_and(|links| links.put_back().is_ok());
@@ -173,16 +173,18 @@ impl OpenTransaction {
         }
     }
 
-    /// What the commit is found by, and what other servers must know of it: JSON for `commit_extra_info`.
+    /// What the commit is found by, and what other servers must know of it: JSON for `commit_extra_info`. PostgreSQL
+    /// (`sql/05_postgres.sql`) knows it by what stands first.
     fn mark(&self) -> String {
-        let mut mark = serde_json::json!({ "commit": Uuid::new_v4().to_string() });
+        let mut mark = format!("{{\"commit\":\"{}\"", Uuid::new_v4());
         if let Some(base) = self.base {
-            mark["reads"] = serde_json::json!({ "since": base, "tables": self.reads.tables() });
+            let reads = serde_json::json!({ "since": base, "tables": self.reads.tables() });
+            mark += &format!(",\"reads\":{reads}");
         }
-        if let (Some(mark), Some(serde_json::Value::Object(details))) = (mark.as_object_mut(), &self.details) {
-            mark.extend(details.clone());
+        for (name, value) in self.details.as_ref().and_then(serde_json::Value::as_object).into_iter().flatten() {
+            mark += &format!(",{}:{value}", serde_json::Value::from(name.as_str()));
         }
-        mark.to_string()
+        mark + "}"
     }
 }
 
