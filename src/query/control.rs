@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     execution::Running,
-    shared::Shared,
+    shared::{Entry, Shared},
     statement::{Outcome, Statement},
 };
 use crate::{
@@ -170,8 +170,13 @@ pub(super) async fn prepare(
     }
     shared.guard.check(&prepare.statement)?;
     let text = Arc::clone(prepare.statement.text());
-    let check = move |connection: &Connection| connection.prepare(&text).map(|_| ());
-    match session.transaction(statement.transaction)? {
+    let transaction = session.transaction(statement.transaction)?;
+    let entry = Entry::new(shared, transaction.as_deref(), &prepare.statement);
+    let check = move |connection: &Connection| {
+        entry.enter(connection)?;
+        connection.prepare(&text).map(|_| ())
+    };
+    match transaction {
         Some(transaction) => transaction.worker(&shared.leases, session).await?.run(check).await?,
         None => shared.run(session, check).await?,
     }
@@ -209,13 +214,16 @@ pub(super) async fn prepared_of(
     let given: Vec<_> = arguments.iter().map(|(_, expression)| expression.as_str()).collect();
     shared.guard.check(&sql::parse_one(&format!("SELECT {}", given.join(", ")))?)?;
     let text = Arc::clone(prepared.text());
+    let transaction = session.transaction(statement.transaction)?;
+    let entry = Entry::new(shared, transaction.as_deref(), &prepared);
     let values = move |connection: &Connection| {
+        entry.enter(connection)?;
         let ordered = in_order(&connection.prepare(&text)?.parameter_names(), arguments)?;
         let columns = ordered.iter().enumerate().map(|(index, expression)| format!("{expression} AS \"{index}\""));
         let (_, batches) = connection.query(&format!("SELECT {}", columns.collect::<Vec<_>>().join(", ")), &[])?;
         Ok(batches.into_iter().next())
     };
-    let parameters = match session.transaction(statement.transaction)? {
+    let parameters = match transaction {
         Some(transaction) => transaction.worker(&shared.leases, session).await?.run(values).await?,
         None => shared.run(session, values).await?,
     };
@@ -226,6 +234,13 @@ pub(super) async fn prepared_of(
 fn in_order(names: &[String], arguments: Vec<(Option<String>, String)>) -> Result<Vec<String>> {
     if arguments.iter().all(|(name, _)| name.is_none()) {
         return Ok(arguments.into_iter().map(|(_, expression)| expression).collect());
+    }
+    let unknown = arguments
+        .iter()
+        .find(|(name, _)| name.as_ref().is_none_or(|name| !names.iter().any(|known| known.eq_ignore_ascii_case(name))));
+    if let Some((name, _)) = unknown {
+        let name = name.as_deref().unwrap_or("without a name");
+        return Err(Error::invalid(format!("EXECUTE gives a value {name} that the statement does not take")));
     }
     let find = |wanted: &String| {
         let its =

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 
-use super::{run::is_lost, shared::Shared};
+use super::{
+    run::is_lost,
+    shared::{Entry, Shared},
+};
 use crate::{
     engine::Connection,
     error::{Error, Result},
@@ -66,9 +69,13 @@ async fn describe_one(
     shared.guard.check(&statement)?;
     let inside = session.transaction(transaction)?;
     let alone = inside.is_none();
-    let work = move |connection: &Connection| match prepare(connection, &statement) {
-        Err(err) if alone && is_lost(&err) => prepare(connection, &statement),
-        described => described,
+    let entry = Entry::new(shared, inside.as_deref(), &statement);
+    let work = move |connection: &Connection| {
+        entry.enter(connection)?;
+        match prepare(connection, &statement) {
+            Err(err) if alone && is_lost(&err) => prepare(connection, &statement),
+            described => described,
+        }
     };
     match inside {
         Some(transaction) => transaction.worker(&shared.leases, session).await?.run(work).await,

@@ -19,6 +19,7 @@ use super::{
     statement::{Outcome, Statement},
 };
 use crate::{
+    engine::Connection,
     error::{Error, ErrorKind, Result},
     session::{End, Session},
     sql::{Kind, ParsedStatement, Setting},
@@ -118,6 +119,10 @@ async fn unit(
     statement: &Statement,
     all: &[ParsedStatement],
 ) -> Result<Outcome> {
+    // DuckDB reads the whole of a text before it runs any of it.
+    let texts: Vec<_> = all.iter().map(|parsed| Arc::clone(parsed.text())).collect();
+    let parse = move |connection: &Connection| texts.iter().try_for_each(|text| connection.steps(text).map(|_| ()));
+    shared.run(session, parse).await?;
     let controls = all.iter().any(|parsed| matches!(parsed.kind(), Kind::Transaction(_) | Kind::Call));
     if controls || session.transaction(statement.transaction)?.is_some() {
         return in_order(shared, session, running, statement, all).await;
@@ -132,7 +137,14 @@ async fn unit(
             .unwrap_or_else(|| shared.executions.begin(session.principal(), session.id(), Arc::clone(&statement.sql)));
         let outcome = in_order(shared, session, own, &inside, all).await;
         let outcome = match outcome {
-            Ok(outcome) => session.end(id, End::Commit).await.map(|made| (outcome, made)),
+            Ok(outcome) => match session.end(id, End::Commit).await {
+                Ok(made) => Ok((outcome, made)),
+                // What failed behind the first rows of the last statement has ended the transaction.
+                Err(err) if err.kind() == ErrorKind::FailedPrecondition => {
+                    Err(outcome.finish().await.err().unwrap_or(err))
+                }
+                Err(err) => Err(err),
+            },
             Err(err) => {
                 // The failure of the statement is what the client must know.
                 let _ = session.end(id, End::Rollback).await;
@@ -170,6 +182,6 @@ async fn in_order(
         changed += stopped.unless(work).await?.unwrap_or_default();
     }
     let outcome = Box::pin(one(shared, session, running, &statement.with(last.clone()), last)).await?;
-    let changed = outcome.changed.map(|last| last + changed);
-    Ok(Outcome { changed, ..outcome })
+    let changed = changed + outcome.changed.unwrap_or_default();
+    Ok(Outcome { changed: Some(changed), ..outcome })
 }

@@ -24,6 +24,18 @@ use crate::{
 
 /// DuckLake's functions that remove files.
 const REMOVING: &[&str] = &["ducklake_cleanup_old_files", "ducklake_delete_orphaned_files"];
+/// DuckDB's and DuckLake's functions that change the lake or the engine although they stand in queries.
+const CHANGING: &[&str] = &[
+    "ducklake_add_data_files",
+    "ducklake_expire_snapshots",
+    "ducklake_flush_inlined_data",
+    "ducklake_merge_adjacent_files",
+    "ducklake_rewrite_data_files",
+    "ducklake_set_commit_message",
+    "ducklake_set_option",
+    "checkpoint",
+    "force_checkpoint",
+];
 /// Functions that run what nobody has read.
 const UNREAD: &[&str] = &["json_execute_serialized_sql"];
 /// The catalogs of DuckDB itself.
@@ -61,25 +73,13 @@ impl Guard {
     /// Unsupported; `InvalidArgument` and `NotFound` for names.
     pub(super) fn check(&self, statement: &ParsedStatement) -> Result<()> {
         check_kind(statement.kind())?;
-        let calls = statement.calls();
-        if calls.functions.iter().any(|name| REMOVING.contains(&name.as_str())) {
-            return Err(Error::unsupported(
-                "files are removed by the action maintain, with the steps cleanup and orphans: DuckLake's own function would \
-                 remove those that backups need",
-            ));
-        }
-        if calls.runs_unread_text || calls.functions.iter().any(|name| UNREAD.contains(&name.as_str())) {
-            return Err(Error::unsupported(
-                "query() takes one plain text, and serialized statements are not run: what a statement runs is checked first",
-            ));
-        }
         if let Some(target) = statement.target() {
             check_catalog(&target, statement.definition())?;
         }
-        match statement.definition() {
-            Some(definition) => self.check_definition(statement, definition),
-            None => Ok(()),
+        if let Some(definition) = statement.definition() {
+            self.check_definition(statement, definition)?;
         }
+        check_calls(statement)
     }
 
     fn check_definition(&self, statement: &ParsedStatement, definition: &Definition) -> Result<()> {
@@ -106,6 +106,29 @@ impl Guard {
             )))
         })
     }
+}
+
+fn check_calls(statement: &ParsedStatement) -> Result<()> {
+    let calls = statement.calls();
+    let calls_any = |all: &[&str]| calls.functions.iter().any(|name| all.contains(&name.as_str()));
+    if calls_any(REMOVING) {
+        return Err(Error::unsupported(
+            "files are removed by the action maintain, with the steps cleanup and orphans: DuckLake's own function would \
+             remove those that backups need",
+        ));
+    }
+    if calls_any(CHANGING) {
+        return Err(Error::unsupported(
+            "functions that change the lake are not offered to clients: use the action maintain, and the session option \
+             commit_message",
+        ));
+    }
+    if calls.runs_unread_text || calls_any(UNREAD) {
+        return Err(Error::unsupported(
+            "query() takes one plain text, and serialized statements are not run: what a statement runs is checked first",
+        ));
+    }
+    Ok(())
 }
 
 fn check_kind(kind: &Kind) -> Result<()> {
@@ -222,7 +245,7 @@ pub(super) fn check_sequence(before: &[ParsedStatement], statement: &ParsedState
     }
     if altered {
         return Err(Error::precondition(
-            "the transaction has altered the table: rename it before that, or in another transaction",
+            "the transaction has altered what is renamed: rename it before that, or in another transaction",
         ));
     }
     Ok(())

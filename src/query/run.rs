@@ -327,24 +327,8 @@ impl Run {
     fn attempt(&mut self, connection: &Connection) -> Result<Left> {
         let own = self.begin(connection)?;
         let mut steps = connection.steps(self.statement.text())?;
-        let last = steps.len() - 1;
-        let mut index = 0;
-        let prepared = loop {
-            let prepared = steps.prepare(index)?;
-            // What DuckDB puts around its steps: the transaction is open already.
-            let ends = last > 0 && prepared.kind() == StatementKind::Transaction;
-            let next_ends = last > 0 && index + 1 == last && is_transaction(&mut steps, last);
-            if !ends && (index == last || next_ends) {
-                break prepared;
-            }
-            if !ends {
-                prepared.execute(&[])?.drain()?;
-            }
-            index += 1;
-            if index > last {
-                return Err(Error::internal("DuckDB makes no step of the statement"));
-            }
-        };
+        let several = steps.len() > 1;
+        let prepared = prepare_last(&mut steps)?;
         guard::check_verdict(&self.statement, prepared.kind())?;
         match self.statement.kind() {
             Kind::Set => self.set_variable(connection, &prepared)?,
@@ -353,7 +337,7 @@ impl Run {
             }
             _ => self.read(connection, &prepared, own)?,
         }
-        let clean = is_plain(self.statement.kind()) && last == 0;
+        let clean = is_plain(self.statement.kind()) && !several;
         Ok(if clean { Left::Clean } else { Left::Used })
     }
 
@@ -513,8 +497,19 @@ fn is_plain(kind: &Kind) -> bool {
     matches!(kind, Kind::Read | Kind::Insert | Kind::Update | Kind::Delete | Kind::Merge)
 }
 
-fn is_transaction(steps: &mut engine::Steps<'_>, index: u64) -> bool {
-    steps.prepare(index).is_ok_and(|step| step.kind() == StatementKind::Transaction)
+/// Runs all steps of a statement but the one that gives its result, which is prepared. DuckDB puts a transaction around
+/// the steps of one that writes; here one is open already.
+fn prepare_last<'c>(steps: &mut engine::Steps<'c>) -> Result<engine::Statement<'c>> {
+    let mut prepared = steps.prepare(0)?;
+    let is_wrapped = steps.len() > 2 && prepared.kind() == StatementKind::Transaction;
+    let last = steps.len() - if is_wrapped { 2 } else { 1 };
+    for index in 1..=last {
+        if !(is_wrapped && index == 1) {
+            prepared.execute(&[])?.drain()?;
+        }
+        prepared = steps.prepare(index)?;
+    }
+    Ok(prepared)
 }
 
 /// Whether the catalog's database was lost, perhaps to be there again at once.

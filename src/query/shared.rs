@@ -8,13 +8,16 @@ use std::{
     time::Duration,
 };
 
+use parking_lot::Mutex;
+
 use super::{execution::Executions, guard::Guard, partitions::SmallTables, procedure::Procedures, ticket::Tickets};
 use crate::{
-    engine::Worker,
+    engine::{Connection, Worker},
     error::Result,
     ids::SnapshotId,
-    lake::snapshots,
-    session::{Leases, Session},
+    lake::{commit::Committer, snapshots},
+    session::{Leases, Open, Session, Transaction},
+    sql::ParsedStatement,
     write::Groups,
 };
 
@@ -42,6 +45,31 @@ pub(super) struct Shared {
     pub newest: AtomicI64,
 }
 
+/// What goes before a look at a statement in the transaction where it will run: one that will write acquires the writer
+/// lock before the first read.
+pub(super) struct Entry {
+    committer: Arc<Committer>,
+    /// The transaction, where there is one and the statement writes.
+    open: Option<Arc<Mutex<Option<Open>>>>,
+}
+
+// === impl Entry ===
+
+impl Entry {
+    pub fn new(shared: &Shared, transaction: Option<&Transaction>, statement: &ParsedStatement) -> Self {
+        let open = transaction.filter(|_| statement.writes()).map(Transaction::open);
+        Self { committer: Arc::clone(shared.leases.lake().committer()), open }
+    }
+
+    pub fn enter(&self, connection: &Connection) -> Result<()> {
+        let Some(open) = &self.open else { return Ok(()) };
+        match open.lock().as_mut() {
+            Some(open) => open.transaction.will_write(&self.committer, connection),
+            None => Ok(()),
+        }
+    }
+}
+
 // === impl Shared ===
 
 impl Shared {
@@ -64,7 +92,7 @@ impl Shared {
     pub async fn run<T: Send + 'static>(
         &self,
         session: &Session,
-        work: impl FnOnce(&crate::engine::Connection) -> Result<T> + Send + 'static,
+        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         match session.pinned_worker() {
             Some(worker) => worker.run(work).await,

@@ -227,17 +227,17 @@ impl Session {
     /// # Errors
     /// As [`end`](Self::end).
     pub async fn finish(&self, transaction: &Transaction, end: End) -> Result<Option<SnapshotId>> {
-        match end {
-            End::Rollback => transaction.rollback().await.map(|()| None),
+        let (made, pinned) = match end {
+            End::Rollback => (None, transaction.rollback().await?),
             End::Commit => {
                 let message = self.options().commit_message().map(ToOwned::to_owned);
-                let (made, pinned) = transaction.commit(self.principal(), message).await?;
-                if let Some(pinned) = pinned {
-                    self.pin_connection(pinned);
-                }
-                Ok(made)
+                transaction.commit(self.principal(), message).await?
             }
+        };
+        if let Some(pinned) = pinned {
+            self.pin_connection(pinned);
         }
+        Ok(made)
     }
 
     /// The transaction that a statement belongs to: the named one, else the one that `BEGIN` as text opened.

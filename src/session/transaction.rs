@@ -184,16 +184,13 @@ impl Transaction {
                 return Err(err);
             }
         };
-        let pinned = match (binding, permit) {
-            (Binding::Leased(lease), Some(permit)) => Some(PinnedConnection::new(lease, permit)),
-            (Binding::Leased(_) | Binding::Pinned(_), _) => None,
-        };
-        Ok((made, pinned))
+        Ok((made, binding.pinned(permit)))
     }
 
-    pub(super) async fn rollback(&self) -> Result<()> {
+    /// Rolls back; gives the connection that the session is to keep: variables stay.
+    pub(super) async fn rollback(&self) -> Result<Option<PinnedConnection>> {
         let state = std::mem::replace(&mut *self.state.lock().await, State::Idle);
-        let State::Begun { binding, .. } = state else { return Ok(()) };
+        let State::Begun { binding, permit, .. } = state else { return Ok(None) };
         let open = self.open();
         let work = move |connection: &Connection| {
             connection.rollback();
@@ -201,7 +198,8 @@ impl Transaction {
             open.lock().take();
             Ok(())
         };
-        binding.worker().run(work).await
+        binding.worker().run(work).await?;
+        Ok(binding.pinned(permit))
     }
 }
 
@@ -226,6 +224,14 @@ impl Binding {
         match self {
             Self::Leased(lease) => lease.worker(),
             Self::Pinned(worker) => worker,
+        }
+    }
+
+    /// The connection for the session to keep, where there is a permit for it.
+    fn pinned(self, permit: Option<OwnedSemaphorePermit>) -> Option<PinnedConnection> {
+        match (self, permit) {
+            (Self::Leased(lease), Some(permit)) => Some(PinnedConnection::new(lease, permit)),
+            (Self::Leased(_) | Self::Pinned(_), _) => None,
         }
     }
 

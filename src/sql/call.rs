@@ -45,7 +45,14 @@ impl ParsedStatement {
         if cursor.is_at_end() {
             return Ok(Some(Call { name, arguments: Vec::new() }));
         }
-        let inside = cursor.take_parentheses().filter(|_| cursor.is_at_end()).ok_or_else(not_constant)?;
+        if !cursor.is("(") {
+            return Err(not_constant());
+        }
+        let unclosed = || Error::invalid("read the CALL: a parenthesis is not closed");
+        let inside = cursor.take_parentheses().ok_or_else(unclosed)?;
+        if !cursor.is_at_end() {
+            return Err(not_constant());
+        }
         let parts = if inside.is_at_end() { Vec::new() } else { inside.split_at_commas() };
         let arguments = parts.into_iter().map(argument).collect::<Result<_>>()?;
         Ok(Some(Call { name, arguments }))

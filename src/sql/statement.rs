@@ -68,8 +68,9 @@ pub fn parse_one(text: &str) -> Result<ParsedStatement> {
 fn trimmed(text: &str) -> Option<ParsedStatement> {
     let end = text.trim_end_matches(|c: char| !c.is_ascii() || c.is_ascii_whitespace() || c == ';');
     let has_more = text[end.len()..].contains(|c: char| !c.is_ascii());
-    let tokens = token::tokens(end).ok().filter(|tokens| has_more && !tokens.is_empty())?;
-    Some(ParsedStatement::new(end.into(), tokens))
+    let tokens = token::tokens(end).ok().filter(|_| has_more)?;
+    let tokens: Vec<_> = tokens.into_iter().filter(|token| &end[token.start..token.end] != ";").collect();
+    (!tokens.is_empty()).then(|| ParsedStatement::new(end.into(), tokens))
 }
 
 // === impl ParsedStatement ===

@@ -1,6 +1,7 @@
 //! The table whose rows a statement changes.
 
 use super::{
+    cursor::Cursor,
     definition::take_relation,
     kind::{Kind, skip_common_tables},
     name::Name,
@@ -18,19 +19,27 @@ impl ParsedStatement {
         }
     }
 
-    /// The table whose rows the statement changes.
-    pub(super) fn written_table(&self) -> Option<Name> {
+    /// The statement without the EXPLAIN in front of it.
+    pub(super) fn body(&self) -> Cursor<'_> {
         let mut cursor = self.cursor();
-        let mut kind = self.kind();
-        if let Kind::Explain { explained, .. } = kind {
-            kind = explained;
-            // The options of EXPLAIN hold none of these words outside of parentheses.
+        if let Kind::Explain { .. } = self.kind() {
             cursor.next();
             cursor.skip(&["ANALYZE", "ANALYSE", "VERBOSE"]);
+            // The options stand in parentheses; what is explained does so only if it is a query.
             if cursor.is("(") {
                 cursor.take_parentheses();
             }
         }
+        cursor
+    }
+
+    /// The table whose rows the statement changes.
+    fn written_table(&self) -> Option<Name> {
+        let mut cursor = self.body();
+        let kind = match self.kind() {
+            Kind::Explain { explained, .. } => explained,
+            kind => kind,
+        };
         if cursor.is("WITH") {
             skip_common_tables(&mut cursor);
         }

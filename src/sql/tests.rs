@@ -156,7 +156,20 @@ fn what_reads_its_own_table_is_told_apart() {
         ("EXPLAIN DELETE FROM t", ReadsAndWrites::No),
         ("INSERT INTO t VALUES (1)", ReadsAndWrites::No),
         ("INSERT INTO t SELECT 1", ReadsAndWrites::No),
-        ("INSERT INTO t SELECT 1 WHERE NOT EXISTS (FROM v)", ReadsAndWrites::IfQueried(Name::new(vec!["t".into()]))),
+        (
+            "INSERT INTO t SELECT 1 WHERE NOT EXISTS (FROM v)",
+            ReadsAndWrites::IfQueried {
+                table: Name::new(vec!["t".into()]),
+                query: "SELECT 1 WHERE NOT EXISTS (FROM v)".into(),
+            },
+        ),
+        (
+            "EXPLAIN ANALYZE WITH z AS (FROM u WHERE i = ?) INSERT INTO t (i) SELECT i + $1 FROM z",
+            ReadsAndWrites::IfQueried {
+                table: Name::new(vec!["t".into()]),
+                query: "WITH z AS (FROM u WHERE i = ?) SELECT i + NULL FROM z".into(),
+            },
+        ),
         ("DELETE FROM temp.t", ReadsAndWrites::No),
         ("SELECT 'DELETE'", ReadsAndWrites::No),
     ] {

@@ -80,7 +80,7 @@ fn other_statements_are_left_alone() {
 #[test]
 fn what_is_not_written_as_it_must_be_is_refused() {
     for (sql, text) in [
-        ("CALL merganser.tag('a'", "constants"),
+        ("CALL merganser.tag('a'", "read the CALL"),
         ("CALL merganser.tag('a'); CALL merganser.tag('b')", "holds 2 statements"),
         ("CALL merganser.tag('a', name => 'b')", "\"name\" is given twice"),
         ("CALL merganser.rollback('t', to => {'version': 3}, version => 4)", "\"version\" is given twice"),

@@ -150,9 +150,10 @@ impl Connection {
     pub fn run_script(&self, sql: &str) -> Result<()> {
         let mut statements = Statement::extract(self, sql)?;
         for index in 0..statements.len() {
-            // Some statements of a script look into the catalog only when they run, as USE does.
-            let _shared = self.share();
-            let statement = statements.prepare(self, index)?;
+            let statement = {
+                let _shared = self.share();
+                statements.prepare(self, index)?
+            };
             statement.execute(&[])?.drain()?;
         }
         Ok(())
@@ -166,11 +167,12 @@ impl Connection {
         self.prepare(sql)?.execute(params)?.drain()
     }
 
-    /// The tables that a statement reads, also through views, macros and `query()`, as DuckDB writes their names.
+    /// The tables that a query reads, also through views, macros and `query()`, as DuckDB writes their names; `None` where
+    /// it does not say.
     ///
     /// # Errors
-    /// What DuckDB's parser and binder refuse.
-    pub fn table_names(&self, sql: &str) -> Result<Vec<String>> {
+    /// `InvalidArgument` for a text with a NUL.
+    pub fn table_names(&self, sql: &str) -> Result<Option<Vec<String>>> {
         let _shared = self.share();
         super::value::table_names(self, sql)
     }
@@ -193,7 +195,7 @@ impl Connection {
     }
 
     /// Keeps others from [`exclusively`](Self::exclusively) while a statement is prepared.
-    fn share(&self) -> Option<RwLockReadGuard<'_, ()>> {
+    pub(super) fn share(&self) -> Option<RwLockReadGuard<'_, ()>> {
         (!self.exclusive.get()).then(|| self.database.preparing.read())
     }
 

@@ -216,6 +216,8 @@ impl<'c> Statement<'c> {
                 return Err(unsafe { error::from_pointer(ffi::duckdb_prepare_error(self.ptr)) });
             }
         }
+        // Outside of a transaction DuckDB binds it once more, as the catalog may have changed since.
+        let _shared = if self.connection.is_open() { None } else { self.connection.share() };
         ResultStream::start(self)
     }
 

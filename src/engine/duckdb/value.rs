@@ -285,16 +285,16 @@ impl Drop for Value {
     }
 }
 
-/// The tables that a statement reads, as DuckDB writes their names.
+/// The tables that a query reads, as DuckDB writes their names; `None` where it does not say.
 ///
 /// # Errors
-/// `InvalidArgument` for a text with a NUL, and for what DuckDB does not say more about: a statement that it refuses.
-pub(super) fn table_names(connection: &Connection, sql: &str) -> Result<Vec<String>> {
+/// `InvalidArgument` for a text with a NUL.
+pub(super) fn table_names(connection: &Connection, sql: &str) -> Result<Option<Vec<String>>> {
     let text = CString::new(sql).map_err(|_| Error::invalid("the statement holds a NUL byte"))?;
     // SAFETY: connection and text are alive; the list is owned by `Value`.
     let list = Value(unsafe { ffi::duckdb_get_table_names(connection.as_ptr(), text.as_ptr(), false) });
     if list.0.is_null() {
-        return Err(Error::invalid("the tables of the statement cannot be read"));
+        return Ok(None);
     }
     // SAFETY: the list is alive; each child is owned by `Value`, and its text freed after it was copied.
     unsafe {
@@ -308,6 +308,6 @@ pub(super) fn table_names(connection: &Connection, sql: &str) -> Result<Vec<Stri
             ffi::duckdb_free(text.cast());
             name
         };
-        Ok((0..ffi::duckdb_get_list_size(list.0)).map(child).map(name).collect())
+        Ok(Some((0..ffi::duckdb_get_list_size(list.0)).map(child).map(name).collect()))
     }
 }

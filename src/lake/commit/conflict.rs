@@ -134,7 +134,8 @@ impl ReadSet {
 /// Whether a name that DuckDB gives, with or without schemas and quotes, may be that of `table`.
 pub(super) fn same_table(given: &str, table: &Name) -> bool {
     let given = given.replace('"', "").to_lowercase();
-    given.ends_with(&table.last().replace('"', ""))
+    let name = table.last().replace('"', "");
+    given.strip_suffix(&name).is_some_and(|schema| schema.is_empty() || schema.ends_with('.'))
 }
 
 #[cfg(test)]

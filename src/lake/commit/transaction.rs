@@ -85,8 +85,10 @@ impl OpenTransaction {
             ReadsAndWrites::No => Ok(()),
             ReadsAndWrites::Table(table) => self.reads_and_writes(committer, connection, &table.to_string()),
             ReadsAndWrites::Unknown => self.reads_and_writes(committer, connection, ""),
-            ReadsAndWrites::IfQueried(table) => {
-                if connection.table_names(statement.text())?.iter().any(|read| conflict::same_table(read, &table)) {
+            ReadsAndWrites::IfQueried { table, query } => {
+                let read = connection.table_names(&query)?;
+                // What DuckDB cannot say may be anything.
+                if read.is_none_or(|read| read.iter().any(|read| conflict::same_table(read, &table))) {
                     self.reads_and_writes(committer, connection, &table.to_string())?;
                 }
                 Ok(())
