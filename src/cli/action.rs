@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use clap::{Args, ValueEnum};
+use comfy_table::{Table, presets};
 use futures::TryStreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
@@ -73,23 +74,21 @@ pub(super) fn named(snapshot: Option<String>) -> Option<Value> {
     snapshot.map(|name| json!({ "name": name }))
 }
 
-/// A table of rows that are JSON objects: these columns, in this order.
+/// Prints rows that are JSON objects as a table without borders: these columns, in this order.
 pub(super) fn print_rows(rows: &Value, columns: &[&str]) -> Result<()> {
-    let rows: Vec<Vec<String>> = rows
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|row| columns.iter().map(|column| text(&row[*column])).collect())
-        .collect();
-    let widths: Vec<_> = (0..columns.len())
-        .map(|at| rows.iter().map(|row| row[at].chars().count()).chain([columns[at].len()]).max().unwrap_or(0))
-        .collect();
-    let header: Vec<_> = columns.iter().map(|column| (*column).to_owned()).collect();
-    for row in [&header].into_iter().chain(&rows) {
-        let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        output::print(cells.join("  ").trim_end())?;
+    output::print(format_rows(rows, columns))
+}
+
+fn format_rows(rows: &Value, columns: &[&str]) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(columns);
+    for row in rows.as_array().into_iter().flatten() {
+        table.add_row(columns.iter().map(|column| text(&row[*column])));
     }
-    Ok(())
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.trim_fmt()
 }
 
 fn text(value: &Value) -> String {
@@ -399,5 +398,17 @@ impl ListActions {
             output::print(format_args!("{}\n  {}\n", action.name, action.description))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_aligned_under_their_header() {
+        let rows = json!([{ "name": "grün", "rows": 12, "ignored": 1 }, { "name": "a b", "rows": null }]);
+        assert_eq!(format_rows(&rows, &["name", "rows"]), "name  rows\ngrün  12\na b   –");
+        assert_eq!(format_rows(&json!([]), &["name", "rows"]), "name  rows");
     }
 }

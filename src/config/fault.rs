@@ -21,29 +21,13 @@ pub(super) fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>)
     let word = word.to_lowercase();
     let near = candidates.filter_map(|candidate| {
         let name = candidate.to_lowercase();
-        let distance = edit_distance(&word, &name);
+        let distance = strsim::levenshtein(&word, &name);
         let is_part = word.contains(&name) || (word.len() >= 3 && name.contains(&word));
         // One letter in three: "lisen" means "listen", "tls" does not mean "log".
         let is_typo = 3 * distance <= word.len().max(name.len());
         (is_part || is_typo).then_some((distance, candidate))
     });
     near.min().map(|(_, candidate)| candidate)
-}
-
-/// How many letters must be put in, taken out or replaced to make `to` of `from` (Levenshtein).
-fn edit_distance(from: &str, to: &str) -> usize {
-    // The distances from what was read of `from` to each prefix of `to`, without the empty one.
-    let mut row: Vec<usize> = (1..=to.chars().count()).collect();
-    for (taken_out, from_letter) in from.chars().enumerate() {
-        let (mut diagonal, mut left) = (taken_out, taken_out + 1);
-        for (above, to_letter) in row.iter_mut().zip(to.chars()) {
-            let replaced = diagonal + usize::from(from_letter != to_letter);
-            diagonal = *above;
-            left = replaced.min(left + 1).min(diagonal + 1);
-            *above = left;
-        }
-    }
-    row.last().copied().unwrap_or_else(|| from.chars().count())
 }
 
 // === impl Fault ===

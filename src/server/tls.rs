@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::RwLock;
+use arc_swap::ArcSwap;
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::ring,
@@ -31,9 +31,9 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Tls {
     files: Files,
-    current: RwLock<Arc<ServerConfig>>,
+    current: ArcSwap<ServerConfig>,
     /// The content that was looked at last, good or not.
-    seen: RwLock<Content>,
+    seen: ArcSwap<Content>,
 }
 
 /// The files that were named.
@@ -63,13 +63,13 @@ impl Tls {
         let (Some(cert), Some(key)) = (&settings.tls_cert, &settings.tls_key) else { return Ok(None) };
         let files = Files { cert: cert.clone(), key: key.clone(), client_ca: settings.tls_client_ca.clone() };
         let content = files.read()?;
-        let current = RwLock::new(Arc::new(files.config(&content)?));
-        Ok(Some(Arc::new(Self { files, current, seen: RwLock::new(content) })))
+        let current = ArcSwap::from_pointee(files.config(&content)?);
+        Ok(Some(Arc::new(Self { files, current, seen: ArcSwap::from_pointee(content) })))
     }
 
     /// What shakes hands with the certificate of now.
     pub fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(Arc::clone(&self.current.read()))
+        TlsAcceptor::from(self.current.load_full())
     }
 
     /// Reads the files again when they change, for ever; runs until it is dropped.
@@ -97,17 +97,17 @@ impl Tls {
 
     /// Takes what the files hold now, if it is new and good.
     fn take(&self, content: Content) {
-        if content == *self.seen.read() {
+        if content == **self.seen.load() {
             return;
         }
         match self.files.config(&content) {
             Ok(config) => {
-                *self.current.write() = Arc::new(config);
+                self.current.store(Arc::new(config));
                 tracing::info!(file = %self.files.cert.display(), "new certificate");
             }
             Err(err) => tracing::warn!(cause = %err, "the certificate stays as it was"),
         }
-        *self.seen.write() = content;
+        self.seen.store(Arc::new(content));
     }
 }
 
