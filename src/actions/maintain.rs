@@ -25,7 +25,7 @@ const DEFAULT_GRACE_HOURS: f64 = 24.0;
 const BATCH: usize = 500;
 
 /// What maintenance works with.
-struct Crew {
+struct StepContext {
     engine: Engine,
     backups: Arc<Backups>,
     pins: Arc<Pins>,
@@ -35,19 +35,22 @@ struct Crew {
 pub fn call(actions: &Actions, principal: &Principal, request: MaintainRequest) -> Result<Events> {
     let steps = steps(&request).map_err(|err| err.context("call maintain"))?;
     let maintenance = Arc::new(maintenance(&request, principal).map_err(|err| err.context("call maintain"))?);
-    let crew =
-        Crew { engine: actions.engine.clone(), backups: Arc::clone(&actions.backups), pins: Arc::clone(&actions.pins) };
+    let context = StepContext {
+        engine: actions.engine.clone(),
+        backups: Arc::clone(&actions.backups),
+        pins: Arc::clone(&actions.pins),
+    };
     let (key, cancel_on_disconnect) = (request.idempotency_key, request.cancel_on_disconnect);
     let job = actions.jobs.start("maintain", principal, key, move |progress| async move {
         let mut done = Vec::new();
         for step in steps {
-            done.extend(crew.take(&maintenance, step, &progress).await?);
+            done.extend(context.take(&maintenance, step, &progress).await?);
         }
         if !maintenance.dry_run {
             // They know the files as they were.
-            crew.pins.clear();
+            context.pins.clear();
         }
-        let snapshot_id = crew.engine.run(snapshots::current).await?;
+        let snapshot_id = context.engine.run(snapshots::current).await?;
         let done = done.into_iter().map(told).collect();
         let result = MaintainResult { done, snapshot_id: snapshot_id.0, dry_run: maintenance.dry_run };
         Ok(to_any("MaintainResult", &result))
@@ -55,9 +58,9 @@ pub fn call(actions: &Actions, principal: &Principal, request: MaintainRequest) 
     Ok(events::follow(job, cancel_on_disconnect))
 }
 
-// === impl Crew ===
+// === impl StepContext ===
 
-impl Crew {
+impl StepContext {
     async fn take(&self, maintenance: &Arc<Maintenance>, step: Step, progress: &Progress) -> Result<Vec<Done>> {
         match step {
             Step::Rewrite | Step::Merge => self.compact(maintenance, step, progress).await,
@@ -100,8 +103,9 @@ impl Crew {
             return Ok(Done::nothing(step));
         }
         // Asked afterwards, so that one that is taken meanwhile is asked too.
-        let named = self.backups.named(progress).await?;
-        let (kept, unneeded): (Vec<_>, Vec<_>) = found.into_iter().partition(|path| named.by(path).is_some());
+        let referenced = self.backups.referenced_files(progress).await?;
+        let (kept, unneeded): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|path| referenced.referenced_by(path).is_some());
         progress.phase(step.name(), "files", Some(unneeded.len() as u64));
         // What was removed must be forgotten, so a batch is not dropped half way.
         for batch in unneeded.chunks(BATCH).filter(|_| !maintenance.dry_run) {
@@ -113,7 +117,7 @@ impl Crew {
             }
             progress.advance(batch.len() as u64);
         }
-        let kept_for = kept.iter().filter_map(|path| named.by(path)).min().map(ToOwned::to_owned);
+        let kept_for = kept.iter().filter_map(|path| referenced.referenced_by(path)).min().map(ToOwned::to_owned);
         Ok(Done { files: unneeded.len() as u64, files_kept: kept.len() as u64, kept_for, ..Done::nothing(step) })
     }
 }

@@ -9,7 +9,7 @@ use super::{
     output,
 };
 use crate::{
-    backup::{Which, parse_moment, restore},
+    backup::{Selector, parse_timestamp, restore},
     config::{self, env::ProcessEnvironment},
     server::place,
 };
@@ -167,9 +167,9 @@ impl RestoreCatalog {
     pub async fn run(self) -> Result<(), Failure> {
         let settings = config::load(&self.flags, &ProcessEnvironment)?;
         let which = match (self.which.backup, self.which.at) {
-            (Some(name), _) => Which::Named(name),
-            (None, Some(moment)) => Which::At(parse_moment(&moment)?),
-            (None, None) => Which::Latest,
+            (Some(name), _) => Selector::Name(name),
+            (None, Some(moment)) => Selector::At(parse_timestamp(&moment)?),
+            (None, None) => Selector::Latest,
         };
         let place = place(&settings).await?;
         let restored = restore(&place.engine, &place.lake, &which, self.force).await?;

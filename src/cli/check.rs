@@ -6,7 +6,7 @@ use super::{Failure, output};
 use crate::{
     config::{self, Settings, env::ProcessEnvironment},
     engine::DUCKDB_VERSION,
-    lake::{inventory, snapshots},
+    lake::{listing, snapshots},
     server::{Opened, Tls, open, resolve},
 };
 
@@ -35,7 +35,7 @@ impl Check {
             .run(|connection| {
                 Ok((
                     snapshots::current(connection)?,
-                    inventory::tables(connection, &inventory::Filter::default(), false)?.len(),
+                    listing::tables(connection, &listing::Filter::default(), false)?.len(),
                 ))
             })
             .await?;

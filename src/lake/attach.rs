@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use super::{METADATA, catalog::Catalog, portable};
+use super::{METADATA, catalog::Catalog, catalog_copy};
 use crate::{
     engine::{self, Engine},
     error::{Context, Error, ErrorKind, Result},
@@ -74,7 +74,7 @@ fn open_or_make(catalog: &Catalog, open: impl Fn(&str) -> Result<Engine>) -> Res
     if let Some(folder) = folder.filter(|folder| !folder.as_os_str().is_empty()) {
         make_writable(folder)?;
     }
-    let script = format!("{ATTACH}{}{}", portable::bookkeeping(METADATA), catalog.upgrade());
+    let script = format!("{ATTACH}{}{}", catalog_copy::bookkeeping(METADATA), catalog.upgrade());
     for _ in 1..ATTEMPTS {
         match open(&script) {
             Err(err) if err.kind() == ErrorKind::Conflict => {}

@@ -19,7 +19,7 @@ use crate::{
     engine::{Connection, Engine, Worker, fatal_error},
     error::{Error, ErrorKind, Result},
     flight::Service,
-    lake::{maintain::Census, snapshots},
+    lake::{maintain::Statistics, snapshots},
     telemetry::metrics,
 };
 
@@ -135,7 +135,7 @@ impl Probe {
         let worker = self.worker.get_or_try_init(|| self.engine.spare_worker()).await?;
         let duckdb = worker.run(|connection| snapshots::current(connection).and_then(|_| measure(connection))).await?;
         metrics::duckdb_uses(duckdb.memory, duckdb.temporary);
-        let lake = worker.run(Census::take).await?;
+        let lake = worker.run(Statistics::read).await?;
         metrics::lake_holds(lake.snapshots, lake.files, lake.small_files, lake.delete_files);
         Ok(())
     }

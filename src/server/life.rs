@@ -7,7 +7,7 @@ use crate::{
     backup::Candidate,
     config::{HostPort, Settings},
     error::{Context, Result},
-    lake::place::{Target, replace as replace_catalog},
+    lake::destination::{self, Destination},
 };
 
 /// Serves until `stop` resolves; `ready` is told where, once. When a backup takes the place of the lake, the lake is opened
@@ -44,8 +44,8 @@ pub async fn serve(
 
 async fn replace(settings: &Settings, candidate: &Candidate) -> Result<()> {
     let Place { engine, lake } = place(settings).await?;
-    let target = Target { catalog: lake.catalog, data_path: lake.storage.lake_path() };
-    let before = replace_catalog(&engine, &target, &candidate.file()).await?;
+    let destination = Destination { catalog: lake.catalog, data_path: lake.storage.lake_path() };
+    let before = destination::replace(&engine, &destination, &candidate.file()).await?;
     if let Some(before) = before {
         tracing::info!(file = %before.display(), "the catalog that was there is kept");
     }

@@ -257,7 +257,7 @@ impl Server {
 
         let failure = tokio::select! {
             () = stop => None,
-            () = self.actions.backups().handed_over() => None,
+            () = self.actions.backups().swap_requested() => None,
             reason = self.health.failed() => Some(reason),
         };
         let (grace, close) = if failure.is_some() { (FAILED_GRACE, FAILED_GRACE) } else { (self.grace, CLOSE_TIMEOUT) };
@@ -271,7 +271,7 @@ impl Server {
         let (outcome, ()) = tokio::join!(serving, self.actions.jobs().close(grace, close));
         watching.abort();
         // Nobody uses the lake now.
-        let received = if failure.is_some() { None } else { self.actions.backups().receive().await.transpose() };
+        let received = if failure.is_some() { None } else { self.actions.backups().begin_swap().await.transpose() };
         self.engine.close(close).await;
         beside.shutdown().await;
         drop((self.sessions, self.actions, self.engine));
