@@ -10,12 +10,12 @@
 //! a new one.
 
 mod address;
+mod coalesce;
 mod connection;
-mod gather;
 mod health;
 mod http;
 mod incoming;
-mod life;
+mod lifecycle;
 mod measure;
 mod signals;
 mod sql;
@@ -25,11 +25,11 @@ use std::{fmt, future::Future, net::SocketAddr, path::Path, sync::Arc, time::Dur
 
 use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
 
-pub use self::{address::resolve, life::serve, signals::stop_requested, tls::Tls};
+pub use self::{address::resolve, lifecycle::serve, signals::stop_requested, tls::Tls};
 use self::{health::Health, incoming::Incoming, measure::Measured};
 use crate::{
     actions::{Actions, Schedule},
-    auth::Doorkeeper,
+    auth::Authenticator,
     backup::{Backups, Candidate, Retention},
     config::{Settings, Storage as StorageSetting},
     engine::{self, Engine},
@@ -68,7 +68,7 @@ pub struct Server {
     address: SocketAddr,
     tls: Option<Arc<Tls>>,
     http: Option<(TcpListener, SocketAddr)>,
-    door: Arc<Doorkeeper>,
+    door: Arc<Authenticator>,
     engine: Engine,
     sessions: Arc<Sessions>,
     actions: Arc<Actions>,
@@ -211,7 +211,7 @@ impl Server {
             address,
             tls,
             http,
-            door: Doorkeeper::new(settings.credentials.clone())?,
+            door: Authenticator::new(settings.credentials.clone())?,
             sessions,
             actions,
             engine,

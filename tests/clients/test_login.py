@@ -19,8 +19,8 @@ import protobuf
 from harness import run
 
 PASSWORD = "correct horse: battery"
-WRONG = "the user or the password is wrong"
-TOO_MANY = "too many wrong log-ins"
+WRONG = "invalid user name or password"
+TOO_MANY = "too many failed logins"
 
 
 def hash_of(password):

@@ -170,7 +170,7 @@ def test_a_lake_that_others_serve_too_stays(launch, request, tmp_path, kind):
     other = launch("--catalog", catalog, beside=server)
     assert other.head() == late
     assert server.result("restore", {"force": True})["reopens"]
-    harness.wait_until(lambda: "the lake stays as it was" in server.log(), "the server gave up", 30)
+    harness.wait_until(lambda: "the catalog is unchanged" in server.log(), "the server gave up", 30)
     assert "stop" in server.log()
     harness.wait_until(lambda: is_there(server, "gold.late"), "the server is back", 30)
     assert server.head() == other.head() == late
@@ -195,7 +195,7 @@ def test_a_lake_that_cannot_be_backed_up_first_stays(server):
         # … and meanwhile the disk breaks.
         (server.home / "staging").rename(server.home / "gone")
         reader.cancel()
-    harness.wait_until(lambda: "the lake stays as it was" in server.log(), "the server gave up", 60)
+    harness.wait_until(lambda: "the catalog is unchanged" in server.log(), "the server gave up", 60)
     harness.wait_until(lambda: is_there(server, "gold.late"), "the server is back", 30)
     assert server.head() == late
     assert [backup["latest"] for backup in server.result("backups")["backups"]] == [True]
