@@ -78,7 +78,7 @@ impl Backups {
     /// # Errors
     /// As [`take`](Self::take).
     pub async fn take_before_replace(&self) -> Result<String> {
-        let (record, _lock) = self.write(&Principal::server(), false, &Progress::unseen()).await?;
+        let (record, _lock) = self.write(&Principal::server(), false, &Progress::detached()).await?;
         Ok(record.name)
     }
 

@@ -10,9 +10,9 @@ use crate::{
     server::{Opened, Tls, open, resolve},
 };
 
-/// Examine configuration, TLS files, credentials, extensions, catalog and storage without serving
+/// Check configuration, TLS files, credentials, extensions, catalog and storage without serving
 ///
-/// Opens everything that `serve` would, says what it found and closes it again. Takes the same settings.
+/// Opens everything that `serve` opens, reports the results and closes it. Takes the same settings.
 #[derive(Debug, Args)]
 pub struct Check {
     #[command(flatten)]
@@ -22,11 +22,11 @@ pub struct Check {
 // === impl Check ===
 
 impl Check {
-    /// Examines.
+    /// Runs the command.
     pub async fn run(self) -> Result<(), Failure> {
         let settings = config::load(&self.flags, &ProcessEnvironment)?;
         output::print("configuration  ok")?;
-        examine_door(&settings).await?;
+        check_access(&settings).await?;
         let Opened { engine, pins, storage, models, lock } = open(&settings).await?;
         output::print(format_args!("DuckDB         ok, {DUCKDB_VERSION} with ducklake"))?;
         output::print(format_args!("storage        ok, {}", storage.uri("")))?;
@@ -49,13 +49,13 @@ impl Check {
     }
 }
 
-/// Examines where the server would listen, and for whom.
-async fn examine_door(settings: &Settings) -> Result<(), Failure> {
+/// Checks the address, the credentials and TLS.
+async fn check_access(settings: &Settings) -> Result<(), Failure> {
     resolve(settings).await?;
     output::print(format_args!("address        ok, {}", settings.listen))?;
     let credentials = &settings.credentials;
     match (credentials.users(), credentials.tokens()) {
-        (0, 0) => output::print("credentials    none: whoever reaches the address may do everything")?,
+        (0, 0) => output::print("credentials    none: all clients that reach the address have full access")?,
         (users, tokens) => output::print(format_args!("credentials    ok, users: {users}, tokens: {tokens}"))?,
     }
     match (Tls::load(settings)?, &settings.tls_client_ca) {

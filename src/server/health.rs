@@ -134,9 +134,9 @@ impl Probe {
     async fn check(self: Arc<Self>) -> Result<()> {
         let worker = self.worker.get_or_try_init(|| self.engine.spare_worker()).await?;
         let duckdb = worker.run(|connection| snapshots::current(connection).and_then(|_| usage(connection))).await?;
-        metrics::duckdb_uses(duckdb.memory, duckdb.temporary);
+        metrics::duckdb_usage(duckdb.memory, duckdb.temporary);
         let lake = worker.run(Statistics::read).await?;
-        metrics::lake_holds(lake.snapshots, lake.files, lake.small_files, lake.delete_files);
+        metrics::lake_statistics(lake.snapshots, lake.files, lake.small_files, lake.delete_files);
         Ok(())
     }
 }

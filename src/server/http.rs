@@ -115,10 +115,10 @@ impl Sources {
         let mut jobs = [("running", 0), ("succeeded", 0), ("failed", 0), ("cancelled", 0)];
         for job in self.actions.jobs().list() {
             let index = match job.watch().borrow().state {
-                jobs::State::Running => 0,
-                jobs::State::Succeeded(_) => 1,
-                jobs::State::Failed(..) => 2,
-                jobs::State::Cancelled => 3,
+                jobs::JobState::Running => 0,
+                jobs::JobState::Succeeded(_) => 1,
+                jobs::JobState::Failed(..) => 2,
+                jobs::JobState::Cancelled => 3,
             };
             jobs[index].1 += 1;
         }

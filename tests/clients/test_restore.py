@@ -398,7 +398,7 @@ def test_from_the_shell(server, tmp_path):
     done = harness.run("restore", backup["backup"], "--to", f"sqlite:{to}", "--url", server.uri)
     assert done.returncode == 0, done.stderr
     assert str(to) in done.stdout
-    assert "sound" in harness.run("restore", "--dry-run", "--url", server.uri).stdout
+    assert "valid" in harness.run("restore", "--dry-run", "--url", server.uri).stdout
     refused = harness.run("restore", "--url", server.uri)
     assert refused.returncode == 1 and "force" in refused.stderr
     rows = server.sql("CALL merganser.restore(dry_run => true)")
