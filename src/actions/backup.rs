@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use super::{Actions, Events, events};
 use crate::{
-    backup::{Entry, Retention, State, Taken},
+    backup::{BackupState, Entry, Retention, Taken},
     context::Principal,
     error::{Error, Result},
     proto::{BackupRequest, BackupResult, BackupsRequest, BackupsResult, backups_result, to_any},
@@ -31,7 +31,7 @@ pub fn list(actions: &Actions, principal: &Principal, request: BackupsRequest) -
     let backups = Arc::clone(&actions.backups);
     let job = actions.jobs.start("backups", principal, None, move |progress| async move {
         let (entries, latest) = backups.list(request.verify, &progress).await?;
-        let backups = entries.into_iter().map(|entry| told(entry, latest.as_deref())).collect();
+        let backups = entries.into_iter().map(|entry| describe(entry, latest.as_deref())).collect();
         Ok(to_any("BackupsResult", &BackupsResult { backups }))
     })?;
     Ok(events::follow(job, false))
@@ -67,12 +67,12 @@ fn result(taken: Taken) -> BackupResult {
     }
 }
 
-fn told(entry: Entry, latest: Option<&str>) -> backups_result::Backup {
+fn describe(entry: Entry, latest: Option<&str>) -> backups_result::Backup {
     let (state, fault) = match entry.state {
-        State::Complete => ("complete", None),
-        State::Incomplete => ("incomplete", None),
-        State::Damaged(fault) => ("damaged", Some(fault)),
-        State::Foreign => ("another_lake", None),
+        BackupState::Complete => ("complete", None),
+        BackupState::Incomplete => ("incomplete", None),
+        BackupState::Damaged(fault) => ("damaged", Some(fault)),
+        BackupState::Foreign => ("another_lake", None),
     };
     let record = entry.record.as_ref();
     backups_result::Backup {

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::Events;
 use crate::{
     error::{Error, ErrorKind, Result},
-    jobs::{Job, State, Status},
+    jobs::{Job, JobState, Status},
     proto::{Event, event, to_any},
 };
 
@@ -62,7 +62,7 @@ impl Follower {
             Next::Now => {}
             Next::Changed => {
                 let mut watch = self.status.clone();
-                let ended = watch.wait_for(|status| !matches!(status.state, State::Running));
+                let ended = watch.wait_for(|status| !matches!(status.state, JobState::Running));
                 // The end is told at once. The sender lives in the job, which this follower holds.
                 if tokio::time::timeout(INTERVAL, ended).await.is_err() {
                     self.status.changed().await.ok()?;
@@ -71,10 +71,10 @@ impl Follower {
         }
         let status = self.status.borrow_and_update().clone();
         self.next = match &status.state {
-            State::Running => Next::Changed,
-            State::Succeeded(_) => Next::End,
-            State::Failed(kind, message) => Next::Fail(Error::new(*kind, message)),
-            State::Cancelled => Next::Fail(Error::new(ErrorKind::Cancelled, "the job was cancelled")),
+            JobState::Running => Next::Changed,
+            JobState::Succeeded(_) => Next::End,
+            JobState::Failed(kind, message) => Next::Fail(Error::new(*kind, message)),
+            JobState::Cancelled => Next::Fail(Error::new(ErrorKind::Cancelled, "the job was cancelled")),
         };
         Some((Ok(event(&self.job, status)), self))
     }
@@ -94,20 +94,20 @@ impl Drop for CancelOnDrop {
 }
 
 /// The state of a status in `proto/`'s words.
-pub fn state(state: &State) -> event::State {
+pub fn state(state: &JobState) -> event::State {
     match state {
-        State::Running => event::State::Running,
-        State::Succeeded(_) => event::State::Succeeded,
-        State::Failed(..) => event::State::Failed,
-        State::Cancelled => event::State::Cancelled,
+        JobState::Running => event::State::Running,
+        JobState::Succeeded(_) => event::State::Succeeded,
+        JobState::Failed(..) => event::State::Failed,
+        JobState::Cancelled => event::State::Cancelled,
     }
 }
 
 /// What a status says to people.
-pub fn message(state: &State) -> String {
+pub fn message(state: &JobState) -> String {
     match state {
-        State::Failed(_, message) => message.clone(),
-        State::Running | State::Succeeded(_) | State::Cancelled => String::new(),
+        JobState::Failed(_, message) => message.clone(),
+        JobState::Running | JobState::Succeeded(_) | JobState::Cancelled => String::new(),
     }
 }
 
@@ -121,8 +121,8 @@ fn event(job: &Job, status: Status) -> Event {
         unit: status.unit.to_owned(),
         message: message(&status.state),
         result: match status.state {
-            State::Succeeded(result) => Some(result),
-            State::Running | State::Failed(..) | State::Cancelled => None,
+            JobState::Succeeded(result) => Some(result),
+            JobState::Running | JobState::Failed(..) | JobState::Cancelled => None,
         },
     }
 }

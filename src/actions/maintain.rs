@@ -102,8 +102,9 @@ impl Context {
             return Ok(Done::nothing(step));
         }
         // Asked afterwards, so that one that is taken meanwhile is asked too.
-        let named = self.backups.named(progress).await?;
-        let (kept, unneeded): (Vec<_>, Vec<_>) = found.into_iter().partition(|path| named.by(path).is_some());
+        let referenced = self.backups.referenced_files(progress).await?;
+        let (kept, unneeded): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|path| referenced.referenced_by(path).is_some());
         progress.phase(step.name(), "files", Some(unneeded.len() as u64));
         // What was removed must be forgotten, so a batch is not dropped half way.
         for batch in unneeded.chunks(BATCH).filter(|_| !maintenance.dry_run) {
@@ -116,7 +117,7 @@ impl Context {
             }
             progress.advance(batch.len() as u64);
         }
-        let kept_for = kept.iter().filter_map(|path| named.by(path)).min().map(ToOwned::to_owned);
+        let kept_for = kept.iter().filter_map(|path| referenced.referenced_by(path)).min().map(ToOwned::to_owned);
         Ok(Done { files: unneeded.len() as u64, files_kept: kept.len() as u64, kept_for, ..Done::nothing(step) })
     }
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::{Actions, Events, events};
 use crate::{
-    backup::{Candidate, Which, parse_moment},
+    backup::{Candidate, Selector, parse_timestamp},
     context::Principal,
     error::{Error, Result},
-    lake::{catalog::Catalog, place},
+    lake::{catalog::Catalog, destination},
     proto::{RestoreRequest, RestoreResult, to_any},
 };
 
@@ -41,14 +41,14 @@ pub fn call(actions: &Actions, principal: &Principal, request: RestoreRequest) -
             To::Place(catalog) => {
                 progress.phase("write the catalog", "steps", None);
                 let (settings, lake) = pins.origin();
-                let target = place::Target { catalog, data_path: lake.storage.lake_path() };
+                let destination = destination::Destination { catalog, data_path: lake.storage.lake_path() };
                 // Not dropped when the job is cancelled: what was begun must be finished or undone.
                 progress.check()?;
-                place::install(settings, &target, &candidate.file()).await?;
+                destination::install(settings, &destination, &candidate.file()).await?;
             }
             To::Lake => {
                 progress.check()?;
-                backups.hand_over(candidate)?;
+                backups.request_swap(candidate)?;
             }
         }
         Ok(to_any("RestoreResult", &result))
@@ -56,11 +56,11 @@ pub fn call(actions: &Actions, principal: &Principal, request: RestoreRequest) -
     Ok(events::follow(job, cancel_on_disconnect))
 }
 
-fn validate(request: &RestoreRequest) -> Result<(Which, To)> {
+fn validate(request: &RestoreRequest) -> Result<(Selector, To)> {
     let which = match (&request.backup, &request.at) {
-        (None, None) => Which::Latest,
-        (Some(name), None) => Which::Named(name.clone()),
-        (None, Some(moment)) => Which::At(parse_moment(moment).map_err(|err| err.context("\"at\""))?),
+        (None, None) => Selector::Latest,
+        (Some(name), None) => Selector::Name(name.clone()),
+        (None, Some(moment)) => Selector::At(parse_timestamp(moment).map_err(|err| err.context("\"at\""))?),
         (Some(_), Some(_)) => return Err(Error::invalid("\"backup\" and \"at\" exclude each other")),
     };
     let to = match &request.to {

@@ -1,12 +1,12 @@
-//! Who somebody is: names with the hashes of passwords and tokens, and the door that examines them.
+//! Authentication: users and tokens with their hashes, and the authenticator that checks credentials against them.
 //!
-//! What somebody may do is not asked here yet; it will hang on the [`Principal`] that the door gives out. Knows
-//! nothing of the protocol, and keeps no secret: hashes come from the configuration, and what a client shows is
-//! dropped once it has been compared.
+//! There is no authorization yet; it will be based on the [`Principal`] that the authenticator returns. Independent of the
+//! protocol. Stores no secrets: hashes come from the configuration, and credentials of clients are dropped after the
+//! comparison.
 
-mod doorkeeper;
-mod misses;
+mod authenticator;
 mod password;
+mod throttle;
 mod token;
 
 #[cfg(test)]
@@ -16,10 +16,10 @@ use std::collections::BTreeMap;
 
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
-pub use self::{doorkeeper::Doorkeeper, password::PasswordHash, token::TokenHash, token::new_token};
+pub use self::{authenticator::Authenticator, password::PasswordHash, token::TokenHash, token::new_token};
 use crate::context::Principal;
 
-/// Who is known, and by what. A user and a token of one name are the same principal.
+/// The configured users and tokens. A user and a token with the same name are the same principal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Credentials {
     users: BTreeMap<String, PasswordHash>,
@@ -32,13 +32,13 @@ const MAX_NAME_BYTES: usize = 128;
 // === impl Credentials ===
 
 impl Credentials {
-    /// Nobody is known.
+    /// No users and no tokens.
     pub const NONE: Self = Self { users: BTreeMap::new(), tokens: BTreeMap::new() };
 
-    /// Adds the user `name` with the hash of their password.
+    /// Adds the user `name` with a password hash.
     ///
     /// # Errors
-    /// What is wrong with the name or the hash, without its text.
+    /// A text that names the fault and does not contain the hash.
     pub fn add_user(&mut self, name: &str, hash: &str) -> Result<(), String> {
         check_name(name)?;
         self.users.insert(name.to_owned(), PasswordHash::parse(hash)?);
@@ -48,43 +48,43 @@ impl Credentials {
     /// Adds a token of `name` by its hash.
     ///
     /// # Errors
-    /// What is wrong with the name or the hash, without its text.
+    /// A text that names the fault and does not contain the hash.
     pub fn add_token(&mut self, name: &str, hash: &str) -> Result<(), String> {
         check_name(name)?;
         let hash = TokenHash::parse(hash)?;
         if let Some((first, _)) = self.tokens.iter().find(|(_, other)| **other == hash) {
             return Err(format!(
-                "the same token as that of {first:?}; make one of its own with \"merganser new-token\""
+                "the token is already used by {first:?}; create another one with \"merganser new-token\""
             ));
         }
         self.tokens.insert(name.to_owned(), hash);
         Ok(())
     }
 
-    /// Whether nobody is known, and therefore everybody is taken.
+    /// Whether no credentials are configured, so that all clients are accepted.
     pub fn is_empty(&self) -> bool {
         self.users.is_empty() && self.tokens.is_empty()
     }
 
-    /// How many users there are.
+    /// The number of users.
     pub fn users(&self) -> usize {
         self.users.len()
     }
 
-    /// How many tokens there are.
+    /// The number of tokens.
     pub fn tokens(&self) -> usize {
         self.tokens.len()
     }
 
-    /// Whose token this is. Compares with every hash in constant time, so that the time tells nothing of them.
+    /// The principal of a token. Compares with every hash in constant time, to prevent timing attacks.
     fn holder(&self, token: &[u8]) -> Option<Principal> {
         if self.tokens.is_empty() {
             return None;
         }
-        let shown = TokenHash::of(token);
+        let presented = TokenHash::of(token);
         let mut found = u64::MAX;
         for (index, hash) in (0..).zip(self.tokens.values()) {
-            let same: Choice = hash.ct_eq(&shown);
+            let same: Choice = hash.ct_eq(&presented);
             found.conditional_assign(&index, same);
         }
         let index = usize::try_from(found).ok()?;
@@ -92,11 +92,11 @@ impl Credentials {
     }
 }
 
-/// A name must survive `name:password`, the log and the author of a commit.
+/// Names are used in `name:password`, in the log and as authors of commits.
 fn check_name(name: &str) -> Result<(), String> {
     if name.is_empty() || name.len() > MAX_NAME_BYTES || name.chars().any(|letter| letter == ':' || letter.is_control())
     {
-        return Err(format!("expected a name of 1 to {MAX_NAME_BYTES} bytes without \":\" and control characters"));
+        return Err(format!("expected a name of 1 to {MAX_NAME_BYTES} bytes without \":\" or control characters"));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Hashes of passwords: argon2id, in the PHC string form that other tools read and write too.
+//! Password hashes: argon2id in the PHC string format, which other tools read and write too.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use rand::Rng;
 
 use crate::error::{Error, Result};
 
-/// The most memory that a hash may ask for at each log-in, in KiB.
+/// The maximum memory cost of a hash, in KiB.
 const MAX_MEMORY_KIB: u32 = 1 << 20;
 
 /// The hash of a password. `Debug` hides it.
@@ -28,10 +28,10 @@ impl PasswordHash {
         Self::with_params(password, Params::default())
     }
 
-    /// Takes a PHC string such as `$argon2id$v=19$m=19456,t=2,p=1$<salt>$<hash>`.
+    /// Parses a PHC string such as `$argon2id$v=19$m=19456,t=2,p=1$<salt>$<hash>`.
     ///
     /// # Errors
-    /// What was expected instead; never the text.
+    /// A text that describes the expected format and does not contain the input.
     pub fn parse(text: &str) -> Result<Self, String> {
         let expected = || "expected an argon2id hash as \"merganser hash-password\" prints it".to_owned();
         let hash = password_hash::PasswordHash::new(text).map_err(|_| expected())?;
@@ -40,21 +40,23 @@ impl PasswordHash {
             return Err(expected());
         }
         if params.m_cost() > MAX_MEMORY_KIB {
-            return Err("the hash takes more than 1 GiB of memory at each log-in; make it with a lower cost".to_owned());
+            return Err(
+                "the hash takes more than 1 GiB of memory at each login: create it with a lower cost".to_owned()
+            );
         }
         Ok(Self(text.to_owned()))
     }
 
-    /// Whether it is that of `password`. Takes tens of milliseconds of computing, and compares in constant time.
-    pub fn is_of(&self, password: &[u8]) -> bool {
+    /// Whether `password` is correct. Takes tens of milliseconds of CPU time, and compares in constant time.
+    pub fn verify(&self, password: &[u8]) -> bool {
         let hash = password_hash::PasswordHash::new(&self.0);
         hash.is_ok_and(|hash| Argon2::default().verify_password(password, &hash).is_ok())
     }
 
-    /// The hash of a password that nobody knows, which takes as long to compare as this one.
+    /// The hash of a random password with the same cost.
     ///
     /// # Errors
-    /// Internal when argon2 fails.
+    /// Internal if argon2 fails.
     pub fn decoy(&self) -> Result<Self> {
         let hash = password_hash::PasswordHash::new(&self.0);
         let params = hash.and_then(|hash| Params::try_from(&hash)).map_err(failed)?;
@@ -79,7 +81,7 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-/// Bytes that nobody can guess.
+/// Random bytes.
 pub(super) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     rand::rng().fill_bytes(&mut bytes);

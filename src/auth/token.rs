@@ -1,7 +1,7 @@
 //! Static tokens and their hashes.
 //!
-//! A token is 256 random bits, which nobody finds by trying: one round of SHA-256 is enough to keep it out of the
-//! configuration, and cheap enough for every call.
+//! A token has 256 random bits, so a brute-force attack is infeasible: a single SHA-256 protects it in the configuration, and
+//! is cheap enough to compute for every call.
 
 use std::fmt;
 
@@ -11,16 +11,16 @@ use subtle::{Choice, ConstantTimeEq};
 
 use super::password::random;
 
-/// What every token starts with, so that people and scanners of leaked secrets know it.
+/// The prefix of tokens, by which users and secret scanners recognize them.
 const PREFIX: &str = "mgn_";
-/// What every hash starts with.
+/// The prefix of hashes.
 const ALGORITHM: &str = "sha256:";
 
-/// The hash of a token. Prints as it stands in the configuration; `Debug` hides it.
+/// The hash of a token. `Display` prints the form of the configuration; `Debug` hides it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TokenHash([u8; 32]);
 
-/// A token that nobody has yet.
+/// Generates a token.
 pub fn new_token() -> String {
     format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random::<32>()))
 }
@@ -33,14 +33,14 @@ impl TokenHash {
         Self(Sha256::digest(token).into())
     }
 
-    /// Takes `sha256:` and 64 hexadecimal digits.
+    /// Parses `sha256:` and 64 hexadecimal digits.
     ///
     /// # Errors
-    /// What was expected instead; never the text.
+    /// A text that describes the expected format and does not contain the input.
     pub fn parse(text: &str) -> Result<Self, String> {
         let parse = || {
             let digits = text.strip_prefix(ALGORITHM).filter(|digits| digits.len() == 64)?;
-            // Numbers may have a sign, digits not.
+            // `from_str_radix` accepts signs.
             let digits = Some(digits).filter(|digits| digits.chars().all(|digit| digit.is_ascii_hexdigit()))?;
             let mut bytes = [0; 32];
             for (byte, at) in bytes.iter_mut().zip((0..).step_by(2)) {

@@ -1,29 +1,29 @@
-//! Backups of the catalog, in the store: taken beside writers, examined before they count, and brought back.
+//! Backups of the catalog in the object store: taken while writers run, verified before they count, and restored.
 //!
 //! ```text
-//! backups/catalog/YYYY_MM_DD/HH_MM_SS_mmm/catalog.duckdb   the catalog as a file (`lake::portable`)
-//! backups/catalog/YYYY_MM_DD/HH_MM_SS_mmm/backup.json      what it must hold; written behind the file
+//! backups/catalog/YYYY_MM_DD/HH_MM_SS_mmm/catalog.duckdb   the catalog as a file (`lake::catalog_copy`)
+//! backups/catalog/YYYY_MM_DD/HH_MM_SS_mmm/backup.json      what the file contains; written after the file
 //! backups/catalog/manifest.json                            {"latest": "YYYY_MM_DD/HH_MM_SS_mmm"}; written last
 //! ```
 //!
-//! A backup holds no data: the files of the lake never change, and maintenance leaves those alone that a backup names.
-//! Others may not have; so whoever brings one back looks for every file first.
+//! A backup contains no data files: they are immutable, and maintenance keeps those that a backup references. Other
+//! programs may have removed some, so restoring checks first that every file exists.
 
-mod handover;
-mod named;
 mod offline;
 mod record;
+mod referenced;
+mod repository;
 mod restore;
 mod retention;
-mod shelf;
+mod swap;
 mod take;
 
 pub use self::{
-    named::Named,
     offline::{Restored, restore},
     record::Record,
-    restore::{Candidate, Which, parse_moment},
+    referenced::ReferencedFiles,
+    repository::{BackupState, Entry, Repository},
+    restore::{Candidate, Selector, parse_timestamp},
     retention::Retention,
-    shelf::{Entry, Shelf, State},
     take::{Backups, Taken},
 };

@@ -1,4 +1,4 @@
-//! What a backup says of itself.
+//! The metadata of a backup: `backup.json`.
 
 use std::{fs::File, io, path::Path};
 
@@ -8,67 +8,67 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     error::{Context, Result},
-    lake::portable::Contents,
+    lake::catalog_copy::Contents,
 };
 
-/// The form of backups that this program writes and reads.
+/// The version of the format that this program writes and reads.
 const FORMAT: u32 = 1;
-/// A name is the time, in UTC.
+/// Names are timestamps in UTC.
 const NAME: &str = "%Y_%m_%d/%H_%M_%S_%3f";
 
 /// The `backup.json` of a backup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// The form of the backup.
+    /// The version of the format.
     pub format: u32,
-    /// Its name.
+    /// The name of the backup.
     pub name: String,
-    /// A moment when all that it holds was committed.
+    /// A time at which everything in the backup was committed.
     pub time: DateTime<Utc>,
-    /// Who asked for it.
+    /// The principal that requested it.
     pub author: String,
-    /// What held the catalog: `duckdb`, `sqlite` or `postgres`.
+    /// The kind of the catalog: `duckdb`, `sqlite` or `postgres`.
     pub catalog: String,
-    /// The merganser that took it.
+    /// The version of merganser that took it.
     pub merganser: String,
-    /// Its DuckDB.
+    /// The version of DuckDB.
     pub duckdb: String,
     /// The size of the file.
     pub bytes: u64,
     /// The SHA-256 of the file, in hexadecimal digits.
     pub sha256: String,
-    /// What the file holds.
+    /// The contents of the file.
     pub contents: Contents,
 }
 
-/// What of a file can be told without knowing what it is.
+/// Size and checksum of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fingerprint {
     pub(super) bytes: u64,
     pub(super) sha256: String,
 }
 
-/// The name of a backup of the moment `time`.
+/// The name of a backup taken at `time`.
 pub(super) fn name_at(time: DateTime<Utc>) -> String {
     time.format(NAME).to_string()
 }
 
-/// The moment in a name; `None` when it is not one of a backup.
-pub(super) fn moment_of(name: &str) -> Option<DateTime<Utc>> {
+/// The time in a name; `None` if it is not the name of a backup.
+pub(super) fn time_of(name: &str) -> Option<DateTime<Utc>> {
     let time = NaiveDateTime::parse_from_str(name, "%Y_%m_%d/%H_%M_%S_%3f").ok()?.and_utc();
-    // The parser takes digits that the form has not.
+    // The parser accepts more digits than the format has.
     (name_at(time) == name).then_some(time)
 }
 
 // === impl Record ===
 
 impl Record {
-    /// Why this program cannot use the backup called `name` that says this of itself; `None` when it can.
+    /// The reason why this program cannot use the backup `name` with this record; `None` if it can.
     pub(super) fn fault(&self, name: &str) -> Option<String> {
         if self.format != FORMAT {
-            return Some(format!("it is of form {}, this program reads form {FORMAT}", self.format));
+            return Some(format!("format version {} is not supported, expected {FORMAT}", self.format));
         }
-        (self.name != name).then(|| format!("it says that it is {}", self.name))
+        (self.name != name).then(|| format!("the record belongs to backup {}", self.name))
     }
 
     pub(super) const fn format() -> u32 {
@@ -79,7 +79,7 @@ impl Record {
 // === impl Fingerprint ===
 
 impl Fingerprint {
-    /// Reads `file`, however large it is.
+    /// Reads `file` in chunks.
     pub(super) async fn of(file: &Path) -> Result<Self> {
         let path = file.to_path_buf();
         let read = move || -> Result<Self> {

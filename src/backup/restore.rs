@@ -1,5 +1,5 @@
-//! From a request to a backup that is known to be sound: which one, is it what was written, is it of this lake, and are
-//! the files there that it names.
+//! Selecting and verifying a backup to restore: its checksum, its lake, its contents, and whether the files that it
+//! references exist.
 
 use std::path::{Path, PathBuf};
 
@@ -9,44 +9,44 @@ use tempfile::TempDir;
 use super::{
     Backups,
     record::Record,
-    shelf::{Entry, Shelf, State},
+    repository::{BackupState, Entry, Repository},
 };
 use crate::{
     engine::{Connection, Engine},
     error::{Error, Result},
     jobs::Progress,
-    lake::portable::{self, DataFile},
+    lake::catalog_copy::{self, DataFile},
 };
 
-/// Which backup.
+/// Selects a backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Which {
-    /// The latest.
+pub enum Selector {
+    /// The latest backup.
     Latest,
-    /// The one of this name.
-    Named(String),
-    /// The newest that was taken at or before this moment.
+    /// The backup with this name.
+    Name(String),
+    /// The newest backup taken at or before this time.
     At(DateTime<Utc>),
 }
 
-/// A backup that was fetched and found sound.
+/// A backup that was downloaded and verified.
 #[derive(Debug)]
 pub struct Candidate {
-    /// What it says of itself.
+    /// Its `backup.json`.
     pub record: Record,
-    /// Where it lies.
+    /// The location in the store.
     pub uri: String,
-    /// Files of the lake that it names and that are not there, or have another size.
+    /// The referenced files that do not exist, or have another size.
     pub missing: Vec<DataFile>,
-    /// Holds the copy, for as long as this lives.
+    /// Contains the downloaded copy; removed on drop.
     folder: TempDir,
 }
 
-/// A moment such as `2026-01-31 12:00:00`, in UTC unless it says otherwise.
+/// Parses a timestamp such as `2026-01-31 12:00:00`, in UTC unless it has an offset.
 ///
 /// # Errors
-/// `InvalidArgument` when it is none.
-pub fn parse_moment(text: &str) -> Result<DateTime<Utc>> {
+/// `InvalidArgument` if it is invalid.
+pub fn parse_timestamp(text: &str) -> Result<DateTime<Utc>> {
     let text = text.trim();
     let zoned = ["%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M:%S%.f%#z"];
     let plain = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M"];
@@ -54,91 +54,102 @@ pub fn parse_moment(text: &str) -> Result<DateTime<Utc>> {
     let zoned = zoned.iter().find_map(|form| DateTime::parse_from_str(text, form).ok()).map(|time| time.to_utc());
     let plain = || plain.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok()).or_else(of_day);
     zoned.or_else(|| plain().map(|time| time.and_utc())).ok_or_else(|| {
-        Error::invalid(format!("\"{text}\" is no moment such as 2026-01-31 12:00:00 or 2026-01-31T12:00:00+01:00"))
+        Error::invalid(format!(
+            "invalid timestamp \"{text}\": expected a form such as 2026-01-31 12:00:00 or 2026-01-31T12:00:00+01:00"
+        ))
     })
 }
 
 // === impl Backups ===
 
 impl Backups {
-    /// Fetches and examines a backup of the lake that is served.
+    /// Downloads and verifies a backup of the served lake.
     ///
     /// # Errors
-    /// As [`Shelf::candidate`].
-    pub async fn candidate(&self, which: &Which, progress: &Progress) -> Result<Candidate> {
-        let lake = self.engine.run(portable::lake_id).await?;
+    /// As [`Repository::candidate`].
+    pub async fn candidate(&self, selector: &Selector, progress: &Progress) -> Result<Candidate> {
+        let lake = self.engine.run(catalog_copy::lake_id).await?;
         progress.phase("verify the backup", "steps", None);
-        progress.unless_cancelled(self.shelf.candidate(&self.engine, self.engine.staging(), which, Some(&lake))).await
+        progress
+            .unless_cancelled(self.repository.candidate(&self.engine, self.engine.staging(), selector, Some(&lake)))
+            .await
     }
 }
 
-// === impl Shelf ===
+// === impl Repository ===
 
-impl Shelf {
-    /// Fetches and examines a backup with `engine`, which needs no lake; `lake` is the id of the lake whose it shall be,
-    /// where that is known.
+impl Repository {
+    /// Downloads and verifies a backup with `engine`, which needs no attached lake. `lake` is the id of the lake that the
+    /// backup must belong to, if known.
     ///
     /// # Errors
-    /// `NotFound` when there is no such backup; `FailedPrecondition` when it is not what was written, of another lake, or
-    /// not complete.
+    /// `NotFound` if there is no such backup; `FailedPrecondition` if it is damaged, incomplete, or of another lake.
     pub async fn candidate(
         &self,
         engine: &Engine,
         staging: &Path,
-        which: &Which,
+        selector: &Selector,
         lake: Option<&str>,
     ) -> Result<Candidate> {
         let entries = self.list(lake).await?;
-        let entry = self.choose(&entries, which).await?;
+        let entry = self.select(&entries, selector).await?;
         let name = &entry.name;
         let record = match (&entry.state, &entry.record) {
-            (State::Complete, Some(record)) => record.clone(),
-            (State::Complete | State::Incomplete, _) => {
-                return Err(Error::precondition(format!("the backup {name} was never finished: take another one")));
+            (BackupState::Complete, Some(record)) => record.clone(),
+            (BackupState::Complete | BackupState::Incomplete, _) => {
+                return Err(Error::precondition(format!("backup {name} was never finished: choose another backup")));
             }
-            (State::Damaged(fault), _) => {
-                return Err(Error::precondition(format!("the backup {name} is damaged: {fault}; take another one")));
+            (BackupState::Damaged(fault), _) => {
+                return Err(Error::precondition(format!("backup {name} is damaged: {fault}; choose another backup")));
             }
-            (State::Foreign, _) => {
-                return Err(Error::precondition(format!("the backup {name} is of another lake: take another one")));
+            (BackupState::Foreign, _) => {
+                return Err(Error::precondition(format!(
+                    "backup {name} belongs to another lake: choose another backup"
+                )));
             }
         };
         let folder = tempfile::Builder::new().prefix("restore-").tempdir_in(staging)?;
         let file = file_in(&folder);
         self.fetch(&record, &file).await?;
-        let (contents, files) =
-            engine.run(move |connection: &Connection| portable::examine(connection, &file)).await.map_err(|err| {
-                let text = format!("the backup {name} cannot be opened: {}; take another one", err.message());
+        let (contents, files) = engine
+            .run(move |connection: &Connection| catalog_copy::examine(connection, &file))
+            .await
+            .map_err(|err| {
+                let text = format!("cannot open backup {name}: {}; choose another backup", err.message());
                 Error::precondition(text).with_source(err)
             })?;
         if contents != record.contents {
-            let text = format!("the backup {name} is damaged: it does not hold what it says; take another one");
+            let text = format!("backup {name} is damaged: its contents do not match its record; choose another backup");
             return Err(Error::precondition(text));
         }
-        let there = self.lake_files().await?;
-        let missing = files.into_iter().filter(|file| there.get(&file.path) != Some(&file.bytes)).collect();
+        let existing = self.lake_files().await?;
+        let missing = files.into_iter().filter(|file| existing.get(&file.path) != Some(&file.bytes)).collect();
         Ok(Candidate { uri: entry.uri.clone(), record, missing, folder })
     }
 
-    async fn choose<'e>(&self, entries: &'e [Entry], which: &Which) -> Result<&'e Entry> {
-        let complete = || entries.iter().filter(|entry| entry.state == State::Complete);
-        let none = || Error::not_found("there is no backup of this lake yet: take one with the action backup");
-        match which {
-            Which::Named(name) => {
+    async fn select<'e>(&self, entries: &'e [Entry], selector: &Selector) -> Result<&'e Entry> {
+        let complete = || entries.iter().filter(|entry| entry.state == BackupState::Complete);
+        let none = || Error::not_found("no backup of this lake exists: take one with the action backup");
+        match selector {
+            Selector::Name(name) => {
                 let found = entries.iter().find(|entry| entry.name == *name);
-                found.ok_or_else(|| Error::not_found(format!("no backup \"{name}\"; the action backups lists them")))
+                found
+                    .ok_or_else(|| Error::not_found(format!("no backup \"{name}\": list them with the action backups")))
             }
-            Which::Latest => {
+            Selector::Latest => {
                 let name = self.latest().await?.ok_or_else(none)?;
                 let found = entries.iter().find(|entry| entry.name == name);
-                found
-                    .ok_or_else(|| Error::precondition(format!("the latest backup, {name}, is gone: name another one")))
+                found.ok_or_else(|| {
+                    Error::precondition(format!(
+                        "the latest backup, {name}, does not exist any more: specify another one"
+                    ))
+                })
             }
-            Which::At(moment) => {
+            Selector::At(time) => {
                 let oldest = complete().next_back().ok_or_else(none)?;
-                complete().find(|entry| entry.time <= *moment).ok_or_else(|| {
-                    let (asked, first) = (moment.to_rfc3339(), &oldest.name);
-                    Error::not_found(format!("no backup was taken at or before {asked}; the first is {first}"))
+                complete().find(|entry| entry.time <= *time).ok_or_else(|| {
+                    let (asked, first) = (time.to_rfc3339(), &oldest.name);
+                    Error::not_found(format!("no backup was taken at or before {asked}; the oldest is {first}"))
                 })
             }
         }
@@ -153,18 +164,18 @@ impl Candidate {
         file_in(&self.folder)
     }
 
-    /// Refuses a backup whose newest snapshot cannot be read in full, or some older one.
+    /// Rejects a backup with missing files.
     ///
     /// # Errors
-    /// `FailedPrecondition` that names the first missing file.
+    /// `FailedPrecondition` that names a missing file, preferably one of the newest snapshot.
     pub fn check_files(&self) -> Result<()> {
         let Some(first) = self.missing.iter().find(|file| file.current).or(self.missing.first()) else { return Ok(()) };
         let (name, count, path) = (&self.record.name, self.missing.len(), &first.path);
         let current = self.missing.iter().filter(|file| file.current).count();
         Err(Error::precondition(format!(
-            "{count} files that the backup {name} names are not in the store as they were (its newest snapshot needs \
-             {current} of them), such as \"{path}\": bring them back, take a newer backup, or set \"force\" to have the \
-             lake without them"
+            "{count} files referenced by backup {name} are missing or changed in the store ({current} of them belong to \
+             its newest snapshot), such as \"{path}\": recover them, choose a newer backup, or set \"force\" to restore \
+             without them"
         )))
     }
 }
@@ -178,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_are_read_in_the_forms_that_people_write() {
+    fn timestamps_are_accepted_in_common_forms() {
         let noon = DateTime::parse_from_rfc3339("2026-01-31T12:00:00Z").unwrap().to_utc();
         for text in [
             "2026-01-31 12:00:00",
@@ -188,11 +199,11 @@ mod tests {
             "2026-01-31 12:00:00+00",
             "2026-01-31 14:00:00.000+02:00",
         ] {
-            assert_eq!(parse_moment(text).unwrap(), noon, "{text}");
+            assert_eq!(parse_timestamp(text).unwrap(), noon, "{text}");
         }
-        assert_eq!(parse_moment("2026-01-31").unwrap().to_rfc3339(), "2026-01-31T00:00:00+00:00");
+        assert_eq!(parse_timestamp("2026-01-31").unwrap().to_rfc3339(), "2026-01-31T00:00:00+00:00");
         for text in ["", "yesterday", "2026-02-30 00:00:00", "7", "2026-01-31 25:00:00"] {
-            assert!(parse_moment(text).is_err(), "{text}");
+            assert!(parse_timestamp(text).is_err(), "{text}");
         }
     }
 }

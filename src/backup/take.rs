@@ -1,15 +1,15 @@
-//! Taking a backup of the lake that is served.
+//! Taking a backup of the served lake.
 
 use std::path::Path;
 
 use chrono::{TimeDelta, Utc};
 
 use super::{
-    handover::Handover,
-    named,
-    record::{Fingerprint, Record, moment_of, name_at},
+    record::{Fingerprint, Record, name_at, time_of},
+    referenced,
+    repository::{BackupState, Entry, Repository},
     retention::Retention,
-    shelf::{Entry, Shelf, State},
+    swap::Swap,
 };
 use crate::{
     context::Principal,
@@ -18,7 +18,7 @@ use crate::{
     jobs::Progress,
     lake::{
         catalog::Catalog,
-        portable::{self, Contents},
+        catalog_copy::{self, Contents},
     },
     storage::Storage,
 };
@@ -27,58 +27,58 @@ use crate::{
 #[derive(Debug)]
 pub struct Backups {
     pub(super) engine: Engine,
-    pub(super) shelf: Shelf,
-    /// What holds the catalog.
+    pub(super) repository: Repository,
+    /// The kind of database that holds the catalog.
     catalog: &'static str,
-    /// How many stay where a request says nothing.
+    /// The retention of requests that specify none.
     retention: Retention,
-    /// What is known of those that were read, by their checksums.
-    pub(super) read: named::Read,
-    /// One is taken at a time: its name is its time. None is while maintenance removes files.
-    pub(super) turn: tokio::sync::Mutex<()>,
-    /// The backup that shall come into the place of the lake.
-    pub(super) handover: Handover,
+    /// The files referenced by backups that were read, by checksum.
+    pub(super) cache: referenced::Cache,
+    /// Held while a backup is taken, because names are timestamps, and while maintenance removes files.
+    pub(super) lock: tokio::sync::Mutex<()>,
+    /// The requested replacement of the catalog.
+    pub(super) swap: Swap,
 }
 
-/// A backup that was taken.
+/// The result of taking a backup.
 #[derive(Clone, Debug)]
 pub struct Taken {
-    /// What it says of itself.
+    /// Its `backup.json`.
     pub record: Record,
-    /// Where it lies.
+    /// The location in the store.
     pub uri: String,
-    /// Older ones that were removed.
+    /// The names of expired backups that were removed.
     pub removed: Vec<String>,
 }
 
 // === impl Backups ===
 
 impl Backups {
-    /// The backups in `storage` of the lake that is attached to `engine` and has its catalog at `catalog`. Unless asked
-    /// otherwise, as many stay as `retention` says.
+    /// The backups in `storage` of the lake that is attached to `engine` and whose catalog is `catalog`. `retention` is the
+    /// default for requests that specify none.
     pub fn new(engine: Engine, storage: &Storage, catalog: &Catalog, retention: Retention) -> Self {
-        let (shelf, catalog) = (Shelf::new(storage), catalog.kind());
-        let (turn, handover) = (tokio::sync::Mutex::default(), Handover::default());
-        Self { engine, shelf, catalog, retention, read: named::Read::default(), turn, handover }
+        let (repository, catalog) = (Repository::new(storage), catalog.kind());
+        let (cache, lock, swap) = (referenced::Cache::default(), tokio::sync::Mutex::default(), Swap::default());
+        Self { engine, repository, catalog, retention, cache, lock, swap }
     }
 
-    /// Takes a backup in the name of `author`, makes it the latest, and removes older ones as `retention` says, or as
-    /// was configured.
+    /// Takes a backup on behalf of `author`, makes it the latest, and removes expired ones by `retention`, or by the
+    /// configured default.
     ///
     /// # Errors
-    /// As [`portable::export`]; Cancelled; what the store says. The latest is the one before then.
+    /// As [`catalog_copy::export`]; Cancelled; errors of the store. The previous backup stays the latest then.
     pub async fn take(&self, author: &Principal, retention: Option<Retention>, progress: &Progress) -> Result<Taken> {
-        let (record, _turn) = self.write(author, true, progress).await?;
-        let removed = self.remove_surplus(retention.unwrap_or(self.retention), &record, progress).await;
-        Ok(Taken { uri: self.shelf.uri(&record.name), record, removed })
+        let (record, _lock) = self.write(author, true, progress).await?;
+        let removed = self.remove_expired(retention.unwrap_or(self.retention), &record, progress).await;
+        Ok(Taken { uri: self.repository.uri(&record.name), record, removed })
     }
 
-    /// Takes a backup of a lake that is about to be replaced. It does not become the latest. Gives its name.
+    /// Takes a backup of a catalog that is about to be replaced, without making it the latest. Returns its name.
     ///
     /// # Errors
     /// As [`take`](Self::take).
-    pub async fn take_aside(&self) -> Result<String> {
-        let (record, _turn) = self.write(&Principal::server(), false, &Progress::unseen()).await?;
+    pub async fn take_before_replace(&self) -> Result<String> {
+        let (record, _lock) = self.write(&Principal::server(), false, &Progress::detached()).await?;
         Ok(record.name)
     }
 
@@ -88,8 +88,8 @@ impl Backups {
         latest: bool,
         progress: &Progress,
     ) -> Result<(Record, tokio::sync::MutexGuard<'_, ()>)> {
-        progress.phase("wait for another backup, or for maintenance", "steps", None);
-        let turn = progress.unless_cancelled(async { Ok(self.turn.lock().await) }).await?;
+        progress.phase("wait for another backup or for maintenance", "steps", None);
+        let lock = progress.unless_cancelled(async { Ok(self.lock.lock().await) }).await?;
         let spool = tempfile::Builder::new().prefix("backup-").tempdir_in(self.engine.staging())?;
         let file = spool.path().join("catalog.duckdb");
         progress.phase("copy the catalog", "steps", None);
@@ -97,25 +97,25 @@ impl Backups {
         let record = self.record(author, &file, contents).await?;
         progress.phase("store the backup", "bytes", Some(record.bytes));
         if let Err(err) = self.store(&file, &record, spool.path(), latest, progress).await {
-            if let Err(err) = self.shelf.remove(&record.name).await {
-                tracing::warn!(cause = %err, backup = record.name, "an unfinished backup stays behind");
+            if let Err(err) = self.repository.remove(&record.name).await {
+                tracing::warn!(cause = %err, backup = record.name, "could not remove an unfinished backup");
             }
             return Err(err);
         }
-        Ok((record, turn))
+        Ok((record, lock))
     }
 
-    /// Copies the catalog to `file`, and opens the copy as whoever needs it will.
+    /// Copies the catalog to `file`, and verifies that the copy can be opened.
     async fn export(&self, file: &Path, progress: &Progress) -> Result<Contents> {
         let lease = self.engine.lease().await?;
         let target = file.to_path_buf();
         let work = move |connection: &Connection| {
-            let exported = portable::export(connection, &target)?;
-            let (seen, _) = portable::examine(connection, &target)?;
+            let exported = catalog_copy::export(connection, &target)?;
+            let (seen, _) = catalog_copy::examine(connection, &target)?;
             if seen == exported {
                 Ok(seen)
             } else {
-                Err(Error::internal("the copy of the catalog is not what was copied"))
+                Err(Error::internal("the copy of the catalog differs from the catalog"))
             }
         };
         lease.worker().run_until(progress.cancelled(), work).await
@@ -123,9 +123,9 @@ impl Backups {
 
     async fn record(&self, author: &Principal, file: &Path, contents: Contents) -> Result<Record> {
         let Fingerprint { bytes, sha256 } = Fingerprint::of(file).await?;
-        // Names know no microseconds; the moment must not lie before a commit that the copy holds.
+        // Names have no microseconds; the time must not precede a commit that the copy contains.
         let name = name_at(Utc::now() + TimeDelta::milliseconds(1));
-        let time = moment_of(&name).ok_or_else(|| Error::internal("name the backup"))?;
+        let time = time_of(&name).ok_or_else(|| Error::internal("invalid name of a backup"))?;
         Ok(Record {
             format: Record::format(),
             name,
@@ -141,53 +141,53 @@ impl Backups {
     }
 
     async fn store(&self, file: &Path, record: &Record, spool: &Path, latest: bool, progress: &Progress) -> Result<()> {
-        self.shelf.put(file, record, spool).await?;
+        self.repository.put(file, record, spool).await?;
         progress.advance(record.bytes);
         progress.check()?;
         if !latest {
             return Ok(());
         }
-        self.shelf.make_latest(&record.name).await.context(|| "make the backup the latest")
+        self.repository.make_latest(&record.name).await.context(|| "make the backup the latest")
     }
 
-    /// Removes what `retention` does not keep. The new backup counts in any case: what cannot be removed stays for the
-    /// next time.
-    async fn remove_surplus(&self, retention: Retention, record: &Record, progress: &Progress) -> Vec<String> {
+    /// Removes the backups that `retention` does not keep. A failure does not fail the new backup; removal is tried again
+    /// after the next one.
+    async fn remove_expired(&self, retention: Retention, record: &Record, progress: &Progress) -> Vec<String> {
         let remove = async {
-            let entries = self.shelf.list(Some(&record.contents.lake)).await?;
-            let doomed = retention.doomed(&entries, &record.name, Utc::now());
-            progress.phase("remove older backups", "backups", Some(doomed.len() as u64));
+            let entries = self.repository.list(Some(&record.contents.lake)).await?;
+            let expired = retention.expired(&entries, &record.name, Utc::now());
+            progress.phase("remove expired backups", "backups", Some(expired.len() as u64));
             let mut removed = Vec::new();
-            for name in doomed {
-                self.shelf.remove(&name).await?;
+            for name in expired {
+                self.repository.remove(&name).await?;
                 progress.advance(1);
                 removed.push(name);
             }
             Ok::<_, Error>(removed)
         };
         remove.await.unwrap_or_else(|err| {
-            tracing::warn!(cause = %err, "older backups could not be removed");
+            tracing::warn!(cause = %err, "could not remove expired backups");
             Vec::new()
         })
     }
 
-    /// All backups in the store, the newest first, and the name of the latest; with `verify` those that seem complete are
-    /// read and compared with their checksums.
+    /// Lists all backups in the store, newest first, and the name of the latest. With `verify`, complete backups are read
+    /// and compared with their checksums.
     ///
     /// # Errors
-    /// Cancelled; what the store says.
+    /// Cancelled; errors of the store.
     pub async fn list(&self, verify: bool, progress: &Progress) -> Result<(Vec<Entry>, Option<String>)> {
-        let lake = self.engine.run(portable::lake_id).await?;
-        let mut entries = self.shelf.list(Some(&lake)).await?;
+        let lake = self.engine.run(catalog_copy::lake_id).await?;
+        let mut entries = self.repository.list(Some(&lake)).await?;
         if verify {
             progress.phase("verify backups", "backups", Some(entries.len() as u64));
             let spool = tempfile::tempdir_in(self.engine.staging())?;
             for entry in &mut entries {
                 progress.check()?;
-                if let (State::Complete, Some(record)) = (&entry.state, &entry.record) {
-                    match self.shelf.fetch(record, &spool.path().join("catalog.duckdb")).await {
+                if let (BackupState::Complete, Some(record)) = (&entry.state, &entry.record) {
+                    match self.repository.fetch(record, &spool.path().join("catalog.duckdb")).await {
                         Err(err) if err.kind() == ErrorKind::FailedPrecondition => {
-                            entry.state = State::Damaged(err.message().to_owned());
+                            entry.state = BackupState::Damaged(err.message().to_owned());
                         }
                         outcome => outcome?,
                     }
@@ -195,8 +195,8 @@ impl Backups {
                 progress.advance(1);
             }
         }
-        // A manifest that cannot be read names none.
-        let latest = self.shelf.latest().await.unwrap_or_default();
+        // An invalid manifest names no backup.
+        let latest = self.repository.latest().await.unwrap_or_default();
         Ok((entries, latest))
     }
 }

@@ -1,8 +1,9 @@
-//! The commands that call one action each: flags to a JSON body, events to a progress bar or to JSON lines.
+//! Commands that call an action: flags are sent as a JSON body, events are shown as a progress bar or as JSON lines.
 
 use std::path::Path;
 
 use clap::{Args, ValueEnum};
+use comfy_table::{Table, presets};
 use futures::TryStreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
@@ -13,7 +14,7 @@ use crate::error::{Error, Result};
 /// Which server to call, and how to print its events.
 #[derive(Debug, Args)]
 pub(super) struct Call {
-    /// Print every event as a line of JSON
+    /// Print events as JSON lines
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -23,7 +24,7 @@ pub(super) struct Call {
 // === impl Call ===
 
 impl Call {
-    /// Calls `action` and gives its result.
+    /// Calls `action` and returns its result, unless it was printed as JSON.
     pub(super) async fn run(&self, action: &str, body: Value) -> Result<Option<Value>, Failure> {
         let client = self.connect.client().await?;
         let mut events = client.action(action, &without_nulls(body)).await?;
@@ -58,7 +59,7 @@ fn show(bar: &ProgressBar, event: &Value) {
     bar.set_position(event["done"].as_u64().unwrap_or_default());
 }
 
-/// Fields that were not given are left out.
+/// Omits fields that are null.
 pub(super) fn without_nulls(body: Value) -> Value {
     match body {
         Value::Object(fields) => {
@@ -68,28 +69,26 @@ pub(super) fn without_nulls(body: Value) -> Value {
     }
 }
 
-/// The field of a request for the snapshot that somebody named.
+/// The field of a request that specifies a snapshot by name.
 pub(super) fn named(snapshot: Option<String>) -> Option<Value> {
     snapshot.map(|name| json!({ "name": name }))
 }
 
-/// A table of rows that are JSON objects: these columns, in this order.
+/// Prints rows that are JSON objects as a table without borders: these columns, in this order.
 pub(super) fn print_rows(rows: &Value, columns: &[&str]) -> Result<()> {
-    let rows: Vec<Vec<String>> = rows
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|row| columns.iter().map(|column| text(&row[*column])).collect())
-        .collect();
-    let widths: Vec<_> = (0..columns.len())
-        .map(|at| rows.iter().map(|row| row[at].chars().count()).chain([columns[at].len()]).max().unwrap_or(0))
-        .collect();
-    let header: Vec<_> = columns.iter().map(|column| (*column).to_owned()).collect();
-    for row in [&header].into_iter().chain(&rows) {
-        let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        output::print(cells.join("  ").trim_end())?;
+    output::print(format_rows(rows, columns))
+}
+
+fn format_rows(rows: &Value, columns: &[&str]) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(columns);
+    for row in rows.as_array().into_iter().flatten() {
+        table.add_row(columns.iter().map(|column| text(&row[*column])));
     }
-    Ok(())
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.trim_fmt()
 }
 
 fn text(value: &Value) -> String {
@@ -100,35 +99,35 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// What happens to the rows that are there.
+/// The effect on existing rows.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Mode {
-    /// They stay
+    /// Keep existing rows
     Append,
-    /// They go
+    /// Replace all existing rows
     Replace,
-    /// Those with the same key are updated
+    /// Update existing rows with the same key
     Merge,
 }
 
-/// Read files into the lake
+/// Ingest files into the lake
 ///
-/// Takes a Parquet, CSV or JSON file, a folder of them, or a COCO folder: annotation JSON and pictures. The files are kept
-/// as a landing, media become assets, and all rows come with one snapshot.
+/// Reads a Parquet, CSV or JSON file, a folder of them, or a COCO folder with annotations and images. The files are kept as
+/// a landing, media files become assets, and all rows are committed in one snapshot.
 #[derive(Debug, Args)]
 pub struct Ingest {
-    /// Where the data is: a path on the server's machine, or file:///path
+    /// The data: a path on the server's machine, or file:///path
     source: String,
-    /// The data set's name [default: the last part of the path]
+    /// The name of the data set [default: the last part of the path]
     #[arg(long)]
     dataset: Option<String>,
     /// The table, as schema.name [default: raw.<dataset>]
     #[arg(long)]
     table: Option<String>,
-    /// The split of rows that name none
+    /// The split of rows without one
     #[arg(long)]
     split: Option<String>,
-    /// What happens to the rows that are there
+    /// The effect on existing rows
     #[arg(long, value_enum, default_value_t = Mode::Append)]
     mode: Mode,
     /// A column that identifies a row, for --mode merge; may be repeated
@@ -137,7 +136,7 @@ pub struct Ingest {
     /// Read at most this many rows
     #[arg(long, value_name = "ROWS")]
     max_rows: Option<u64>,
-    /// Leave media bytes in the table
+    /// Keep media bytes in the table
     #[arg(long)]
     keep_media: bool,
     /// A repeated call with the same key gets the outcome of the first
@@ -175,34 +174,35 @@ impl Ingest {
     }
 }
 
-/// A path as a URI; what is one already stays.
+/// Converts a path to a URI, unless it is one.
 fn uri(source: &str) -> Result<String> {
     if source.contains("://") {
         return Ok(source.to_owned());
     }
     let path = std::path::absolute(source)?;
-    let uri = url::Url::from_file_path(&path).map_err(|()| Error::invalid(format!("\"{source}\" is no path")))?;
+    let uri = url::Url::from_file_path(&path)
+        .map_err(|()| Error::invalid(format!("\"{source}\" is not an absolute path")))?;
     Ok(uri.into())
 }
 
-/// The last part of a path as a data set's name: lower case, other characters to underscores.
+/// The last part of a path as the name of a data set: in lower case, with underscores for other characters.
 fn dataset_of(source: &str) -> String {
     let stem = Path::new(source).file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
     stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }
 
-/// Run the medallion's models
+/// Run the models of the medallion
 ///
-/// Runs them in the order of their dependencies, one transaction each, and checks their rows. A failed check leaves the
-/// old table in place.
+/// Runs models in the order of their dependencies, each in a transaction, and checks their rows. If a check fails, the table
+/// is not changed.
 #[derive(Debug, Args)]
 pub struct Transform {
     /// Models (silver.x) or layers (silver) to run [default: all]
     select: Vec<String>,
-    /// Build the tables anew instead of applying the difference
+    /// Rebuild tables instead of applying differences
     #[arg(long)]
     full_refresh: bool,
-    /// Say what would change and change nothing
+    /// Only print what would change
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -223,16 +223,16 @@ impl Transform {
     }
 }
 
-/// Bring a table, a schema or the lake back to an earlier state
+/// Roll a table, a schema or the lake back to an earlier snapshot
 ///
-/// Makes a new snapshot in which everything is as it was; earlier snapshots stay readable.
+/// Commits the earlier state as a new snapshot; all other snapshots remain readable.
 #[derive(Debug, Args)]
 pub struct Rollback {
     #[command(flatten)]
-    what: What,
+    scope: Scope,
     #[command(flatten)]
-    to: Target,
-    /// Say what would change and change nothing
+    to: SnapshotArgs,
+    /// Only print what would change
     #[arg(long)]
     dry_run: bool,
     /// The commit message
@@ -244,24 +244,24 @@ pub struct Rollback {
 
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-struct What {
+struct Scope {
     /// The table, as schema.name
     table: Option<String>,
-    /// All tables and views of this schema: what was made since goes
+    /// All tables and views of this schema; newer ones are dropped
     #[arg(long)]
     schema: Option<String>,
-    /// All schemas
+    /// All schemas of the lake
     #[arg(long)]
     lake: bool,
 }
 
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-struct Target {
-    /// The snapshot to go back to
+struct SnapshotArgs {
+    /// The version of the snapshot
     #[arg(long)]
     version: Option<i64>,
-    /// The newest snapshot at or before this moment
+    /// The newest snapshot at or before this time
     #[arg(long)]
     timestamp: Option<String>,
     /// The snapshot with this tag
@@ -276,9 +276,9 @@ impl Rollback {
     pub async fn run(self) -> Result<(), Failure> {
         let to = json!({ "version": self.to.version, "timestamp": self.to.timestamp, "tag": self.to.tag });
         let body = json!({
-            "table": self.what.table,
-            "schema": self.what.schema,
-            "lake": self.what.lake,
+            "table": self.scope.table,
+            "schema": self.scope.schema,
+            "lake": self.scope.lake,
             "to": without_nulls(to),
             "dry_run": self.dry_run,
             "message": self.message,
@@ -286,27 +286,27 @@ impl Rollback {
         if let Some(result) = self.call.run("rollback", body).await? {
             print_rows(&result["tables"], &["kind", "table", "change", "rows_deleted", "rows_inserted"])?;
             let (from, snapshot) = (&result["restored_from"], &result["snapshot_id"]);
-            let unchanged = if result["unchanged"] == true { "nothing to do: it is the " } else { "" };
+            let unchanged = if result["unchanged"] == true { "nothing to do: already at the " } else { "" };
             output::print(format_args!("{unchanged}state of snapshot {from}; the newest snapshot is {snapshot}"))?;
         }
         Ok(())
     }
 }
 
-/// Name a snapshot, or list the names
+/// Tag a snapshot, or list the tags
 ///
-/// Without a name, lists the tags.
+/// Lists all tags if no name is given.
 #[derive(Debug, Args)]
 pub struct Tag {
     /// The tag
     name: Option<String>,
-    /// The snapshot to name [default: the newest]
+    /// The snapshot to tag [default: the newest]
     #[arg(long)]
     version: Option<i64>,
-    /// Remove the tag; the snapshot stays
+    /// Delete the tag, but not the snapshot
     #[arg(long, conflicts_with_all = ["version", "replace"])]
     delete: bool,
-    /// Move the tag when it stands on another snapshot
+    /// Move the tag if it exists
     #[arg(long)]
     replace: bool,
     #[command(flatten)]
@@ -327,7 +327,7 @@ impl Tag {
     }
 }
 
-/// List the jobs that run and the latest that ended
+/// List running and recent jobs
 #[derive(Debug, Args)]
 pub struct Jobs {
     #[command(flatten)]
@@ -347,10 +347,10 @@ impl Jobs {
     }
 }
 
-/// Follow a job to its end, or stop it
+/// Follow or cancel a job
 #[derive(Debug, Args)]
 pub struct Job {
-    /// What to do
+    /// Scope to do
     #[arg(value_enum)]
     what: JobCommand,
     /// The job's id
@@ -361,9 +361,9 @@ pub struct Job {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum JobCommand {
-    /// Follow the job
+    /// Follow the job until it ends
     Attach,
-    /// Stop the job; what it had not committed is undone
+    /// Cancel the job and undo its uncommitted work
     Cancel,
 }
 
@@ -383,7 +383,7 @@ impl Job {
     }
 }
 
-/// List the actions of a server with what they do and take
+/// List the actions of a server, with their parameters
 #[derive(Debug, Args)]
 pub struct ListActions {
     #[command(flatten)]
@@ -399,5 +399,17 @@ impl ListActions {
             output::print(format_args!("{}\n  {}\n", action.name, action.description))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_aligned_under_their_header() {
+        let rows = json!([{ "name": "grün", "rows": 12, "ignored": 1 }, { "name": "a b", "rows": null }]);
+        assert_eq!(format_rows(&rows, &["name", "rows"]), "name  rows\ngrün  12\na b   –");
+        assert_eq!(format_rows(&json!([]), &["name", "rows"]), "name  rows");
     }
 }

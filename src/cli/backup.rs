@@ -1,4 +1,4 @@
-//! `merganser backup`, `backups` and `restore`, and `restore-catalog`, which needs no server.
+//! `merganser backup`, `backups` and `restore`; `restore-catalog`, which needs no server.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -9,21 +9,21 @@ use super::{
     output,
 };
 use crate::{
-    backup::{Which, parse_moment, restore},
+    backup::{Selector, parse_timestamp, restore},
     config::{self, env::ProcessEnvironment},
     server::place,
 };
 
-/// Copy the catalog into the store, verified, beside writers
+/// Back up the catalog to the store
 ///
-/// The copy is one file that holds every snapshot; the lake's data files are not copied, they never change. What a backup
-/// needs goes when snapshots expire and are cleaned up.
+/// Takes a verified copy of the catalog with all snapshots, while writers run. Data files are immutable and not copied;
+/// maintenance keeps files that a backup references.
 #[derive(Debug, Args)]
 pub struct Backup {
-    /// Afterwards keep the newest so many; without --older-than-days all others go
+    /// Keep this many of the newest backups; without --older-than-days, remove all others
     #[arg(long, value_name = "BACKUPS")]
     keep: Option<u64>,
-    /// Afterwards remove backups that are older; the latest stays
+    /// Remove older backups, except the latest
     #[arg(long, value_name = "DAYS")]
     older_than_days: Option<f64>,
     /// A repeated call with the same key gets the outcome of the first
@@ -33,32 +33,32 @@ pub struct Backup {
     call: Call,
 }
 
-/// List the backups of the catalog, the newest first
+/// List the backups of the catalog, newest first
 #[derive(Debug, Args)]
 pub struct Backups {
-    /// Read every one and compare it with its checksum
+    /// Verify the checksums of all backups
     #[arg(long)]
     verify: bool,
     #[command(flatten)]
     call: Call,
 }
 
-/// Bring a backup of the catalog back
+/// Restore a backup of the catalog
 ///
-/// To another place with --to, or with --force into that of the lake that is served: then all sessions end, and the server
-/// opens the lake anew. Verified first: checksum, snapshots, rows, and that the files are there. Without a server:
-/// merganser restore-catalog.
+/// Restores to a new catalog with --to, or replaces the catalog of the served lake with --force: the server then ends all
+/// sessions and opens the lake again. The backup is verified first: its checksum, snapshots and rows, and whether its data
+/// files exist. To restore without a server, use merganser restore-catalog.
 #[derive(Debug, Args)]
 pub struct Restore {
     #[command(flatten)]
     which: WhichBackup,
-    /// A new catalog, in the forms of serve's --catalog; paths are the server's
+    /// The new catalog, in the form of --catalog of serve; paths are on the server's machine
     #[arg(long, value_name = "URI")]
     to: Option<String>,
-    /// Take the place of the lake, where --to names no other; do not mind missing files
+    /// Replace the catalog of the served lake, unless --to is given; accept missing data files
     #[arg(long)]
     force: bool,
-    /// Verify the backup and change nothing
+    /// Only verify the backup
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -70,23 +70,23 @@ pub struct Restore {
 struct WhichBackup {
     /// The backup's name [default: the latest]
     backup: Option<String>,
-    /// The newest backup that was taken at or before this moment, such as "2026-01-31 12:00:00"; in UTC
-    #[arg(long, value_name = "MOMENT")]
+    /// The newest backup taken at or before this time, such as "2026-01-31 12:00:00", in UTC
+    #[arg(long, value_name = "TIME")]
     at: Option<String>,
 }
 
-/// Bring a backup of the catalog back while no server runs
+/// Restore a backup of the catalog while no server runs
 ///
-/// Makes a backup in the storage the catalog again, after that was lost, or in the place of one with --force; takes the
-/// same settings as serve. A catalog that is a file stays beside the new one, what is in PostgreSQL is backed up first.
+/// Restores a backup from the storage after the catalog was lost, or replaces an existing catalog with --force. Takes the
+/// same settings as serve. An existing catalog file is renamed; a catalog in PostgreSQL is backed up first.
 #[derive(Debug, Args)]
 pub struct RestoreCatalog {
     #[command(flatten)]
     which: WhichBackup,
-    /// Take the place of a catalog that is there; do not mind missing files
+    /// Replace an existing catalog; accept missing data files
     #[arg(long)]
     force: bool,
-    /// Print what was restored as JSON
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -150,9 +150,9 @@ impl Restore {
                 output::note(format_args!("missing: {file}"));
             }
             let what = match result["to"].as_str() {
-                _ if self.dry_run => "is sound; nothing was changed: --dry-run".to_owned(),
-                Some(to) => format!("was brought to {to}"),
-                None => "takes the place of the lake; the server opens it anew".to_owned(),
+                _ if self.dry_run => "is valid; nothing was changed (--dry-run)".to_owned(),
+                Some(to) => format!("was restored to {to}"),
+                None => "replaces the catalog; the server opens the lake again".to_owned(),
             };
             output::print(format_args!("backup {backup} with snapshot {snapshot} {what}"))?;
         }
@@ -163,13 +163,13 @@ impl Restore {
 // === impl RestoreCatalog ===
 
 impl RestoreCatalog {
-    /// Restores.
+    /// Runs the command.
     pub async fn run(self) -> Result<(), Failure> {
         let settings = config::load(&self.flags, &ProcessEnvironment)?;
         let which = match (self.which.backup, self.which.at) {
-            (Some(name), _) => Which::Named(name),
-            (None, Some(moment)) => Which::At(parse_moment(&moment)?),
-            (None, None) => Which::Latest,
+            (Some(name), _) => Selector::Name(name),
+            (None, Some(time)) => Selector::At(parse_timestamp(&time)?),
+            (None, None) => Selector::Latest,
         };
         let place = place(&settings).await?;
         let restored = restore(&place.engine, &place.lake, &which, self.force).await?;
@@ -187,10 +187,10 @@ impl RestoreCatalog {
             output::note(format_args!("missing: {}", file.path));
         }
         if let Some(before) = restored.before {
-            output::print(format_args!("kept what was there as {}", before.display()))?;
+            output::print(format_args!("kept the previous catalog as {}", before.display()))?;
         }
         let record = &restored.candidate.record;
         let (backup, snapshot, catalog) = (&record.name, record.contents.snapshot_id, place.lake.catalog.name());
-        Ok(output::print(format_args!("backup {backup} with snapshot {snapshot} is the catalog at {catalog}"))?)
+        Ok(output::print(format_args!("backup {backup} with snapshot {snapshot} was restored to {catalog}"))?)
     }
 }

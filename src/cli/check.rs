@@ -7,13 +7,13 @@ use crate::{
     config::{self, Settings, env::ProcessEnvironment},
     engine::DUCKDB_VERSION,
     error::Error,
-    lake::{inventory, lock, repair, snapshots},
+    lake::{listing, lock, repair, snapshots},
     server::{Opened, Tls, open, place, resolve},
 };
 
-/// Examine configuration, TLS files, credentials, extensions, catalog and storage without serving
+/// Check configuration, TLS files, credentials, extensions, catalog and storage without serving
 ///
-/// Opens everything that `serve` would, says what it found and closes it again. Takes the same settings.
+/// Opens everything that `serve` opens, reports the results and closes it. Takes the same settings.
 #[derive(Debug, Args)]
 pub struct Check {
     #[command(flatten)]
@@ -26,11 +26,11 @@ pub struct Check {
 // === impl Check ===
 
 impl Check {
-    /// Examines.
+    /// Runs the command.
     pub async fn run(self) -> Result<(), Failure> {
         let settings = config::load(&self.flags, &ProcessEnvironment)?;
         output::print("configuration  ok")?;
-        examine_door(&settings).await?;
+        check_access(&settings).await?;
         examine_catalog(&settings, self.repair).await?;
         let Opened { lake, pins, storage, models, lock } = open(&settings).await?;
         let engine = lake.engine().clone();
@@ -42,7 +42,7 @@ impl Check {
             .run(|connection| {
                 Ok((
                     snapshots::current(connection)?,
-                    inventory::tables(connection, &inventory::Filter::default(), false)?.len(),
+                    listing::tables(connection, &listing::Filter::default(), false)?.len(),
                 ))
             })
             .await?;
@@ -84,12 +84,12 @@ async fn examine_catalog(settings: &Settings, repairs: bool) -> Result<(), Failu
 }
 
 /// Examines where the server would listen, and for whom.
-async fn examine_door(settings: &Settings) -> Result<(), Failure> {
+async fn check_access(settings: &Settings) -> Result<(), Failure> {
     resolve(settings).await?;
     output::print(format_args!("address        ok, {}", settings.listen))?;
     let credentials = &settings.credentials;
     match (credentials.users(), credentials.tokens()) {
-        (0, 0) => output::print("credentials    none: whoever reaches the address may do everything")?,
+        (0, 0) => output::print("credentials    none: all clients that reach the address have full access")?,
         (users, tokens) => output::print(format_args!("credentials    ok, users: {users}, tokens: {tokens}"))?,
     }
     match (Tls::load(settings)?, &settings.tls_client_ca) {

@@ -1,4 +1,4 @@
-//! Which server the client commands talk to, and as whom.
+//! The connection of client commands to a server.
 
 use std::{
     io::{self, IsTerminal},
@@ -16,28 +16,28 @@ use crate::{
 
 const DEFAULT_URL: &str = "grpc://127.0.0.1:31337";
 
-/// The server to talk to.
+/// The server, and the credentials.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Connection")]
 pub struct Connect {
-    /// The server; grpc+tls://HOST:PORT for one with TLS [default: grpc://127.0.0.1:31337] [env: MERGANSER_URL]
+    /// URL of the server; grpc+tls://HOST:PORT with TLS [default: grpc://127.0.0.1:31337] [env: MERGANSER_URL]
     #[arg(long, value_name = "URL")]
     url: Option<String>,
-    /// Who to log in as; the password is in MERGANSER_PASSWORD, or is asked for. MERGANSER_TOKEN holds a token instead of
-    /// both [default: your name here] [env: MERGANSER_USER]
+    /// User name; the password is read from MERGANSER_PASSWORD or prompted for. MERGANSER_TOKEN specifies a token instead
+    /// [default: the name of the system user] [env: MERGANSER_USER]
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
     /// Read the password from the first line of stdin
     #[arg(long)]
     password_stdin: bool,
-    /// Trust servers whose certificate this one has signed, PEM [default: those that this machine trusts]
+    /// CA certificates to trust, in PEM format [default: those of the system]
     /// [env: MERGANSER_CA_CERT]
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// Show this certificate to the server, PEM [env: MERGANSER_CLIENT_CERT]
+    /// Client certificate, in PEM format [env: MERGANSER_CLIENT_CERT]
     #[arg(long, value_name = "FILE")]
     client_cert: Option<PathBuf>,
-    /// The key of that certificate, PEM [env: MERGANSER_CLIENT_KEY]
+    /// Private key of the client certificate, in PEM format [env: MERGANSER_CLIENT_KEY]
     #[arg(long, value_name = "FILE")]
     client_key: Option<PathBuf>,
 }
@@ -48,7 +48,7 @@ impl Connect {
     /// Connects.
     ///
     /// # Errors
-    /// Unavailable when nobody answers; Unauthenticated when the server does not let this user in.
+    /// Unavailable if the server does not respond; Unauthenticated if it rejects the credentials.
     pub async fn client(&self) -> Result<Client> {
         let address = self.address()?;
         let given = self.user.clone().or_else(|| variable(env::USER));
@@ -57,14 +57,14 @@ impl Connect {
         if let Some(password) = password {
             return Client::connect(&address, &Login::Password(user, password)).await;
         }
-        // Who is named on the command line means to log in, even where the environment has a token.
+        // A user on the command line takes precedence over a token in the environment.
         if let Some(token) = variable(env::TOKEN).filter(|_| self.user.is_none()) {
             return Client::connect(&address, &Login::Token(token)).await;
         }
         match Client::connect(&address, &Login::Password(user.clone(), String::new())).await {
             Err(err) if err.kind() == ErrorKind::Unauthenticated => {
                 if !io::stdin().is_terminal() {
-                    let how = "give --user with MERGANSER_PASSWORD or --password-stdin, or a MERGANSER_TOKEN";
+                    let how = "use --user with MERGANSER_PASSWORD or --password-stdin, or MERGANSER_TOKEN";
                     let text = format!("log in as \"{user}\": {}; {how}", err.message());
                     return Err(Error::new(ErrorKind::Unauthenticated, text));
                 }
@@ -81,7 +81,7 @@ impl Connect {
         let identity = match (file(&self.client_cert, env::CLIENT_CERT), file(&self.client_key, env::CLIENT_KEY)) {
             (Some(cert), Some(key)) => Some((cert, key)),
             (None, None) => None,
-            _ => return Err(Error::invalid("--client-cert and --client-key belong together: give both")),
+            _ => return Err(Error::invalid("--client-cert and --client-key require each other")),
         };
         let tls = Tls { ca: file(&self.ca, env::CA), identity };
         Ok(Address { url: url.unwrap_or_else(|| DEFAULT_URL.to_owned()), tls })

@@ -9,20 +9,20 @@ use super::{
     output,
 };
 
-/// Compare two snapshots: which tables, columns and rows differ
+/// Compare the tables, columns and rows of two snapshots
 ///
-/// What came and went in between does not show. A snapshot is named by its version, by a tag on it, or by a moment.
+/// Changes that were undone in between are not shown. Snapshots are specified by version, tag or timestamp.
 #[derive(Debug, Args)]
 pub struct Diff {
-    /// The table, as schema.name [default: all of the lake]
+    /// The table, as schema.name [default: all tables]
     table: Option<String>,
-    /// The one side [default: the snapshot before --to]
+    /// The earlier snapshot [default: the one before --to]
     #[arg(long, value_name = "SNAPSHOT", allow_hyphen_values = true)]
     from: Option<String>,
-    /// The other side [default: the newest snapshot]
+    /// The later snapshot [default: the newest]
     #[arg(long, value_name = "SNAPSHOT", allow_hyphen_values = true)]
     to: Option<String>,
-    /// Print the queries for the rows that differ, one for each table: for merganser sql
+    /// Print the queries for the rows that differ, one per table, for merganser sql
     #[arg(long, conflicts_with = "json")]
     sql: bool,
     #[command(flatten)]

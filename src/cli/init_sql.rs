@@ -5,9 +5,9 @@ use serde_json::json;
 
 use super::{Failure, action::Call, output};
 
-/// Print the SQL with which DuckDB's own shell attaches the lake, to be read
+/// Print SQL that attaches the lake read-only in the DuckDB shell
 ///
-/// Try it with: duckdb -init FILE. Secrets are left out.
+/// Use it with: duckdb -init FILE. Secrets are omitted.
 #[derive(Debug, Args)]
 pub struct InitSql {
     #[command(flatten)]

@@ -9,31 +9,31 @@ use super::{
     output,
 };
 
-/// Merge and rewrite files, expire snapshots, remove files that nobody needs
+/// Merge and rewrite files, expire snapshots and remove unused files
 ///
-/// Without steps: rewrite, merge and cleanup, and expire where --expire-days is given. Every snapshot that is kept reads as
-/// before. Look with --dry-run first.
+/// The default steps are rewrite, merge and cleanup, and expire if --expire-days is given. The content of retained snapshots
+/// does not change. Use --dry-run to preview.
 #[derive(Debug, Args)]
 pub struct Maintain {
-    /// What to do
+    /// The steps to run
     #[arg(value_enum, value_name = "STEP")]
     steps: Vec<Step>,
-    /// Merge and rewrite files of this table only, as schema.name
+    /// Merge and rewrite the files of this table only, as schema.name
     #[arg(long)]
     table: Option<String>,
-    /// Expire snapshots that are older; tagged ones and the newest stay
+    /// Expire older snapshots, except tagged ones and the newest
     #[arg(long, value_name = "DAYS")]
     expire_days: Option<f64>,
-    /// Expire none of the newest so many [default: 1]
+    /// Keep this many of the newest snapshots [default: 1]
     #[arg(long, value_name = "SNAPSHOTS")]
     keep: Option<u64>,
-    /// Rewrite files of which this share of the rows is deleted [default: 0.3]
+    /// Rewrite files with at least this share of deleted rows [default: 0.3]
     #[arg(long, value_name = "SHARE")]
     rewrite_share: Option<f64>,
-    /// Remove files that nobody has needed for so long [default: 24]
+    /// Remove files that have been unused for this long [default: 24]
     #[arg(long, value_name = "HOURS")]
     grace_hours: Option<f64>,
-    /// Only tell what would be done
+    /// Only print what would be done
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -42,15 +42,15 @@ pub struct Maintain {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Step {
-    /// Small files become large ones
+    /// Merge small files into large ones
     Merge,
-    /// Files with many deleted rows are written without them
+    /// Rewrite files with many deleted rows without them
     Rewrite,
-    /// Old snapshots are forgotten
+    /// Expire old snapshots
     Expire,
-    /// Files that neither a snapshot nor a backup needs are removed
+    /// Remove files that are scheduled for deletion and not referenced by a backup
     Cleanup,
-    /// Files that neither a snapshot nor a backup names are removed
+    /// Remove files that neither the catalog nor a backup references
     Orphans,
 }
 
@@ -77,10 +77,10 @@ impl Maintain {
                 &["step", "table", "files", "files_made", "snapshots", "kept", "kept_for"],
             )?;
             if result["done"].as_array().into_iter().flatten().any(|done| done["kept_for"].is_string()) {
-                output::note(format_args!("files stay for as long as a backup names them: see backup --keep"));
+                output::note(format_args!("some files are kept because a backup references them: see backup --keep"));
             }
             if self.dry_run {
-                output::note(format_args!("nothing was changed: --dry-run"));
+                output::note(format_args!("nothing was changed (--dry-run)"));
             }
         }
         Ok(())

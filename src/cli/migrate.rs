@@ -12,26 +12,26 @@ use crate::{
     lake::{catalog::Catalog, migrate},
 };
 
-/// Statements run one after the other.
+/// The number of connections; statements run sequentially.
 const CONNECTIONS: usize = 4;
 
-/// Copy a lake's catalog to another kind of database, while no server runs
+/// Copy the catalog of a lake to another database, while no server runs
 ///
-/// From and to are a path (a DuckDB file), sqlite:PATH or postgres://USER@HOST/DATABASE. All snapshots and tags come along
-/// and are compared; the lake's files stay where they are, and the old catalog as it is. The new place must be empty. A
-/// command line is seen by others: leave PostgreSQL's password to PGPASSWORD or ~/.pgpass.
+/// Catalogs are a path (a DuckDB file), sqlite:PATH or postgres://USER@HOST/DATABASE. All snapshots and tags are copied and
+/// verified; data files and the source catalog are not changed. The destination must be empty. Command lines are visible to
+/// other users: pass the password of PostgreSQL in PGPASSWORD or ~/.pgpass.
 #[derive(Debug, Args)]
 pub struct MigrateCatalog {
-    /// The catalog that is there
+    /// The source catalog
     #[arg(long, value_name = "URI")]
     from: String,
-    /// Where it shall be
+    /// The destination
     #[arg(long, value_name = "URI")]
     to: String,
-    /// Directory with the DuckDB extensions [default: found beside the program]
+    /// Directory of the DuckDB extensions [default: found next to the program]
     #[arg(long, value_name = "DIR")]
     extensions: Option<PathBuf>,
-    /// Print what was copied as JSON
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
 }
@@ -39,7 +39,7 @@ pub struct MigrateCatalog {
 // === impl MigrateCatalog ===
 
 impl MigrateCatalog {
-    /// Copies.
+    /// Runs the command.
     pub async fn run(self) -> Result<(), Failure> {
         let from = Catalog::parse(&self.from).map_err(|err| err.context("--from"))?;
         let to = Catalog::parse(&self.to).map_err(|err| err.context("--to"))?;
@@ -62,24 +62,24 @@ impl MigrateCatalog {
         }
         output::print(format_args!("copied snapshot {snapshot}, {snapshots} snapshots in {rows} rows, to {name}"))?;
         output::print(format_args!(
-            "serve it: merganser serve --catalog {} --storage {}",
-            next(&to),
-            store(&contents.data_path)
+            "to serve it: merganser serve --catalog {} --storage {}",
+            catalog_argument(&to),
+            storage_argument(&contents.data_path)
         ))?;
         Ok(())
     }
 }
 
-/// How the catalog is named on the next command line; users and passwords are not repeated.
-fn next(catalog: &Catalog) -> String {
+/// The catalog in the suggested command line, without user and password.
+fn catalog_argument(catalog: &Catalog) -> String {
     match catalog {
         Catalog::DuckdbFile(_) | Catalog::Sqlite(_) => catalog.name(),
-        Catalog::Postgres(_) => format!("{} (with the user and password that you gave)", catalog.name()),
+        Catalog::Postgres(_) => format!("{} (with user and password)", catalog.name()),
     }
 }
 
-/// The storage in which the lake's files lie.
-fn store(data_path: &str) -> &str {
+/// The storage of the lake's files, for the suggested command line.
+fn storage_argument(data_path: &str) -> &str {
     let data_path = data_path.trim_end_matches('/');
     data_path.strip_suffix("/lake").unwrap_or(data_path)
 }

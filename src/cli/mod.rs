@@ -1,7 +1,8 @@
-//! The command line: `serve`, `check`, `sample`, `hash-password`, `new-token`, `restore-catalog` and `migrate-catalog`
-//! work here, everything else is a client of a running server.
+//! The command line: `serve`, `check`, `sample`, `hash-password`, `new-token`, `restore-catalog` and `migrate-catalog` run
+//! locally; all other commands are clients of a running server.
 //!
-//! Prints and asks, never decides. Exit codes: 0 done, 1 failed, 2 the command line or the configuration is wrong.
+//! Contains input and output only. Exit codes: 0 for success, 1 for failure, 2 for an invalid command line or
+//! configuration.
 
 mod action;
 mod backup;
@@ -61,17 +62,17 @@ enum Command {
     Actions(action::ListActions),
 }
 
-/// What the process ends with.
+/// Exit codes.
 const SUCCESS: i32 = 0;
 const FAILED: i32 = 1;
 const MISCONFIGURED: i32 = 2;
 
-/// Why a command ended without success.
+/// The reason why a command failed.
 #[derive(Debug)]
 enum Failure {
-    /// Something went wrong.
+    /// An error occurred.
     Failed(Error),
-    /// The configuration has faults.
+    /// The configuration is invalid.
     Misconfigured(Faults),
 }
 
@@ -87,7 +88,7 @@ impl From<Faults> for Failure {
     }
 }
 
-/// Runs the command line of this process, and ends it.
+/// Runs the command line and exits the process.
 pub fn main() -> ! {
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Runtime::new() {
@@ -127,17 +128,17 @@ async fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
-/// Says what failed; gives the code to end with.
+/// Reports a failure; returns the exit code.
 fn fail(failure: &Failure) -> i32 {
     match failure {
-        // Whoever reads our output has read enough.
+        // The reader of the output has closed it.
         Failure::Failed(err) if output::is_broken_pipe(err) => SUCCESS,
         Failure::Failed(err) => {
-            output::complain(err);
+            output::error(err);
             FAILED
         }
         Failure::Misconfigured(faults) => {
-            output::complain(faults);
+            output::error(faults);
             MISCONFIGURED
         }
     }

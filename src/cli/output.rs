@@ -1,4 +1,4 @@
-//! What people and programs see.
+//! Output to stdout and stderr.
 
 use std::{
     fmt::Display,
@@ -7,25 +7,25 @@ use std::{
 
 use crate::error::{Error, Result};
 
-/// The text by which an error of writing to a closed pipe is known again.
+/// The message of the error for a closed pipe.
 const BROKEN_PIPE: &str = "broken pipe";
 
 /// Writes a line to stdout.
 ///
 /// # Errors
-/// When stdout is closed.
+/// If stdout is closed.
 pub fn print(line: impl Display) -> Result<()> {
     writeln!(io::stdout().lock(), "{line}").map_err(write_failed)
 }
 
 /// Writes a line to stderr.
 pub fn note(line: impl Display) {
-    // Where stderr is closed nobody can be told.
+    // There is no way to report a closed stderr.
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
-/// Says why the command failed.
-pub fn complain(cause: impl Display) {
+/// Writes the error of a failed command to stderr.
+pub fn error(cause: impl Display) {
     note(format_args!("merganser: {cause}"));
 }
 
@@ -36,7 +36,7 @@ pub fn write_failed(err: impl Into<io::Error>) -> Error {
     Error::internal(text)
 }
 
-/// Whether an error says that the reader of stdout has gone.
+/// Whether an error means that stdout was closed by its reader.
 pub fn is_broken_pipe(err: &Error) -> bool {
     err.message() == BROKEN_PIPE
 }

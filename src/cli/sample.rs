@@ -12,16 +12,16 @@ use crate::{
 
 /// Write a folder of sample data in the COCO layout
 ///
-/// Draws pictures and writes annotations and captions for them, with the flaws that real data has: duplicates, missing
-/// values, crowds. The same seed gives the same bytes.
+/// Generates images with annotations and captions, including the flaws of real data: duplicates, missing values, crowds. The
+/// output is identical for the same seed.
 #[derive(Debug, Args)]
 pub struct Sample {
     /// The folder to write; it must be empty or not exist
     folder: PathBuf,
-    /// How many images
+    /// Number of images
     #[arg(long, default_value_t = 240)]
     images: u32,
-    /// The seed of everything that is random
+    /// Seed of the random generator
     #[arg(long, default_value_t = 7)]
     seed: u64,
     /// Print the counts as JSON
@@ -32,7 +32,7 @@ pub struct Sample {
 // === impl Sample ===
 
 impl Sample {
-    /// Writes.
+    /// Runs the command.
     pub fn run(self) -> Result<(), Failure> {
         let options = CocoOptions { images: self.images, seed: self.seed };
         let summary = write_coco(&self.folder, &options)?;

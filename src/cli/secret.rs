@@ -1,4 +1,4 @@
-//! Secrets that people type or pipe.
+//! Reading secrets from the terminal and from stdin.
 
 use std::io::{self, Write};
 
@@ -6,22 +6,22 @@ use console::Term;
 
 use crate::error::{Error, Result};
 
-/// Asks for a secret on the terminal, without showing it.
+/// Prompts for a secret on the terminal, without echo.
 ///
 /// # Errors
-/// When the terminal cannot be read.
+/// If the terminal cannot be read.
 pub fn ask(prompt: &str) -> Result<String> {
     write!(io::stderr().lock(), "{prompt}")?;
     Ok(Term::stderr().read_secure_line()?)
 }
 
-/// The first line of stdin; what follows stays there.
+/// Reads the first line of stdin.
 ///
 /// # Errors
-/// `InvalidArgument` when there is none.
+/// `InvalidArgument` if it is empty.
 pub fn from_stdin() -> Result<String> {
     let mut line = String::new();
     io::stdin().read_line(&mut line)?;
     let secret = line.trim_end_matches(['\r', '\n']);
-    if secret.is_empty() { Err(Error::invalid("stdin holds no password")) } else { Ok(secret.to_owned()) }
+    if secret.is_empty() { Err(Error::invalid("no password on stdin")) } else { Ok(secret.to_owned()) }
 }

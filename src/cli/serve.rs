@@ -12,9 +12,9 @@ use crate::{
 
 /// Start the server
 ///
-/// Prints `listening on grpc://HOST:PORT` (`grpc+tls://` with TLS) when ready; logs go to stderr. SIGTERM or ctrl-c
-/// stops it: no new calls are taken, running streams and jobs finish within the grace period, a second signal ends it
-/// at once.
+/// Prints `listening on grpc://HOST:PORT` (`grpc+tls://` with TLS) when it is ready; logs are written to stderr. SIGTERM or
+/// SIGINT stops the server: it accepts no new calls, and running streams and jobs may finish within the grace period. A
+/// second signal terminates it immediately.
 #[derive(Debug, Args)]
 pub struct Serve {
     #[command(flatten)]
@@ -24,7 +24,7 @@ pub struct Serve {
 // === impl Serve ===
 
 impl Serve {
-    /// Serves until a signal comes.
+    /// Runs the command.
     pub async fn run(self) -> Result<(), Failure> {
         let settings = config::load(&self.flags, &ProcessEnvironment)?;
         telemetry::start(&settings.log)?;

@@ -8,21 +8,21 @@ use super::{
     action::{Call, named, print_rows, without_nulls},
 };
 
-/// List snapshots with what each changed, the newest first
+/// List snapshots and their changes, newest first
 ///
-/// A snapshot is named by its version, by a tag on it, or by a moment.
+/// Snapshots are specified by version, tag or timestamp.
 #[derive(Debug, Args)]
 pub struct Snapshots {
-    /// Only those that changed this table, as schema.name, under whatever name it had then
+    /// Only snapshots that changed this table, as schema.name, also under earlier names
     #[arg(long)]
     table: Option<String>,
-    /// At most so many, the newest [default: 50]
+    /// Maximum number of snapshots [default: 50]
     #[arg(long)]
     limit: Option<u64>,
-    /// Only older ones than this snapshot or moment
+    /// Only snapshots before this snapshot or time
     #[arg(long, value_name = "SNAPSHOT")]
     before: Option<String>,
-    /// Only newer ones than this snapshot or moment
+    /// Only snapshots after this snapshot or time
     #[arg(long, value_name = "SNAPSHOT")]
     after: Option<String>,
     #[command(flatten)]

@@ -14,22 +14,22 @@ use crate::{
 
 /// Run SQL on a server
 ///
-/// Runs statements one after the other, in one session, and prints their results. `-` reads one statement from stdin.
+/// Runs statements sequentially in one session and prints their results. `-` reads a statement from stdin.
 #[derive(Debug, Args)]
 pub struct Sql {
-    /// The statements
+    /// Statements to run
     #[arg(required = true, value_name = "STATEMENT")]
     statements: Vec<String>,
-    /// How to print rows
+    /// Output format of rows
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
     /// The same as --format json
     #[arg(long, conflicts_with = "format")]
     json: bool,
-    /// The most rows of a table that are printed
+    /// Maximum number of rows printed as a table
     #[arg(long, default_value_t = 1_000, value_name = "ROWS")]
     max_rows: usize,
-    /// Read the lake as it was: at a version, a tag, or a moment such as "2026-01-31 12:00:00"
+    /// Query a snapshot by version, tag or timestamp, such as "2026-01-31 12:00:00"
     #[arg(long, value_name = "SNAPSHOT", allow_hyphen_values = true)]
     at: Option<String>,
     #[command(flatten)]
@@ -38,18 +38,18 @@ pub struct Sql {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// A table for people.
+    /// An aligned table.
     Table,
     /// Comma-separated values with a header.
     Csv,
-    /// One JSON object a row.
+    /// One JSON object per row.
     Json,
 }
 
 // === impl Sql ===
 
 impl Sql {
-    /// Runs the statements.
+    /// Runs the command.
     pub async fn run(self) -> Result<(), Failure> {
         let client = self.connect.client().await?.at(self.at);
         let format = if self.json { Format::Json } else { self.format };
@@ -92,12 +92,12 @@ async fn print_table(mut rows: Rows, max_rows: usize) -> Result<()> {
         output::print(table.map_err(|err| Error::internal(err.to_string()))?)?;
     }
     if more {
-        output::note(format_args!("({count} rows shown; there are more: see --max-rows)"));
+        output::note(format_args!("({count} rows shown, more are available: see --max-rows)"));
     }
     Ok(())
 }
 
-/// Whether a result without rows says only that the statement was done: DuckDB gives such an empty column.
+/// Whether an empty result only acknowledges a statement: DuckDB returns such a column without rows.
 fn is_silent(schema: &Schema) -> bool {
     let names: Vec<_> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     matches!(names.as_slice(), [] | ["Success" | "Count"])

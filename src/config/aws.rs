@@ -1,4 +1,4 @@
-//! The standard AWS variables: who may use the object store, and where it is. They have no flags and stand in no file.
+//! The standard AWS variables: credentials and address of the object store. They have no flags and no keys in the file.
 
 use super::{
     env::{self, Environment},
@@ -7,14 +7,14 @@ use super::{
 };
 use crate::storage::{Access, DEFAULT_REGION, Endpoint};
 
-/// Reads them; for a storage on S3 alone, as programs that do not use them must not mind what they say.
+/// Reads the variables. Call it for a storage on S3 only: otherwise their values do not matter.
 pub(super) fn read(environment: &dyn Environment, faults: &mut Vec<Fault>) -> Access {
     let mut first = |names: &[&'static str], sound: fn(char) -> bool| {
         let (name, text) = names.iter().find_map(|name| Some((*name, given(environment, name)?)))?;
         if text.chars().all(sound) {
             return Some((name, text));
         }
-        faults.push(fault(name, "holds a character that does not belong there; is there a blank or a line break?"));
+        faults.push(fault(name, "contains an invalid character, such as a space or a line break"));
         None
     };
     let plain = |c: char| c.is_ascii_graphic();
@@ -26,7 +26,7 @@ pub(super) fn read(environment: &dyn Environment, faults: &mut Vec<Fault>) -> Ac
     let ca_bundle = first(&[env::AWS_CA_BUNDLE], |_| true);
     let needed = [(env::AWS_ACCESS_KEY_ID, &key_id), (env::AWS_SECRET_ACCESS_KEY, &secret_key)];
     for (name, _) in needed.iter().filter(|(name, found)| found.is_none() && given(environment, name).is_none()) {
-        faults.push(fault(name, "a storage on S3 needs it; set the variable"));
+        faults.push(fault(name, "required for a storage on S3"));
     }
     let text = |found: Option<(_, String)>| found.map(|(_, text)| text);
     Access {
@@ -37,7 +37,7 @@ pub(super) fn read(environment: &dyn Environment, faults: &mut Vec<Fault>) -> Ac
         endpoint: endpoint.and_then(|(name, uri)| {
             let endpoint = Endpoint::parse(&uri);
             if endpoint.is_none() {
-                // The text is left out: somebody may have put keys into it.
+                // Omits the value, which may contain credentials.
                 faults.push(fault(name, "expected http://HOST:PORT or https://HOST:PORT"));
             }
             endpoint
@@ -46,7 +46,7 @@ pub(super) fn read(environment: &dyn Environment, faults: &mut Vec<Fault>) -> Ac
     }
 }
 
-/// The text of a variable; an empty one counts as none.
+/// The value of a variable; `None` if it is empty.
 fn given(environment: &dyn Environment, name: &str) -> Option<String> {
     environment.get(name).map(|text| text.to_string_lossy().into_owned()).filter(|text| !text.is_empty())
 }

@@ -1,6 +1,6 @@
-//! The environment: the names of its variables, and the only place that reads it.
+//! Environment variables: their names, and the only code that reads them.
 //!
-//! Everyone else is handed an [`Environment`], so that tests hand out a map and never touch that of the process.
+//! Other code takes an [`Environment`], so that tests pass a map and never access the process environment.
 
 use std::{
     collections::BTreeMap,
@@ -13,57 +13,57 @@ use super::{
     table::TABLE,
 };
 
-/// What the name of every variable of this program starts with; the setting's key in capitals follows.
+/// The prefix of all variables of this program, followed by the setting's key in upper case.
 pub const PREFIX: &str = "MERGANSER_";
 
-/// Names the configuration file, like `--config`.
+/// The path of the configuration file, like `--config`.
 pub const CONFIG: &str = "MERGANSER_CONFIG";
 
-/// Names the server for the client subcommands, like `--url`.
+/// The server for client subcommands, like `--url`.
 pub const URL: &str = "MERGANSER_URL";
-/// Who the client subcommands log in as, like `--user`.
+/// The user for client subcommands, like `--user`.
 pub const USER: &str = "MERGANSER_USER";
 /// The password of that user.
 pub const PASSWORD: &str = "MERGANSER_PASSWORD";
-/// The static token that the client subcommands show instead.
+/// The static token for client subcommands, instead of user and password.
 pub const TOKEN: &str = "MERGANSER_TOKEN";
-/// The certificates that the client subcommands trust, like `--ca`.
+/// The trusted CA certificates for client subcommands, like `--ca`.
 pub const CA: &str = "MERGANSER_CA_CERT";
-/// The certificate that the client subcommands show, like `--client-cert`.
+/// The client certificate for client subcommands, like `--client-cert`.
 pub const CLIENT_CERT: &str = "MERGANSER_CLIENT_CERT";
 /// The key of that certificate, like `--client-key`.
 pub const CLIENT_KEY: &str = "MERGANSER_CLIENT_KEY";
 
-/// The name of the key for the object store.
+/// The access key id for the object store.
 pub const AWS_ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
-/// That key.
+/// The secret access key.
 pub const AWS_SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
-/// What makes a temporary key valid.
+/// The session token of temporary credentials.
 pub const AWS_SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
-/// The region of the bucket …
+/// The region of the bucket.
 pub const AWS_REGION: &str = "AWS_REGION";
-/// … where the other one is not set.
+/// The region of the bucket if `AWS_REGION` is not set.
 pub const AWS_DEFAULT_REGION: &str = "AWS_DEFAULT_REGION";
-/// Where the object store is, unless it is Amazon's …
+/// The endpoint of an object store other than Amazon S3.
 pub const AWS_ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
-/// … which this one beats.
+/// Takes precedence over `AWS_ENDPOINT_URL`.
 pub const AWS_ENDPOINT_URL_S3: &str = "AWS_ENDPOINT_URL_S3";
-/// The certificates, as PEM, that the object store's is trusted by.
+/// The file of trusted CA certificates for the object store, in PEM format.
 pub const AWS_CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 
-/// The variables that name no setting of the server.
+/// The variables that are not settings of the server.
 const OTHERS: [&str; 8] = [CONFIG, URL, USER, PASSWORD, TOKEN, CA, CLIENT_CERT, CLIENT_KEY];
 
-/// What follows the prefix in variables that Kubernetes makes for a service called merganser: its ports have names such
-/// as `http`, which must not read as settings.
+/// The variables that Kubernetes creates for a service named merganser, without the prefix: its ports have names such as
+/// `http`, which must not be mistaken for settings.
 const ORCHESTRATED: [&str; 2] = ["SERVICE_", "PORT"];
 
-/// Something that variables can be read from.
+/// A source of variables.
 pub trait Environment {
     /// The value of the variable `name`, if it is set.
     fn get(&self, name: &str) -> Option<OsString>;
 
-    /// The names of all variables; what is not UTF-8 in them is replaced.
+    /// The names of all variables; invalid UTF-8 is replaced.
     fn names(&self) -> Vec<String>;
 }
 
@@ -71,21 +71,21 @@ pub trait Environment {
 #[derive(Clone, Copy, Debug)]
 pub struct ProcessEnvironment;
 
-/// What the environment tells a client subcommand by the variable `name`; an empty text counts as nothing.
+/// The value of the variable `name` for a client subcommand; `None` if it is empty.
 pub fn client_variable(environment: &dyn Environment, name: &str) -> Option<String> {
     let text = environment.get(name)?;
-    // A broken byte stays visible: whoever uses the text says what is wrong with it.
+    // Invalid UTF-8 is replaced, so that the user of the value reports it.
     Some(text.to_string_lossy().into_owned()).filter(|text| !text.is_empty())
 }
 
-/// The name of the person at this machine, if the environment tells it.
+/// The name of the operating system user, if the environment contains it.
 pub fn user_name(environment: &dyn Environment) -> Option<String> {
     let names = ["USER", "LOGNAME"].into_iter().filter_map(|name| environment.get(name)?.into_string().ok());
     names.into_iter().find(|name| !name.is_empty())
 }
 
-/// Reads the variable of every setting; those that seem to mean one and name none are faults. Others are not: an
-/// orchestrator gives every process variables such as `MERGANSER_SERVICE_HOST`.
+/// Reads the variables of all settings. Misspelt names are faults; other unknown names are ignored, because orchestrators
+/// set variables such as `MERGANSER_SERVICE_HOST`.
 pub(super) fn read(environment: &dyn Environment, faults: &mut Vec<Fault>) -> Source {
     let keys_by_name: BTreeMap<String, &'static str> =
         TABLE.iter().map(|setting| (setting.variable(), setting.key)).collect();
@@ -118,7 +118,7 @@ fn read_variable(
     }
 }
 
-/// The fault of a variable that is nearly one that has a meaning.
+/// The fault of a variable whose name is similar to a known one.
 fn misspelt<'n>(name: String, known: impl Iterator<Item = &'n String>) -> Option<Fault> {
     let known = known.map(String::as_str).chain(OTHERS).filter_map(|known| known.strip_prefix(PREFIX));
     let word = name.strip_prefix(PREFIX).unwrap_or(&name);
@@ -134,7 +134,7 @@ fn misspelt<'n>(name: String, known: impl Iterator<Item = &'n String>) -> Option
 
 impl Environment for ProcessEnvironment {
     fn get(&self, name: &str) -> Option<OsString> {
-        #[expect(clippy::disallowed_methods, reason = "the one place that reads the process environment")]
+        #[expect(clippy::disallowed_methods, reason = "the only code that reads the process environment")]
         let value = std::env::var_os(OsStr::new(name));
         value
     }

@@ -1,49 +1,33 @@
-//! What is wrong with the configuration: every fault with its place, and a guess at what was meant.
+//! Faults in the configuration, with their origin and a suggestion for misspelt names.
 
 use std::fmt;
 
 use super::source::Origin;
 use crate::error::Error;
 
-/// One thing that is wrong, and where it was written.
+/// A fault and its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     origin: Origin,
     message: String,
 }
 
-/// Everything that is wrong; never empty. Prints as a head line and one line a fault.
+/// All faults; never empty. Displayed as a heading and one line per fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Faults(Vec<Fault>);
 
-/// The candidate that `word` was probably meant to be: one that contains it, is part of it or differs in few letters.
+/// The candidate that is most similar to `word`: it contains the word, is contained in it, or has a small edit distance.
 pub(super) fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
     let word = word.to_lowercase();
     let near = candidates.filter_map(|candidate| {
         let name = candidate.to_lowercase();
-        let distance = edit_distance(&word, &name);
+        let distance = strsim::levenshtein(&word, &name);
         let is_part = word.contains(&name) || (word.len() >= 3 && name.contains(&word));
-        // One letter in three: "lisen" means "listen", "tls" does not mean "log".
+        // One edit per three letters: "lisen" is similar to "listen", "tls" is not similar to "log".
         let is_typo = 3 * distance <= word.len().max(name.len());
         (is_part || is_typo).then_some((distance, candidate))
     });
     near.min().map(|(_, candidate)| candidate)
-}
-
-/// How many letters must be put in, taken out or replaced to make `to` of `from` (Levenshtein).
-fn edit_distance(from: &str, to: &str) -> usize {
-    // The distances from what was read of `from` to each prefix of `to`, without the empty one.
-    let mut row: Vec<usize> = (1..=to.chars().count()).collect();
-    for (taken_out, from_letter) in from.chars().enumerate() {
-        let (mut diagonal, mut left) = (taken_out, taken_out + 1);
-        for (above, to_letter) in row.iter_mut().zip(to.chars()) {
-            let replaced = diagonal + usize::from(from_letter != to_letter);
-            diagonal = *above;
-            left = replaced.min(left + 1).min(diagonal + 1);
-            *above = left;
-        }
-    }
-    row.last().copied().unwrap_or_else(|| from.chars().count())
 }
 
 // === impl Fault ===
@@ -54,7 +38,7 @@ impl Fault {
         Self { origin, message: message.into() }
     }
 
-    /// A fault in the value of `key`. A line of the file does not tell which setting it is about, so the text does.
+    /// A fault in the value of `key`. The message contains the key if the origin does not.
     pub(super) fn about(key: &str, origin: Origin, message: impl fmt::Display) -> Self {
         let message = match origin {
             Origin::File { .. } => format!("{key:?}: {message}"),
@@ -63,13 +47,13 @@ impl Fault {
         Self { origin, message }
     }
 
-    /// Where it was written.
+    /// The origin.
     #[must_use]
     pub fn origin(&self) -> &Origin {
         &self.origin
     }
 
-    /// What is wrong with it.
+    /// The message.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
@@ -85,13 +69,13 @@ impl fmt::Display for Fault {
 // === impl Faults ===
 
 impl Faults {
-    /// Brings `faults` into the order of their origins.
+    /// Sorts `faults` by their origins.
     pub(super) fn new(mut faults: Vec<Fault>) -> Self {
         faults.sort_by(|left, right| left.origin.cmp(&right.origin));
         Self(faults)
     }
 
-    /// The faults: those of the file by line, then the environment's, then the flags'.
+    /// The faults: those of the file by line, then those of variables, then those of flags.
     pub fn iter(&self) -> std::slice::Iter<'_, Fault> {
         self.0.iter()
     }

@@ -1,11 +1,11 @@
-//! The configuration file: TOML, read so that one broken line does not hide the faults of the others.
+//! The configuration file: TOML, parsed so that one invalid line does not hide faults in others.
 //!
-//! 1. Parse. At the first syntax fault: report it, blank the line where its statement starts, and parse again. The
-//!    parser recovers by itself only inside values; at `threads "4"` it gives up on the rest of the file.
-//! 2. Take every entry that is left: a known key with a string, a number or a boolean is a text with its line, the
-//!    tables `users` and `tokens` are credentials, all else is a fault.
+//! 1. Parse. At the first syntax error, report it, blank the line where the statement starts, and parse again. The parser
+//!    recovers inside of values only; at `threads "4"` it ignores the rest of the file.
+//! 2. Read all remaining entries: known keys with a string, a number or a boolean are settings, the tables `users` and
+//!    `tokens` are credentials, everything else is a fault.
 //!
-//! A line that was blanked says nothing more, so one mistake is one fault.
+//! A blanked line causes no further faults, so one mistake is reported once.
 
 use std::{ops::Range, path::Path};
 
@@ -18,23 +18,23 @@ use super::{
 };
 use crate::auth::Credentials;
 
-/// After so many syntax faults the file is something else than TOML, and the rest would be noise.
+/// The maximum number of reported syntax errors; with more, the file is hardly TOML.
 const MAX_SYNTAX_FAULTS: usize = 20;
 
-/// The toml crate's message for a key that is given twice; a test notices when it changes.
+/// The toml crate's message for a duplicate key; a test detects when it changes.
 const DUPLICATE_KEY: &str = "duplicate key";
 
 /// The tables of credentials.
 const CREDENTIALS: [&str; 2] = ["users", "tokens"];
 
-/// What a file says.
+/// The content of the file.
 #[derive(Default)]
 pub(super) struct Content {
     pub(super) settings: Source,
     pub(super) credentials: Credentials,
 }
 
-/// Takes settings and credentials from `text`, the content of the file at `path`.
+/// Reads settings and credentials from `text`, the content of the file at `path`.
 pub(super) fn read(path: &Path, text: &str, faults: &mut Vec<Fault>) -> Content {
     let text = without_syntax_faults(path, text, faults);
     let (table, _) = DeTable::parse_recoverable(&text);
@@ -63,7 +63,7 @@ pub(super) fn read(path: &Path, text: &str, faults: &mut Vec<Fault>) -> Content 
     content
 }
 
-/// Gives `add` the entries of a table of credentials, and its faults back. No fault repeats a value.
+/// Passes the entries of a table of credentials to `add`, and returns its faults, which contain no values.
 fn read_credentials(
     what: &str,
     table: &DeTable<'_>,
@@ -74,24 +74,24 @@ fn read_credentials(
     for (name, value) in table {
         let outcome = match value.get_ref() {
             DeValue::String(hash) => add(name.get_ref(), hash),
-            _ => Err("expected its hash, as a text in quotes".to_owned()),
+            _ => Err("expected a hash as a quoted string".to_owned()),
         };
         if let Err(message) = outcome {
             let is_setting = TABLE.iter().any(|setting| setting.key == name.get_ref());
-            let hint = if is_setting { "; settings stand above all tables" } else { "" };
+            let hint = if is_setting { "; settings must precede all tables" } else { "" };
             faults.push(Fault::new(origin(name.span().start), format!("{what} {:?}: {message}{hint}", name.get_ref())));
         }
     }
     faults
 }
 
-/// `text` with each statement that is not TOML blanked and reported, on the line where it starts.
+/// Blanks and reports each invalid statement in `text`, with the line where it starts.
 fn without_syntax_faults(path: &Path, text: &str, faults: &mut Vec<Fault>) -> String {
     let mut lines: Vec<&str> = text.split('\n').collect();
     for _ in 0..MAX_SYNTAX_FAULTS {
         let text = lines.join("\n");
         let (table, errors) = DeTable::parse_recoverable(&text);
-        // The first is of the structure; those of single values come behind, and often are its consequences.
+        // The first error concerns the structure; errors of values follow, and are often consequences.
         let Some(error) = errors.first() else {
             break;
         };
@@ -106,26 +106,26 @@ fn without_syntax_faults(path: &Path, text: &str, faults: &mut Vec<Fault>) -> St
     lines.join("\n")
 }
 
-/// Where the statement starts that `offset` is in: a string or an array that is never closed goes on for many lines.
+/// The start of the statement that contains `offset`: an unterminated string or array spans many lines.
 fn statement_start(table: &DeTable<'_>, offset: usize) -> usize {
     let statements = table.iter().map(|(key, value)| key.span().start..value.span().end + 1);
     statements.filter(|statement| statement.contains(&offset)).map(|statement| statement.start).max().unwrap_or(offset)
 }
 
-/// What is wrong at `span`. Says nothing of the text there but a key: a value can hold a password.
+/// The message for an error at `span`. It contains keys but no values, which can be passwords.
 fn syntax_message(text: &str, table: &DeTable<'_>, span: Range<usize>, error: &Error) -> String {
     if error.message() != DUPLICATE_KEY {
-        return format!("not TOML: {}", error.message());
+        return format!("invalid TOML: {}", error.message());
     }
     let start = span.start;
     let key = text.get(span).unwrap_or_default().trim_matches(['"', '\'']);
     match table.keys().find(|first| first.get_ref() == key && first.span().start < start) {
-        Some(first) => format!("{key:?}: given twice, first on line {}", line_of(text, first.span().start)),
-        None => format!("{key:?}: given twice"),
+        Some(first) => format!("{key:?}: duplicate key, first set on line {}", line_of(text, first.span().start)),
+        None => format!("{key:?}: duplicate key"),
     }
 }
 
-/// The text of a value: numbers in decimal, whatever they were written in.
+/// The text of a value; integers are converted to decimal.
 fn scalar(value: &DeValue<'_>) -> Result<String, &'static str> {
     match value {
         DeValue::String(text) => Ok(text.to_string()),
@@ -138,13 +138,13 @@ fn scalar(value: &DeValue<'_>) -> Result<String, &'static str> {
     }
 }
 
-/// The decimal text of an integer; one beyond all settings stays as it is.
+/// The decimal text of an integer, unless it is too large.
 fn decimal(integer: &DeInteger<'_>) -> String {
     let number = i128::from_str_radix(integer.as_str(), integer.radix());
     number.map_or_else(|_| integer.to_string(), |number| number.to_string())
 }
 
-/// The message for a key that names no setting, with a guess at the one that was meant.
+/// The message for an unknown key, with a suggestion.
 fn unknown(key: &str, value: &DeValue<'_>) -> String {
     if CREDENTIALS.contains(&key) {
         return format!("{key:?}: expected a table of names and hashes");
@@ -153,7 +153,7 @@ fn unknown(key: &str, value: &DeValue<'_>) -> String {
         if let Some(near) = nearest(key, CREDENTIALS.into_iter()) {
             return format!("unknown table {key:?}; did you mean {near:?}?");
         }
-        return format!("unknown table {key:?}; settings stand at the top of the file, outside tables");
+        return format!("unknown table {key:?}; settings must be at the top of the file, outside of tables");
     }
     match nearest(key, TABLE.iter().map(|setting| setting.key)) {
         Some(near) => format!("unknown setting {key:?}; did you mean {near:?}?"),
@@ -161,12 +161,12 @@ fn unknown(key: &str, value: &DeValue<'_>) -> String {
     }
 }
 
-/// The line of `text`, from 1, that `offset` is on.
+/// The line number of `offset` in `text`, from 1.
 fn line_of(text: &str, offset: usize) -> usize {
     1 + text.get(..offset).unwrap_or(text).matches('\n').count()
 }
 
-/// A line of the file at `path`.
+/// The origin at a line of the file at `path`.
 fn origin(path: &Path, line: usize) -> Origin {
     Origin::File { path: path.to_path_buf(), line }
 }

@@ -1,6 +1,6 @@
-//! The flags: one for each row of the table, with default and variable in the help, and `--config`.
+//! Flags: one for each setting of the table, with default and variable in the help, and `--config`.
 //!
-//! Written with clap's builder instead of its derive, so that the table stays the only list of settings.
+//! Uses clap's builder instead of its derive macro, so that the table is the only list of settings.
 
 use std::{
     collections::BTreeMap,
@@ -17,13 +17,13 @@ use super::{
     table::{Setting, TABLE},
 };
 
-/// Clap keeps names for as long as the program runs.
+/// The names of flags, which clap requires to be static.
 static FLAG_NAMES: LazyLock<Vec<String>> = LazyLock::new(|| TABLE.iter().map(Setting::flag).collect());
 
-/// The id and the name of the flag for the configuration file.
+/// The id and the name of the flag of the configuration file.
 const CONFIG: &str = "config";
 
-/// What was written on the command line, not yet parsed. To be flattened into a command's arguments.
+/// The values of the command line, not yet parsed. Flattened into the arguments of a command.
 #[derive(Clone, Default)]
 pub struct Flags {
     config: Option<PathBuf>,
@@ -34,19 +34,19 @@ pub struct Flags {
 fn arg(setting: &'static Setting, name: &'static str) -> Arg {
     let Setting { key, placeholder, help, default, .. } = setting;
     let help = format!("{help}\n[default: {}] [env: {}]", default.text(), setting.variable());
-    // A negative number is a text like any other: the setting's own parser refuses it.
+    // Negative numbers are passed to the setting's own parser, which rejects them.
     Arg::new(*key).long(name).value_name(*placeholder).help(help).allow_negative_numbers(true)
 }
 
 // === impl Flags ===
 
 impl Flags {
-    /// The configuration file that was named.
+    /// The path of the configuration file.
     pub(super) fn config(&self) -> Option<&Path> {
         self.config.as_deref()
     }
 
-    /// The texts that were given.
+    /// The values that were set.
     pub(super) fn source(&self) -> Source {
         let given =
             self.texts.iter().map(|(key, text)| (*key, Given { text: text.clone(), origin: Origin::Flag(key) }));
@@ -58,7 +58,7 @@ impl Args for Flags {
     fn augment_args(command: Command) -> Command {
         let config =
             Arg::new(CONFIG).long(CONFIG).value_name("FILE").value_parser(PathBufValueParser::new()).help(format!(
-                "TOML file with settings, users and tokens; flags and variables go before it\n[env: {}]",
+                "TOML file of settings, users and tokens; flags and variables take precedence\n[env: {}]",
                 env::CONFIG
             ));
         let settings = TABLE.iter().zip(FLAG_NAMES.iter()).map(|(setting, name)| arg(setting, name));
@@ -90,7 +90,7 @@ impl FromArgMatches for Flags {
     }
 }
 
-/// Names the flags only: a text can hold a password.
+/// Omits the values, which can contain passwords.
 impl fmt::Debug for Flags {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { config, texts } = self;

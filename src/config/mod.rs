@@ -1,11 +1,11 @@
-//! What the server is told: flags, environment and one TOML file, made into typed settings.
+//! Configuration: flags, environment variables and one TOML file, parsed to typed settings.
 //!
-//! One fault at a time makes a bad deployment a guessing game, so everything that was written is examined and all
-//! faults are reported together, each with the place where it was written.
+//! Everything is validated and all faults are reported together, each with its origin, so that a bad deployment need not be
+//! corrected one error at a time.
 //!
-//! Reads the configuration file and, through [`env::Environment`], the environment; touches nothing else. It does not
-//! resolve names, create directories or look at the machine, and it never repeats the text of a catalog, which can
-//! hold a password.
+//! Reads the configuration file and, through [`env::Environment`], the environment, and nothing else. It does not resolve
+//! names, create directories or inspect the machine, and it never prints the text of a catalog, which can contain a
+//! password.
 //!
 //! ```text
 //! flags.rs ─┐
@@ -14,12 +14,12 @@
 //! ```
 //!
 //! # Rules
-//! 1. A flag beats a variable, a variable beats the file, the file beats the default.
-//! 2. A text that is overruled must be right all the same: a broken file does not wait for the day the flag goes.
-//! 3. The names follow from one table: `memory_limit`, `--memory-limit`, `MERGANSER_MEMORY_LIMIT`.
-//! 4. Credentials stand in the file alone, as hashes: the command line and the environment are seen by too many. Those
-//!    of the object store stand in the AWS variables, where all programs look for them.
-//! 5. An empty variable counts as not set (`MERGANSER_LOG=`), an empty text elsewhere as a text.
+//! 1. Flags take precedence over variables, variables over the file, and the file over defaults.
+//! 2. Overridden values must be valid too, so that removing a flag does not expose a broken file.
+//! 3. The names are derived from one table: `memory_limit`, `--memory-limit`, `MERGANSER_MEMORY_LIMIT`.
+//! 4. Credentials are configured in the file only, as hashes, because the command line and the environment are visible to
+//!    others. Those of the object store are read from the standard AWS variables.
+//! 5. An empty variable counts as unset (`MERGANSER_LOG=`); an empty value elsewhere is a value.
 //!
 //! # Every setting
 //! ```toml
@@ -49,15 +49,15 @@ pub use fault::{Fault, Faults};
 pub use flags::Flags;
 pub use settings::{HostPort, Settings, Storage};
 pub use source::Origin;
-pub use table::{Fallback, Setting, TABLE};
+pub use table::{DefaultValue, Setting, TABLE};
 
 use env::Environment;
 use source::Source;
 
-/// Settings that say nothing without another one.
-const TOGETHER: [(&str, &str); 3] = [("tls_cert", "tls_key"), ("tls_key", "tls_cert"), ("tls_client_ca", "tls_cert")];
+/// Settings that require another one.
+const REQUIRED: [(&str, &str); 3] = [("tls_cert", "tls_key"), ("tls_key", "tls_cert"), ("tls_client_ca", "tls_cert")];
 
-/// Reads all sources and makes the settings of them.
+/// Reads all sources and resolves the settings.
 ///
 /// # Errors
 /// Every fault of every source, in the order file, environment, flags.
@@ -73,10 +73,10 @@ fn load_with(
 ) -> Result<Settings, Faults> {
     let mut faults = Vec::new();
     let mut file = file::Content::default();
-    if let Some((path, named_by)) = config_file(flags, environment) {
+    if let Some((path, origin)) = config_file(flags, environment) {
         match read_file(&path) {
             Ok(text) => file = file::read(&path, &text, &mut faults),
-            Err(err) => faults.push(Fault::new(named_by, format!("read \"{}\": {err}", path.display()))),
+            Err(err) => faults.push(Fault::new(origin, format!("read \"{}\": {err}", path.display()))),
         }
     }
     let variables = env::read(environment, &mut faults);
@@ -85,16 +85,16 @@ fn load_with(
     if matches!(settings.storage, Storage::S3 { .. }) {
         settings.s3_access = aws::read(environment, &mut faults);
     }
-    for (key, needed) in TOGETHER {
+    for (key, needed) in REQUIRED {
         let given = |key: &str| sources.iter().rev().find_map(|source| source.get(key));
-        if let (Some(lonely), None) = (given(key), given(needed)) {
-            faults.push(Fault::about(key, lonely.origin.clone(), format!("needs {needed} too")));
+        if let (Some(set), None) = (given(key), given(needed)) {
+            faults.push(Fault::about(key, set.origin.clone(), format!("requires {needed}")));
         }
     }
     if faults.is_empty() { Ok(settings) } else { Err(Faults::new(faults)) }
 }
 
-/// The file to read, and who named it.
+/// The configuration file, and the origin of its path.
 fn config_file(flags: &Flags, environment: &dyn Environment) -> Option<(PathBuf, Origin)> {
     if let Some(path) = flags.config() {
         return Some((path.to_path_buf(), Origin::Flag("config")));
@@ -103,11 +103,11 @@ fn config_file(flags: &Flags, environment: &dyn Environment) -> Option<(PathBuf,
     Some((path.into(), Origin::Variable(env::CONFIG.to_owned())))
 }
 
-/// Sets every setting of the table: its default first, then each of `sources`, so that the last one wins.
+/// Sets every setting of the table: first its default, then the values of `sources`, of which the last one wins.
 fn resolve(sources: &[Source], faults: &mut Vec<Fault>) -> Settings {
     let mut settings = Settings::UNSET;
     for setting in &TABLE {
-        setting.fall_back(&mut settings);
+        setting.set_default(&mut settings);
         for given in sources.iter().filter_map(|source| source.get(setting.key)) {
             if let Err(message) = setting.set(&mut settings, &given.text) {
                 faults.push(Fault::about(setting.key, given.origin.clone(), message));

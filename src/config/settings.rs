@@ -1,89 +1,89 @@
-//! The settings as the server uses them: parsed, checked, with the defaults in place.
+//! The settings of the server: parsed, validated, and with defaults.
 //!
-//! A field is `None` where only the machine knows the answer; whoever uses it asks the machine.
+//! A field is `None` if its default depends on the machine; it is determined where the setting is used.
 
 use std::{fmt, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use crate::{auth::Credentials, lake::catalog::Catalog, storage::Access};
 
-/// What the server was told. Its `Default` is the configuration of a server that was told nothing.
+/// The settings of the server. `Default` returns the defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// The directory that holds the catalog file, staging and (by default) the store.
+    /// The directory of the catalog file, of staging files and, by default, of the store.
     pub home: PathBuf,
-    /// The address to serve on, not resolved.
+    /// The address to listen on, not resolved.
     pub listen: HostPort,
-    /// The certificate (chain) to serve TLS with; set if and only if `tls_key` is.
+    /// The TLS certificate with its chain; set if and only if `tls_key` is.
     pub tls_cert: Option<PathBuf>,
     /// The key of the certificate.
     pub tls_key: Option<PathBuf>,
-    /// The authority whose certificate every client must show; `None`: clients show none.
+    /// The CA certificates for client certificates; `None` if clients need none.
     pub tls_client_ca: Option<PathBuf>,
-    /// The address for health and metrics, not resolved; `None`: neither is served.
+    /// The address for health and metrics, not resolved; `None` if neither is served.
     pub http: Option<HostPort>,
-    /// Who may connect; from the file alone. Nobody named: everybody, and loopback addresses only.
+    /// Users and tokens, from the file only. If empty, all clients are accepted, on loopback addresses only.
     pub credentials: Credentials,
-    /// Where `DuckLake` keeps its catalog; `None`: a `DuckDB` file in the home directory.
+    /// The DuckLake catalog; `None` for a DuckDB file in the home directory.
     pub catalog: Option<Catalog>,
-    /// Where the data lies.
+    /// The location of the data.
     pub storage: Storage,
-    /// How a storage on S3 is reached; from the AWS variables alone.
+    /// Credentials and address of a storage on S3, from the AWS variables only.
     pub s3_access: Access,
-    /// How long a request to S3 may take, with its repetitions.
+    /// The timeout of a request to S3, retries included.
     pub storage_timeout: Duration,
-    /// The directory with `DuckDB`'s extensions; `None`: found beside the program.
+    /// The directory of the DuckDB extensions; `None` to find it next to the program.
     pub extensions: Option<PathBuf>,
-    /// The directory with the medallion's SQL files; `None`: the built-in ones.
+    /// The directory of the medallion's SQL files; `None` for the built-in models.
     pub models: Option<PathBuf>,
-    /// The memory that `DuckDB` may use; `None`: 60 % of the machine's.
+    /// The memory limit of DuckDB; `None` for 60 % of the machine's memory.
     pub memory_limit_bytes: Option<u64>,
-    /// The threads that `DuckDB` may use; `None`: one a core.
+    /// The number of DuckDB threads; `None` for one per core.
     pub threads: Option<NonZeroUsize>,
-    /// How many statements may run or wait to be fetched at once.
+    /// The maximum number of statements that run or wait to be fetched.
     pub max_connections: usize,
-    /// How long running streams may finish at shutdown.
+    /// The time that running streams have to finish at shutdown.
     pub grace: Duration,
-    /// How long a result that nobody fetches is kept.
+    /// The time after which unfetched results are dropped.
     pub result_ttl: Duration,
-    /// How long a statement may take; zero is no limit.
+    /// The time limit of a statement; zero for no limit.
     pub query_timeout: Duration,
-    /// After how long without a call a session ends.
+    /// The time without calls after which a session ends.
     pub session_idle: Duration,
-    /// After how long a session ends in any case.
+    /// The maximum lifetime of a session.
     pub session_max_age: Duration,
-    /// How many sessions there may be.
+    /// The maximum number of sessions.
     pub max_sessions: usize,
-    /// How many sessions one user may have.
+    /// The maximum number of sessions per user.
     pub max_sessions_per_user: usize,
-    /// How often the server maintains the lake by itself; zero is never.
+    /// The interval at which the server maintains the lake; zero for never.
     pub maintain_every: Duration,
-    /// How old snapshots may get then; `None`: none expires.
+    /// The age at which scheduled maintenance expires snapshots; `None` for never.
     pub maintain_expire_days: Option<u16>,
-    /// How many backups stay when another one is taken; zero keeps all.
+    /// The number of backups to keep when a new one is taken; zero keeps all.
     pub backup_keep: u64,
-    /// The log filter, in the directive form of `tracing`.
+    /// The log filter, in the directive syntax of `tracing`.
     pub log: String,
 }
 
-/// A host and a port, not resolved. Prints as it is written, IPv6 addresses in brackets.
+/// A host and a port, not resolved. Displays IPv6 addresses in brackets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HostPort {
-    /// A name or an address; IPv6 addresses without their brackets, as resolvers take them.
+    /// A host name or an address; IPv6 addresses without brackets.
     pub host: String,
-    /// The port; 0 picks a free one.
+    /// The port; 0 selects a free one.
     pub port: u16,
 }
 
-/// Where the data lies.
+/// The location of the data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Storage {
-    /// This directory; a relative one stays relative.
+    /// A directory; relative paths are not resolved.
     Local(PathBuf),
-    /// An S3 bucket; credentials come from the standard AWS variables.
+    /// An S3 bucket; credentials are read from the standard AWS variables.
     S3 {
         /// The bucket's name.
         bucket: String,
-        /// What every key starts with, without slashes at its ends; may be empty.
+        /// The prefix of all keys, without leading and trailing slashes; may be empty.
         prefix: String,
     },
 }
@@ -91,7 +91,7 @@ pub enum Storage {
 // === impl Settings ===
 
 impl Settings {
-    /// The state before the table's defaults are set. What has no default keeps its value from here.
+    /// The initial state, before the defaults of the table are set; the value of settings without a default.
     pub(super) const UNSET: Self = Self {
         home: PathBuf::new(),
         listen: HostPort { host: String::new(), port: 0 },

@@ -1,32 +1,32 @@
-//! What was written, before anyone says what it means: texts by key, each with the place it stands at.
+//! Unparsed values of settings, by key, each with its origin.
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
-/// The place where a setting was written. Ordered as faults are reported: file by line, variables, flags.
+/// The origin of a value. Ordered as faults are reported: the file by line, variables, flags.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     /// The configuration file.
     File {
-        /// The file, as it was named.
+        /// The path of the file, as it was specified.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
     },
-    /// The environment variable of this name.
+    /// The environment variable with this name.
     Variable(String),
     /// The flag of the setting with this key.
     Flag(&'static str),
 }
 
-/// One text and its origin. No `Debug`: the text can hold a password.
+/// A value and its origin. No `Debug`, because it can contain a password.
 pub(super) struct Given {
-    /// The text as it was written.
+    /// The unparsed value.
     pub(super) text: String,
-    /// Where it was written.
+    /// Its origin.
     pub(super) origin: Origin,
 }
 
-/// What one source says, by key of the setting.
+/// The values of a source, by key of the setting.
 pub(super) type Source = BTreeMap<&'static str, Given>;
 
 // === impl Origin ===

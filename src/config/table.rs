@@ -1,36 +1,36 @@
-//! The table of settings: each is defined here, once, and its flag, variable and TOML key follow from its key.
+//! The table of settings: each is defined once, and its flag, variable and TOML key are derived from its key.
 //!
-//! A new setting is a row here, a field of [`Settings`] and a paragraph of `reference.toml`; a test compares the three.
+//! A new setting is an entry here, a field of [`Settings`] and a paragraph of `reference.toml`; a test compares the three.
 
 use std::time::Duration;
 
 use super::{env, settings::Settings, value};
 
-/// One setting: what it is called, what it is for and what it is without being told.
+/// A setting: its name, its help and its default.
 #[derive(Debug)]
 pub struct Setting {
-    /// The TOML key; flag and variable are made of it.
+    /// The TOML key, from which flag and variable are derived.
     pub key: &'static str,
-    /// What stands for the value in the help.
+    /// The placeholder for the value in the help.
     pub placeholder: &'static str,
-    /// What it is, in one line.
+    /// The description, in one line.
     pub help: &'static str,
-    /// What holds when nobody says anything.
-    pub default: Fallback,
+    /// The default.
+    pub default: DefaultValue,
     /// Parses a text and puts the value into its field.
     set: fn(&mut Settings, &str) -> Result<(), String>,
 }
 
-/// What holds when nobody says anything.
+/// The default of a setting.
 #[derive(Debug)]
-pub enum Fallback {
-    /// This text, as if it had been written; `<home>` in it stands for the home directory.
+pub enum DefaultValue {
+    /// This text, as if it were configured; `<home>` is replaced by the home directory.
     Text(&'static str),
-    /// What this sentence says; whoever uses the setting finds it out.
+    /// A default that is determined where the setting is used; the text describes it.
     Described(&'static str),
 }
 
-/// The place of the home directory in the text of a default.
+/// The placeholder for the home directory in defaults.
 const HOME: &str = "<home>";
 
 /// All settings, in the order of the help. `home` is first, because defaults refer to it.
@@ -38,64 +38,64 @@ pub static TABLE: [Setting; 25] = [
     Setting {
         key: "home",
         placeholder: "DIR",
-        help: "Directory that holds the catalog file, staging and, unless told otherwise, the store",
-        default: Fallback::Text("./lakehouse"),
+        help: "Directory of the catalog file, of staging files and, by default, of the store",
+        default: DefaultValue::Text("./lakehouse"),
         set: |settings, text| value::directory(text).map(|home| settings.home = home),
     },
     Setting {
         key: "listen",
         placeholder: "HOST:PORT",
-        help: "Address to serve on; port 0 picks a free one, IPv6 addresses stand in brackets",
-        default: Fallback::Text("127.0.0.1:31337"),
+        help: "Address to listen on; port 0 selects a free one, IPv6 addresses are written in brackets",
+        default: DefaultValue::Text("127.0.0.1:31337"),
         set: |settings, text| value::host_port(text).map(|listen| settings.listen = listen),
     },
     Setting {
         key: "tls_cert",
         placeholder: "FILE",
-        help: "Certificate to serve TLS with, as PEM, with its chain; needs tls_key",
-        default: Fallback::Described("no TLS"),
+        help: "TLS certificate with its chain, in PEM format; requires tls_key",
+        default: DefaultValue::Described("no TLS"),
         set: |settings, text| value::file(text).map(|cert| settings.tls_cert = Some(cert)),
     },
     Setting {
         key: "tls_key",
         placeholder: "FILE",
-        help: "Private key of the certificate, as PEM",
-        default: Fallback::Described("no TLS"),
+        help: "Private key of the certificate, in PEM format",
+        default: DefaultValue::Described("no TLS"),
         set: |settings, text| value::file(text).map(|key| settings.tls_key = Some(key)),
     },
     Setting {
         key: "tls_client_ca",
         placeholder: "FILE",
-        help: "Certificates, as PEM, one of which must have signed every client's (mutual TLS); needs tls_cert",
-        default: Fallback::Described("clients show no certificate"),
+        help: "CA certificates for client certificates (mutual TLS), in PEM format; requires tls_cert",
+        default: DefaultValue::Described("clients need no certificate"),
         set: |settings, text| value::file(text).map(|ca| settings.tls_client_ca = Some(ca)),
     },
     Setting {
         key: "http",
         placeholder: "HOST:PORT",
         help: "Address of /healthz, /readyz and /metrics, without credentials or TLS",
-        default: Fallback::Described("not served"),
+        default: DefaultValue::Described("not served"),
         set: |settings, text| value::host_port(text).map(|http| settings.http = Some(http)),
     },
     Setting {
         key: "catalog",
         placeholder: "URI",
         help: "DuckLake catalog: a path, duckdb:PATH, sqlite:PATH or postgres://USER@HOST/DATABASE",
-        default: Fallback::Described("a DuckDB file in the home directory"),
+        default: DefaultValue::Described("a DuckDB file in the home directory"),
         set: |settings, text| value::catalog(text).map(|catalog| settings.catalog = Some(catalog)),
     },
     Setting {
         key: "storage",
         placeholder: "URI",
-        help: "Where the data lies: a path, file:///PATH or s3://BUCKET/PREFIX with the standard AWS variables",
-        default: Fallback::Text("<home>/store"),
+        help: "Location of the data: a path, file:///PATH or s3://BUCKET/PREFIX with the standard AWS variables",
+        default: DefaultValue::Text("<home>/store"),
         set: |settings, text| value::storage(text).map(|storage| settings.storage = storage),
     },
     Setting {
         key: "storage_timeout_seconds",
         placeholder: "SECONDS",
-        help: "How long a request to S3 may take with its repetitions, 4 to 3600",
-        default: Fallback::Text("60"),
+        help: "Timeout of a request to S3, retries included, 4 to 3600",
+        default: DefaultValue::Text("60"),
         set: |settings, text| {
             value::whole_number(text, "a whole number of seconds", 4..=3600)
                 .map(|seconds| settings.storage_timeout = Duration::from_secs(seconds))
@@ -104,36 +104,36 @@ pub static TABLE: [Setting; 25] = [
     Setting {
         key: "extensions",
         placeholder: "DIR",
-        help: "Directory with the DuckDB extensions",
-        default: Fallback::Described("found beside the program"),
+        help: "Directory of the DuckDB extensions",
+        default: DefaultValue::Described("found next to the program"),
         set: |settings, text| value::directory(text).map(|extensions| settings.extensions = Some(extensions)),
     },
     Setting {
         key: "models",
         placeholder: "DIR",
-        help: "Directory with the SQL files of the medallion",
-        default: Fallback::Described("the built-in ones"),
+        help: "Directory of the SQL files of the medallion",
+        default: DefaultValue::Described("the built-in models"),
         set: |settings, text| value::directory(text).map(|models| settings.models = Some(models)),
     },
     Setting {
         key: "memory_limit",
         placeholder: "SIZE",
-        help: "Memory that DuckDB may use, such as 8GB (1000s) or 8GiB (1024s)",
-        default: Fallback::Described("60 % of the machine's memory"),
+        help: "Memory limit of DuckDB, such as 8GB (powers of 1000) or 8GiB (powers of 1024)",
+        default: DefaultValue::Described("60 % of the machine's memory"),
         set: |settings, text| value::bytes(text).map(|bytes| settings.memory_limit_bytes = Some(bytes)),
     },
     Setting {
         key: "threads",
         placeholder: "N",
-        help: "Threads that DuckDB may use, at least 1",
-        default: Fallback::Described("one a core"),
+        help: "Number of DuckDB threads, at least 1",
+        default: DefaultValue::Described("one per core"),
         set: |settings, text| value::at_least_one(text).map(|threads| settings.threads = Some(threads)),
     },
     Setting {
         key: "max_connections",
         placeholder: "N",
-        help: "How many statements may run or wait to be fetched at once, 1 to 1024",
-        default: Fallback::Text("64"),
+        help: "Maximum number of statements that run or wait to be fetched, 1 to 1024",
+        default: DefaultValue::Text("64"),
         set: |settings, text| {
             value::whole_number(text, "a whole number", 1..=1024).map(|count| settings.max_connections = count)
         },
@@ -141,8 +141,8 @@ pub static TABLE: [Setting; 25] = [
     Setting {
         key: "grace_seconds",
         placeholder: "SECONDS",
-        help: "How long running streams may finish at shutdown, 0 to 3600",
-        default: Fallback::Text("30"),
+        help: "Time that running streams have to finish at shutdown, 0 to 3600",
+        default: DefaultValue::Text("30"),
         set: |settings, text| {
             value::whole_number(text, "a whole number of seconds", 0..=3600)
                 .map(|seconds| settings.grace = Duration::from_secs(seconds))
@@ -151,8 +151,8 @@ pub static TABLE: [Setting; 25] = [
     Setting {
         key: "result_ttl_seconds",
         placeholder: "SECONDS",
-        help: "How long a result that nobody fetches is kept, 1 to 86400",
-        default: Fallback::Text("300"),
+        help: "Time after which unfetched results are dropped, 1 to 86400",
+        default: DefaultValue::Text("300"),
         set: |settings, text| {
             value::whole_number(text, "a whole number of seconds", 1..=86_400)
                 .map(|seconds| settings.result_ttl = Duration::from_secs(seconds))
@@ -161,8 +161,8 @@ pub static TABLE: [Setting; 25] = [
     Setting {
         key: "query_timeout_seconds",
         placeholder: "SECONDS",
-        help: "How long a statement may take until its last row is fetched, 0 to 604800; 0 is no limit",
-        default: Fallback::Text("0"),
+        help: "Time limit of a statement, until its last row is fetched, 0 to 604800; 0 for no limit",
+        default: DefaultValue::Text("0"),
         set: |settings, text| {
             value::whole_number(text, "a whole number of seconds", 0..=604_800)
                 .map(|seconds| settings.query_timeout = Duration::from_secs(seconds))
@@ -171,8 +171,8 @@ pub static TABLE: [Setting; 25] = [
     Setting {
         key: "session_idle_seconds",
         placeholder: "SECONDS",
-        help: "After how long without a call a session ends, 1 to 604800",
-        default: Fallback::Text("28800"),
+        help: "Time without calls after which a session ends, 1 to 604800",
+        default: DefaultValue::Text("28800"),
         set: |settings, text| {
             value::whole_number(text, "a whole number of seconds", 1..=604_800)
                 .map(|seconds| settings.session_idle = Duration::from_secs(seconds))
@@ -181,8 +181,8 @@ pub static TABLE: [Setting; 25] = [
     Setting {
         key: "session_max_seconds",
         placeholder: "SECONDS",
-        help: "After how long a session ends in any case, 1 to 31536000",
-        default: Fallback::Text("604800"),
+        help: "Maximum lifetime of a session, 1 to 31536000",
+        default: DefaultValue::Text("604800"),
         set: |settings, text| {
             value::whole_number(text, "a whole number of seconds", 1..=31_536_000)
                 .map(|seconds| settings.session_max_age = Duration::from_secs(seconds))
@@ -191,8 +191,8 @@ pub static TABLE: [Setting; 25] = [
     Setting {
         key: "max_sessions",
         placeholder: "N",
-        help: "How many sessions there may be, 1 to 1000000",
-        default: Fallback::Text("10000"),
+        help: "Maximum number of sessions, 1 to 1000000",
+        default: DefaultValue::Text("10000"),
         set: |settings, text| {
             value::whole_number(text, "a whole number", 1..=1_000_000).map(|count| settings.max_sessions = count)
         },
@@ -200,8 +200,8 @@ pub static TABLE: [Setting; 25] = [
     Setting {
         key: "max_sessions_per_user",
         placeholder: "N",
-        help: "How many sessions one user may have, 1 to 1000000",
-        default: Fallback::Text("1000"),
+        help: "Maximum number of sessions per user, 1 to 1000000",
+        default: DefaultValue::Text("1000"),
         set: |settings, text| {
             value::whole_number(text, "a whole number", 1..=1_000_000)
                 .map(|count| settings.max_sessions_per_user = count)
@@ -210,8 +210,8 @@ pub static TABLE: [Setting; 25] = [
     Setting {
         key: "maintain_every_seconds",
         placeholder: "SECONDS",
-        help: "How often the server maintains the lake by itself, 0 to 31536000; 0 is never",
-        default: Fallback::Text("0"),
+        help: "Interval at which the server maintains the lake, 0 to 31536000; 0 for never",
+        default: DefaultValue::Text("0"),
         set: |settings, text| {
             value::whole_number(text, "a whole number of seconds", 0..=31_536_000)
                 .map(|seconds| settings.maintain_every = Duration::from_secs(seconds))
@@ -220,8 +220,8 @@ pub static TABLE: [Setting; 25] = [
     Setting {
         key: "maintain_expire_days",
         placeholder: "DAYS",
-        help: "How old snapshots may get where the server maintains the lake by itself, 1 to 36500; tagged ones stay",
-        default: Fallback::Described("none expires"),
+        help: "Age at which scheduled maintenance expires snapshots, 1 to 36500; tagged ones are kept",
+        default: DefaultValue::Described("never"),
         set: |settings, text| {
             value::whole_number(text, "a whole number of days", 1..=36_500)
                 .map(|days: u16| settings.maintain_expire_days = Some(days))
@@ -230,8 +230,8 @@ pub static TABLE: [Setting; 25] = [
     Setting {
         key: "backup_keep",
         placeholder: "N",
-        help: "How many backups stay when another one is taken, 0 to 1000000; 0 keeps all",
-        default: Fallback::Text("0"),
+        help: "Number of backups to keep when a new one is taken, 0 to 1000000; 0 keeps all",
+        default: DefaultValue::Text("0"),
         set: |settings, text| {
             value::whole_number(text, "a whole number", 0..=1_000_000).map(|count| settings.backup_keep = count)
         },
@@ -239,8 +239,8 @@ pub static TABLE: [Setting; 25] = [
     Setting {
         key: "log",
         placeholder: "FILTER",
-        help: "What is logged, as tracing directives: info or warn,merganser=debug",
-        default: Fallback::Text("info"),
+        help: "Log filter in tracing directives, such as info or warn,merganser=debug",
+        default: DefaultValue::Text("info"),
         set: |settings, text| value::log_filter(text).map(|log| settings.log = log),
     },
 ];
@@ -263,14 +263,14 @@ impl Setting {
     /// Parses `text` into the setting's field.
     ///
     /// # Errors
-    /// What was expected instead; the field stays as it was.
+    /// A text with the expected form; the field is unchanged then.
     pub(super) fn set(&self, settings: &mut Settings, text: &str) -> Result<(), String> {
         (self.set)(settings, text)
     }
 
-    /// Sets the default. The texts of the table are right, which a test checks, so there is no fault to report.
-    pub(super) fn fall_back(&self, settings: &mut Settings) {
-        if let Fallback::Text(text) = self.default {
+    /// Sets the default. The defaults of the table are valid, which a test checks.
+    pub(super) fn set_default(&self, settings: &mut Settings) {
+        if let DefaultValue::Text(text) = self.default {
             let home = settings.home.to_string_lossy();
             let text = text.replace(HOME, home.trim_end_matches('/'));
             _ = self.set(settings, &text);
@@ -278,10 +278,10 @@ impl Setting {
     }
 }
 
-// === impl Fallback ===
+// === impl DefaultValue ===
 
-impl Fallback {
-    /// What the help shows.
+impl DefaultValue {
+    /// The text in the help.
     #[must_use]
     pub fn text(&self) -> &'static str {
         match self {

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, ffi::OsString, io, num::NonZeroUsize, path::Pat
 use clap::{Args, Command, FromArgMatches};
 
 use super::{
-    Fallback, Faults, Flags, HostPort, Settings, Storage, TABLE,
+    DefaultValue, Faults, Flags, HostPort, Settings, Storage, TABLE,
     env::{self, Environment},
     load, load_with,
 };
@@ -205,7 +205,7 @@ fn all_faults_of_all_sources_are_reported_at_once() {
     };
     let expected = r#"configuration has 6 faults:
   merganser.toml:2: unknown setting "lisen"; did you mean "listen"?
-  merganser.toml:4: not TOML: key with no value, expected `=`
+  merganser.toml:4: invalid TOML: key with no value, expected `=`
   merganser.toml:5: "threads": expected a whole number of at least 1, got "many"
   MERGANSER_GRACE_SECONDS: expected a whole number of seconds from 0 to 3600, got "-1"
   MERGANSER_LOGS: unknown setting; did you mean "MERGANSER_LOG"?
@@ -292,7 +292,7 @@ fn tables_arrays_and_dates_are_not_values() {
     check_file("home = {a = 1}", &["merganser.toml:1: \"home\": expected a single value, got a table"]);
     check_file("[[home]]\na = 1", &["merganser.toml:1: \"home\": expected a single value, got an array"]);
     check_file("\n[home]\na = 1", &["merganser.toml:2: \"home\": expected a single value, got a table"]);
-    let outside = "settings stand at the top of the file, outside tables";
+    let outside = "settings must be at the top of the file, outside of tables";
     check_file("\n\n[server]\nlog = 1", &[&format!("merganser.toml:3: unknown table \"server\"; {outside}")]);
     check_file("memory.limit = 1", &[&format!("merganser.toml:1: unknown table \"memory\"; {outside}")]);
 }
@@ -300,12 +300,12 @@ fn tables_arrays_and_dates_are_not_values() {
 #[test]
 fn setting_given_twice_is_a_fault() {
     let expected = [
-        "merganser.toml:2: \"threads\": given twice, first on line 1",
-        "merganser.toml:4: \"threads\": given twice, first on line 1",
+        "merganser.toml:2: \"threads\": duplicate key, first set on line 1",
+        "merganser.toml:4: \"threads\": duplicate key, first set on line 1",
         "merganser.toml:5: \"log\": expected a filter such as info or warn,merganser=debug, got \"\"",
     ];
     check_file("threads = 4\nthreads = 4\n\n\"threads\" = 5\nlog = ''", &expected);
-    check_file("home = 'a'\n[home]", &["merganser.toml:2: \"home\": given twice"]);
+    check_file("home = 'a'\n[home]", &["merganser.toml:2: \"home\": duplicate key"]);
 }
 
 #[test]
@@ -325,10 +325,10 @@ fn syntax_fault_does_not_hide_the_others() {
         ("[server", 1, "unclosed table, expected `]`"),
         ("{}", 1, "invalid key-value pair, expected key"),
     ] {
-        let mut expected = vec![format!("merganser.toml:2: not TOML: {message}")];
+        let mut expected = vec![format!("merganser.toml:2: invalid TOML: {message}")];
         // What stood inside a string or an array that is never closed is then read as statements of its own.
         if lines == 2 {
-            expected.push("merganser.toml:3: not TOML: key with no value, expected `=`".to_owned());
+            expected.push("merganser.toml:3: invalid TOML: key with no value, expected `=`".to_owned());
         }
         expected.push(format!("merganser.toml:{}: {last}", 2 + lines));
         let faults = Written { file: Some(&format!("\n{statement}\nlast = 1\n")), ..Written::default() }.load();
@@ -347,7 +347,10 @@ fn file_that_is_no_toml_at_all_ends_the_patience() {
 fn byte_order_mark_and_carriage_returns_are_no_faults() {
     let expected = Settings { log: "warn".to_owned(), ..Settings::default() };
     check(&Written { file: Some("\u{feff}log = 'warn'\r\n\r\n"), ..Written::default() }, &expected);
-    check_file("\u{feff}log = 'warn'\r\nlast\r\n", &["merganser.toml:2: not TOML: key with no value, expected `=`"]);
+    check_file(
+        "\u{feff}log = 'warn'\r\nlast\r\n",
+        &["merganser.toml:2: invalid TOML: key with no value, expected `=`"],
+    );
 }
 
 // === Values ===
@@ -405,9 +408,9 @@ fn storage_takes_paths_files_and_buckets() {
     let expected = "expected a path, file:///PATH or s3://BUCKET/PREFIX (without credentials)";
     let texts = ["", "gs://lake", "file://store", "file:store", "s3://", "s3://key:secret@lake/a", "~/store"];
     check_refused("storage", &texts, expected);
-    let expected = "escapes such as %20 are not read in file URIs: write a plain path";
+    let expected = "escapes such as %20 are not supported in file URIs: use a plain path";
     check_refused("storage", &["file:///my%20data"], expected);
-    let expected = "expected s3://BUCKET/PREFIX with a prefix of ASCII letters, digits and the signs -_.=/";
+    let expected = "expected s3://BUCKET/PREFIX with a prefix of ASCII letters, digits and -_.=/";
     check_refused(
         "storage",
         &["s3://lake-1/a b", "s3://lake-1/a/../b", "s3://lake-1/a//b", "s3://lake-1/a?b"],
@@ -449,10 +452,8 @@ fn aws_variables_tell_how_s3_is_reached() {
 
 #[test]
 fn faults_of_aws_variables_name_them_and_no_key() {
-    let needed = [
-        "AWS_ACCESS_KEY_ID: a storage on S3 needs it; set the variable",
-        "AWS_SECRET_ACCESS_KEY: a storage on S3 needs it; set the variable",
-    ];
+    let needed =
+        ["AWS_ACCESS_KEY_ID: required for a storage on S3", "AWS_SECRET_ACCESS_KEY: required for a storage on S3"];
     check_faults(&Written { flags: ON_S3, ..Written::default() }, &needed);
     let variables: &[_] = &[
         ("AWS_ACCESS_KEY_ID", "AKIA"),
@@ -460,7 +461,7 @@ fn faults_of_aws_variables_name_them_and_no_key() {
         ("AWS_REGION", "eu west"),
         ("AWS_ENDPOINT_URL", "http://AKIA:hunter2@store"),
     ];
-    let strange = "holds a character that does not belong there; is there a blank or a line break?";
+    let strange = "contains an invalid character, such as a space or a line break";
     check_faults(
         &Written { flags: ON_S3, variables, ..Written::default() },
         &[
@@ -559,7 +560,7 @@ fn passwords_are_never_printed() {
 fn defaults_of_the_table_parse() {
     assert_eq!(TABLE[0].key, "home");
     for setting in &TABLE {
-        if let Fallback::Text(text) = setting.default {
+        if let DefaultValue::Text(text) = setting.default {
             let parsed = setting.set(&mut Settings::default(), &text.replace("<home>", "./lakehouse"));
             assert_eq!(parsed, Ok(()), "{}", setting.key);
         }
@@ -585,9 +586,9 @@ fn reference_equals_the_defaults() {
 
 #[test]
 fn reference_names_every_setting_in_order() {
-    // A setting that is commented out stands right behind the mark, prose behind a blank.
+    // Commented-out settings follow the `#` directly, prose follows a space.
     let is_prose = |line: &str| line.is_empty() || line == "#" || line.starts_with("# ");
-    let (settings, _) = REFERENCE.split_once("\n# === Who may connect ===").unwrap();
+    let (settings, _) = REFERENCE.split_once("\n# === Users and tokens ===").unwrap();
     let statements = settings.lines().filter(|line| !is_prose(line));
     let statements: Vec<&str> = statements.map(|line| line.trim_start_matches('#')).collect();
     let keys: Vec<&str> = statements.iter().filter_map(|line| Some(line.split_once(" = ")?.0)).collect();
@@ -601,18 +602,18 @@ fn reference_names_every_setting_in_order() {
 }
 
 #[test]
-fn reference_says_what_the_help_says() {
-    let (settings, _) = REFERENCE.split_once("\n\n# === Who may connect ===").unwrap();
+fn reference_matches_the_help() {
+    let (settings, _) = REFERENCE.split_once("\n\n# === Users and tokens ===").unwrap();
     let mut paragraphs = settings.split("\n\n").skip(1);
     for setting in &TABLE {
         let paragraph = paragraphs.next().unwrap();
         assert!(paragraph.starts_with(&format!("# {}.\n", setting.help)), "{paragraph}");
         let is_commented_out = paragraph.contains(&format!("\n#{} = ", setting.key));
         match setting.default {
-            Fallback::Described(text) => {
+            DefaultValue::Described(text) => {
                 assert!(is_commented_out && paragraph.contains(&format!("\n# Without it: {text}.")), "{paragraph}");
             }
-            Fallback::Text(text) => assert_eq!(is_commented_out, text.contains("<home>"), "{paragraph}"),
+            DefaultValue::Text(text) => assert_eq!(is_commented_out, text.contains("<home>"), "{paragraph}"),
         }
     }
     assert_eq!(paragraphs.next(), None);
@@ -644,9 +645,9 @@ fn settings_of_tls_come_together() {
     let flags: &[_] = &["--tls-cert", "a.crt", "--tls-client-ca", "b.crt"];
     let variables: &[_] = &[("MERGANSER_TLS_KEY", "a.key")];
     check(&Written { flags, variables, ..Written::default() }, &expected);
-    check_faults(&Written { flags, ..Written::default() }, &["--tls-cert: needs tls_key too"]);
-    check_faults(&Written { variables, ..Written::default() }, &["MERGANSER_TLS_KEY: needs tls_cert too"]);
-    check_file("\ntls_client_ca = 'b.crt'", &["merganser.toml:2: \"tls_client_ca\": needs tls_cert too"]);
+    check_faults(&Written { flags, ..Written::default() }, &["--tls-cert: requires tls_key"]);
+    check_faults(&Written { variables, ..Written::default() }, &["MERGANSER_TLS_KEY: requires tls_cert"]);
+    check_file("\ntls_client_ca = 'b.crt'", &["merganser.toml:2: \"tls_client_ca\": requires tls_cert"]);
     check_refused(
         "http",
         &["", "9090", "http://a:1"],
@@ -680,14 +681,14 @@ fn faults_of_credentials_name_the_line_and_no_secret() {
         file,
         &[
             &format!("merganser.toml:2: user \"alice\": {hash}"),
-            &format!("merganser.toml:3: user \"log\": {hash}; settings stand above all tables"),
-            "merganser.toml:4: user \"bob\": expected its hash, as a text in quotes",
-            "merganser.toml:5: user \"a:b\": expected a name of 1 to 128 bytes without \":\" and control characters",
+            &format!("merganser.toml:3: user \"log\": {hash}; settings must precede all tables"),
+            "merganser.toml:4: user \"bob\": expected a hash as a quoted string",
+            "merganser.toml:5: user \"a:b\": expected a name of 1 to 128 bytes without \":\" or control characters",
             &format!("merganser.toml:7: token \"robot\": {token}"),
         ],
     );
     let twice = format!("[users]\nalice = '{HASH}'\nalice = '{HASH}'");
-    check_file(&twice, &["merganser.toml:3: \"alice\": given twice"]);
+    check_file(&twice, &["merganser.toml:3: \"alice\": duplicate key"]);
     check_file("[user]\na = 'b'", &["merganser.toml:1: unknown table \"user\"; did you mean \"users\"?"]);
     check_file("users = 'alice'", &["merganser.toml:1: \"users\": expected a table of names and hashes"]);
 }

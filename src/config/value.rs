@@ -1,14 +1,14 @@
-//! From text to value: one small parser for each kind of setting, the same for flag, variable and file.
+//! Parsers for the values of settings, the same for flags, variables and the file.
 //!
-//! A parser answers what it expected instead, as a text that follows the origin: `expected …, got "…"`. Those for
-//! catalog and storage leave out what they got, because a URI can hold a password.
+//! The error of a parser is a text that follows the origin: `expected …, got "…"`. Those of catalog and storage omit the
+//! value, because a URI can contain a password.
 
 use std::{fmt::Display, net::Ipv6Addr, num::NonZeroUsize, ops::RangeInclusive, path::PathBuf, str::FromStr};
 
 use super::settings::{HostPort, Storage};
 use crate::lake::catalog::Catalog;
 
-/// The units of a size, the longest endings first, so that `MB` is not taken for `B`.
+/// The units of sizes, the longest first, so that `MB` is not parsed as `B`.
 const UNITS: [(&str, u64); 9] = [
     ("KIB", 1 << 10),
     ("MIB", 1 << 20),
@@ -21,7 +21,7 @@ const UNITS: [(&str, u64); 9] = [
     ("B", 1),
 ];
 
-/// The levels of a log directive; `tracing` also takes their numbers.
+/// The levels of log directives; `tracing` also accepts numbers.
 const LEVELS: [&str; 12] = ["off", "error", "warn", "info", "debug", "trace", "0", "1", "2", "3", "4", "5"];
 
 /// The path of a directory.
@@ -58,14 +58,12 @@ pub(super) fn storage(text: &str) -> Result<Storage, String> {
         let (bucket, prefix) = location.split_once('/').unwrap_or((location, ""));
         let prefix = prefix.trim_matches('/');
         if !is_prefix(prefix) {
-            return Err(
-                "expected s3://BUCKET/PREFIX with a prefix of ASCII letters, digits and the signs -_.=/".to_owned()
-            );
+            return Err("expected s3://BUCKET/PREFIX with a prefix of ASCII letters, digits and -_.=/".to_owned());
         }
         is_bucket_name(bucket).then(|| Storage::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
     } else if let Some(path) = text.strip_prefix("file://") {
         if path.contains('%') {
-            return Err("escapes such as %20 are not read in file URIs: write a plain path".to_owned());
+            return Err("escapes such as %20 are not supported in file URIs: use a plain path".to_owned());
         }
         path.starts_with('/').then(|| Storage::Local(path.into()))
     } else {
@@ -89,7 +87,7 @@ pub(super) fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
     text.parse().map_err(|_| format!("expected a whole number of at least 1, got {text:?}"))
 }
 
-/// A whole number in `range`; `noun` says what is counted.
+/// A whole number in `range`; `noun` is its description in the error.
 pub(super) fn whole_number<T>(text: &str, noun: &str, range: RangeInclusive<T>) -> Result<T, String>
 where
     T: FromStr + PartialOrd + Display,
@@ -99,7 +97,7 @@ where
     number.ok_or_else(|| format!("expected {noun} from {first} to {last}, got {text:?}"))
 }
 
-/// A filter in `tracing`'s directive form. Checks the levels; what stands in `[…]` is left to `tracing` itself.
+/// A filter in the directive syntax of `tracing`. Validates the levels; the content of `[…]` is validated by `tracing`.
 pub(super) fn log_filter(text: &str) -> Result<String, String> {
     let is_directive = |directive: &str| match directive.trim().rsplit_once('=') {
         Some((target, level)) => !target.is_empty() && LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level)),
@@ -111,24 +109,24 @@ pub(super) fn log_filter(text: &str) -> Result<String, String> {
     Err(format!("expected a filter such as info or warn,merganser=debug, got {text:?}"))
 }
 
-/// `text` as a path, unless it reads as a URI (`s3:…`) or asks for a home directory, which only shells fill in.
+/// `text` as a path, unless it looks like a URI (`s3:…`) or starts with `~`, which only shells expand.
 fn plain_path(text: &str) -> Option<PathBuf> {
-    let reads_as_path = !text.is_empty() && !text.starts_with('~') && !first_segment(text).contains(':');
-    reads_as_path.then(|| PathBuf::from(text))
+    let is_path = !text.is_empty() && !text.starts_with('~') && !first_segment(text).contains(':');
+    is_path.then(|| PathBuf::from(text))
 }
 
-/// What stands before the first slash.
+/// The part before the first slash.
 fn first_segment(text: &str) -> &str {
     text.split('/').next().unwrap_or(text)
 }
 
-/// Whether `text` has the letters of a host name or an IPv4 address.
+/// Whether `text` has the characters of a host name or an IPv4 address.
 fn is_host_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_'))
 }
 
-/// Whether `text` can be the prefix of keys that every store and client reads alike: DuckDB takes some signs for
-/// patterns or parameters, and HTTP folds `..`.
+/// Whether `text` is a prefix that all stores and clients interpret alike: DuckDB treats some characters as patterns or
+/// parameters, and HTTP normalizes `..`.
 fn is_prefix(text: &str) -> bool {
     let sound = |part: &str| {
         !matches!(part, "" | "." | "..") && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.=".contains(c))
@@ -136,7 +134,7 @@ fn is_prefix(text: &str) -> bool {
     text.is_empty() || text.split('/').all(sound)
 }
 
-/// Whether `text` has the length and the letters that S3 allows for buckets.
+/// Whether `text` has the length and the characters of an S3 bucket name.
 fn is_bucket_name(text: &str) -> bool {
     let is_letter = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || ".-".contains(letter);
     (3..=63).contains(&text.len()) && text.chars().all(is_letter)

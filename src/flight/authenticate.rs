@@ -20,7 +20,7 @@ use tonic::{
 
 use super::{client::Client, cookie};
 use crate::{
-    auth::Doorkeeper,
+    auth::Authenticator,
     context::Principal,
     error::{Error, ErrorKind, Result},
     ids::ConnectionId,
@@ -68,7 +68,7 @@ impl Drop for Caller {
 ///
 /// # Errors
 /// Unauthenticated for a token that is none or has ended, and where credentials are needed for none.
-pub fn caller<T>(door: &Doorkeeper, sessions: &Sessions, request: &Request<T>) -> Result<Caller> {
+pub fn caller<T>(door: &Authenticator, sessions: &Sessions, request: &Request<T>) -> Result<Caller> {
     let connection = request.extensions().get::<ConnectionId>().copied();
     let session = session(door, sessions, request.metadata())?;
     let session = if session.is_own() {
@@ -88,7 +88,7 @@ fn snapshot(header: &MetadataValue<Ascii>) -> Result<&str> {
     text.ok_or_else(|| Error::invalid(format!("the header {SNAPSHOT} must be a version, a tag or a moment")))
 }
 
-fn session(door: &Doorkeeper, sessions: &Sessions, headers: &MetadataMap) -> Result<Arc<Session>> {
+fn session(door: &Authenticator, sessions: &Sessions, headers: &MetadataMap) -> Result<Arc<Session>> {
     match shown(headers)? {
         Some((Scheme::Bearer, token)) => by_token(door, sessions, &token),
         _ if door.is_open() => Ok(sessions.shared(&Principal::anonymous())),
@@ -99,7 +99,7 @@ fn session(door: &Doorkeeper, sessions: &Sessions, headers: &MetadataMap) -> Res
     }
 }
 
-fn by_token(door: &Doorkeeper, sessions: &Sessions, token: &str) -> Result<Arc<Session>> {
+fn by_token(door: &Authenticator, sessions: &Sessions, token: &str) -> Result<Arc<Session>> {
     match door.holder(token.as_bytes()) {
         Some(principal) => Ok(sessions.shared(&principal)),
         None if door.is_open() => sessions.get(token.as_bytes()),
@@ -114,7 +114,7 @@ fn by_token(door: &Doorkeeper, sessions: &Sessions, token: &str) -> Result<Arc<S
 /// # Errors
 /// Unauthenticated for credentials that are wrong or cannot be read.
 pub async fn handshake(
-    door: &Arc<Doorkeeper>,
+    door: &Arc<Authenticator>,
     sessions: &Sessions,
     headers: &MetadataMap,
     mut requests: impl Stream<Item = Result<HandshakeRequest, Status>> + Unpin,

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     actions::Actions,
-    auth::Doorkeeper,
+    auth::Authenticator,
     error::{Error, Result},
     query::Queries,
 };
@@ -32,7 +32,7 @@ use crate::{
 /// The server's side of the protocol.
 #[derive(Clone, Debug)]
 pub struct Service {
-    door: Arc<Doorkeeper>,
+    door: Arc<Authenticator>,
     queries: Arc<Queries>,
     actions: Arc<Actions>,
 }
@@ -41,7 +41,7 @@ pub struct Service {
 
 impl Service {
     /// A service on these queries and actions, for those whom the door lets in.
-    pub fn new(door: Arc<Doorkeeper>, queries: Arc<Queries>, actions: Arc<Actions>) -> Self {
+    pub fn new(door: Arc<Authenticator>, queries: Arc<Queries>, actions: Arc<Actions>) -> Self {
         Self { door, queries, actions }
     }
 

@@ -1,11 +1,11 @@
-//! Running actions: progress, cancellation, outcome. Knows no domain.
+//! Jobs: running actions with progress, cancellation and an outcome. Independent of what they do.
 //!
 //! ```text
 //! Running ─▶ Succeeded(result) | Failed(error) | Cancelled
 //! ```
 //!
-//! A job goes on when nobody follows it any more. Who follows gets the latest status, not each one in between, so a
-//! slow follower costs nothing.
+//! A job continues without followers. Followers receive the latest status rather than every update, so slow followers cost
+//! nothing.
 
 mod progress;
 
@@ -29,9 +29,9 @@ use crate::{
     ids::JobId,
 };
 
-/// How many jobs without a key are remembered, and how many with one; the oldest that ended is forgotten for a new one.
-const REMEMBERED: usize = 1_000;
-const REMEMBERED_KEYS: usize = 10_000;
+/// The maximum number of retained jobs without a key, and with one. A new job evicts the oldest that has ended.
+const MAX_RETAINED: usize = 1_000;
+const MAX_RETAINED_WITH_KEY: usize = 10_000;
 
 /// All jobs of this server.
 #[derive(Debug, Default)]
@@ -41,7 +41,7 @@ pub struct Jobs {
     tasks: TaskTracker,
 }
 
-/// What makes a repeated call the same call.
+/// Identifies repeated calls.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct IdempotencyKey {
     action: &'static str,
@@ -56,7 +56,7 @@ pub struct Job {
     pub id: JobId,
     /// The action that it runs.
     pub action: &'static str,
-    /// Who asked for it.
+    /// The principal that started it.
     pub author: Principal,
     /// When it started.
     pub started: DateTime<Utc>,
@@ -65,49 +65,49 @@ pub struct Job {
     key: Option<IdempotencyKey>,
 }
 
-/// How a job stands.
+/// The status of a job.
 #[derive(Clone, Debug)]
 pub struct Status {
-    /// Where it is in its life.
-    pub state: State,
-    /// What is being done.
+    /// Its state.
+    pub state: JobState,
+    /// The current phase.
     pub phase: String,
-    /// How much of the phase is done.
+    /// The amount of work done in the phase.
     pub done: u64,
-    /// How much there is to do, where that is known.
+    /// The total amount of work in the phase, if known.
     pub total: Option<u64>,
-    /// What `done` and `total` count.
+    /// The unit of `done` and `total`.
     pub unit: &'static str,
     /// When it ended.
     pub ended: Option<DateTime<Utc>>,
 }
 
-/// Where a job is in its life.
+/// The state of a job.
 #[derive(Clone, Debug)]
-pub enum State {
-    /// It works.
+pub enum JobState {
+    /// It is running.
     Running,
-    /// It is done; the message is its result.
+    /// It has succeeded, with this result.
     Succeeded(Any),
-    /// It failed, in this way and for this reason.
+    /// It has failed, with this kind of error and message.
     Failed(ErrorKind, String),
-    /// It was stopped.
+    /// It was cancelled.
     Cancelled,
 }
 
 impl Default for Status {
     fn default() -> Self {
-        Self { state: State::Running, phase: "start".into(), done: 0, total: None, unit: "", ended: None }
+        Self { state: JobState::Running, phase: "start".into(), done: 0, total: None, unit: "", ended: None }
     }
 }
 
 // === impl Jobs ===
 
 impl Jobs {
-    /// Starts `work` as a job; with the key of an earlier job of the same author and action, gives that one instead.
+    /// Starts `work` as a job. If an earlier job of the same author and action has the same key, returns that one instead.
     ///
     /// # Errors
-    /// Unavailable when the server is stopping.
+    /// Unavailable if the server is stopping.
     pub fn start<F>(
         &self,
         action: &'static str,
@@ -119,7 +119,7 @@ impl Jobs {
         F: Future<Output = Result<Any>> + Send + 'static,
     {
         if self.tasks.is_closed() {
-            return Err(Error::new(ErrorKind::Unavailable, "the server is stopping; try again in a moment"));
+            return Err(Error::new(ErrorKind::Unavailable, "the server is stopping: try again later"));
         }
         let key = key.map(|key| IdempotencyKey { action, author: author.clone(), key });
         let mut by_key = self.by_key.lock();
@@ -128,8 +128,8 @@ impl Jobs {
             return Ok(first);
         }
         let job = Arc::new(Job::new(action, author.clone(), key.clone()));
-        if let Some(forgotten) = self.remember(&job).and_then(|forgotten| forgotten.key.clone()) {
-            by_key.remove(&forgotten);
+        if let Some(evicted) = self.retain(&job).and_then(|evicted| evicted.key.clone()) {
+            by_key.remove(&evicted);
         }
         if let Some(key) = key {
             by_key.insert(key, job.id);
@@ -139,44 +139,44 @@ impl Jobs {
         Ok(job)
     }
 
-    /// Adds `job`, and gives the one that was forgotten for it.
-    fn remember(&self, job: &Arc<Job>) -> Option<Arc<Job>> {
+    /// Adds `job`, and returns the job that it evicted.
+    fn retain(&self, job: &Arc<Job>) -> Option<Arc<Job>> {
         let mut all = self.all.lock();
         let alike = |other: &&Arc<Job>| other.key.is_some() == job.key.is_some();
-        let limit = if job.key.is_some() { REMEMBERED_KEYS } else { REMEMBERED };
+        let limit = if job.key.is_some() { MAX_RETAINED_WITH_KEY } else { MAX_RETAINED };
         let full = all.values().filter(alike).count() >= limit;
         // Ids grow with time, so the first that ended is the oldest.
         let oldest = all.values().filter(alike).find(|other| full && other.has_ended()).map(|other| other.id);
-        let forgotten = oldest.and_then(|id| all.remove(&id));
+        let evicted = oldest.and_then(|id| all.remove(&id));
         all.insert(job.id, Arc::clone(job));
-        forgotten
+        evicted
     }
 
-    /// All jobs that are remembered, the newest first.
+    /// All retained jobs, newest first.
     pub fn list(&self) -> Vec<Arc<Job>> {
         self.all.lock().values().rev().cloned().collect()
     }
 
-    /// The job that `id` names.
+    /// The job with this id.
     ///
     /// # Errors
     /// `NotFound`.
     pub fn get(&self, id: &str) -> Result<Arc<Job>> {
         let found = JobId::from_bytes(id.as_bytes()).and_then(|id| self.all.lock().get(&id).cloned());
-        found.ok_or_else(|| Error::not_found(format!("no job \"{id}\"; the jobs action lists those there are")))
+        found.ok_or_else(|| Error::not_found(format!("no job \"{id}\": list them with the action jobs")))
     }
 
-    /// Takes no new jobs, lets those that run finish within `grace`, cancels the rest and gives them the time `undo` to
-    /// undo what they had not committed.
+    /// Rejects new jobs, waits up to `grace` for running ones, cancels the rest, and waits up to `undo` for them to undo
+    /// uncommitted work.
     pub async fn close(&self, grace: Duration, undo: Duration) {
         self.tasks.close();
         if tokio::time::timeout(grace, self.tasks.wait()).await.is_err() {
             for job in self.list().iter().filter(|job| !job.has_ended()) {
-                tracing::warn!(job = %job.id, action = job.action, "a job did not finish in time");
+                tracing::warn!(job = %job.id, action = job.action, "cancelling a job that did not finish in time");
                 job.cancel();
             }
             if tokio::time::timeout(undo, self.tasks.wait()).await.is_err() {
-                tracing::warn!("some jobs did not end; files that nothing names may stay behind");
+                tracing::warn!("some jobs did not end; unreferenced files may remain");
             }
         }
     }
@@ -199,17 +199,17 @@ impl Job {
     }
 
     async fn run(self: Arc<Self>, work: impl Future<Output = Result<Any>> + Send + 'static) {
-        // In a task of its own, so that a panic is a failure of the job and not of its bookkeeping.
+        // In a task of its own, so that a panic fails the job but not its bookkeeping.
         let outcome = match tokio::spawn(work).await {
             Ok(outcome) => outcome,
             Err(panic) => Err(Error::internal("a job panicked").with_source(panic)),
         };
         let state = match outcome {
-            Ok(result) => State::Succeeded(result),
-            Err(err) if err.kind() == ErrorKind::Cancelled => State::Cancelled,
+            Ok(result) => JobState::Succeeded(result),
+            Err(err) if err.kind() == ErrorKind::Cancelled => JobState::Cancelled,
             Err(err) => {
                 tracing::info!(job = %self.id, action = self.action, cause = %err, "a job failed");
-                State::Failed(err.kind(), err.message().to_owned())
+                JobState::Failed(err.kind(), err.message().to_owned())
             }
         };
         self.status.send_modify(|status| {
@@ -218,17 +218,17 @@ impl Job {
         });
     }
 
-    /// Stops the job; it ends soon, with what it had not committed undone.
+    /// Cancels the job; uncommitted work is undone.
     pub fn cancel(&self) {
         self.cancel.cancel();
     }
 
-    /// How it stands, now and whenever that changes.
+    /// The current status and its changes.
     pub fn watch(&self) -> watch::Receiver<Status> {
         self.status.subscribe()
     }
 
-    /// Whether it is over.
+    /// Whether it has ended.
     pub fn has_ended(&self) -> bool {
         self.status.borrow().ended.is_some()
     }

@@ -1,4 +1,4 @@
-//! What a job says while it works, and how it learns that it shall stop.
+//! Progress reports of a running job, and its cancellation.
 
 use std::future::Future;
 
@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::Status;
 use crate::error::{Error, Result};
 
-/// A job's own end of its status.
+/// The handle by which a job reports progress and observes cancellation.
 #[derive(Clone, Debug)]
 pub struct Progress {
     status: watch::Sender<Status>,
@@ -22,29 +22,29 @@ impl Progress {
         Self { status, cancel }
     }
 
-    /// One that nobody sees, for work that is no job.
-    pub fn unseen() -> Self {
+    /// A handle without followers, for work outside of jobs.
+    pub fn detached() -> Self {
         Self::new(watch::Sender::new(Status::default()), CancellationToken::new())
     }
 
-    /// Begins a phase that counts in `unit`, up to `total` where that is known.
+    /// Begins a phase that counts in `unit`, up to `total` if known.
     pub fn phase(&self, phase: impl Into<String>, unit: &'static str, total: Option<u64>) {
         let phase = phase.into();
         self.status
             .send_modify(|status| (status.phase, status.unit, status.done, status.total) = (phase, unit, 0, total));
     }
 
-    /// Some more of the phase is done.
+    /// Adds to the work done in the phase.
     pub fn advance(&self, by: u64) {
         self.status.send_modify(|status| status.done += by);
     }
 
-    /// So much of `total` is done.
+    /// Sets the work done in the phase, and its total.
     pub fn set(&self, done: u64, total: u64) {
         self.status.send_modify(|status| (status.done, status.total) = (done, Some(total)));
     }
 
-    /// Fails when the job was cancelled: for work that must not be dropped half way, between two of its steps.
+    /// Fails if the job was cancelled. For use between steps that must not be dropped midway.
     ///
     /// # Errors
     /// Cancelled.
@@ -57,10 +57,10 @@ impl Progress {
         self.cancel.cancelled().await;
     }
 
-    /// Does `work` unless the job is cancelled first, which drops it.
+    /// Runs `work`; drops it if the job is cancelled.
     ///
     /// # Errors
-    /// Cancelled; what `work` says.
+    /// Cancelled; errors of `work`.
     pub async fn unless_cancelled<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::select! {
             biased;

@@ -5,8 +5,9 @@ use std::{fs, path::Path};
 use super::{
     Lake, METADATA,
     catalog::Catalog,
+    catalog_copy,
     commit::{self, Committer},
-    errors, portable,
+    errors,
 };
 use crate::{
     engine::{self, Engine},
@@ -83,7 +84,7 @@ fn open_or_make(catalog: &Catalog, open: impl Fn(&str) -> Result<Engine>) -> Res
     if let Some(folder) = folder.filter(|folder| !folder.as_os_str().is_empty()) {
         make_writable(folder)?;
     }
-    let script = format!("{ATTACH}{}{}", portable::bookkeeping(METADATA), catalog.upgrade());
+    let script = format!("{ATTACH}{}{}", catalog_copy::bookkeeping(METADATA), catalog.upgrade());
     for _ in 1..ATTEMPTS {
         match open(&script) {
             Err(err) if err.kind() == ErrorKind::Conflict => {}

@@ -1,12 +1,12 @@
-//! The SQL with which DuckDB's own shell attaches the lake, to be read.
+//! The SQL that attaches the lake read-only in the DuckDB shell.
 
 use super::{attach::Settings, catalog::Catalog};
 use crate::{engine::DUCKDB_VERSION, quote::literal};
 
-/// What a shell needs for files on S3.
+/// The comment about credentials for files on S3.
 const S3: &str = "\n-- The files are on S3; the key is left out: CREATE SECRET (TYPE s3, KEY_ID '…', SECRET '…', ENDPOINT '…') before ATTACH.";
 
-/// The script for the lake that `settings` describe. User and password are left out.
+/// The script for the lake of `settings`, without user and password.
 pub fn init_sql(settings: &Settings) -> String {
     let extensions = [settings.catalog.extensions(), settings.storage.extensions()].concat();
     let extensions = extensions.iter().map(|name| format!("INSTALL {name};\nLOAD {name};\n"));
@@ -26,7 +26,7 @@ pub fn init_sql(settings: &Settings) -> String {
     )
 }
 
-/// What whoever uses the script must know.
+/// The comments about the limitations of the script.
 fn notes(settings: &Settings) -> String {
     let store = if settings.storage.lake_folder().is_none() { S3 } else { "" };
     let catalog = match settings.catalog {
@@ -45,7 +45,7 @@ fn notes(settings: &Settings) -> String {
     format!("{catalog}{store}")
 }
 
-/// A text that stays in its line.
+/// A text without line breaks, for a comment.
 fn comment(text: &str) -> String {
     text.replace(['\n', '\r'], " ")
 }

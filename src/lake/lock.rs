@@ -1,8 +1,8 @@
-//! Who may have a catalog that is a file: several servers, or one program that moves it.
+//! The lock of a catalog that is a file: shared by servers, exclusive for a program that moves the catalog.
 //!
-//! SQLite and DuckDB lock their files only while they use them, or against the whole world. So a server holds a lock of
-//! its own for as long as it runs, on a file beside the catalog; it goes with the process, however that ends. PostgreSQL
-//! knows itself who is connected.
+//! SQLite locks its files only while it uses them, and DuckDB excludes all other processes. So a server holds a lock of its
+//! own while it runs, on a file next to the catalog; the operating system releases it when the process ends. PostgreSQL
+//! itself reports connected clients.
 
 use std::{
     fs::{File, TryLockError},
@@ -12,26 +12,26 @@ use std::{
 use super::catalog::Catalog;
 use crate::error::{Context, Error, Result};
 
-/// The lock, for as long as it lives.
+/// A lock, released on drop.
 #[derive(Debug)]
 pub struct Lock {
     _file: Option<File>,
 }
 
-/// Takes the lock of a server: there may be several of them.
+/// Takes the shared lock of a server.
 ///
 /// # Errors
-/// `FailedPrecondition` while the catalog is being moved.
+/// `FailedPrecondition` while the catalog is being moved or restored.
 pub fn share(catalog: &Catalog) -> Result<Lock> {
-    take(catalog, File::try_lock_shared, "it is being moved or restored: wait until that has ended")
+    take(catalog, File::try_lock_shared, "it is being moved or restored: wait until that is finished")
 }
 
-/// Takes the lock of a program that needs the catalog for itself.
+/// Takes the exclusive lock of a program that moves or replaces the catalog.
 ///
 /// # Errors
-/// `FailedPrecondition` while a server has it.
+/// `FailedPrecondition` while a server uses it.
 pub fn own(catalog: &Catalog) -> Result<Lock> {
-    take(catalog, File::try_lock, "a server has it open: stop that first")
+    take(catalog, File::try_lock, "a server has it open: stop the server first")
 }
 
 fn take(catalog: &Catalog, lock: impl Fn(&File) -> Result<(), TryLockError>, taken: &str) -> Result<Lock> {

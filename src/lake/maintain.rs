@@ -80,7 +80,7 @@ pub struct Done {
 
 /// What the lake holds: what there is to maintain.
 #[derive(Clone, Copy, Debug, Deserialize)]
-pub struct Census {
+pub struct Statistics {
     /// Snapshots.
     pub snapshots: u64,
     /// Live data files.
@@ -115,14 +115,14 @@ struct Version {
     id: SnapshotId,
 }
 
-// === impl Census ===
+// === impl Statistics ===
 
-impl Census {
+impl Statistics {
     /// Counts.
     ///
     /// # Errors
     /// What DuckDB says.
-    pub fn take(connection: &Connection) -> Result<Self> {
+    pub fn read(connection: &Connection) -> Result<Self> {
         connection.record(
             &format!(
                 "SELECT (SELECT count(*) FROM {METADATA}.ducklake_snapshot) AS snapshots,

@@ -1,26 +1,26 @@
 //! The lake: a DuckLake attached under the SQL catalog `lake`, with the layers `raw`, `silver` and `gold`.
 //!
-//! Everything here works on a connection that it is given, in the transaction that is open there, and knows neither
-//! sessions nor jobs. The traps of DuckLake are closed where the lake is attached (`sql/00_attach.sql`) and where a
-//! file of this folder says so.
+//! Everything here works on a connection that is passed in, in the transaction that is open on it, and does not depend on
+//! sessions or jobs. Workarounds for DuckLake are in the script that attaches the lake (`sql/00_attach.sql`), or are
+//! documented in the file concerned.
 
 pub mod attach;
 pub mod catalog;
+pub mod catalog_copy;
 pub mod commit;
+pub mod destination;
 pub mod diff;
 pub mod errors;
 pub mod files;
 pub mod history;
 pub mod init_sql;
-pub mod inventory;
+pub mod listing;
 pub mod lock;
 pub mod maintain;
 pub mod migrate;
 mod opened;
 mod pairs;
 pub mod pins;
-pub mod place;
-pub mod portable;
 pub mod postgres;
 pub mod repair;
 pub mod rollback;
@@ -33,5 +33,5 @@ pub use self::opened::Lake;
 
 /// The SQL catalog of the lake.
 pub const CATALOG: &str = "lake";
-/// Where DuckLake keeps its own tables.
+/// The SQL catalog of DuckLake's own tables.
 pub const METADATA: &str = "__ducklake_metadata_lake";

@@ -1,15 +1,15 @@
-//! Which table of one snapshot is which of another.
+//! Matching the tables of two snapshots.
 
 use std::collections::HashMap;
 
 use super::state::{Relation, TableId};
 
-/// Something as two snapshots know it.
+/// An object in two snapshots.
 #[derive(Clone, Debug)]
 pub(super) enum Pair<T> {
-    /// Only the one snapshot has it.
+    /// It exists in the first snapshot only.
     Then(T),
-    /// Only the other one has it.
+    /// It exists in the second snapshot only.
     Now(T),
     Both {
         then: T,
@@ -17,8 +17,8 @@ pub(super) enum Pair<T> {
     },
 }
 
-/// Pairs the tables (or views) of two snapshots: by id, whatever they were called; then by name, where one took the
-/// place of another. What is left has no other side. In the order of names.
+/// Pairs the tables (or views) of two snapshots: first by id, regardless of their names, then by name, for those that were
+/// replaced. The others exist on one side only. Ordered by name.
 pub(super) fn pairs(then: Vec<Relation>, now: Vec<Relation>) -> Vec<Pair<Relation>> {
     let mut now_by_id: HashMap<TableId, Relation> = now.into_iter().map(|relation| (relation.id, relation)).collect();
     let (mut pairs, mut gone) = (Vec::new(), Vec::new());
@@ -40,7 +40,7 @@ pub(super) fn pairs(then: Vec<Relation>, now: Vec<Relation>) -> Vec<Pair<Relatio
     pairs
 }
 
-/// The name as DuckDB compares it.
+/// The name in the form that DuckDB compares.
 fn key(relation: &Relation) -> (String, String) {
     (relation.schema.to_ascii_lowercase(), relation.name.to_ascii_lowercase())
 }

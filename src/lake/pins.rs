@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use super::{
     attach,
     catalog::Catalog,
-    portable,
+    catalog_copy,
     snapshots::{self, SnapshotRef},
 };
 use crate::{
@@ -165,7 +165,7 @@ impl Pins {
     /// Copies the catalog as it is now into a new folder.
     fn copy_catalog(&self, connection: &Connection) -> Result<TempDir> {
         let folder = tempfile::Builder::new().prefix("pin-").tempdir_in(&self.settings.staging)?;
-        portable::copy(connection, &copy_in(folder.path())).context(|| "pin a snapshot").map(|()| folder)
+        catalog_copy::copy(connection, &copy_in(folder.path())).context(|| "pin a snapshot").map(|()| folder)
     }
 
     fn attach(&self, snapshot: SnapshotId, copy: Option<TempDir>) -> Result<Pin> {

@@ -1,4 +1,4 @@
-//! Naming a table of the lake.
+//! References to tables of the lake.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ pub struct TableRef {
 // === impl TableRef ===
 
 impl TableRef {
-    /// Reads `schema.name`.
+    /// Parses `schema.name`.
     ///
     /// # Errors
     /// `InvalidArgument` for another form.
@@ -28,17 +28,17 @@ impl TableRef {
             [schema, name] if !schema.is_empty() && !name.is_empty() => {
                 Ok(Self { schema: (*schema).to_owned(), name: (*name).to_owned() })
             }
-            _ => Err(Error::invalid(format!("\"{text}\" is no table of the lake: write it as schema.name"))),
+            _ => Err(Error::invalid(format!("\"{text}\" is not a table reference: expected schema.name"))),
         }
     }
 
-    /// The table with `suffix` at the end of its name.
+    /// The table with `suffix` appended to its name.
     #[must_use]
     pub fn with_suffix(&self, suffix: &str) -> Self {
         Self { schema: self.schema.clone(), name: format!("{}_{suffix}", self.name) }
     }
 
-    /// Its full name for SQL.
+    /// The qualified name in SQL.
     pub fn sql(&self) -> String {
         format!("lake.{}.{}", identifier(&self.schema), identifier(&self.name))
     }

@@ -1,7 +1,6 @@
-//! What media files are, told from their bytes.
+//! Detection and validation of media files by their bytes.
 //!
-//! Ingest asks this module before a file becomes an asset: a broken picture is refused with its name while somebody
-//! is looking, and not weeks later by a training loop. The module does no I/O and knows neither tables nor stores:
-//! bytes in, facts out.
+//! Ingest validates files before they become assets: a corrupt image is rejected by name at ingest, instead of failing in a
+//! training loop weeks later. The module does no I/O and depends on neither tables nor stores.
 
 pub mod image;

@@ -1,7 +1,7 @@
 //! What lies behind the objects of a scene: sky, ground, houses, trees. None of it belongs to a category of
 //! [`crate::sample::category`], so that nothing in a picture lacks its annotation.
 
-use crate::sample::canvas::{Canvas, Ink, Rect};
+use crate::sample::canvas::{Ink, Pen, Rect};
 use crate::sample::dice::Dice;
 use crate::sample::scene::{Light, Scene, Setting};
 
@@ -13,28 +13,28 @@ const WOOD: Ink = Ink::new(148, 104, 66);
 const HILL: Ink = Ink::new(108, 150, 112);
 
 /// Draws everything but the objects.
-pub(super) fn draw(canvas: &mut Canvas, scene: &Scene, dice: &mut Dice) {
+pub(super) fn draw(pen: &mut Pen<'_>, scene: &Scene, dice: &mut Dice) {
     if scene.setting == Setting::Room {
-        return draw_room(canvas, scene, dice);
+        return draw_room(pen, scene, dice);
     }
-    draw_sky(canvas, scene, dice);
+    draw_sky(pen, scene, dice);
     match scene.setting {
-        Setting::Street => draw_street(canvas, scene, dice),
-        Setting::Beach => draw_beach(canvas, scene, dice),
-        Setting::Park => draw_park(canvas, scene, dice),
-        Setting::Meadow | Setting::Room => draw_meadow(canvas, scene, dice),
+        Setting::Street => draw_street(pen, scene, dice),
+        Setting::Beach => draw_beach(pen, scene, dice),
+        Setting::Park => draw_park(pen, scene, dice),
+        Setting::Meadow | Setting::Room => draw_meadow(pen, scene, dice),
     }
 }
 
 /// Lays the light of the hour over the finished picture.
-pub(super) fn draw_light(canvas: &mut Canvas, scene: &Scene) {
+pub(super) fn draw_light(pen: &mut Pen<'_>, scene: &Scene) {
     let veil = match scene.light {
         _ if scene.setting == Setting::Room => return,
         Light::Sunny => Ink::new(255, 244, 214).sheer(12),
         Light::Cloudy => Ink::new(112, 124, 140).sheer(30),
         Light::Dusk => Ink::new(96, 52, 84).sheer(46),
     };
-    canvas.block(Rect::new(0.0, 0.0, scene.width(), scene.height()), veil);
+    pen.block(Rect::new(0.0, 0.0, scene.width(), scene.height()), veil);
 }
 
 fn sky(light: Light) -> (Ink, Ink) {
@@ -45,17 +45,17 @@ fn sky(light: Light) -> (Ink, Ink) {
     }
 }
 
-fn draw_sky(canvas: &mut Canvas, scene: &Scene, dice: &mut Dice) {
+fn draw_sky(pen: &mut Pen<'_>, scene: &Scene, dice: &mut Dice) {
     let (width, horizon) = (scene.width(), scene.horizon);
     let (top, bottom) = sky(scene.light);
-    canvas.gradient(Rect::new(0.0, 0.0, width, horizon), top, bottom);
+    pen.gradient(Rect::new(0.0, 0.0, width, horizon), top, bottom);
     let x = width * dice.between(0.1, 0.85);
     match scene.light {
         Light::Sunny => {
-            canvas.oval(Rect::new(x - 8.0, horizon * 0.12 - 8.0, 42.0, 42.0), SUN.sheer(90));
-            canvas.oval(Rect::new(x, horizon * 0.12, 26.0, 26.0), SUN);
+            pen.oval(Rect::new(x - 8.0, horizon * 0.12 - 8.0, 42.0, 42.0), SUN.sheer(90));
+            pen.oval(Rect::new(x, horizon * 0.12, 26.0, 26.0), SUN);
         }
-        Light::Dusk => canvas.oval(Rect::new(x, horizon - 44.0, 40.0, 40.0), SUNSET),
+        Light::Dusk => pen.oval(Rect::new(x, horizon - 44.0, 40.0, 40.0), SUNSET),
         Light::Cloudy => {}
     }
     let clouds = if scene.light == Light::Cloudy { dice.count(4, 6) } else { dice.count(1, 3) };
@@ -63,12 +63,12 @@ fn draw_sky(canvas: &mut Canvas, scene: &Scene, dice: &mut Dice) {
         let (x, y) = (width * dice.between(-0.1, 0.95), horizon * dice.between(0.04, 0.45));
         let size = dice.between(0.7, 1.3);
         for [left, up, wide, high] in [[0.0, 6.0, 34.0, 11.0], [10.0, 0.0, 26.0, 15.0], [24.0, 4.0, 32.0, 12.0]] {
-            canvas.oval(Rect::new(x + left * size, y + up * size, wide * size, high * size), WHITE.sheer(150));
+            pen.oval(Rect::new(x + left * size, y + up * size, wide * size, high * size), WHITE.sheer(150));
         }
     }
 }
 
-fn draw_street(canvas: &mut Canvas, scene: &Scene, dice: &mut Dice) {
+fn draw_street(pen: &mut Pen<'_>, scene: &Scene, dice: &mut Dice) {
     const FRONTS: [Ink; 6] = [
         Ink::new(188, 128, 104),
         Ink::new(206, 186, 154),
@@ -83,57 +83,58 @@ fn draw_street(canvas: &mut Canvas, scene: &Scene, dice: &mut Dice) {
         let house = width * dice.between(0.13, 0.24);
         let height = scene.horizon * dice.between(0.45, 0.88);
         let front = Rect::new(x, scene.horizon - height, house, height + 2.0);
-        draw_house(canvas, front, dice.pick(&FRONTS), scene.light == Light::Dusk, dice);
+        draw_house(pen, front, dice.pick(&FRONTS), scene.light == Light::Dusk, dice);
         x += house;
     }
     let ground = |depth| scene.ground(depth);
     let strip = |from: f64, to: f64| Rect::new(0.0, ground(from), width, ground(to) - ground(from));
-    canvas.block(strip(0.0, 0.14), Ink::new(186, 184, 180));
-    canvas.gradient(strip(0.14, 0.52), Ink::new(104, 106, 112), Ink::new(84, 86, 92));
-    canvas.gradient(strip(0.52, 1.0), Ink::new(196, 192, 186), Ink::new(172, 168, 160));
-    canvas.block(strip(0.50, 0.53), Ink::new(222, 220, 214));
+    // Down to the lower edge: where strips share a row of pixels, nothing darker shines through.
+    pen.block(strip(0.0, 1.0), Ink::new(186, 184, 180));
+    pen.gradient(strip(0.14, 0.52), Ink::new(104, 106, 112), Ink::new(84, 86, 92));
+    pen.gradient(strip(0.52, 1.0), Ink::new(196, 192, 186), Ink::new(172, 168, 160));
+    pen.block(strip(0.50, 0.53), Ink::new(222, 220, 214));
     let mut dash = width * dice.between(-0.1, 0.0);
     while dash < width {
-        canvas.block(Rect::new(dash, ground(0.31), width * 0.07, 2.0), Ink::new(232, 228, 210));
+        pen.block(Rect::new(dash, ground(0.31), width * 0.07, 2.0), Ink::new(232, 228, 210));
         dash += width * 0.14;
     }
     let seam = Ink::new(150, 146, 140);
-    canvas.line((0.0, ground(0.74)), (width, ground(0.74)), 0.8, seam);
+    pen.line((0.0, ground(0.74)), (width, ground(0.74)), 0.8, seam);
     for part in 0..9 {
         let x = width * f64::from(part) / 8.0;
-        canvas.line((x, ground(0.53)), (x + (x - width / 2.0) * 0.6, ground(1.0)), 0.8, seam);
+        pen.line((x, ground(0.53)), (x + (x - width / 2.0) * 0.6, ground(1.0)), 0.8, seam);
     }
 }
 
-fn draw_house(canvas: &mut Canvas, front: Rect, ink: Ink, night: bool, dice: &mut Dice) {
-    canvas.block(front, ink);
-    canvas.block(Rect::new(front.x, front.y, front.w, 3.0), ink.darker());
-    canvas.block(Rect::new(front.right() - 1.0, front.y, 1.0, front.h), ink.darker());
+fn draw_house(pen: &mut Pen<'_>, front: Rect, ink: Ink, night: bool, dice: &mut Dice) {
+    pen.block(front, ink);
+    pen.block(Rect::new(front.x, front.y, front.w, 3.0), ink.darker());
+    pen.block(Rect::new(front.right() - 1.0, front.y, 1.0, front.h), ink.darker());
     let (lit, unlit) = (Ink::new(255, 220, 130), Ink::new(96, 116, 138));
     let mut y = front.y + 8.0;
     while y + 10.0 < front.bottom() - 13.0 {
         let mut x = front.x + 5.0;
         while x + 7.0 < front.right() - 3.0 {
             let glass = if night && dice.chance(55) { lit } else { unlit };
-            canvas.block(Rect::new(x - 0.8, y - 0.8, 8.6, 11.6), ink.lighter());
-            canvas.block(Rect::new(x, y, 7.0, 10.0), glass);
+            pen.block(Rect::new(x - 0.8, y - 0.8, 8.6, 11.6), ink.lighter());
+            pen.block(Rect::new(x, y, 7.0, 10.0), glass);
             x += 13.0;
         }
         y += 18.0;
     }
-    canvas.block(Rect::new(front.x + front.w * 0.42, front.bottom() - 12.0, 8.0, 12.0), ink.darker().darker());
+    pen.block(Rect::new(front.x + front.w * 0.42, front.bottom() - 12.0, 8.0, 12.0), ink.darker().darker());
 }
 
-fn draw_beach(canvas: &mut Canvas, scene: &Scene, dice: &mut Dice) {
+fn draw_beach(pen: &mut Pen<'_>, scene: &Scene, dice: &mut Dice) {
     let (width, horizon, shore) = (scene.width(), scene.horizon, scene.ground(0.26));
     let (_, glow) = sky(scene.light);
     let sea = Ink::new(52, 130, 172).mixed(glow, 50);
-    canvas.gradient(Rect::new(0.0, horizon, width, shore - horizon + 6.0), sea, Ink::new(110, 190, 202));
+    pen.gradient(Rect::new(0.0, horizon, width, shore - horizon + 6.0), sea, Ink::new(110, 190, 202));
     for _ in 0..26 {
         let (x, y) = (width * dice.between(0.0, 1.0), dice.between(horizon + 2.0, shore - 4.0));
-        canvas.block(Rect::new(x, y, dice.between(5.0, 16.0), 1.0), WHITE.sheer(90));
+        pen.block(Rect::new(x, y, dice.between(5.0, 16.0), 1.0), WHITE.sheer(90));
     }
-    canvas.gradient(
+    pen.gradient(
         Rect::new(0.0, shore, width, scene.height() - shore),
         Ink::new(238, 218, 168),
         Ink::new(222, 190, 130),
@@ -141,65 +142,64 @@ fn draw_beach(canvas: &mut Canvas, scene: &Scene, dice: &mut Dice) {
     let mut x = -20.0;
     while x < width {
         let swell = dice.between(40.0, 80.0);
-        canvas.oval(Rect::new(x, shore - 5.0, swell, 10.0), WHITE.sheer(220));
-        canvas.oval(Rect::new(x, shore - 8.0, swell, 10.0), Ink::new(110, 190, 202));
+        pen.oval(Rect::new(x, shore - 5.0, swell, 10.0), WHITE.sheer(220));
+        pen.oval(Rect::new(x, shore - 8.0, swell, 10.0), Ink::new(110, 190, 202));
         x += swell * 0.75;
     }
-    scatter(canvas, scene, 0.34, 50, Ink::new(176, 142, 92), dice);
+    scatter(pen, scene, 0.34, 50, Ink::new(176, 142, 92), dice);
 }
 
-fn draw_park(canvas: &mut Canvas, scene: &Scene, dice: &mut Dice) {
+fn draw_park(pen: &mut Pen<'_>, scene: &Scene, dice: &mut Dice) {
     let (width, height, horizon) = (scene.width(), scene.height(), scene.horizon);
-    draw_hills(canvas, scene, dice);
-    canvas.gradient(Rect::new(0.0, horizon, width, height - horizon), Ink::new(142, 190, 96), Ink::new(86, 150, 70));
+    draw_hills(pen, scene, dice);
+    pen.gradient(Rect::new(0.0, horizon, width, height - horizon), Ink::new(142, 190, 96), Ink::new(86, 150, 70));
     let (start, end) = (width * dice.between(0.3, 0.7), width * dice.between(0.2, 0.6));
     let path = [(start - 3.0, horizon), (start + 5.0, horizon), (end + width * 0.3, height), (end, height)];
-    canvas.polygon(&path, Ink::new(214, 196, 154));
-    scatter(canvas, scene, 0.06, 60, Ink::new(64, 122, 56), dice);
+    pen.polygon(&path, Ink::new(214, 196, 154));
+    scatter(pen, scene, 0.06, 60, Ink::new(64, 122, 56), dice);
     let trees = dice.count(3, 5);
     for tree in 0..trees {
         let x = width * (f64::from(tree) + dice.between(0.1, 0.9)) / f64::from(trees);
-        draw_tree(canvas, x, scene.ground(dice.between(0.02, 0.14)), horizon * dice.between(0.5, 0.85), dice);
+        draw_tree(pen, x, scene.ground(dice.between(0.02, 0.14)), horizon * dice.between(0.5, 0.85), dice);
     }
 }
 
-fn draw_tree(canvas: &mut Canvas, x: f64, ground: f64, height: f64, dice: &mut Dice) {
+fn draw_tree(pen: &mut Pen<'_>, x: f64, ground: f64, height: f64, dice: &mut Dice) {
     let leaves =
         dice.pick(&[Ink::new(58, 124, 66), Ink::new(82, 140, 62), Ink::new(46, 108, 74), Ink::new(188, 132, 58)]);
     let crown = height * 0.72;
-    canvas.oval(Rect::new(x - crown * 0.4, ground - 3.0, crown * 0.8, 6.0), Ink::new(30, 50, 30).sheer(70));
-    canvas.block(Rect::new(x - height * 0.04, ground - height * 0.5, height * 0.08, height * 0.5), BARK);
+    pen.oval(Rect::new(x - crown * 0.4, ground - 3.0, crown * 0.8, 6.0), Ink::new(30, 50, 30).sheer(70));
+    pen.block(Rect::new(x - height * 0.04, ground - height * 0.5, height * 0.08, height * 0.5), BARK);
     let spots = [(-0.5, 0.28, 0.6, leaves.darker()), (-0.08, 0.30, 0.6, leaves), (-0.32, 0.0, 0.66, leaves)];
     for (left, down, size, ink) in spots {
-        canvas.oval(Rect::new(x + left * crown, ground - height + down * crown, size * crown, size * crown), ink);
+        pen.oval(Rect::new(x + left * crown, ground - height + down * crown, size * crown, size * crown), ink);
     }
-    canvas
-        .oval(Rect::new(x - 0.2 * crown, ground - height + 0.08 * crown, 0.3 * crown, 0.24 * crown), leaves.lighter());
+    pen.oval(Rect::new(x - 0.2 * crown, ground - height + 0.08 * crown, 0.3 * crown, 0.24 * crown), leaves.lighter());
 }
 
-fn draw_meadow(canvas: &mut Canvas, scene: &Scene, dice: &mut Dice) {
+fn draw_meadow(pen: &mut Pen<'_>, scene: &Scene, dice: &mut Dice) {
     let (width, height, horizon) = (scene.width(), scene.height(), scene.horizon);
-    draw_hills(canvas, scene, dice);
+    draw_hills(pen, scene, dice);
     if dice.chance(60) {
-        draw_barn(canvas, width * dice.between(0.08, 0.72), horizon + 3.0, horizon * 0.42);
+        draw_barn(pen, width * dice.between(0.08, 0.72), horizon + 3.0, horizon * 0.42);
     }
-    canvas.gradient(Rect::new(0.0, horizon, width, height - horizon), Ink::new(170, 196, 98), Ink::new(110, 156, 66));
+    pen.gradient(Rect::new(0.0, horizon, width, height - horizon), Ink::new(170, 196, 98), Ink::new(110, 156, 66));
     let (top, bottom) = (scene.ground(0.02) - 14.0, scene.ground(0.12));
     for rail in [0.3, 0.65] {
-        canvas.block(Rect::new(0.0, top + rail * (bottom - top), width, 3.0), WOOD);
+        pen.block(Rect::new(0.0, top + rail * (bottom - top), width, 3.0), WOOD);
     }
     let mut x = dice.between(0.0, 20.0);
     while x < width {
-        canvas.block(Rect::new(x, top, 4.0, bottom - top), WOOD.darker());
+        pen.block(Rect::new(x, top, 4.0, bottom - top), WOOD.darker());
         x += 34.0;
     }
-    scatter(canvas, scene, 0.14, 70, Ink::new(88, 132, 54), dice);
-    scatter(canvas, scene, 0.2, 22, Ink::new(250, 232, 120), dice);
+    scatter(pen, scene, 0.14, 70, Ink::new(88, 132, 54), dice);
+    scatter(pen, scene, 0.2, 22, Ink::new(250, 232, 120), dice);
 }
 
-fn draw_barn(canvas: &mut Canvas, x: f64, ground: f64, height: f64) {
+fn draw_barn(pen: &mut Pen<'_>, x: f64, ground: f64, height: f64) {
     let (width, red) = (height * 1.25, Ink::new(160, 58, 50));
-    canvas.block(Rect::new(x, ground - height * 0.6, width, height * 0.6), red);
+    pen.block(Rect::new(x, ground - height * 0.6, width, height * 0.6), red);
     let roof = [
         (x - 4.0, ground - height * 0.58),
         (x + width * 0.2, ground - height * 0.9),
@@ -207,84 +207,84 @@ fn draw_barn(canvas: &mut Canvas, x: f64, ground: f64, height: f64) {
         (x + width * 0.8, ground - height * 0.9),
         (x + width + 4.0, ground - height * 0.58),
     ];
-    canvas.polygon(&roof, red.darker());
-    canvas.block(Rect::new(x + width * 0.34, ground - height * 0.36, width * 0.32, height * 0.36), WHITE.darker());
-    canvas.block(Rect::new(x + width * 0.37, ground - height * 0.33, width * 0.26, height * 0.33), red.darker());
+    pen.polygon(&roof, red.darker());
+    pen.block(Rect::new(x + width * 0.34, ground - height * 0.36, width * 0.32, height * 0.36), WHITE.darker());
+    pen.block(Rect::new(x + width * 0.37, ground - height * 0.33, width * 0.26, height * 0.33), red.darker());
 }
 
-fn draw_hills(canvas: &mut Canvas, scene: &Scene, dice: &mut Dice) {
+fn draw_hills(pen: &mut Pen<'_>, scene: &Scene, dice: &mut Dice) {
     let (_, haze) = sky(scene.light);
     for (share, rise) in [(130, 0.36), (60, 0.22)] {
         let x = scene.width() * dice.between(-0.5, 0.4);
         let high = scene.horizon * rise * dice.between(0.8, 1.2);
         for shift in [0.0, 0.72] {
             let hill = Rect::new(x + shift * scene.width(), scene.horizon - high, scene.width() * 0.95, 2.0 * high);
-            canvas.oval(hill, HILL.mixed(haze, share));
+            pen.oval(hill, HILL.mixed(haze, share));
         }
     }
 }
 
 /// Little strokes on the ground, longer towards the viewer.
-fn scatter(canvas: &mut Canvas, scene: &Scene, from: f64, number: u32, ink: Ink, dice: &mut Dice) {
+fn scatter(pen: &mut Pen<'_>, scene: &Scene, from: f64, number: u32, ink: Ink, dice: &mut Dice) {
     for _ in 0..number {
         let depth = dice.between(from, 1.0);
         let (x, y, size) = (scene.width() * dice.between(0.0, 1.0), scene.ground(depth), 1.0 + 1.6 * depth);
-        canvas.oval(Rect::new(x, y, size * 1.6, size), ink.sheer(120));
+        pen.oval(Rect::new(x, y, size * 1.6, size), ink.sheer(120));
     }
 }
 
-fn draw_room(canvas: &mut Canvas, scene: &Scene, dice: &mut Dice) {
+fn draw_room(pen: &mut Pen<'_>, scene: &Scene, dice: &mut Dice) {
     const WALLS: [Ink; 4] =
         [Ink::new(228, 214, 190), Ink::new(186, 208, 206), Ink::new(216, 196, 204), Ink::new(206, 212, 184)];
     let (width, height, horizon) = (scene.width(), scene.height(), scene.horizon);
     let wall = dice.pick(&WALLS);
-    canvas.gradient(Rect::new(0.0, 0.0, width, horizon), wall.lighter(), wall);
-    canvas.gradient(Rect::new(0.0, horizon, width, height - horizon), WOOD.lighter(), WOOD);
+    pen.gradient(Rect::new(0.0, 0.0, width, horizon), wall.lighter(), wall);
+    pen.gradient(Rect::new(0.0, horizon, width, height - horizon), WOOD.lighter(), WOOD);
     let plank = WOOD.darker().sheer(120);
     for line in [0.12, 0.3, 0.56, 0.86] {
-        canvas.block(Rect::new(0.0, scene.ground(line), width, 1.0), plank);
+        pen.block(Rect::new(0.0, scene.ground(line), width, 1.0), plank);
     }
     for part in 0..10 {
         let x = width * f64::from(part) / 9.0;
-        canvas.line((x, horizon), (x + (x - width / 2.0) * 0.8, height), 0.8, plank);
+        pen.line((x, horizon), (x + (x - width / 2.0) * 0.8, height), 0.8, plank);
     }
-    canvas.block(Rect::new(0.0, horizon - 5.0, width, 5.0), WHITE);
+    pen.block(Rect::new(0.0, horizon - 5.0, width, 5.0), WHITE);
     let rug = dice.pick(&[Ink::new(164, 70, 74), Ink::new(72, 100, 140), Ink::new(116, 134, 96)]);
     let carpet = Rect::new(width * 0.18, scene.ground(0.38), width * 0.64, (height - horizon) * 0.52);
-    canvas.oval(carpet, rug);
-    canvas.hoop(carpet, 4.0, rug.lighter());
-    draw_window(canvas, scene, dice);
-    draw_table(canvas, scene.table);
+    pen.oval(carpet, rug);
+    pen.hoop(carpet, 4.0, rug.lighter());
+    draw_window(pen, scene, dice);
+    draw_table(pen, scene.table);
 }
 
-fn draw_window(canvas: &mut Canvas, scene: &Scene, dice: &mut Dice) {
+fn draw_window(pen: &mut Pen<'_>, scene: &Scene, dice: &mut Dice) {
     let (width, horizon) = (scene.width(), scene.horizon);
     let on_left = dice.chance(50);
     let frame = Rect::new(width * if on_left { 0.10 } else { 0.58 }, horizon * 0.14, width * 0.30, horizon * 0.48);
     let (top, bottom) = sky(scene.light);
-    canvas.block(Rect::new(frame.x - 4.0, frame.y - 4.0, frame.w + 8.0, frame.h + 8.0), WHITE);
-    canvas.gradient(frame, top, bottom);
-    canvas.block(Rect::new(frame.x + frame.w / 2.0 - 1.5, frame.y, 3.0, frame.h), WHITE);
-    canvas.block(Rect::new(frame.x, frame.y + frame.h * 0.45, frame.w, 3.0), WHITE);
-    canvas.block(Rect::new(frame.x - 7.0, frame.bottom() + 4.0, frame.w + 14.0, 4.0), WHITE.darker());
+    pen.block(Rect::new(frame.x - 4.0, frame.y - 4.0, frame.w + 8.0, frame.h + 8.0), WHITE);
+    pen.gradient(frame, top, bottom);
+    pen.block(Rect::new(frame.x + frame.w / 2.0 - 1.5, frame.y, 3.0, frame.h), WHITE);
+    pen.block(Rect::new(frame.x, frame.y + frame.h * 0.45, frame.w, 3.0), WHITE);
+    pen.block(Rect::new(frame.x - 7.0, frame.bottom() + 4.0, frame.w + 14.0, 4.0), WHITE.darker());
     let x = width * if on_left { 0.62 } else { 0.14 };
     let picture = Rect::new(x, horizon * 0.2, width * 0.18, horizon * 0.28);
-    canvas.block(Rect::new(picture.x - 3.0, picture.y - 3.0, picture.w + 6.0, picture.h + 6.0), WOOD.darker());
-    canvas.gradient(picture, Ink::new(246, 214, 170), Ink::new(226, 150, 110));
+    pen.block(Rect::new(picture.x - 3.0, picture.y - 3.0, picture.w + 6.0, picture.h + 6.0), WOOD.darker());
+    pen.gradient(picture, Ink::new(246, 214, 170), Ink::new(226, 150, 110));
     let peak = [
         (x, picture.bottom()),
         (x + picture.w * 0.45, picture.y + picture.h * 0.35),
         (picture.right(), picture.bottom()),
     ];
-    canvas.polygon(&peak, Ink::new(92, 108, 128));
+    pen.polygon(&peak, Ink::new(92, 108, 128));
 }
 
-fn draw_table(canvas: &mut Canvas, table: Rect) {
+fn draw_table(pen: &mut Pen<'_>, table: Rect) {
     let wood = Ink::new(112, 74, 48);
-    canvas.oval(Rect::new(table.x, table.bottom() - 5.0, table.w, 9.0), Ink::new(20, 20, 20).sheer(60));
+    pen.oval(Rect::new(table.x, table.bottom() - 5.0, table.w, 9.0), Ink::new(20, 20, 20).sheer(60));
     for leg in [0.06, 0.88] {
-        canvas.block(Rect::new(table.x + leg * table.w, table.y, table.w * 0.06, table.h), wood.darker());
+        pen.block(Rect::new(table.x + leg * table.w, table.y, table.w * 0.06, table.h), wood.darker());
     }
-    canvas.rounded(Rect::new(table.x, table.y, table.w, 7.0), 2.0, wood);
-    canvas.block(Rect::new(table.x + 2.0, table.y, table.w - 4.0, 2.0), wood.lighter());
+    pen.rounded(Rect::new(table.x, table.y, table.w, 7.0), 2.0, wood);
+    pen.block(Rect::new(table.x + 2.0, table.y, table.w - 4.0, 2.0), wood.lighter());
 }

@@ -1,17 +1,20 @@
-//! A picture to draw on: filled shapes with smooth edges, and nothing else.
+//! A picture to draw on, and the few shapes that scenes are made of. Rasterised by `tiny-skia`, with smooth edges.
 //!
-//! Every shape is made of horizontal spans on a raster of twice the size; [`Canvas::into_jpeg`] halves it, which
-//! smooths the edges. Coordinates are those of the finished picture; what falls outside is cut off.
+//! Coordinates are pixels of the picture; what falls outside is cut off. They stay `f64` up to here, because boxes and
+//! polygons of the annotations are made of the same numbers.
 
-use image::codecs::jpeg::JpegEncoder;
-use image::{ExtendedColorType, Rgb, RgbImage};
+use image::{DynamicImage, ExtendedColorType, RgbImage, RgbaImage, codecs::jpeg::JpegEncoder};
+use tiny_skia::{
+    Color, FillRule, GradientStop, LinearGradient, Paint, Path, PathBuilder, Pixmap, Shader, SpreadMode, Stroke,
+    Transform,
+};
 
 use crate::error::{Error, Result};
 
-/// How many fine pixels make one pixel of the finished picture, in either direction.
-const FINE: u32 = 2;
 /// Good enough for drawings, and small.
 const JPEG_QUALITY: u8 = 75;
+/// How far the control points of a cubic Bézier curve lie along the tangents, in radii, to make it a quarter circle.
+const QUARTER_CIRCLE: f32 = 0.552_285;
 
 /// A place in the picture, or in the unit square of a [`Pen`].
 pub(super) type Point = (f64, f64);
@@ -38,18 +41,17 @@ pub(super) struct Ink {
 
 /// The picture while it is drawn.
 #[derive(Debug)]
-pub(super) struct Canvas {
-    /// `FINE` times as wide and high as the finished picture.
-    fine: RgbImage,
-}
+pub(super) struct Canvas(Pixmap);
 
-/// Draws in the unit square of a rectangle, so that a figure is described once for all sizes and both directions.
+/// Draws on a canvas in the coordinates of a frame, of which `v` grows downwards.
 ///
-/// Boxes are `[left, top, right, bottom]`, `v` grows downwards, and widths of lines are parts of the height.
+/// The frame of [`Canvas::pen`] are the pixels; that of [`Canvas::figure_pen`] is the unit square of a rectangle, so that
+/// a figure is described once for all sizes and both directions. Widths of lines and radii are parts of the height.
 #[derive(Debug)]
 pub(super) struct Pen<'a> {
-    canvas: &'a mut Canvas,
-    rect: Rect,
+    pixmap: &'a mut Pixmap,
+    /// Where the unit square lies in the picture.
+    frame: Rect,
     flipped: bool,
 }
 
@@ -63,10 +65,10 @@ fn blend(from: u8, to: u8, share: u8) -> u8 {
     u8::try_from(mixed).unwrap_or(u8::MAX)
 }
 
-/// The raster line or column that `value` falls on, at most `limit`.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0..=limit, which is a u32")]
-fn raster(value: f64, limit: u32) -> u32 {
-    value.clamp(0.0, f64::from(limit)) as u32
+/// A coordinate as `tiny-skia` has them.
+#[expect(clippy::cast_possible_truncation, reason = "pictures have a few hundred pixels, edges need no more digits")]
+const fn px(value: f64) -> f32 {
+    value as f32
 }
 
 // === impl Rect ===
@@ -97,8 +99,16 @@ impl Rect {
         Self { x, y, w, h }
     }
 
-    fn scaled(self, factor: f64) -> Self {
-        Self { x: self.x * factor, y: self.y * factor, w: self.w * factor, h: self.h * factor }
+    /// `None` for a rectangle without a surface.
+    fn to_skia(self) -> Option<tiny_skia::Rect> {
+        tiny_skia::Rect::from_ltrb(px(self.x), px(self.y), px(self.right()), px(self.bottom()))
+    }
+}
+
+/// From `[left, top, right, bottom]`.
+impl From<[f64; 4]> for Rect {
+    fn from([left, top, right, bottom]: [f64; 4]) -> Self {
+        Self::new(left, top, right - left, bottom - top)
     }
 }
 
@@ -132,190 +142,159 @@ impl Ink {
     pub(super) fn lighter(self) -> Self {
         self.mixed(Self::new(255, 255, 255), 84)
     }
+
+    fn color(self) -> Color {
+        let [red, green, blue] = self.rgb;
+        Color::from_rgba8(red, green, blue, self.opacity)
+    }
+
+    fn paint(self) -> Paint<'static> {
+        Paint { shader: Shader::SolidColor(self.color()), anti_alias: true, ..Paint::default() }
+    }
 }
 
 // === impl Canvas ===
 
 impl Canvas {
     /// A black picture.
-    pub(super) fn new(width: u32, height: u32) -> Self {
-        Self { fine: RgbImage::new(width * FINE, height * FINE) }
+    pub(super) fn new(width: u32, height: u32) -> Result<Self> {
+        let no_size = || Error::internal(format!("draw a picture of {width} × {height} pixels"));
+        let mut pixmap = Pixmap::new(width, height).ok_or_else(no_size)?;
+        pixmap.fill(Color::BLACK);
+        Ok(Self(pixmap))
     }
 
-    /// A pen for the unit square of `rect`; a flipped one draws its mirror image.
-    pub(super) fn pen(&mut self, rect: Rect, flipped: bool) -> Pen<'_> {
-        Pen { canvas: self, rect, flipped }
+    /// A pen whose coordinates are the pixels.
+    pub(super) fn pen(&mut self) -> Pen<'_> {
+        self.figure_pen(Rect::new(0.0, 0.0, 1.0, 1.0), false)
     }
 
-    /// Fills a rectangle.
-    pub(super) fn block(&mut self, rect: Rect, ink: Ink) {
-        self.rounded(rect, 0.0, ink);
+    /// A pen for the unit square of `frame`; a flipped one draws its mirror image.
+    pub(super) fn figure_pen(&mut self, frame: Rect, flipped: bool) -> Pen<'_> {
+        Pen { pixmap: &mut self.0, frame, flipped }
     }
 
-    /// Fills a rectangle whose corners have the given radius.
-    pub(super) fn rounded(&mut self, rect: Rect, radius: f64, ink: Ink) {
-        let rect = rect.scaled(f64::from(FINE));
-        let radius = (radius * f64::from(FINE)).min(rect.w / 2.0).min(rect.h / 2.0);
-        for (row, y) in self.rows(rect.y, rect.bottom()) {
-            let to_edge = (y - rect.y).min(rect.bottom() - y).max(0.0);
-            let into_corner = (radius - to_edge).max(0.0);
-            let inset = radius - (radius * radius - into_corner * into_corner).max(0.0).sqrt();
-            self.span(row, rect.x + inset, rect.right() - inset, ink);
-        }
+    /// The pixels, all of them opaque.
+    pub(super) fn into_image(self) -> Result<RgbImage> {
+        let (width, height) = (self.0.width(), self.0.height());
+        let image = RgbaImage::from_raw(width, height, self.0.take());
+        let image = image.ok_or_else(|| Error::internal("a picture has the wrong number of bytes"))?;
+        Ok(DynamicImage::ImageRgba8(image).into_rgb8())
     }
 
-    /// Fills a rectangle with a colour that changes from top to bottom.
-    pub(super) fn gradient(&mut self, rect: Rect, top: Ink, bottom: Ink) {
-        let rect = rect.scaled(f64::from(FINE));
-        for (row, y) in self.rows(rect.y, rect.bottom()) {
-            let share = raster(255.0 * (y - rect.y) / rect.h.max(1.0), 255);
-            let ink = top.mixed(bottom, u8::try_from(share).unwrap_or(u8::MAX));
-            self.span(row, rect.x, rect.right(), ink);
-        }
-    }
-
-    /// Fills the ellipse inside a rectangle.
-    pub(super) fn oval(&mut self, rect: Rect, ink: Ink) {
-        self.hoop(rect, f64::MAX, ink);
-    }
-
-    /// Draws the ellipse inside a rectangle as a line of the given width.
-    pub(super) fn hoop(&mut self, rect: Rect, line: f64, ink: Ink) {
-        let rect = rect.scaled(f64::from(FINE));
-        let (middle_x, middle_y) = (rect.x + rect.w / 2.0, rect.y + rect.h / 2.0);
-        let line = line * f64::from(FINE);
-        for (row, y) in self.rows(rect.y, rect.bottom()) {
-            let half = |radius_x: f64, radius_y: f64| {
-                let part = (y - middle_y) / radius_y;
-                if radius_x > 0.0 && radius_y > 0.0 { radius_x * (1.0 - part * part).max(0.0).sqrt() } else { 0.0 }
-            };
-            let outer = half(rect.w / 2.0, rect.h / 2.0);
-            let inner = half(rect.w / 2.0 - line, rect.h / 2.0 - line);
-            self.span(row, middle_x - outer, middle_x - inner, ink);
-            self.span(row, middle_x + inner, middle_x + outer, ink);
-        }
-    }
-
-    /// Fills a polygon; where it crosses itself, the inner parts stay empty.
-    pub(super) fn polygon(&mut self, corners: &[Point], ink: Ink) {
-        let factor = f64::from(FINE);
-        let corners: Vec<Point> = corners.iter().map(|&(x, y)| (x * factor, y * factor)).collect();
-        let top = corners.iter().map(|corner| corner.1).fold(f64::MAX, f64::min);
-        let bottom = corners.iter().map(|corner| corner.1).fold(f64::MIN, f64::max);
-        for (row, y) in self.rows(top, bottom) {
-            let edges = corners.iter().zip(corners.iter().cycle().skip(1));
-            let mut crossings: Vec<f64> = edges
-                .filter(|(from, to)| (from.1 <= y) != (to.1 <= y))
-                .map(|(from, to)| from.0 + (to.0 - from.0) * (y - from.1) / (to.1 - from.1))
-                .collect();
-            crossings.sort_by(f64::total_cmp);
-            for &[left, right] in crossings.as_chunks().0 {
-                self.span(row, left, right, ink);
-            }
-        }
-    }
-
-    /// Draws a straight line with square ends.
-    pub(super) fn line(&mut self, from: Point, to: Point, width: f64, ink: Ink) {
-        let (across, down) = (to.0 - from.0, to.1 - from.1);
-        let length = (across * across + down * down).sqrt().max(0.01);
-        let (side_x, side_y) = (-down / length * width / 2.0, across / length * width / 2.0);
-        let corners = [
-            (from.0 + side_x, from.1 + side_y),
-            (to.0 + side_x, to.1 + side_y),
-            (to.0 - side_x, to.1 - side_y),
-            (from.0 - side_x, from.1 - side_y),
-        ];
-        self.polygon(&corners, ink);
-    }
-
-    /// The finished picture as a JPEG file.
+    /// The picture as a JPEG file.
     pub(super) fn into_jpeg(self) -> Result<Vec<u8>> {
-        let (width, height) = (self.fine.width() / FINE, self.fine.height() / FINE);
-        let picture = RgbImage::from_fn(width, height, |x, y| self.average(x, y));
+        let image = self.into_image()?;
         let mut bytes = Vec::new();
         JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY)
-            .encode(&picture, width, height, ExtendedColorType::Rgb8)
+            .encode(&image, image.width(), image.height(), ExtendedColorType::Rgb8)
             .map_err(|err| Error::internal(format!("encode picture: {err}")).with_source(err))?;
         Ok(bytes)
-    }
-
-    fn average(&self, x: u32, y: u32) -> Rgb<u8> {
-        let mut sums = [0_u32; 3];
-        for (fine_x, fine_y) in (0..FINE * FINE).map(|n| (x * FINE + n % FINE, y * FINE + n / FINE)) {
-            for (sum, &channel) in sums.iter_mut().zip(&self.fine.get_pixel(fine_x, fine_y).0) {
-                *sum += u32::from(channel);
-            }
-        }
-        let pixels = FINE * FINE;
-        Rgb(sums.map(|sum| u8::try_from((sum + pixels / 2) / pixels).unwrap_or(u8::MAX)))
-    }
-
-    /// The fine rows whose middle lies between `top` and `bottom`, with that middle.
-    fn rows(&self, top: f64, bottom: f64) -> impl Iterator<Item = (u32, f64)> + use<> {
-        let height = self.fine.height();
-        let rows = raster((top - 0.5).ceil(), height)..raster((bottom - 0.5).ceil(), height);
-        rows.map(|row| (row, f64::from(row) + 0.5))
-    }
-
-    /// Covers the fine pixels of a row whose middle lies between `left` and `right`.
-    fn span(&mut self, row: u32, left: f64, right: f64, ink: Ink) {
-        let width = self.fine.width();
-        for x in raster((left - 0.5).ceil(), width)..raster((right - 0.5).ceil(), width) {
-            let pixel = self.fine.get_pixel_mut(x, row);
-            for (channel, &colour) in pixel.0.iter_mut().zip(&ink.rgb) {
-                *channel = blend(*channel, colour, ink.opacity);
-            }
-        }
     }
 }
 
 // === impl Pen ===
 
 impl Pen<'_> {
-    /// Fills a box.
-    pub(super) fn block(&mut self, sides: [f64; 4], ink: Ink) {
-        let rect = self.rect(sides);
-        self.canvas.block(rect, ink);
+    /// Fills a rectangle.
+    pub(super) fn block(&mut self, rect: impl Into<Rect>, ink: Ink) {
+        let rect = self.map_rect(rect.into());
+        self.fill_rect(rect, &ink.paint());
     }
 
-    /// Fills a box whose corners are rounded by `radius`, a part of the height of the unit square.
-    pub(super) fn rounded(&mut self, sides: [f64; 4], radius: f64, ink: Ink) {
-        let rect = self.rect(sides);
-        self.canvas.rounded(rect, radius * self.rect.h, ink);
+    /// Fills a rectangle whose corners have the given radius.
+    pub(super) fn rounded(&mut self, rect: impl Into<Rect>, radius: f64, ink: Ink) {
+        let rect = self.map_rect(rect.into());
+        let radius = px((radius * self.frame.h).min(rect.w / 2.0).min(rect.h / 2.0));
+        let (left, top, right, bottom) = (px(rect.x), px(rect.y), px(rect.right()), px(rect.bottom()));
+        // From an edge to the control point of the corner's curve.
+        let handle = radius * (1.0 - QUARTER_CIRCLE);
+        let mut path = PathBuilder::new();
+        path.move_to(left + radius, top);
+        path.line_to(right - radius, top);
+        path.cubic_to(right - handle, top, right, top + handle, right, top + radius);
+        path.line_to(right, bottom - radius);
+        path.cubic_to(right, bottom - handle, right - handle, bottom, right - radius, bottom);
+        path.line_to(left + radius, bottom);
+        path.cubic_to(left + handle, bottom, left, bottom - handle, left, bottom - radius);
+        path.line_to(left, top + radius);
+        path.cubic_to(left, top + handle, left + handle, top, left + radius, top);
+        path.close();
+        self.fill(path.finish(), ink);
     }
 
-    /// Fills the ellipse inside a box.
-    pub(super) fn oval(&mut self, sides: [f64; 4], ink: Ink) {
-        let rect = self.rect(sides);
-        self.canvas.oval(rect, ink);
+    /// Fills a rectangle with a colour that changes from top to bottom.
+    pub(super) fn gradient(&mut self, rect: Rect, top: Ink, bottom: Ink) {
+        let rect = self.map_rect(rect);
+        let (from, to) =
+            (tiny_skia::Point::from_xy(0.0, px(rect.y)), tiny_skia::Point::from_xy(0.0, px(rect.bottom())));
+        let stops = vec![GradientStop::new(0.0, top.color()), GradientStop::new(1.0, bottom.color())];
+        let shader = LinearGradient::new(from, to, stops, SpreadMode::Pad, Transform::identity());
+        if let Some(shader) = shader {
+            self.fill_rect(rect, &Paint { shader, anti_alias: true, ..Paint::default() });
+        }
     }
 
-    /// Draws the ellipse inside a box as a line.
-    pub(super) fn hoop(&mut self, sides: [f64; 4], line: f64, ink: Ink) {
-        let rect = self.rect(sides);
-        self.canvas.hoop(rect, line * self.rect.h, ink);
+    /// Fills the ellipse inside a rectangle.
+    pub(super) fn oval(&mut self, rect: impl Into<Rect>, ink: Ink) {
+        let rect = self.map_rect(rect.into());
+        self.fill(rect.to_skia().and_then(PathBuilder::from_oval), ink);
     }
 
-    /// Fills a polygon.
-    pub(super) fn shape(&mut self, corners: &[Point], ink: Ink) {
-        let corners: Vec<Point> = corners.iter().map(|&corner| self.at(corner)).collect();
-        self.canvas.polygon(&corners, ink);
+    /// Draws the ellipse inside a rectangle as a line of the given width.
+    pub(super) fn hoop(&mut self, rect: impl Into<Rect>, line: f64, ink: Ink) {
+        let (Rect { x, y, w, h }, line) = (self.map_rect(rect.into()), line * self.frame.h);
+        let middle = Rect::new(x + line / 2.0, y + line / 2.0, w - line, h - line);
+        self.stroke(middle.to_skia().and_then(PathBuilder::from_oval), line, ink);
     }
 
-    /// Draws a straight line.
-    pub(super) fn stroke(&mut self, from: Point, to: Point, width: f64, ink: Ink) {
-        let (from, to) = (self.at(from), self.at(to));
-        self.canvas.line(from, to, width * self.rect.h, ink);
+    /// Fills a polygon; where it crosses itself, the inner parts stay empty.
+    pub(super) fn polygon(&mut self, corners: &[Point], ink: Ink) {
+        self.fill(self.polyline(corners), ink);
     }
 
-    fn at(&self, (u, v): Point) -> Point {
+    /// Draws a straight line with square ends.
+    pub(super) fn line(&mut self, from: Point, to: Point, width: f64, ink: Ink) {
+        self.stroke(self.polyline(&[from, to]), width * self.frame.h, ink);
+    }
+
+    fn fill_rect(&mut self, rect: Rect, paint: &Paint<'_>) {
+        if let Some(rect) = rect.to_skia() {
+            self.pixmap.fill_rect(rect, paint, Transform::identity(), None);
+        }
+    }
+
+    fn fill(&mut self, path: Option<Path>, ink: Ink) {
+        if let Some(path) = path {
+            self.pixmap.fill_path(&path, &ink.paint(), FillRule::EvenOdd, Transform::identity(), None);
+        }
+    }
+
+    fn stroke(&mut self, path: Option<Path>, width: f64, ink: Ink) {
+        if let Some(path) = path {
+            let stroke = Stroke { width: px(width), ..Stroke::default() };
+            self.pixmap.stroke_path(&path, &ink.paint(), &stroke, Transform::identity(), None);
+        }
+    }
+
+    /// The lines from corner to corner.
+    fn polyline(&self, corners: &[Point]) -> Option<Path> {
+        let mut path = PathBuilder::new();
+        for (index, &corner) in corners.iter().enumerate() {
+            let (x, y) = self.map(corner);
+            if index == 0 { path.move_to(px(x), px(y)) } else { path.line_to(px(x), px(y)) }
+        }
+        path.finish()
+    }
+
+    /// The place in the picture.
+    fn map(&self, (u, v): Point) -> Point {
         let u = if self.flipped { 1.0 - u } else { u };
-        (self.rect.x + u * self.rect.w, self.rect.y + v * self.rect.h)
+        (self.frame.x + u * self.frame.w, self.frame.y + v * self.frame.h)
     }
 
-    fn rect(&self, [left, top, right, bottom]: [f64; 4]) -> Rect {
-        let (one, other) = (self.at((left, top)), self.at((right, bottom)));
-        Rect::new(one.0.min(other.0), one.1, (one.0 - other.0).abs(), other.1 - one.1)
+    fn map_rect(&self, Rect { x, y, w, h }: Rect) -> Rect {
+        let (left, top) = self.map((if self.flipped { x + w } else { x }, y));
+        Rect::new(left, top, w * self.frame.w, h * self.frame.h)
     }
 }

@@ -162,15 +162,15 @@ fn prepare_folder(folder: &Path) -> Result<()> {
 
 /// The picture of a scene, as a JPEG file.
 fn draw(scene: &Scene, dice: &mut Dice) -> Result<Vec<u8>> {
-    let mut canvas = Canvas::new(scene.width, scene.height);
-    backdrop::draw(&mut canvas, scene, dice);
+    let mut canvas = Canvas::new(scene.width, scene.height)?;
+    backdrop::draw(&mut canvas.pen(), scene, dice);
     if let Some(region) = scene.crowd {
         figure::draw_crowd(&mut canvas, region);
     }
     for object in &scene.objects {
         figure::draw(&mut canvas, object);
     }
-    backdrop::draw_light(&mut canvas, scene);
+    backdrop::draw_light(&mut canvas.pen(), scene);
     canvas.into_jpeg()
 }
 

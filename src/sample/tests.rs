@@ -6,8 +6,13 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 use crate::error::ErrorKind;
+use crate::sample::canvas::{Canvas, Ink, Rect};
 use crate::sample::category::Category;
 use crate::sample::coco::{CocoOptions, CocoSummary, write_coco};
+use crate::sample::dice::Dice;
+use crate::sample::figure;
+use crate::sample::plan::Role;
+use crate::sample::scene::{self, Object, Stance};
 
 /// Two blocks, so that each flaw is there in two variants.
 const OPTIONS: CocoOptions = CocoOptions { images: 80, seed: 7 };
@@ -250,6 +255,41 @@ fn boxes_lie_in_the_image_and_polygons_fill_them() {
             assert!(annotation["area"].as_f64().unwrap() <= bbox[2] * bbox[3]);
         }
     }
+}
+
+/// The box of what an object changes on a plain ground.
+fn drawn_box(object: &Object, width: u32, height: u32) -> [f64; 4] {
+    const GROUND: Ink = Ink::new(255, 0, 255);
+    let mut canvas = Canvas::new(width, height).unwrap();
+    canvas.pen().block(Rect::new(0.0, 0.0, f64::from(width), f64::from(height)), GROUND);
+    figure::draw(&mut canvas, object);
+    let image = canvas.into_image().unwrap();
+    let drawn = image.enumerate_pixels().filter(|(_, _, pixel)| pixel.0 != [255, 0, 255]);
+    drawn.fold([f64::MAX, f64::MAX, f64::MIN, f64::MIN], |[left, top, right, bottom], (x, y, _)| {
+        let (x, y) = (f64::from(x), f64::from(y));
+        [left.min(x), top.min(y), right.max(x + 1.0), bottom.max(y + 1.0)]
+    })
+}
+
+#[test]
+fn figures_fill_their_boxes() {
+    let mut categories = BTreeSet::new();
+    for stream in 0..60 {
+        let scene = scene::compose(Role::Plain, &mut Dice::new(7, stream));
+        for mut object in scene.objects.iter().copied() {
+            // What is held casts no shadow.
+            if object.stance != Stance::Wings {
+                object.stance = Stance::Hand;
+            }
+            let [left, top, width, height] = object.bbox();
+            let expected = [left, top, left + width, top + height];
+            let drawn = drawn_box(&object, scene.width, scene.height);
+            let fits = expected.iter().zip(drawn).all(|(expected, drawn)| (expected - drawn).abs() < 2.0);
+            assert!(fits, "{object:?}: {drawn:?}");
+            categories.insert(object.category.kind().name);
+        }
+    }
+    assert_eq!(categories.len(), Category::ALL.len());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Where to listen, and who may be listened to there.
+//! The addresses to listen on.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,10 +9,11 @@ use crate::{
     error::{Context, Error, Result},
 };
 
-/// The addresses to serve on: any where credentials are configured, else loopback ones only.
+/// The addresses to serve on: any if credentials are configured, else only loopback addresses.
 ///
 /// # Errors
-/// `InvalidArgument` for a name that means no address; `FailedPrecondition` for one that others reach unasked.
+/// `InvalidArgument` for a name that cannot be resolved; `FailedPrecondition` for an address that other machines can reach
+/// without credentials.
 pub async fn resolve(settings: &Settings) -> Result<Vec<SocketAddr>> {
     let listen = &settings.listen;
     let addresses = look_up(listen).await?;
@@ -21,19 +22,19 @@ pub async fn resolve(settings: &Settings) -> Result<Vec<SocketAddr>> {
     if settings.credentials.is_empty() {
         return Err(Error::precondition(format!(
             "listen on {listen}: {ip} is reachable from other machines and no credentials are configured; \
-             name [users] or [tokens] in the file of --config, or use 127.0.0.1 or [::1]"
+             add [users] or [tokens] to the file of --config, or use 127.0.0.1 or [::1]"
         )));
     }
     if settings.tls_cert.is_none() {
-        tracing::warn!(%ip, "without TLS, passwords and data travel readable; give tls_cert and tls_key");
+        tracing::warn!(%ip, "passwords and data are sent unencrypted without TLS: set tls_cert and tls_key");
     }
     Ok(addresses)
 }
 
-/// Listens on the first of `addresses` that can be had; `name` is what the operator wrote.
+/// Listens on the first of `addresses` that is available; `name` is the configured address, for errors.
 ///
 /// # Errors
-/// `FailedPrecondition` when none can be had.
+/// `FailedPrecondition` if none is available.
 pub async fn bind(name: &HostPort, addresses: &[SocketAddr]) -> Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind(addresses).await;
     let listener =
@@ -42,10 +43,10 @@ pub async fn bind(name: &HostPort, addresses: &[SocketAddr]) -> Result<(TcpListe
     Ok((listener, address))
 }
 
-/// The addresses that `name` means.
+/// Resolves `name`.
 ///
 /// # Errors
-/// `InvalidArgument` for one that means none.
+/// `InvalidArgument` if it cannot be resolved.
 pub async fn look_up(name: &HostPort) -> Result<Vec<SocketAddr>> {
     let resolved = tokio::net::lookup_host((name.host.as_str(), name.port)).await;
     let resolved = resolved.map_err(|err| Error::invalid(err.to_string())).context(|| format!("listen on {name}"))?;

@@ -1,7 +1,7 @@
-//! Network connections with a name, and with an end that the sessions hear of.
+//! Network connections with an id, whose end is reported to the sessions.
 //!
-//! gRPC tells a service of calls, not of clients that go. The end of a connection is the only sign that a client which
-//! left a transaction open will not come back.
+//! gRPC passes calls to a service, but not disconnects. The end of a connection is the only sign that a client with an open
+//! transaction will not come back.
 
 use std::{
     io,
@@ -17,27 +17,27 @@ use tokio::{
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
-use super::gather::Gather;
+use super::coalesce::CoalescingStream;
 use crate::{ids::ConnectionId, session::Sessions, telemetry::metrics};
 
-/// A client's connection. Dropping it tells the sessions.
+/// A client's connection. Dropping it notifies the sessions.
 #[derive(Debug)]
 pub struct Connection {
-    transport: Gather<Transport>,
+    transport: CoalescingStream<Transport>,
     id: ConnectionId,
     sessions: Arc<Sessions>,
 }
 
-/// What carries the bytes.
+/// The transport of a connection.
 #[derive(Debug)]
 pub enum Transport {
-    /// As they are.
+    /// Unencrypted.
     Plain(TcpStream),
-    /// Encrypted.
+    /// TLS.
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// Does the same with either transport.
+/// Evaluates an expression with the stream of either transport.
 macro_rules! with {
     ($transport:expr, $stream:ident => $body:expr) => {
         match $transport {
@@ -50,10 +50,10 @@ macro_rules! with {
 // === impl Connection ===
 
 impl Connection {
-    /// A connection that was accepted just now.
+    /// A newly accepted connection.
     pub fn new(transport: Transport, sessions: Arc<Sessions>) -> Self {
         metrics::connection_opened();
-        Self { transport: Gather::new(transport), id: ConnectionId::new(), sessions }
+        Self { transport: CoalescingStream::new(transport), id: ConnectionId::new(), sessions }
     }
 }
 

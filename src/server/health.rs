@@ -1,11 +1,11 @@
-//! Whether the server can do its work, and who is told: orchestrators by gRPC, `/readyz`, and the process itself.
+//! The health of the server, reported to orchestrators by gRPC and `/readyz`, and to the process itself.
 //!
 //! ```text
-//! Starting ─▶ Serving ⇄ Impaired ─▶ Stopping ─▶ Failed
+//! Starting ─▶ Serving ⇄ Unhealthy ─▶ Stopping ─▶ Failed
 //! ```
 //!
-//! A check that opened a session would find the door in order and nothing else. This one reads the lake's catalog, on a
-//! connection of its own, so that a busy pool does not look like a broken engine.
+//! Opening a session would only test authentication. The check reads the lake's catalog instead, on a connection of its
+//! own, so that a busy pool is not mistaken for a broken engine.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -19,69 +19,69 @@ use crate::{
     engine::{Connection, Engine, Worker, fatal_error},
     error::{Error, ErrorKind, Result},
     flight::Service,
-    lake::{maintain::Census, snapshots},
+    lake::{maintain::Statistics, snapshots},
     telemetry::metrics,
 };
 
-/// How often the catalog is read …
+/// The interval of checks.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
-/// … and how long that may take.
+/// The timeout of a check.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What health is asked for by name; the empty one means the whole server.
+/// The services whose health is reported; the empty name is the whole server.
 const NAMES: [&str; 2] = ["", <FlightServiceServer<Service> as NamedService>::NAME];
 
-/// How the server is; a text says why it is not well.
+/// The health of the server; a text gives the reason why it is not healthy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
-    /// It opens the lake.
+pub enum HealthState {
+    /// It is opening the lake.
     Starting,
-    /// It takes calls and its checks pass.
+    /// It accepts calls and its checks succeed.
     Serving,
-    /// It takes calls, but its last check did not pass.
-    Impaired(String),
-    /// It takes no new calls.
+    /// It accepts calls, but the last check failed.
+    Unhealthy(String),
+    /// It accepts no new calls.
     Stopping,
-    /// It cannot work until it is restarted.
+    /// It cannot serve until it is restarted.
     Failed(String),
 }
 
-/// A handle to the state, for those who tell of it and those who ask.
+/// A shared handle to the health state.
 #[derive(Clone, Debug)]
-pub struct Health(Arc<watch::Sender<State>>);
+pub struct Health(Arc<watch::Sender<HealthState>>);
 
-/// What reads the catalog.
+/// Reads the catalog.
 #[derive(Debug)]
 struct Probe {
     engine: Engine,
-    /// One for all checks: those behind one that hangs wait for it, and time out too.
+    /// Shared by all checks: those after one that hangs wait for it, and time out too.
     worker: OnceCell<Worker>,
 }
 
-/// What DuckDB says that it uses.
+/// The memory and disk usage of DuckDB.
 #[derive(Deserialize)]
-struct Use {
+struct Usage {
     memory: u64,
     temporary: u64,
 }
 
-/// Watches over the engine until it is dropped.
+/// Monitors the engine until the future is dropped.
 pub async fn watch_engine(engine: Engine, health: Health) {
     let probe = Arc::new(Probe { engine, worker: OnceCell::new() });
     let check = || Arc::clone(&probe).check();
-    tokio::join!(watch_fatal_errors(health.clone()), check_regularly(&health, CHECK_INTERVAL, CHECK_TIMEOUT, check));
+    tokio::join!(watch_fatal_errors(health.clone()), check_periodically(&health, CHECK_INTERVAL, CHECK_TIMEOUT, check));
 }
 
-/// Tells gRPC clients of every change, until the server stops; then ends their watches, which it would wait for.
+/// Reports every change to gRPC clients. When the server stops, ends their watches, which would delay the shutdown.
 pub async fn report(health: Health, mut reporter: HealthReporter) {
     let mut state = health.0.subscribe();
     loop {
         let now = state.borrow_and_update().clone();
-        let status = if now == State::Serving { ServingStatus::Serving } else { ServingStatus::NotServing };
+        let status = if now == HealthState::Serving { ServingStatus::Serving } else { ServingStatus::NotServing };
         for name in NAMES {
             reporter.set_service_status(name, status).await;
         }
-        if matches!(now, State::Stopping | State::Failed(_)) {
+        if matches!(now, HealthState::Stopping | HealthState::Failed(_)) {
             for name in NAMES {
                 reporter.clear_service_status(name).await;
             }
@@ -102,8 +102,8 @@ async fn watch_fatal_errors(health: Health) {
     }
 }
 
-/// Does `check` again and again; one that is not done in time counts as failed.
-async fn check_regularly<C: Future<Output = Result<()>>>(
+/// Runs `check` periodically; a timeout counts as a failure.
+async fn check_periodically<C: Future<Output = Result<()>>>(
     health: &Health,
     interval: Duration,
     timeout: Duration,
@@ -121,7 +121,7 @@ async fn check_regularly<C: Future<Output = Result<()>>>(
     }
 }
 
-fn measure(connection: &Connection) -> Result<Use> {
+fn usage(connection: &Connection) -> Result<Usage> {
     let sql = "SELECT coalesce(sum(memory_usage_bytes), 0)::UBIGINT AS memory, \
                coalesce(sum(temporary_storage_bytes), 0)::UBIGINT AS temporary FROM duckdb_memory()";
     connection.record(sql, &[])
@@ -130,13 +130,13 @@ fn measure(connection: &Connection) -> Result<Use> {
 // === impl Probe ===
 
 impl Probe {
-    /// Reads the catalog, and notes what DuckDB uses.
+    /// Reads the catalog, and records metrics of DuckDB and the lake.
     async fn check(self: Arc<Self>) -> Result<()> {
         let worker = self.worker.get_or_try_init(|| self.engine.spare_worker()).await?;
-        let duckdb = worker.run(|connection| snapshots::current(connection).and_then(|_| measure(connection))).await?;
-        metrics::duckdb_uses(duckdb.memory, duckdb.temporary);
-        let lake = worker.run(Census::take).await?;
-        metrics::lake_holds(lake.snapshots, lake.files, lake.small_files, lake.delete_files);
+        let duckdb = worker.run(|connection| snapshots::current(connection).and_then(|_| usage(connection))).await?;
+        metrics::duckdb_usage(duckdb.memory, duckdb.temporary);
+        let lake = worker.run(Statistics::read).await?;
+        metrics::lake_statistics(lake.snapshots, lake.files, lake.small_files, lake.delete_files);
         Ok(())
     }
 }
@@ -144,60 +144,62 @@ impl Probe {
 // === impl Health ===
 
 impl Health {
-    /// A server that starts.
+    /// The health of a starting server.
     pub fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(State::Starting)))
+        Self(Arc::new(watch::Sender::new(HealthState::Starting)))
     }
 
-    /// How the server is.
-    pub fn state(&self) -> State {
+    /// The current state.
+    pub fn state(&self) -> HealthState {
         self.0.borrow().clone()
     }
 
-    /// The server takes calls.
+    /// The server accepts calls.
     pub fn serve(&self) {
-        self.change(|state| matches!(state, State::Starting).then_some(State::Serving));
+        self.change(|state| matches!(state, HealthState::Starting).then_some(HealthState::Serving));
     }
 
-    /// The server takes no new calls.
+    /// The server accepts no new calls.
     pub fn stop(&self) {
-        self.change(|state| (!matches!(state, State::Failed(_))).then_some(State::Stopping));
+        self.change(|state| (!matches!(state, HealthState::Failed(_))).then_some(HealthState::Stopping));
     }
 
-    /// The server cannot work any more. The first reason stands.
+    /// The server cannot serve any more. The first reason is kept.
     pub fn fail(&self, reason: &str) {
-        self.change(|state| (!matches!(state, State::Failed(_))).then(|| State::Failed(reason.to_owned())));
+        self.change(|state| (!matches!(state, HealthState::Failed(_))).then(|| HealthState::Failed(reason.to_owned())));
     }
 
-    /// Resolves when the server cannot work any more, with the reason.
+    /// Resolves with the reason when the server cannot serve any more.
     pub async fn failed(&self) -> String {
         let mut state = self.0.subscribe();
         loop {
-            if let State::Failed(reason) = &*state.borrow_and_update() {
+            if let HealthState::Failed(reason) = &*state.borrow_and_update() {
                 return reason.clone();
             }
-            // The sender lives in this handle, so that the wait cannot fail.
+            // Cannot fail: this handle keeps the sender.
             let _ = state.changed().await;
         }
     }
 
-    /// Notes the outcome of a check.
+    /// Records the outcome of a check.
     fn checked(&self, outcome: Result<()>) {
         self.change(|state| match (state, outcome) {
-            (State::Impaired(_), Ok(())) => Some(State::Serving),
-            (State::Serving | State::Impaired(_), Err(err)) => Some(State::Impaired(err.message().to_owned())),
-            (State::Starting | State::Serving | State::Stopping | State::Failed(_), _) => None,
+            (HealthState::Unhealthy(_), Ok(())) => Some(HealthState::Serving),
+            (HealthState::Serving | HealthState::Unhealthy(_), Err(err)) => {
+                Some(HealthState::Unhealthy(err.message().to_owned()))
+            }
+            (HealthState::Starting | HealthState::Serving | HealthState::Stopping | HealthState::Failed(_), _) => None,
         });
     }
 
-    fn change(&self, next: impl FnOnce(&State) -> Option<State>) {
+    fn change(&self, next: impl FnOnce(&HealthState) -> Option<HealthState>) {
         self.0.send_if_modified(|state| {
             let Some(next) = next(state).filter(|next| next != state) else { return false };
             match &next {
-                State::Impaired(_) => tracing::warn!(cause = %next, "not ready"),
-                State::Failed(_) => tracing::error!(cause = %next, "not ready any more"),
-                State::Serving if matches!(state, State::Impaired(_)) => tracing::info!("ready again"),
-                State::Starting | State::Serving | State::Stopping => {}
+                HealthState::Unhealthy(_) => tracing::warn!(cause = %next, "not ready"),
+                HealthState::Failed(_) => tracing::error!(cause = %next, "not ready, restart required"),
+                HealthState::Serving if matches!(state, HealthState::Unhealthy(_)) => tracing::info!("ready again"),
+                HealthState::Starting | HealthState::Serving | HealthState::Stopping => {}
             }
             *state = next;
             true
@@ -205,12 +207,12 @@ impl Health {
     }
 }
 
-impl fmt::Display for State {
+impl fmt::Display for HealthState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Starting => f.write_str("starting"),
             Self::Serving => f.write_str("ready"),
-            Self::Impaired(reason) | Self::Failed(reason) => f.write_str(reason),
+            Self::Unhealthy(reason) | Self::Failed(reason) => f.write_str(reason),
             Self::Stopping => f.write_str("stopping"),
         }
     }
@@ -227,7 +229,7 @@ mod tests {
     const SOON: Duration = Duration::from_millis(5);
 
     #[tokio::test]
-    async fn a_check_that_hangs_or_fails_impairs_until_one_passes() {
+    async fn a_check_that_hangs_or_fails_is_unhealthy_until_one_succeeds() {
         let health = Health::new();
         health.serve();
         let (seen, done) = (RefCell::new(Vec::new()), Notify::new());
@@ -245,14 +247,14 @@ mod tests {
             }
         };
         tokio::select! {
-            () = check_regularly(&health, SOON, SOON, check) => {}
+            () = check_periodically(&health, SOON, SOON, check) => {}
             () = done.notified() => {}
         }
         assert_eq!(seen.take(), ["ready", "the catalog did not answer within 0 s", "broken", "ready"]);
     }
 
     #[tokio::test]
-    async fn a_failure_is_final_and_the_first_reason_stands() {
+    async fn a_failure_is_final_and_keeps_the_first_reason() {
         let health = Health::new();
         health.serve();
         health.fail("first");
@@ -260,6 +262,6 @@ mod tests {
         health.stop();
         health.checked(Ok(()));
         assert_eq!(health.failed().await, "first");
-        assert_eq!(health.state(), State::Failed("first".to_owned()));
+        assert_eq!(health.state(), HealthState::Failed("first".to_owned()));
     }
 }

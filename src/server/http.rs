@@ -1,8 +1,8 @@
 //! Health and metrics over HTTP, for orchestrators and Prometheus: `/healthz`, `/readyz` and `/metrics`.
 //!
-//! Answers tell counts and states and no data, so nobody shows credentials here. Every connection serves one request
-//! and has a few seconds for it, and there are few at a time: a client that reads slowly takes nothing from others for
-//! long.
+//! Responses contain counts and states but no data, so no credentials are required. Each connection serves one request
+//! within a deadline of a few seconds, and the number of connections is limited, so that slow clients cannot block others
+//! for long.
 
 use std::{
     future::Future,
@@ -39,22 +39,22 @@ use crate::{
     telemetry::metrics::{Gauges, Registry},
 };
 
-/// How long a connection may last.
+/// The deadline of a connection.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
-/// The most connections at a time; more wait.
+/// The maximum number of connections; others wait.
 const MAX_CONNECTIONS: usize = 64;
-/// How long accepting rests after it failed, as when there are no file descriptors left.
-const REST: Duration = Duration::from_millis(50);
+/// The delay after a failed accept, such as when no file descriptors are left.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// Goes with every answer: one connection, one request.
+/// Sent with every response: a connection serves one request.
 const CLOSE: [(HeaderName, &str); 1] = [(header::CONNECTION, "close")];
 
-/// What the answers are made of.
+/// The sources of the responses.
 #[derive(Clone, Debug)]
 pub struct Sources {
-    /// Whether the server is ready.
+    /// The health of the server.
     pub health: Health,
-    /// Whose connections are counted.
+    /// Reports its connection pool.
     pub engine: Engine,
     /// The sessions and results that are counted.
     pub queries: Arc<Queries>,
@@ -62,23 +62,23 @@ pub struct Sources {
     pub actions: Arc<Actions>,
 }
 
-/// Accepts connections that have little time.
-struct Hasty {
+/// A listener whose connections have a deadline.
+struct DeadlineListener {
     listener: TcpListener,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
-/// A connection that fails when its time is up.
-struct HastyStream {
+/// A connection that fails after its deadline.
+struct DeadlineStream {
     stream: TcpStream,
-    end: Pin<Box<Sleep>>,
-    _place: Option<OwnedSemaphorePermit>,
+    deadline: Pin<Box<Sleep>>,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
-/// Answers on `listener`, for ever; runs until it is dropped.
+/// Serves requests on `listener` until the future is dropped.
 ///
 /// # Errors
-/// Internal when something else keeps metrics in this process.
+/// Internal if another metrics recorder is installed in this process.
 pub async fn serve(listener: TcpListener, sources: Sources) -> Result<()> {
     let registry = Registry::start(DUCKDB_VERSION)?;
     let upkeep = registry.clone().keep_up();
@@ -90,10 +90,10 @@ pub async fn serve(listener: TcpListener, sources: Sources) -> Result<()> {
         .route("/healthz", get(async || (CLOSE, "ok\n")))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .fallback(async || (StatusCode::NOT_FOUND, CLOSE, "there are /healthz, /readyz and /metrics\n"))
-        .method_not_allowed_fallback(async || (StatusCode::METHOD_NOT_ALLOWED, CLOSE, "use GET\n"))
+        .fallback(async || (StatusCode::NOT_FOUND, CLOSE, "not found: use /healthz, /readyz or /metrics\n"))
+        .method_not_allowed_fallback(async || (StatusCode::METHOD_NOT_ALLOWED, CLOSE, "method not allowed: use GET\n"))
         .with_state(sources);
-    let listener = Hasty { listener, places: Arc::new(Semaphore::new(MAX_CONNECTIONS)) };
+    let listener = DeadlineListener { listener, permits: Arc::new(Semaphore::new(MAX_CONNECTIONS)) };
     tokio::select! {
         outcome = axum::serve(listener, router).into_future() => Ok(outcome?),
         () = upkeep => Ok(()),
@@ -102,7 +102,7 @@ pub async fn serve(listener: TcpListener, sources: Sources) -> Result<()> {
 
 async fn readyz(State(sources): State<Sources>) -> impl IntoResponse {
     let state = sources.health.state();
-    let code = if state == health::State::Serving { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let code = if state == health::HealthState::Serving { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, CLOSE, format!("{state}\n"))
 }
 
@@ -115,15 +115,15 @@ impl Sources {
         let mut jobs = [("running", 0), ("succeeded", 0), ("failed", 0), ("cancelled", 0)];
         for job in self.actions.jobs().list() {
             let index = match job.watch().borrow().state {
-                jobs::State::Running => 0,
-                jobs::State::Succeeded(_) => 1,
-                jobs::State::Failed(..) => 2,
-                jobs::State::Cancelled => 3,
+                jobs::JobState::Running => 0,
+                jobs::JobState::Succeeded(_) => 1,
+                jobs::JobState::Failed(..) => 2,
+                jobs::JobState::Cancelled => 3,
             };
             jobs[index].1 += 1;
         }
         Gauges {
-            ready: self.health.state() == health::State::Serving,
+            ready: self.health.state() == health::HealthState::Serving,
             sessions,
             transactions,
             waiting_results: self.queries.executions().count(),
@@ -135,24 +135,24 @@ impl Sources {
     }
 }
 
-// === impl Hasty ===
+// === impl DeadlineListener ===
 
-impl Listener for Hasty {
-    type Io = HastyStream;
+impl Listener for DeadlineListener {
+    type Io = DeadlineStream;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (HastyStream, SocketAddr) {
+    async fn accept(&mut self) -> (DeadlineStream, SocketAddr) {
         // The semaphore is never closed.
-        let place = Arc::clone(&self.places).acquire_owned().await.ok();
+        let permit = Arc::clone(&self.permits).acquire_owned().await.ok();
         loop {
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
-                    let end = Box::pin(tokio::time::sleep(CONNECTION_TIMEOUT));
-                    return (HastyStream { stream, end, _place: place }, peer);
+                    let deadline = Box::pin(tokio::time::sleep(CONNECTION_TIMEOUT));
+                    return (DeadlineStream { stream, deadline, _permit: permit }, peer);
                 }
                 Err(err) => {
                     tracing::warn!(cause = %err, "accept a connection for health or metrics");
-                    tokio::time::sleep(REST).await;
+                    tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
                 }
             }
         }
@@ -163,27 +163,27 @@ impl Listener for Hasty {
     }
 }
 
-// === impl HastyStream ===
+// === impl DeadlineStream ===
 
-impl HastyStream {
-    fn check_time(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        match self.end.as_mut().poll(cx) {
+impl DeadlineStream {
+    fn check_deadline(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        match self.deadline.as_mut().poll(cx) {
             Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
             Poll::Pending => Ok(()),
         }
     }
 }
 
-impl AsyncRead for HastyStream {
+impl AsyncRead for DeadlineStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.check_time(cx)?;
+        self.check_deadline(cx)?;
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for HastyStream {
+impl AsyncWrite for DeadlineStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.check_time(cx)?;
+        self.check_deadline(cx)?;
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 

@@ -1,7 +1,7 @@
-//! From the listener to connections that speak: whoever says nothing, or never ends its TLS handshake, waits outside.
+//! Accepting connections: a connection is served after it sent its first bytes, or completed its TLS handshake.
 //!
-//! Each arrival greets in a task of its own, so that none holds up the next. Arrivals that take too long are dropped,
-//! and when too many are at it the oldest makes way: an honest client is done in milliseconds.
+//! Each handshake runs in a task of its own, so that none delays others. Handshakes that take too long are aborted, and if
+//! there are too many, the oldest is aborted: an honest client completes in milliseconds.
 
 use std::{collections::VecDeque, io, sync::Arc, time::Duration};
 
@@ -18,74 +18,74 @@ use super::{
 };
 use crate::session::Sessions;
 
-/// How long a client may take to say its first word, or to shake hands.
-const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
-/// The most clients that are at it.
-const MAX_GREETING: usize = 512;
-/// How many greeted connections wait to be served.
+/// The timeout of the first bytes, or of the TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The maximum number of concurrent handshakes.
+const MAX_HANDSHAKES: usize = 512;
+/// The maximum number of connections that wait to be served.
 const BACKLOG: usize = 128;
-/// How long accepting rests after it failed, as when there are no file descriptors left.
-const REST: Duration = Duration::from_millis(50);
+/// The delay after a failed accept, such as when no file descriptors are left.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// Accepts clients until it is dropped.
+/// Accepts connections until it is dropped.
 #[derive(Debug)]
 pub struct Incoming {
     listener: TcpListener,
     tls: Option<Arc<Tls>>,
     sessions: Arc<Sessions>,
-    greeted: mpsc::Sender<Connection>,
-    greeting: JoinSet<()>,
-    /// Those that greet, the oldest first; those that are done are taken out when it is full.
-    oldest: VecDeque<AbortHandle>,
+    ready: mpsc::Sender<Connection>,
+    handshakes: JoinSet<()>,
+    /// The tasks of `handshakes`, oldest first; finished ones are removed when it is full.
+    tasks: VecDeque<AbortHandle>,
 }
 
 // === impl Incoming ===
 
 impl Incoming {
-    /// What accepts on `listener`, and the connections that come of it.
+    /// Accepts on `listener`; returns the stream of connections to serve.
     pub fn new(
         listener: TcpListener,
         tls: Option<Arc<Tls>>,
         sessions: Arc<Sessions>,
     ) -> (Self, impl Stream<Item = io::Result<Connection>> + Send + 'static) {
-        let (greeted, connections) = mpsc::channel(BACKLOG);
+        let (ready, connections) = mpsc::channel(BACKLOG);
         let connections = stream::unfold(connections, async |mut connections| {
             let connection = connections.recv().await?;
             Some((Ok(connection), connections))
         });
-        let incoming = Self { listener, tls, sessions, greeted, greeting: JoinSet::new(), oldest: VecDeque::new() };
+        let incoming = Self { listener, tls, sessions, ready, handshakes: JoinSet::new(), tasks: VecDeque::new() };
         (incoming, connections)
     }
 
-    /// Accepts, for ever; runs until it is dropped, which also drops those that still greet.
+    /// Accepts connections until the future is dropped, which also aborts pending handshakes.
     pub async fn accept(mut self) {
         loop {
             match self.listener.accept().await {
-                Ok((stream, _)) => self.greet(stream),
+                Ok((stream, _)) => self.start_handshake(stream),
                 Err(err) => {
                     tracing::warn!(cause = %err, "accept a connection");
-                    tokio::time::sleep(REST).await;
+                    tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
                 }
             }
         }
     }
 
-    fn greet(&mut self, stream: TcpStream) {
-        while self.greeting.try_join_next().is_some() {}
-        if self.oldest.len() >= MAX_GREETING {
-            self.oldest.retain(|greeting| !greeting.is_finished());
+    fn start_handshake(&mut self, stream: TcpStream) {
+        while self.handshakes.try_join_next().is_some() {}
+        if self.tasks.len() >= MAX_HANDSHAKES {
+            self.tasks.retain(|task| !task.is_finished());
         }
-        if self.oldest.len() >= MAX_GREETING
-            && let Some(oldest) = self.oldest.pop_front()
+        if self.tasks.len() >= MAX_HANDSHAKES
+            && let Some(oldest) = self.tasks.pop_front()
         {
             oldest.abort();
         }
-        let (tls, sessions, greeted) = (self.tls.clone(), Arc::clone(&self.sessions), self.greeted.clone());
-        self.oldest.push_back(self.greeting.spawn(async move {
-            match tokio::time::timeout(GREETING_TIMEOUT, transport(stream, tls)).await {
-                Ok(Ok(transport)) => _ = greeted.send(Connection::new(transport, sessions)).await,
-                Ok(Err(err)) => tracing::debug!(cause = %err, "a client was not let in"),
-                Err(_) => tracing::debug!("a client said nothing"),
+        let (tls, sessions, ready) = (self.tls.clone(), Arc::clone(&self.sessions), self.ready.clone());
+        self.tasks.push_back(self.handshakes.spawn(async move {
+            match tokio::time::timeout(HANDSHAKE_TIMEOUT, transport(stream, tls)).await {
+                Ok(Ok(transport)) => _ = ready.send(Connection::new(transport, sessions)).await,
+                Ok(Err(err)) => tracing::debug!(cause = %err, "handshake failed"),
+                Err(_) => tracing::debug!("handshake timed out"),
             }
         }));
     }
@@ -96,7 +96,7 @@ async fn transport(stream: TcpStream, tls: Option<Arc<Tls>>) -> io::Result<Trans
     match tls {
         Some(tls) => Ok(Transport::Tls(Box::new(tls.acceptor().accept(stream).await?))),
         None => {
-            // Not `readable`, which may be wrong about it.
+            // `readable` may return without data.
             match stream.peek(&mut [0]).await? {
                 0 => Err(io::ErrorKind::UnexpectedEof.into()),
                 _ => Ok(Transport::Plain(stream)),

@@ -1,7 +1,7 @@
-//! Measures every call: its method, its status, how long it took and how much was answered.
+//! Measures every call: its method, its status, its duration and the size of its response.
 //!
-//! A service around the service, because streams end long after their method has returned: the status stands in the
-//! trailers, behind the last message.
+//! Wraps the service, because streams end long after their method has returned: the status is in the trailers, after the
+//! last message.
 
 use std::{
     convert::Infallible,
@@ -24,7 +24,7 @@ use tonic::{
 
 use crate::telemetry::metrics;
 
-/// The methods that are told apart; others would be names that clients make up.
+/// The methods that are labels of metrics; others are arbitrary names from clients.
 const METHODS: [&str; 12] = [
     "Handshake",
     "ListFlights",
@@ -44,18 +44,18 @@ const METHODS: [&str; 12] = [
 #[derive(Clone, Debug)]
 pub struct Measured<S>(pub S);
 
-/// A call until the end of its answer.
+/// A call until the end of its response.
 #[derive(Debug)]
 struct Call {
     method: &'static str,
     started: Instant,
     bytes: u64,
-    /// Unknown until the end; a client that goes away before never hears of it.
+    /// `Cancelled` unless the client reads the response to its end.
     code: Code,
 }
 
-/// An answer on its way.
-struct Answer {
+/// The body of a response.
+struct MeasuredBody {
     body: Body,
     call: Call,
 }
@@ -84,8 +84,8 @@ where
         let answering = self.0.call(request);
         Box::pin(async move {
             let response = answering.await?;
-            call.note_status(response.headers());
-            Ok(response.map(|body| Body::new(Answer { body, call })))
+            call.record_status(response.headers());
+            Ok(response.map(|body| Body::new(MeasuredBody { body, call })))
         })
     }
 }
@@ -99,8 +99,8 @@ impl Call {
         Self { method, started: Instant::now(), bytes: 0, code: Code::Cancelled }
     }
 
-    /// Notes the status, if `headers` have one: trailers do, and headers of answers without messages.
-    fn note_status(&mut self, headers: &HeaderMap) {
+    /// Records the status in `headers`, if there is one: in trailers, and in headers of responses without messages.
+    fn record_status(&mut self, headers: &HeaderMap) {
         if let Some(status) = Status::from_header_map(headers) {
             self.code = status.code();
         }
@@ -113,9 +113,9 @@ impl Drop for Call {
     }
 }
 
-// === impl Answer ===
+// === impl MeasuredBody ===
 
-impl HttpBody for Answer {
+impl HttpBody for MeasuredBody {
     type Data = Bytes;
     type Error = Status;
 
@@ -128,7 +128,7 @@ impl HttpBody for Answer {
             if let Some(data) = frame.data_ref() {
                 self.call.bytes += u64::try_from(data.len()).unwrap_or(u64::MAX);
             } else if let Some(trailers) = frame.trailers_ref() {
-                self.call.note_status(trailers);
+                self.call.record_status(trailers);
             }
         }
         polled

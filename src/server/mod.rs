@@ -10,12 +10,12 @@
 //! a new one.
 
 mod address;
+mod coalesce;
 mod connection;
-mod gather;
 mod health;
 mod http;
 mod incoming;
-mod life;
+mod lifecycle;
 mod measure;
 mod signals;
 mod sql;
@@ -25,11 +25,11 @@ use std::{fmt, future::Future, net::SocketAddr, path::Path, sync::Arc, time::Dur
 
 use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
 
-pub use self::{address::resolve, life::serve, signals::stop_requested, tls::Tls};
+pub use self::{address::resolve, lifecycle::serve, signals::stop_requested, tls::Tls};
 use self::{health::Health, incoming::Incoming, measure::Measured};
 use crate::{
     actions::{Actions, Schedule},
-    auth::Doorkeeper,
+    auth::Authenticator,
     backup::{Backups, Candidate, Retention},
     config::{Settings, Storage as StorageSetting},
     engine::{self, Engine},
@@ -69,7 +69,7 @@ pub struct Server {
     address: SocketAddr,
     tls: Option<Arc<Tls>>,
     http: Option<(TcpListener, SocketAddr)>,
-    door: Arc<Doorkeeper>,
+    door: Arc<Authenticator>,
     engine: Engine,
     queries: Arc<Queries>,
     actions: Arc<Actions>,
@@ -213,7 +213,7 @@ impl Server {
             address,
             tls,
             http,
-            door: Doorkeeper::new(settings.credentials.clone())?,
+            door: Authenticator::new(settings.credentials.clone())?,
             queries,
             actions,
             engine,
@@ -259,7 +259,7 @@ impl Server {
 
         let failure = tokio::select! {
             () = stop => None,
-            () = self.actions.backups().handed_over() => None,
+            () = self.actions.backups().swap_requested() => None,
             reason = self.health.failed() => Some(reason),
         };
         let (grace, close) = if failure.is_some() { (FAILED_GRACE, FAILED_GRACE) } else { (self.grace, CLOSE_TIMEOUT) };
@@ -273,7 +273,7 @@ impl Server {
         let (outcome, ()) = tokio::join!(serving, self.actions.jobs().close(grace, close));
         watching.abort();
         // Nobody uses the lake now.
-        let received = if failure.is_some() { None } else { self.actions.backups().receive().await.transpose() };
+        let received = if failure.is_some() { None } else { self.actions.backups().begin_swap().await.transpose() };
         self.engine.close(close).await;
         beside.shutdown().await;
         drop((self.queries, self.actions, self.engine));

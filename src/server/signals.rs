@@ -4,13 +4,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::Result;
 
-/// The exit code of a process that a second signal ended at once.
+/// The exit code after a second signal.
 const FORCED_EXIT_CODE: i32 = 130;
 
-/// Resolves at the first SIGTERM or ctrl-c; a second one ends the process at once.
+/// Resolves at the first SIGTERM or SIGINT; a second one terminates the process immediately.
 ///
 /// # Errors
-/// Internal when signals cannot be received.
+/// Internal if the signal handlers cannot be installed.
 pub fn stop_requested() -> Result<impl Future<Output = ()> + Send + 'static> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -18,7 +18,7 @@ pub fn stop_requested() -> Result<impl Future<Output = ()> + Send + 'static> {
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
         tokio::spawn(async move {
             tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-            tracing::warn!("stopping at once");
+            tracing::warn!("terminating immediately");
             std::process::exit(FORCED_EXIT_CODE);
         });
     })

@@ -1,8 +1,8 @@
-//! What SQL reaches of the server itself: its actions with `CALL merganser.<action>(…)`, and the tables
-//! `merganser_queries()`, `merganser_sessions()` and `merganser_jobs()`.
+//! The server in SQL: its actions with `CALL merganser.<action>(…)`, and the tables `merganser_queries()`,
+//! `merganser_sessions()` and `merganser_jobs()`.
 //!
-//! Neither sessions nor engine know the actions; here they meet. Nothing that gives access (tokens, tickets) is in the
-//! tables. Everybody sees all rows: where roles come to be, [`tables`] is the place that they narrow.
+//! Neither sessions nor engine depend on the actions; this module connects them. The tables contain nothing that grants
+//! access, such as tokens and tickets. All users see all rows; roles would restrict them in [`tables`].
 
 use std::{
     sync::{Arc, Weak},
@@ -18,8 +18,8 @@ use crate::{
     session::{OptionValue, Session},
 };
 
-/// How much of a statement's text is shown, in bytes.
-const SHOWN_BYTES: usize = 4 << 10;
+/// The length at which the text of a statement is truncated, in bytes.
+const MAX_SQL_BYTES: usize = 4 << 10;
 
 const QUERIES: &[(&str, CellKind)] = &[
     ("id", CellKind::Text),
@@ -56,7 +56,7 @@ const JOBS: &[(&str, CellKind)] = &[
     ("ended", CellKind::Moment),
 ];
 
-/// The actions as procedures of the sessions.
+/// The actions, as procedures for the sessions.
 pub fn procedures(actions: &Arc<Actions>) -> Procedures {
     let actions = Arc::clone(actions);
     Procedures::new(move |statement| {
@@ -68,7 +68,7 @@ pub fn procedures(actions: &Arc<Actions>) -> Procedures {
     })
 }
 
-/// Registers the tables. They hold nothing alive: the engine owns them, and those whom they ask own the engine.
+/// Registers the tables. They hold weak references: the engine owns the tables, and their sources own the engine.
 pub fn registrar(
     queries: &Arc<Queries>,
     actions: &Arc<Actions>,
@@ -105,7 +105,7 @@ fn query(execution: &Execution) -> Vec<Cell> {
         execution.id.to_string().into(),
         execution.owner.name().into(),
         execution.session.to_string().into(),
-        execution.sql[..execution.sql.floor_char_boundary(SHOWN_BYTES)].into(),
+        execution.sql[..execution.sql.floor_char_boundary(MAX_SQL_BYTES)].into(),
         state.into(),
         moment(execution.started),
         execution.started.elapsed().unwrap_or_default().as_secs_f64().into(),
@@ -133,18 +133,18 @@ fn job(job: &Job) -> Vec<Cell> {
         job.action.into(),
         job.author.name().into(),
         actions::state(&status.state).as_str_name().into(),
-        said(&status.phase),
+        text(&status.phase),
         status.done.into(),
         status.total.into(),
-        said(status.unit),
-        said(&actions::message(&status.state)),
+        text(status.unit),
+        text(&actions::message(&status.state)),
         Cell::Moment(job.started.timestamp_micros()),
         status.ended.map_or(Cell::Null, |ended| Cell::Moment(ended.timestamp_micros())),
     ]
 }
 
-/// A text; what is not said is NULL, as in the rows of a CALL.
-fn said(text: &str) -> Cell {
+/// A text; an empty one is NULL, as in the rows of a CALL.
+fn text(text: &str) -> Cell {
     (!text.is_empty()).then_some(text).into()
 }
 

@@ -1,7 +1,7 @@
-//! TLS: certificates from files, read again when the files change.
+//! TLS: certificates from files, reloaded when the files change.
 //!
-//! Whoever renews certificates replaces files; nobody has to tell the server. Connections that stand keep what they
-//! began with, new ones get the new certificate. Files that are broken, or half replaced, change nothing.
+//! Tools that renew certificates replace the files and need not notify the server. Open connections keep their certificate,
+//! new ones use the new one. Files that are invalid, or only partly replaced, are ignored.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::RwLock;
+use arc_swap::ArcSwap;
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::ring,
@@ -24,19 +24,19 @@ use crate::{
     error::{Context, Error, Result},
 };
 
-/// How often the files are looked at.
+/// The interval at which the files are read.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What TLS is served with, now.
+/// The current TLS configuration.
 #[derive(Debug)]
 pub struct Tls {
     files: Files,
-    current: RwLock<Arc<ServerConfig>>,
-    /// The content that was looked at last, good or not.
-    seen: RwLock<Content>,
+    current: ArcSwap<ServerConfig>,
+    /// The content that was read last, valid or not.
+    last_read: ArcSwap<Content>,
 }
 
-/// The files that were named.
+/// The configured files.
 #[derive(Clone, Debug)]
 struct Files {
     cert: PathBuf,
@@ -44,7 +44,7 @@ struct Files {
     client_ca: Option<PathBuf>,
 }
 
-/// What the files hold. No `Debug` of the bytes: one is a secret.
+/// The content of the files. `Debug` does not print it, because the key is secret.
 #[derive(Clone, PartialEq, Eq)]
 struct Content {
     cert: Vec<u8>,
@@ -55,24 +55,24 @@ struct Content {
 // === impl Tls ===
 
 impl Tls {
-    /// Reads the files that `settings` name; `None` when they name none.
+    /// Reads the files that are configured in `settings`; `None` without TLS.
     ///
     /// # Errors
-    /// `FailedPrecondition` with the file and what is wrong with it.
+    /// `FailedPrecondition` that names the invalid file.
     pub fn load(settings: &Settings) -> Result<Option<Arc<Self>>> {
         let (Some(cert), Some(key)) = (&settings.tls_cert, &settings.tls_key) else { return Ok(None) };
         let files = Files { cert: cert.clone(), key: key.clone(), client_ca: settings.tls_client_ca.clone() };
         let content = files.read()?;
-        let current = RwLock::new(Arc::new(files.config(&content)?));
-        Ok(Some(Arc::new(Self { files, current, seen: RwLock::new(content) })))
+        let current = ArcSwap::from_pointee(files.config(&content)?);
+        Ok(Some(Arc::new(Self { files, current, last_read: ArcSwap::from_pointee(content) })))
     }
 
-    /// What shakes hands with the certificate of now.
+    /// An acceptor with the current certificate.
     pub fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(Arc::clone(&self.current.read()))
+        TlsAcceptor::from(self.current.load_full())
     }
 
-    /// Reads the files again when they change, for ever; runs until it is dropped.
+    /// Reloads the files when they change, until the future is dropped.
     pub async fn follow_files(self: Arc<Self>) {
         let mut interval = tokio::time::interval(POLL_INTERVAL);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -84,30 +84,30 @@ impl Tls {
             match content {
                 Ok(content) => {
                     is_missing = false;
-                    self.take(content);
+                    self.reload(content);
                 }
                 Err(err) if !is_missing => {
                     is_missing = true;
-                    tracing::warn!(cause = %err, "the certificate stays as it was");
+                    tracing::warn!(cause = %err, "cannot reload the certificate; keeping the current one");
                 }
                 Err(_) => {}
             }
         }
     }
 
-    /// Takes what the files hold now, if it is new and good.
-    fn take(&self, content: Content) {
-        if content == *self.seen.read() {
+    /// Uses `content` if it is new and valid.
+    fn reload(&self, content: Content) {
+        if content == **self.last_read.load() {
             return;
         }
         match self.files.config(&content) {
             Ok(config) => {
-                *self.current.write() = Arc::new(config);
-                tracing::info!(file = %self.files.cert.display(), "new certificate");
+                self.current.store(Arc::new(config));
+                tracing::info!(file = %self.files.cert.display(), "reloaded the certificate");
             }
-            Err(err) => tracing::warn!(cause = %err, "the certificate stays as it was"),
+            Err(err) => tracing::warn!(cause = %err, "cannot reload the certificate; keeping the current one"),
         }
-        *self.seen.write() = content;
+        self.last_read.store(Arc::new(content));
     }
 }
 
@@ -127,7 +127,7 @@ impl Files {
     fn config(&self, content: &Content) -> Result<ServerConfig> {
         let certs = certificates(&self.cert, &content.cert)?;
         let key = PrivateKeyDer::from_pem_slice(&content.key);
-        let key = key.map_err(|err| fault(&self.key, &format!("no private key as PEM ({err})")))?;
+        let key = key.map_err(|err| fault(&self.key, &format!("no private key in PEM format ({err})")))?;
         let provider = Arc::new(ring::default_provider());
         let clients: Arc<dyn ClientCertVerifier> = match (&self.client_ca, &content.client_ca) {
             (Some(path), Some(bytes)) => client_verifier(path, bytes)?,
@@ -136,7 +136,8 @@ impl Files {
         let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let builder = builder.map_err(|err| Error::internal("configure TLS").with_source(err))?;
         let config = builder.with_client_cert_verifier(clients).with_single_cert(certs, key);
-        let mut config = config.map_err(|err| fault(&self.cert, &format!("not of the key in tls_key ({err})")))?;
+        let mut config =
+            config.map_err(|err| fault(&self.cert, &format!("does not match the key in tls_key ({err})")))?;
         config.alpn_protocols = vec![b"h2".to_vec()];
         Ok(config)
     }
@@ -145,20 +146,20 @@ impl Files {
 fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
     let certs: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     let certs = certs.map_err(|err| fault(path, &format!("not PEM ({err})")))?;
-    if certs.is_empty() { Err(fault(path, "no certificate as PEM")) } else { Ok(certs) }
+    if certs.is_empty() { Err(fault(path, "no certificate in PEM format")) } else { Ok(certs) }
 }
 
 fn client_verifier(path: &Path, pem: &[u8]) -> Result<Arc<dyn ClientCertVerifier>> {
     let mut roots = RootCertStore::empty();
     for cert in certificates(path, pem)? {
-        roots.add(cert).map_err(|err| fault(path, &format!("not the certificate of an authority ({err})")))?;
+        roots.add(cert).map_err(|err| fault(path, &format!("not a CA certificate ({err})")))?;
     }
     let provider = Arc::new(ring::default_provider());
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
     verifier.map_err(|err| fault(path, &err.to_string()))
 }
 
-/// The error of a file that does not hold what it must.
+/// The error of an invalid file.
 fn fault(path: &Path, what: &str) -> Error {
     Error::precondition(format!("use \"{}\" for TLS: {what}", path.display()))
 }

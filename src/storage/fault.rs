@@ -1,6 +1,6 @@
-//! What stores say when they fail, in words that help the operator.
+//! Errors of object stores, translated to messages that tell the operator what to do.
 //!
-//! The text of object_store holds the request's address and the whole answer; both go to the log alone.
+//! The messages of object_store contain the request's URL and the whole response; they are written to the log only.
 
 use std::io;
 
@@ -8,27 +8,27 @@ use object_store::Error as StoreError;
 
 use crate::error::{Error, ErrorKind};
 
-/// The codes of S3's answers that somebody can do something about, and what.
+/// S3 error codes, with the kind of error and a message with the remedy.
 const CODES: &[(&[&str], ErrorKind, &str)] = &[
     (
         &["SignatureDoesNotMatch"],
         ErrorKind::FailedPrecondition,
-        "the store refuses the server's key: correct AWS_SECRET_ACCESS_KEY",
+        "the store rejected the secret key: correct AWS_SECRET_ACCESS_KEY",
     ),
     (
         &["InvalidAccessKeyId", "NotSignedUp"],
         ErrorKind::FailedPrecondition,
-        "the store does not know the server's key: correct AWS_ACCESS_KEY_ID",
+        "the store does not know the access key: correct AWS_ACCESS_KEY_ID",
     ),
     (
         &["ExpiredToken", "InvalidToken", "TokenRefreshRequired"],
         ErrorKind::FailedPrecondition,
-        "the server's temporary key is not valid any more: start it with a new one",
+        "the temporary credentials have expired: restart the server with new ones",
     ),
     (
         &["RequestTimeTooSkewed"],
         ErrorKind::FailedPrecondition,
-        "the clocks of the store and of this machine differ: set them right",
+        "the clocks of the store and of this machine differ: synchronize them",
     ),
     (
         &[
@@ -40,28 +40,29 @@ const CODES: &[(&[&str], ErrorKind, &str)] = &[
         ErrorKind::FailedPrecondition,
         "the bucket is in another region: correct AWS_REGION",
     ),
-    (&["NoSuchBucket"], ErrorKind::FailedPrecondition, "there is no such bucket: make it, or correct --storage"),
+    (&["NoSuchBucket"], ErrorKind::FailedPrecondition, "no such bucket: create it, or correct --storage"),
     (&["QuotaExceeded", "XMinioStorageFull"], ErrorKind::ResourceExhausted, "the store is full"),
 ];
 
-/// What to say of a status without a code that is known.
+/// HTTP statuses, for responses without a known error code.
 const STATUSES: &[(&str, ErrorKind, &str)] = &[
     (
         "403",
         ErrorKind::FailedPrecondition,
-        "the store lets the server's key not do this: let it list, read, write and delete there",
+        "the store denied access: allow the access key to list, read, write and delete",
     ),
-    ("401", ErrorKind::FailedPrecondition, "the store refuses the server's key: correct AWS_ACCESS_KEY_ID"),
-    ("5", ErrorKind::Unavailable, "the store has trouble, and had it at every try: try again later"),
+    ("401", ErrorKind::FailedPrecondition, "the store rejected the access key: correct AWS_ACCESS_KEY_ID"),
+    ("5", ErrorKind::Unavailable, "the store reported an internal error at every attempt: try again later"),
 ];
 
-/// What is said when no answer came.
-const SILENT: &str = "the store does not answer: start it, or correct AWS_ENDPOINT_URL (and AWS_CA_BUNDLE, with TLS)";
+/// The message when no response was received.
+const NO_RESPONSE: &str =
+    "the store does not answer: start it, or correct AWS_ENDPOINT_URL (and AWS_CA_BUNDLE, with TLS)";
 
-/// The words for an answer that sends to another place and does not say where.
+/// The text of object_store for a redirect without a location.
 const REDIRECTED: &str = "Received redirect without LOCATION";
 
-/// The words before the status in a text of object_store.
+/// The text before the status in messages of object_store.
 const STATUS: &str = "status code: ";
 
 impl From<StoreError> for Error {
@@ -78,19 +79,19 @@ impl From<StoreError> for Error {
             _ => ErrorKind::Unavailable,
         };
         if text.contains("Error performing ") {
-            let meaning = if kind == ErrorKind::NotFound { "there is no such object" } else { SILENT };
+            let meaning = if kind == ErrorKind::NotFound { "no such object" } else { NO_RESPONSE };
             return Error::new(kind, meaning).with_source(text);
         }
         Error::new(kind, text)
     }
 }
 
-/// The error of a copy, in which the store's may be wrapped.
+/// The error of a copy, which may wrap an error of the store.
 pub(super) fn of_copy(err: io::Error) -> Error {
     err.downcast::<StoreError>().map_or_else(Error::from, Error::from)
 }
 
-/// What an answer of S3 means.
+/// The kind and the message of an S3 response.
 fn of_s3(text: &str) -> Option<(ErrorKind, &'static str)> {
     let code = between(text, "<Code>", "</Code>");
     let code = code.or_else(|| text.contains(REDIRECTED).then_some("PermanentRedirect"));
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_become_remedies() {
+    fn responses_become_remedies() {
         let answer = |status: &str, code: &str| {
             format!(
                 "Error performing PUT http://store:9000/lake/x in 2ms - Server returned non-2xx status code: {status}: \
@@ -133,9 +134,9 @@ mod tests {
             "AWS_SECRET_ACCESS_KEY",
         );
         check(&answer("403 Forbidden", "InvalidAccessKeyId"), ErrorKind::FailedPrecondition, "AWS_ACCESS_KEY_ID");
-        check(&answer("403 Forbidden", "AccessDenied"), ErrorKind::FailedPrecondition, "let it list");
-        check(&answer("404 Not Found", "NoSuchBucket"), ErrorKind::FailedPrecondition, "make it");
-        check(&answer("503 Service Unavailable", "SlowDown"), ErrorKind::Unavailable, "trouble");
+        check(&answer("403 Forbidden", "AccessDenied"), ErrorKind::FailedPrecondition, "allow the access key to list");
+        check(&answer("404 Not Found", "NoSuchBucket"), ErrorKind::FailedPrecondition, "create it");
+        check(&answer("503 Service Unavailable", "SlowDown"), ErrorKind::Unavailable, "internal error");
         check(
             "Error performing PUT http://store/lake/x in 2ms - Received redirect without LOCATION, this normally",
             ErrorKind::FailedPrecondition,

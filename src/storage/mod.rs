@@ -1,7 +1,6 @@
-//! Everything of the lake that is no table: landings and assets, as objects under one root.
+//! The object store: landings, assets and backups, as objects under one root.
 //!
-//! The only module that names `object_store`. Paths are relative to the root (`raw/coco/…`); URIs are what tables and
-//! clients see.
+//! The only module that uses `object_store`. Paths are relative to the root (`raw/coco/…`); tables and clients see URIs.
 
 mod fault;
 mod probe;
@@ -22,27 +21,27 @@ use object_store::{
 pub use self::s3::{Access, DEFAULT_REGION, Endpoint, S3};
 use crate::error::{Context, Error, Result};
 
-/// The folder of DuckLake's files below the root.
+/// The folder of DuckLake's files, relative to the root.
 const LAKE: &str = "lake";
-/// How many requests one call makes at the same time.
+/// The maximum number of concurrent requests of a call.
 const REQUESTS: usize = 16;
 
 /// An object store with the lake's files.
 #[derive(Clone)]
 pub struct Storage {
     store: Arc<dyn ObjectStore>,
-    /// The same, but what it has written is on disk.
+    /// The same store, which syncs files to disk.
     durable: Arc<dyn ObjectStore>,
-    /// The root as a URI that ends with a slash.
+    /// The root as a URI, with a trailing slash.
     root_uri: String,
-    /// The root as DuckDB opens it, with a slash at its end.
+    /// The root in the form that DuckDB opens, with a trailing slash.
     root_path: String,
-    place: Place,
+    backend: Backend,
 }
 
-/// Where the objects are.
+/// The kind of the store.
 #[derive(Clone, Debug)]
-enum Place {
+enum Backend {
     Folder(PathBuf),
     S3(S3),
 }
@@ -53,11 +52,11 @@ impl Storage {
     /// The store in `folder`, which must exist.
     ///
     /// # Errors
-    /// `FailedPrecondition` when it is no folder.
+    /// `FailedPrecondition` if it is not a folder.
     pub fn local(folder: &FilePath) -> Result<Self> {
         let folder = folder.canonicalize().context(|| format!("open storage \"{}\"", folder.display()))?;
         let root_uri = url::Url::from_directory_path(&folder)
-            .map_err(|()| Error::precondition(format!("storage \"{}\" is no absolute path", folder.display())))?;
+            .map_err(|()| Error::precondition(format!("storage \"{}\" is not an absolute path", folder.display())))?;
         let store = LocalFileSystem::new_with_prefix(&folder)?;
         let durable = LocalFileSystem::new_with_prefix(&folder)?.with_fsync(true);
         let root_path = format!("{}/", folder.display());
@@ -66,50 +65,56 @@ impl Storage {
             durable: Arc::new(durable),
             root_uri: root_uri.into(),
             root_path,
-            place: Place::Folder(folder),
+            backend: Backend::Folder(folder),
         })
     }
 
     /// The store in a bucket. No request is made: see [`probe`](Self::probe).
     ///
     /// # Errors
-    /// `FailedPrecondition` for what cannot be a way to a bucket.
+    /// `FailedPrecondition` for an invalid configuration.
     pub fn s3(s3: S3) -> Result<Self> {
         let root = s3.root();
         let store: Arc<dyn ObjectStore> = Arc::new(s3.store()?);
-        Ok(Self { durable: Arc::clone(&store), store, root_uri: root.clone(), root_path: root, place: Place::S3(s3) })
+        Ok(Self {
+            durable: Arc::clone(&store),
+            store,
+            root_uri: root.clone(),
+            root_path: root,
+            backend: Backend::S3(s3),
+        })
     }
 
-    /// Where DuckLake's files lie, as DuckDB opens it.
+    /// The folder of DuckLake's files, in the form that DuckDB opens.
     pub fn lake_path(&self) -> String {
         format!("{}{LAKE}/", self.root_path)
     }
 
-    /// The folder where DuckLake's files lie, if it is one of this machine's.
+    /// The folder of DuckLake's files, if it is on this machine.
     pub fn lake_folder(&self) -> Option<PathBuf> {
-        match &self.place {
-            Place::Folder(folder) => Some(folder.join(LAKE)),
-            Place::S3(_) => None,
+        match &self.backend {
+            Backend::Folder(folder) => Some(folder.join(LAKE)),
+            Backend::S3(_) => None,
         }
     }
 
-    /// The extensions of DuckDB without which it cannot open the objects.
+    /// The DuckDB extensions that are required to open the objects.
     pub fn extensions(&self) -> &'static [&'static str] {
-        match &self.place {
-            Place::Folder(_) => &[],
-            Place::S3(_) => &["httpfs"],
+        match &self.backend {
+            Backend::Folder(_) => &[],
+            Backend::S3(_) => &["httpfs"],
         }
     }
 
-    /// The SQL after which DuckDB can open the objects. It may hold keys.
+    /// The SQL that configures DuckDB to open the objects. It may contain keys.
     pub fn setup(&self) -> String {
-        match &self.place {
-            Place::Folder(_) => String::new(),
-            Place::S3(s3) => s3.setup(),
+        match &self.backend {
+            Backend::Folder(_) => String::new(),
+            Backend::S3(s3) => s3.setup(),
         }
     }
 
-    /// The same store, in which everything that was written survives a power cut. It is slower for many small objects.
+    /// The same store, in which writes survive a power failure. Slower for many small objects.
     #[must_use]
     pub fn durable(&self) -> Self {
         Self { store: Arc::clone(&self.durable), ..self.clone() }
@@ -120,22 +125,22 @@ impl Storage {
         format!("{}{}", self.root_uri, Path::from(path))
     }
 
-    /// The object at `path` as DuckDB opens it, which reads some characters as patterns.
+    /// The object at `path` in the form that DuckDB opens, with glob characters escaped.
     pub fn engine_path(&self, path: &str) -> String {
         let path = format!("{}{path}", self.root_path);
         path.chars().map(|c| if "[*?".contains(c) { format!("[{c}]") } else { c.to_string() }).collect()
     }
 
-    /// Writes an object, in the place of one that is there.
+    /// Writes an object, replacing an existing one.
     ///
     /// # Errors
-    /// `ResourceExhausted` on a full disk; Unavailable when the store does not answer.
+    /// `ResourceExhausted` on a full disk; Unavailable if the store does not respond.
     pub async fn put(&self, path: &str, bytes: Bytes) -> Result<()> {
         let put = self.store.put(&location(path)?, bytes.into()).await;
         put.map(|_| ()).context(|| format!("write \"{path}\""))
     }
 
-    /// Writes an object unless one is there; says whether it was written.
+    /// Writes an object unless it exists. Returns whether it was written.
     ///
     /// # Errors
     /// As [`put`](Self::put).
@@ -156,22 +161,22 @@ impl Storage {
         read.await.context(|| format!("read \"{path}\""))
     }
 
-    /// Copies a local file to `path`, however large it is; says how many bytes that were.
+    /// Uploads a local file to `path`, in chunks. Returns the number of bytes.
     ///
     /// # Errors
-    /// `NotFound` when the file is gone; `InvalidArgument` for a name that the engine could not open; as
+    /// `NotFound` if the file does not exist; `InvalidArgument` for a name that the engine could not open; as
     /// [`put`](Self::put).
     pub async fn upload(&self, file: &FilePath, path: &str) -> Result<u64> {
-        self.place.check(path)?;
+        self.backend.check(path)?;
         let mut target = BufWriter::new(Arc::clone(&self.store), location(path)?);
         let copy = async {
             let mut source = tokio::fs::File::open(file).await?;
             let copied = tokio::io::copy(&mut source, &mut target).await;
             match copied {
-                // It aborts the upload itself when it fails.
+                // Aborts the upload itself if it fails.
                 Ok(bytes) => tokio::io::AsyncWriteExt::shutdown(&mut target).await.map(|()| bytes),
                 Err(err) => {
-                    // Parts of an unfinished upload must not stay behind.
+                    // Remove the parts of an incomplete upload.
                     let _ = target.abort().await;
                     Err(err)
                 }
@@ -181,7 +186,7 @@ impl Storage {
         copied.context(|| format!("copy \"{}\" to \"{path}\"", file.display()))
     }
 
-    /// Copies the object at `path` to a local file; says how many bytes that were.
+    /// Downloads the object at `path` to a local file. Returns the number of bytes.
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -210,7 +215,7 @@ impl Storage {
         Ok(objects.into_iter().map(|object| (object.location.into(), object.size)).collect())
     }
 
-    /// Removes an object; one that is not there is no error.
+    /// Removes an object, if it exists.
     ///
     /// # Errors
     /// As [`put`](Self::put).
@@ -221,7 +226,7 @@ impl Storage {
         }
     }
 
-    /// Removes files of the lake, which lie at `paths` below its data path.
+    /// Removes files of the lake; `paths` are relative to its data path.
     ///
     /// # Errors
     /// As [`put`](Self::put); some may be removed then.
@@ -245,24 +250,24 @@ impl Storage {
 }
 
 fn location(path: &str) -> Result<Path> {
-    Path::parse(path).map_err(|err| Error::invalid(format!("\"{path}\" cannot be the name of an object: {err}")))
+    Path::parse(path).map_err(|err| Error::invalid(format!("\"{path}\" is not a valid object name: {err}")))
 }
 
-impl Place {
-    /// Refuses a name of which DuckDB would read a part as something else.
+impl Backend {
+    /// Rejects a name that DuckDB would misinterpret.
     fn check(&self, path: &str) -> Result<()> {
         match self {
             Self::S3(_) if path.contains('?') => {
-                Err(Error::invalid(format!("\"{path}\" cannot be the name of an object on S3: leave \"?\" out of it")))
+                Err(Error::invalid(format!("\"{path}\" is not a valid object name on S3: remove \"?\"")))
             }
             Self::Folder(_) | Self::S3(_) => Ok(()),
         }
     }
 }
 
-/// Without the keys that the store holds.
+/// Omits the credentials.
 impl fmt::Debug for Storage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Storage").field(&self.place).finish()
+        f.debug_tuple("Storage").field(&self.backend).finish()
     }
 }

@@ -1,4 +1,4 @@
-//! A bucket of an S3-compatible store: one description, from which both object_store and DuckDB are set up.
+//! A bucket of an S3-compatible store: one configuration for both object_store and DuckDB.
 
 use std::{fmt, fs, path::PathBuf, time::Duration};
 
@@ -14,33 +14,33 @@ use crate::{
     quote::literal,
 };
 
-/// How DuckDB is set up, with places to fill in.
+/// The template of the SQL that configures DuckDB.
 const SETUP: &str = include_str!("../../sql/04_object_store.sql");
 
-/// How often a request is repeated that got no answer, or one that says that the store has trouble.
+/// The number of retries of a request without a response, or with a server error.
 const RETRIES: u32 = 3;
-/// How long is waited before the first time; before each other one twice as long.
-const FIRST_WAIT: Duration = Duration::from_millis(250);
-/// The longest wait.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// The delay before the first retry; doubled for each following one.
+const INITIAL_BACKOFF: Duration = Duration::from_millis(250);
+/// The maximum delay.
+const MAX_BACKOFF: Duration = Duration::from_secs(2);
 
-/// Where the buckets of Amazon are taken to be, and what other stores are told.
+/// The default region, also for stores that have none.
 pub const DEFAULT_REGION: &str = "us-east-1";
 
-/// Who may use a store, and where it is. `Debug` hides the keys.
+/// The credentials and the address of a store. `Debug` hides the keys.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Access {
-    /// The name of the key.
+    /// The id of the access key.
     pub key_id: String,
-    /// The key.
+    /// The secret access key.
     pub secret_key: String,
-    /// What makes a temporary key valid.
+    /// The session token of temporary credentials.
     pub session_token: Option<String>,
     /// The region of the bucket.
     pub region: String,
-    /// Where the store is, unless it is Amazon's.
+    /// The endpoint of a store other than Amazon S3.
     pub endpoint: Option<Endpoint>,
-    /// The certificates, as PEM, that the store's is trusted by; `None`: those of the system.
+    /// A file of trusted CA certificates in PEM format; `None` for those of the system.
     pub ca_bundle: Option<PathBuf>,
 }
 
@@ -52,23 +52,23 @@ pub struct Endpoint {
     tls: bool,
 }
 
-/// A bucket, what its keys start with, and the way there.
+/// A bucket and a prefix in an S3-compatible store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct S3 {
     /// The bucket's name.
     pub bucket: String,
-    /// What every key starts with, without slashes at its ends; may be empty.
+    /// The prefix of all keys, without leading and trailing slashes; may be empty.
     pub prefix: String,
-    /// Who may use it.
+    /// Credentials and address.
     pub access: Access,
-    /// How long a request may take, with its repetitions.
+    /// The timeout of a request, retries included.
     pub timeout: Duration,
 }
 
 // === impl Endpoint ===
 
 impl Endpoint {
-    /// Reads `http://HOST:PORT` or `https://HOST`; a path or a user is none.
+    /// Parses `http://HOST:PORT` or `https://HOST`, without a path or a user.
     pub fn parse(uri: &str) -> Option<Self> {
         let (tls, address) = match uri.strip_prefix("https://") {
             Some(address) => (true, address),
@@ -90,21 +90,21 @@ impl fmt::Display for Endpoint {
 // === impl S3 ===
 
 impl S3 {
-    /// The URI of everything that is kept there; it ends with a slash.
+    /// The URI of the prefix, with a trailing slash.
     pub(super) fn root(&self) -> String {
         let Self { bucket, prefix, .. } = self;
         if prefix.is_empty() { format!("s3://{bucket}/") } else { format!("s3://{bucket}/{prefix}/") }
     }
 
-    /// How long each try of a request may take.
+    /// The timeout of each attempt of a request.
     fn attempt_timeout(&self) -> Duration {
         Duration::from_secs((self.timeout / (RETRIES + 1)).as_secs().max(1))
     }
 
-    /// The store for object_store.
+    /// Builds the store of object_store.
     ///
     /// # Errors
-    /// `FailedPrecondition` for certificates that cannot be read.
+    /// `FailedPrecondition` for unreadable certificates.
     pub(super) fn store(&self) -> Result<PrefixStore<AmazonS3>> {
         let (access, attempt) = (&self.access, self.attempt_timeout());
         let plain = access.endpoint.as_ref().is_some_and(|endpoint| !endpoint.tls);
@@ -115,7 +115,7 @@ impl S3 {
             let certificates = Certificate::from_pem_bundle(&fs::read(file).context(doing)?).context(doing)?;
             client = certificates.into_iter().fold(client, ClientOptions::with_root_certificate);
         }
-        let backoff = BackoffConfig { init_backoff: FIRST_WAIT, max_backoff: LONGEST_WAIT, base: 2.0 };
+        let backoff = BackoffConfig { init_backoff: INITIAL_BACKOFF, max_backoff: MAX_BACKOFF, base: 2.0 };
         let retry =
             RetryConfig { backoff, max_retries: RETRIES as usize, retry_timeout: self.timeout.saturating_sub(attempt) };
         let mut builder = AmazonS3Builder::new()
@@ -137,7 +137,7 @@ impl S3 {
         Ok(PrefixStore::new(store, Path::from(self.prefix.as_str())))
     }
 
-    /// The SQL after which DuckDB reads and writes the store. It holds the keys.
+    /// The SQL that configures DuckDB for the store. It contains the keys.
     pub(super) fn setup(&self) -> String {
         let Access { key_id, secret_key, session_token, region, endpoint, ca_bundle } = &self.access;
         let mut secret = format!(
@@ -157,23 +157,23 @@ impl S3 {
         SETUP
             .replace("{{timeout_seconds}}", &self.attempt_timeout().as_secs().to_string())
             .replace("{{retries}}", &RETRIES.to_string())
-            .replace("{{wait_millis}}", &FIRST_WAIT.as_millis().to_string())
+            .replace("{{wait_millis}}", &INITIAL_BACKOFF.as_millis().to_string())
             .replace("{{ca_bundle}}", &literal(&ca_bundle))
             .replace("{{probe}}", &literal(&format!("{}{}*", self.root(), super::probe::NAME)))
             .replace("{{secret}}", &secret)
     }
 }
 
-/// Gives TLS clients of this process a provider, unless they have one.
+/// Installs the default TLS provider of the process, unless there is one.
 fn install_tls() {
-    // Another one that was first is as good.
+    // An already installed provider is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 // === impl Access ===
 
 impl Access {
-    /// That of nobody to nowhere.
+    /// No credentials and no address.
     pub const NONE: Self = Self {
         key_id: String::new(),
         secret_key: String::new(),
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn both_clients_are_told_the_same() {
+    fn both_clients_get_the_same_configuration() {
         let setup = s3("a/b").setup();
         let secret = "(TYPE s3, PROVIDER config, KEY_ID 'KEY''ID', SECRET 'hunter2', REGION 'eu-west-1', URL_STYLE 'path', \
                       SCOPE 's3://lake-1/a/b/', SESSION_TOKEN 'token2', ENDPOINT 'store.example.com:9000', USE_SSL false)";
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_shown_to_nobody() {
+    fn debug_output_hides_keys() {
         let shown = format!("{:?}", s3(""));
         assert!(shown.contains("lake-1") && !shown.contains("hunter2") && !shown.contains("token2"), "{shown}");
     }

@@ -1,6 +1,6 @@
-//! Metrics: what they are called, and the registry that writes them down for Prometheus.
+//! Metrics: their names, and the registry that renders them for Prometheus.
 //!
-//! Until [`Registry::start`] nobody keeps them, and counting costs next to nothing.
+//! Before [`Registry::start`] no recorder is installed, and recording costs next to nothing.
 
 use std::time::Duration;
 
@@ -30,64 +30,64 @@ const LAKE_DELETE_FILES: &str = "merganser_lake_delete_files";
 const READY: &str = "merganser_ready";
 const BUILD: &str = "merganser_build_info";
 
-/// The bounds of the histogram, in seconds: from a point query to a result that is read for minutes.
+/// The bucket bounds of the histogram, in seconds: from point queries to results that are read for minutes.
 const DURATION_BOUNDS: [f64; 10] = [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0, 300.0, 1800.0];
-/// How often what was observed moves into the histogram, when nobody asks for it.
+/// The interval at which observations are aggregated if no scrape does it.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// There is one registry in a process, whatever comes and goes in it.
+/// The registry, of which a process can install only one.
 static STARTED: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
 
 /// The process's metrics.
 #[derive(Clone, Debug)]
 pub struct Registry(PrometheusHandle);
 
-/// What is counted only when somebody asks.
+/// Values that are read when metrics are rendered.
 #[derive(Clone, Debug, Default)]
 pub struct Gauges {
     /// Whether the server is ready.
     pub ready: bool,
-    /// Sessions of those who logged in.
+    /// Sessions of clients that logged in.
     pub sessions: usize,
     /// Open transactions.
     pub transactions: usize,
     /// Results that wait to be fetched.
     pub waiting_results: usize,
-    /// The most connections to DuckDB.
+    /// The maximum number of connections to DuckDB.
     pub pool_limit: usize,
-    /// Those that are borrowed.
+    /// Connections to DuckDB in use.
     pub pool_in_use: usize,
-    /// How many statements wait for one.
+    /// Statements that wait for a connection.
     pub pool_waiting: usize,
-    /// How many jobs are remembered in each state.
+    /// Retained jobs, by state.
     pub jobs: Vec<(&'static str, usize)>,
 }
 
-/// A call has ended: how, after how long, and with how many bytes of answer.
+/// Records the end of a call, with its status code, duration and bytes of response.
 pub fn request_ended(method: &'static str, code: &'static str, duration: Duration, bytes: u64) {
     counter!(REQUESTS, "method" => method, "code" => code).increment(1);
     histogram!(REQUEST_DURATION, "method" => method).record(duration.as_secs_f64());
     counter!(BYTES_SENT, "method" => method).increment(bytes);
 }
 
-/// A client has connected.
+/// Records a new connection of a client.
 pub fn connection_opened() {
     gauge!(OPEN_CONNECTIONS).increment(1);
 }
 
-/// A client's connection has ended.
+/// Records the end of a client's connection.
 pub fn connection_closed() {
     gauge!(OPEN_CONNECTIONS).decrement(1);
 }
 
-/// What DuckDB says that it uses, in bytes: memory, and files for what does not fit into it.
-pub fn duckdb_uses(memory: u64, temporary: u64) {
+/// Records the memory and the temporary files that DuckDB uses, in bytes.
+pub fn duckdb_usage(memory: u64, temporary: u64) {
     gauge!(DUCKDB_MEMORY).set(float(memory));
     gauge!(DUCKDB_TEMPORARY).set(float(temporary));
 }
 
-/// What the lake holds: snapshots, live data files, those of them that are small, and live delete files.
-pub fn lake_holds(snapshots: u64, files: u64, small_files: u64, delete_files: u64) {
+/// Records the numbers of snapshots, live data files, small ones among them, and live delete files.
+pub fn lake_statistics(snapshots: u64, files: u64, small_files: u64, delete_files: u64) {
     gauge!(LAKE_SNAPSHOTS).set(float(snapshots));
     gauge!(LAKE_FILES).set(float(files));
     gauge!(LAKE_SMALL_FILES).set(float(small_files));
@@ -97,16 +97,16 @@ pub fn lake_holds(snapshots: u64, files: u64, small_files: u64, delete_files: u6
 // === impl Registry ===
 
 impl Registry {
-    /// Starts to keep metrics, for the whole process; from then on gives those that are kept.
+    /// Installs the metrics recorder of the process; returns the installed one if called again.
     ///
     /// # Errors
-    /// Internal when something else keeps metrics in this process.
+    /// Internal if another recorder is installed.
     pub fn start(duckdb_version: &'static str) -> Result<Self> {
         let mut started = STARTED.lock();
         if let Some(handle) = started.clone() {
             return Ok(Self(handle));
         }
-        let failed = |err: &dyn std::fmt::Display| Error::internal(format!("keep metrics: {err}"));
+        let failed = |err: &dyn std::fmt::Display| Error::internal(format!("install the metrics recorder: {err}"));
         let duration = Matcher::Full(REQUEST_DURATION.to_owned());
         let builder = PrometheusBuilder::new().set_buckets_for_metric(duration, &DURATION_BOUNDS);
         let recorder = builder.map_err(|err| failed(&err))?.build_recorder();
@@ -119,7 +119,7 @@ impl Registry {
         Ok(Self(handle))
     }
 
-    /// All metrics in Prometheus' text form.
+    /// All metrics in the Prometheus text format.
     pub fn render(&self, gauges: &Gauges) -> String {
         gauge!(READY).set(float(u64::from(gauges.ready)));
         gauge!(OPEN_SESSIONS).set(count(gauges.sessions));
@@ -134,7 +134,7 @@ impl Registry {
         self.0.render()
     }
 
-    /// Keeps what was observed from piling up, for ever; runs until it is dropped.
+    /// Aggregates observations periodically, until the future is dropped.
     pub async fn keep_up(self) {
         let mut interval = tokio::time::interval(UPKEEP_INTERVAL);
         loop {
@@ -146,27 +146,27 @@ impl Registry {
 
 fn describe() {
     describe_counter!(REQUESTS, "gRPC calls that have ended, by method and status code");
-    describe_histogram!(REQUEST_DURATION, Unit::Seconds, "From a gRPC call to the end of its answer");
+    describe_histogram!(REQUEST_DURATION, Unit::Seconds, "Duration of gRPC calls, up to the end of the response");
     describe_counter!(BYTES_SENT, Unit::Bytes, "Bytes of gRPC messages sent, as encoded");
     describe_gauge!(OPEN_CONNECTIONS, "Network connections of gRPC clients");
     describe_gauge!(OPEN_SESSIONS, "Sessions of clients that logged in");
     describe_gauge!(OPEN_TRANSACTIONS, "Open transactions");
-    describe_gauge!(WAITING_RESULTS, "Results that wait to be fetched");
-    describe_gauge!(POOL_LIMIT, "The most connections to DuckDB (max_connections)");
-    describe_gauge!(POOL_IN_USE, "Connections to DuckDB that are borrowed");
-    describe_gauge!(POOL_WAITING, "Statements that wait for a connection to DuckDB");
-    describe_gauge!(JOBS, "Jobs that are remembered, by state");
-    describe_gauge!(DUCKDB_MEMORY, Unit::Bytes, "Memory that DuckDB uses, a few seconds ago at most");
-    describe_gauge!(DUCKDB_TEMPORARY, Unit::Bytes, "Temporary files that DuckDB uses, a few seconds ago at most");
-    describe_gauge!(LAKE_SNAPSHOTS, "Snapshots of the lake; maintain expires old ones");
+    describe_gauge!(WAITING_RESULTS, "Results waiting to be fetched");
+    describe_gauge!(POOL_LIMIT, "Maximum number of connections to DuckDB (max_connections)");
+    describe_gauge!(POOL_IN_USE, "Connections to DuckDB in use");
+    describe_gauge!(POOL_WAITING, "Statements waiting for a connection to DuckDB");
+    describe_gauge!(JOBS, "Retained jobs, by state");
+    describe_gauge!(DUCKDB_MEMORY, Unit::Bytes, "Memory used by DuckDB, sampled every few seconds");
+    describe_gauge!(DUCKDB_TEMPORARY, Unit::Bytes, "Temporary files used by DuckDB, sampled every few seconds");
+    describe_gauge!(LAKE_SNAPSHOTS, "Snapshots of the lake; expired by maintain");
     describe_gauge!(LAKE_FILES, "Data files of the newest snapshot");
-    describe_gauge!(LAKE_SMALL_FILES, "Those below 16 MiB; maintain merges them");
+    describe_gauge!(LAKE_SMALL_FILES, "Data files of the newest snapshot below 16 MiB; merged by maintain");
     describe_gauge!(
         LAKE_DELETE_FILES,
-        "Files that list deleted rows of the newest snapshot; maintain rewrites the data files"
+        "Delete files of the newest snapshot; removed when maintain rewrites data files"
     );
-    describe_gauge!(READY, "1 when the server is ready, 0 when /readyz says why it is not");
-    describe_gauge!(BUILD, "Always 1; the labels name the versions");
+    describe_gauge!(READY, "1 if the server is ready, 0 if not; /readyz returns the reason");
+    describe_gauge!(BUILD, "Always 1; labels contain the versions");
 }
 
 fn count(number: usize) -> f64 {

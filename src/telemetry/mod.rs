@@ -1,4 +1,4 @@
-//! Logs and metrics. Logs go to stderr; stdout belongs to what a command is asked for.
+//! Logs and metrics. Logs are written to stderr; stdout is reserved for the output of commands.
 
 pub mod metrics;
 mod panics;
@@ -15,15 +15,15 @@ use crate::error::{Error, Result};
 
 static HOOK: Once = Once::new();
 
-/// Logs what `filter` (tracing's directives, such as `info,merganser::flight=debug`) lets through.
+/// Starts logging with `filter`, in the directive syntax of `tracing`, such as `info,merganser::flight=debug`.
 ///
 /// # Errors
-/// `InvalidArgument` for a filter that is none.
+/// `InvalidArgument` for an invalid filter.
 pub fn start(filter: &str) -> Result<()> {
     let filter = EnvFilter::try_new(filter).map_err(|err| Error::invalid(format!("log filter \"{filter}\": {err}")))?;
     let subscriber =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(stderr().is_terminal());
-    // A second start, as in tests, keeps the first.
+    // Later calls, as in tests, have no effect.
     let _ = subscriber.try_init();
     HOOK.call_once(panics::install);
     Ok(())

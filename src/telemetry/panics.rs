@@ -1,4 +1,4 @@
-//! Panics that are expected: arrow-ipc panics at malformed data, which any client can send. They must not fill the log.
+//! Expected panics: arrow-ipc panics on malformed data, which any client can send. They are not logged.
 
 use std::{
     cell::Cell,
@@ -12,7 +12,7 @@ thread_local! {
     static EXPECTED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Says nothing about panics inside of [`Quiet`], and the usual about others.
+/// Installs a panic hook that ignores panics inside of [`Quiet`].
 pub fn install() {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
@@ -22,7 +22,7 @@ pub fn install() {
     }));
 }
 
-/// A future whose panics its caller catches and answers for.
+/// A future whose panics are caught and reported by its caller.
 #[derive(Debug)]
 pub struct Quiet<F>(pub F);
 
@@ -35,7 +35,7 @@ impl<F: Future + Unpin> Future for Quiet<F> {
     }
 }
 
-/// Ends with the poll, also when that panics.
+/// Marks panics as expected until it is dropped, also by unwinding.
 struct Expected;
 
 // === impl Expected ===

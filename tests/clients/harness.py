@@ -186,7 +186,7 @@ class Server:
         return events[-1]["result"]
 
     @property
-    def shelf(self):
+    def backup_folder(self):
         """The folder of its backups."""
         return self.store / "backups" / "catalog"
 

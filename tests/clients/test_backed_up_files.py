@@ -19,7 +19,7 @@ def head(server):
     return server.scalar("SELECT id FROM lake.current_snapshot()")
 
 
-def shelf(server):
+def backup_folder(server):
     return server.store / "backups" / "catalog"
 
 
@@ -167,7 +167,7 @@ def test_a_file_that_comes_back_to_life_in_an_older_lake(server, launch, tmp_pat
     bring_back(server, later)
     for backup in server.result("backups")["backups"]:
         if backup["backup"] not in (later["backup"], again):
-            shutil.rmtree(shelf(server) / backup["backup"])
+            shutil.rmtree(backup_folder(server) / backup["backup"])
     done = maintain(server, "cleanup")
     assert done["files_kept"] > 0 and done["kept_for"] == again
     check_restored(server, launch, tmp_path, again, states)
@@ -181,7 +181,7 @@ def test_a_backup_that_cannot_be_read_keeps_every_file(server, launch):
     other.sql("CREATE TABLE silver.t AS SELECT 1 AS i")
     foreign = other.result("backup")["backup"]
     backup = server.result("backup")["backup"]
-    folder = shelf(server) / backup
+    folder = backup_folder(server) / backup
     catalog, record = (folder / "catalog.duckdb").read_bytes(), (folder / "backup.json").read_text()
     flipped = bytearray(catalog)
     flipped[len(catalog) // 2] ^= 1
@@ -198,9 +198,9 @@ def test_a_backup_that_cannot_be_read_keeps_every_file(server, launch):
             assert (done["files"], done["files_kept"], done["kept_for"]) == (0, 1, backup)
     # One that nobody finished for a day never will be; and one of another lake names other files.
     folder.rename(folder.parent.parent / "old")
-    (shelf(server) / "2020_01_01").mkdir()
-    (shelf(server) / "old").rename(shelf(server) / "2020_01_01" / "00_00_00_000")
-    shutil.copytree(shelf(other) / foreign, shelf(server) / foreign)
+    (backup_folder(server) / "2020_01_01").mkdir()
+    (backup_folder(server) / "old").rename(backup_folder(server) / "2020_01_01" / "00_00_00_000")
+    shutil.copytree(backup_folder(other) / foreign, backup_folder(server) / foreign)
     for step in ["cleanup", "orphans"]:
         done = maintain(server, step)
         assert (done["files"], done["files_kept"], done.get("kept_for")) == (1, 0, None)

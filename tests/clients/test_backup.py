@@ -23,7 +23,7 @@ def server(launch):
 
 
 def latest(server):
-    return json.loads((server.shelf / "manifest.json").read_text())["latest"]
+    return json.loads((server.backup_folder / "manifest.json").read_text())["latest"]
 
 
 def listed(server, **body):
@@ -59,7 +59,7 @@ def test_a_backup_is_the_whole_catalog(server):
     server.sql("DELETE FROM silver.t WHERE i < 40")
     taken = server.result("backup")
     assert taken["snapshot_id"] == server.head()
-    folder = server.shelf / taken["backup"]
+    folder = server.backup_folder / taken["backup"]
     assert taken["path"].endswith(f"/backups/catalog/{taken['backup']}")
     assert server.variables or taken["path"] == folder.as_uri()
     datetime.datetime.strptime(taken["backup"], "%Y_%m_%d/%H_%M_%S_%f")
@@ -86,7 +86,7 @@ def test_a_backup_has_every_table_that_the_catalog_has(launch, tmp_path):
     file = tmp_path / "catalog.ducklake"
     server = launch("--catalog", file)
     taken = server.result("backup")
-    record = json.loads((server.shelf / taken["backup"] / "backup.json").read_text())
+    record = json.loads((server.backup_folder / taken["backup"] / "backup.json").read_text())
     server.stop()
     with duckdb.connect(str(file), read_only=True) as catalog:
         tables = {name for [name] in catalog.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
@@ -128,7 +128,7 @@ def test_backups_are_taken_beside_writers(server):
     assert [backup["snapshot_id"] for backup in taken] == sorted({backup["snapshot_id"] for backup in taken})
     assert server.head() > taken[0]["snapshot_id"]
     for backup in taken:
-        with attached(server, server.shelf / backup["backup"] / "catalog.duckdb") as copy:
+        with attached(server, server.backup_folder / backup["backup"] / "catalog.duckdb") as copy:
             versions = [id for [id] in copy.execute("SELECT snapshot_id FROM lake.snapshots() ORDER BY ALL").fetchall()]
             assert versions == list(range(backup["snapshot_id"] + 1))
             moment = datetime.datetime.strptime(backup["backup"] + "000+0000", "%Y_%m_%d/%H_%M_%S_%f%z")
@@ -156,19 +156,19 @@ def test_the_list_tells_what_is_wrong(server, launch):
     server.sql("CREATE TABLE t AS SELECT 1 AS i")
     names = [server.result("backup")["backup"] for _ in range(5)]
     good, truncated, flipped, unreadable, unfinished = names
-    file = server.shelf / truncated / "catalog.duckdb"
+    file = server.backup_folder / truncated / "catalog.duckdb"
     file.write_bytes(file.read_bytes()[:10_000])
-    file = server.shelf / flipped / "catalog.duckdb"
+    file = server.backup_folder / flipped / "catalog.duckdb"
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
-    (server.shelf / unreadable / "backup.json").write_text("{")
-    (server.shelf / unfinished / "backup.json").unlink()
+    (server.backup_folder / unreadable / "backup.json").write_text("{")
+    (server.backup_folder / unfinished / "backup.json").unlink()
     other = launch()
     foreign = other.result("backup")["backup"]
-    shutil.copytree(other.shelf / foreign, server.shelf / foreign)
-    (server.shelf / "notes").mkdir()
-    (server.shelf / "notes" / "readme.txt").write_text("not a backup")
+    shutil.copytree(other.backup_folder / foreign, server.backup_folder / foreign)
+    (server.backup_folder / "notes").mkdir()
+    (server.backup_folder / "notes" / "readme.txt").write_text("not a backup")
 
     backups = listed(server)
     assert list(backups) == sorted([*names, foreign], reverse=True)
@@ -195,7 +195,7 @@ def test_older_backups_go_when_asked(server):
     taken = server.result("backup", {"keep": 2})
     assert sorted(taken["removed"]) == names[:2]
     assert sorted(listed(server)) == [names[2], taken["backup"]]
-    assert list((server.shelf / names[0]).glob("*")) == []
+    assert list((server.backup_folder / names[0]).glob("*")) == []
     # The age alone, and both: what either keeps stays.
     again = server.result("backup", {"older_than_days": 1})
     assert again["removed"] == []
@@ -230,18 +230,18 @@ def test_what_is_wrong_is_refused_before_anything_is_written(server):
     assert "where" in fails(server, invalid, "backup", {"where": "/tmp"})
     assert "verify" in fails(server, invalid, "backups", {"verify": "maybe"})
     assert listed(server) == {}
-    assert not server.shelf.exists()
+    assert not server.backup_folder.exists()
 
 
 def test_a_backup_that_cannot_be_stored_does_not_count(server):
     first = server.result("backup")["backup"]
     # Nothing can be written where a file is in the way of the folder.
-    kept = server.shelf.rename(server.store / "backups" / "kept")
-    server.shelf.write_text("in the way")
+    kept = server.backup_folder.rename(server.store / "backups" / "kept")
+    server.backup_folder.write_text("in the way")
     with wire.Wire(server, "ada") as ada, pytest.raises(grpc.RpcError):
         ada.action("backup")
-    server.shelf.unlink()
-    kept.rename(server.shelf)
+    server.backup_folder.unlink()
+    kept.rename(server.backup_folder)
     assert list(listed(server, verify=True)) == [first]
     assert latest(server) == first
     assert list((server.home / "staging").glob("backup-*")) == []

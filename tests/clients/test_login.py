@@ -19,8 +19,8 @@ import protobuf
 from harness import run
 
 PASSWORD = "correct horse: battery"
-WRONG = "the user or the password is wrong"
-TOO_MANY = "too many wrong log-ins"
+WRONG = "invalid user name or password"
+TOO_MANY = "too many failed logins"
 
 
 def hash_of(password):
@@ -326,7 +326,7 @@ def test_the_command_line_says_how_to_log_in(guarded):
         assert text in ended.stderr
     for ended in (sql(guarded, "--user", "carol", MERGANSER_PASSWORD="no"), sql(guarded, MERGANSER_TOKEN="no")):
         assert ended.returncode == 1 and ended.stdout == ""
-    assert "stdin holds no password" in sql(guarded, "--password-stdin").stderr
+    assert "no password on stdin" in sql(guarded, "--password-stdin").stderr
 
 
 def on_terminal(arguments, answers):
@@ -357,9 +357,9 @@ def test_the_command_line_asks_for_the_password_on_a_terminal(guarded):
 
 
 def test_hash_password_asks_twice_on_a_terminal():
-    code, shown = on_terminal(["hash-password"], [(b"password: ", "a"), (b"once more: ", "b")])
-    assert code == 1 and "differ" in shown
-    code, shown = on_terminal(["hash-password"], [(b"password: ", "secret!"), (b"once more: ", "secret!")])
+    code, shown = on_terminal(["hash-password"], [(b"password: ", "a"), (b"repeat the password: ", "b")])
+    assert code == 1 and "do not match" in shown
+    code, shown = on_terminal(["hash-password"], [(b"password: ", "secret!"), (b"repeat the password: ", "secret!")])
     assert code == 0 and "$argon2id$v=19$" in shown and "[users]" in shown and "secret!" not in shown
     assert run("hash-password").returncode == 1
 

@@ -123,7 +123,7 @@ def test_the_new_place_must_be_empty(launch, place, kind):
     before = head(server)
     server.stop()
     launch("--catalog", old).stop()
-    assert "already at" in migrate(old, taken, code=1)
+    assert "already exists at" in migrate(old, taken, code=1)
     server.start()
     assert head(server) == before
 
@@ -133,8 +133,8 @@ def test_a_file_of_any_kind_is_left_alone(launch, place, tmp_path):
     launch("--catalog", old).stop()
     diary = tmp_path / "diary"
     diary.write_text("dear diary")
-    assert "already at" in migrate(old, diary, code=1)
-    assert "already at" in migrate(old, old, code=1)
+    assert "already exists at" in migrate(old, diary, code=1)
+    assert "already exists at" in migrate(old, old, code=1)
     assert diary.read_text() == "dear diary"
 
 

@@ -80,7 +80,7 @@ def test_to_another_place(server, launch, request, tmp_path, kind):
     assert other.head() == second + 1
     assert other.scalar("SELECT count(*) FROM silver.t") == 6
     # A place that is taken is left alone.
-    assert "is already at" in fails(server, CODE.ALREADY_EXISTS, to=to)
+    assert "already exists at" in fails(server, CODE.ALREADY_EXISTS, to=to)
     assert other.head() == second + 1
 
 
@@ -170,7 +170,7 @@ def test_a_lake_that_others_serve_too_stays(launch, request, tmp_path, kind):
     other = launch("--catalog", catalog, beside=server)
     assert other.head() == late
     assert server.result("restore", {"force": True})["reopens"]
-    harness.wait_until(lambda: "the lake stays as it was" in server.log(), "the server gave up", 30)
+    harness.wait_until(lambda: "the catalog is unchanged" in server.log(), "the server gave up", 30)
     assert "stop" in server.log()
     harness.wait_until(lambda: is_there(server, "gold.late"), "the server is back", 30)
     assert server.head() == other.head() == late
@@ -195,7 +195,7 @@ def test_a_lake_that_cannot_be_backed_up_first_stays(server):
         # … and meanwhile the disk breaks.
         (server.home / "staging").rename(server.home / "gone")
         reader.cancel()
-    harness.wait_until(lambda: "the lake stays as it was" in server.log(), "the server gave up", 60)
+    harness.wait_until(lambda: "the catalog is unchanged" in server.log(), "the server gave up", 60)
     harness.wait_until(lambda: is_there(server, "gold.late"), "the server is back", 30)
     assert server.head() == late
     assert [backup["latest"] for backup in server.result("backups")["backups"]] == [True]
@@ -222,7 +222,7 @@ def test_by_name_and_by_time(server, tmp_path):
     # An hour east of UTC the same digits are an earlier moment.
     said = fails(server, CODE.NOT_FOUND, at=f"{moment}+01:00", dry_run=True)
     assert taken[0]["backup"] in said
-    assert "first" in fails(server, CODE.NOT_FOUND, at="2020-01-01", dry_run=True)
+    assert "oldest" in fails(server, CODE.NOT_FOUND, at="2020-01-01", dry_run=True)
 
 
 def test_bad_requests_and_backups_are_refused(server, launch, tmp_path):
@@ -233,14 +233,14 @@ def test_bad_requests_and_backups_are_refused(server, launch, tmp_path):
     bad = server.result("backup")["backup"]
     invalid = CODE.INVALID_ARGUMENT
     assert "exclude each other" in fails(server, invalid, backup=bad, at="2030-01-01", to=to)
-    assert "moment" in fails(server, invalid, at="yesterday", to=to)
+    assert "timestamp" in fails(server, invalid, at="yesterday", to=to)
     assert "expected a path" in fails(server, invalid, to="mysql://host/db")
     assert "hunter2" not in fails(server, invalid, to="postgres://u:hunter2@host:port/db")
     assert "forc" in fails(server, invalid, forc=True)
     assert "2001_01_01" in fails(server, CODE.NOT_FOUND, backup="2001_01_01/00_00_00_000", to=to)
     for name in ["../../raw", "/etc/passwd", "", "x" * 10_000]:
         fails(server, CODE.NOT_FOUND, backup=name, to=to)
-    file = server.shelf / bad / "catalog.duckdb"
+    file = server.backup_folder / bad / "catalog.duckdb"
     whole = file.read_bytes()
     flipped = bytearray(whole)
     flipped[len(whole) // 2] ^= 1
@@ -251,7 +251,7 @@ def test_bad_requests_and_backups_are_refused(server, launch, tmp_path):
     file.unlink()
     assert "damaged" in fails(server, CODE.FAILED_PRECONDITION, to=to)
     file.write_bytes(whole)
-    record = server.shelf / bad / "backup.json"
+    record = server.backup_folder / bad / "backup.json"
     written = json.loads(record.read_text())
     lying = written | {"contents": written["contents"] | {"snapshot_id": 1}}
     for text in ["", "{}", json.dumps(lying), json.dumps(written | {"format": 7})]:
@@ -261,10 +261,10 @@ def test_bad_requests_and_backups_are_refused(server, launch, tmp_path):
     assert "never finished" in fails(server, CODE.FAILED_PRECONDITION, to=to)
     other = launch()
     foreign = other.result("backup")["backup"]
-    shutil.copytree(other.shelf / foreign, server.shelf / foreign)
+    shutil.copytree(other.backup_folder / foreign, server.backup_folder / foreign)
     assert "another lake" in fails(server, CODE.FAILED_PRECONDITION, backup=foreign, to=to)
     assert "another lake" in fails(server, CODE.FAILED_PRECONDITION, backup=foreign, force=True)
-    (server.shelf / "manifest.json").write_text("not json")
+    (server.backup_folder / "manifest.json").write_text("not json")
     assert "manifest" in fails(server, CODE.FAILED_PRECONDITION, to=to)
     assert sorted(tmp_path.iterdir()) == [tmp_path / "new.ducklake.lock"] or list(tmp_path.iterdir()) == []
     # A lake that is served stays as it was, and the sound backup can be had still.
@@ -398,7 +398,7 @@ def test_from_the_shell(server, tmp_path):
     done = harness.run("restore", backup["backup"], "--to", f"sqlite:{to}", "--url", server.uri)
     assert done.returncode == 0, done.stderr
     assert str(to) in done.stdout
-    assert "sound" in harness.run("restore", "--dry-run", "--url", server.uri).stdout
+    assert "valid" in harness.run("restore", "--dry-run", "--url", server.uri).stdout
     refused = harness.run("restore", "--url", server.uri)
     assert refused.returncode == 1 and "force" in refused.stderr
     rows = server.sql("CALL merganser.restore(dry_run => true)")

@@ -176,7 +176,7 @@ def test_a_new_certificate_is_served_and_streams_go_on(authority, launch):
         # Half replaced, then broken, then whole: the old one stays until there is a good one.
         old, (new_cert, new_key) = cert.read_bytes().strip(), authority.issue("renewed")
         cert.write_bytes(new_cert)
-        wait_until(lambda: "stays as it was" in server.log(), "the half is noticed")
+        wait_until(lambda: "keeping the current one" in server.log(), "the half is noticed")
         assert served_certificate(server) == old
         key.write_bytes(b"garbage")
         wait_until(lambda: "no private key" in server.log(), "the garbage is noticed")

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 
 use super::types;
-use crate::lake::inventory::types::type_name;
+use crate::lake::listing::types::type_name;
 
 /// The key of a fact: `TYPE_NAME`, `PRECISION`, …
 pub fn key(name: &str) -> String {

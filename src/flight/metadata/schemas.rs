@@ -10,7 +10,7 @@ use arrow_flight::sql::CommandGetDbSchemas;
 
 use super::super::authenticate::Caller;
 use super::{catalogs::is_lake, encode};
-use crate::{error::Result, lake, lake::inventory, query::Queries};
+use crate::{error::Result, lake, lake::listing, query::Queries};
 
 /// The columns.
 pub fn schema(command: &CommandGetDbSchemas) -> SchemaRef {
@@ -23,8 +23,8 @@ pub async fn rows(queries: &Queries, caller: &Caller, command: CommandGetDbSchem
     if !is_lake(command.catalog.as_deref()) {
         return Ok(RecordBatch::new_empty(columns));
     }
-    let filter = inventory::Filter { schema: command.db_schema_filter_pattern, table: None };
-    let names = queries.inspect(&caller.session, move |connection| inventory::schemas(connection, &filter)).await?;
+    let filter = listing::Filter { schema: command.db_schema_filter_pattern, table: None };
+    let names = queries.inspect(&caller.session, move |connection| listing::schemas(connection, &filter)).await?;
     let catalogs: ArrayRef = Arc::new(StringArray::from(vec![lake::CATALOG; names.len()]));
     RecordBatch::try_new(columns, vec![catalogs, Arc::new(StringArray::from(names))]).map_err(encode)
 }

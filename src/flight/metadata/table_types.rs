@@ -4,7 +4,7 @@ use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use arrow_flight::sql::CommandGetTableTypes;
 
 use super::encode;
-use crate::{error::Result, lake::inventory::TableKind};
+use crate::{error::Result, lake::listing::TableKind};
 
 /// The columns.
 pub fn schema(command: CommandGetTableTypes) -> SchemaRef {

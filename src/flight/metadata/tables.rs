@@ -15,7 +15,7 @@ use super::{catalogs::is_lake, column, encode};
 use crate::{
     error::Result,
     lake,
-    lake::inventory::{self, Table, TableKind},
+    lake::listing::{self, Table, TableKind},
     query::Queries,
 };
 
@@ -30,9 +30,8 @@ pub async fn rows(queries: &Queries, caller: &Caller, command: CommandGetTables)
     if !is_lake(command.catalog.as_deref()) {
         return Ok(RecordBatch::new_empty(columns));
     }
-    let filter =
-        inventory::Filter { schema: command.db_schema_filter_pattern, table: command.table_name_filter_pattern };
-    let find = move |connection: &_| inventory::tables(connection, &filter, include_schema);
+    let filter = listing::Filter { schema: command.db_schema_filter_pattern, table: command.table_name_filter_pattern };
+    let find = move |connection: &_| listing::tables(connection, &filter, include_schema);
     let mut tables = queries.inspect(&caller.session, find).await?;
     let types = command.table_types;
     tables.retain(|table| types.is_empty() || types.iter().any(|name| name == table.kind.name()));
@@ -58,7 +57,7 @@ fn encoded_schema(table: &Table) -> Result<Vec<u8>> {
     Ok(message.0.to_vec())
 }
 
-fn field(table: &Table, column: &inventory::Column) -> Field {
+fn field(table: &Table, column: &listing::Column) -> Field {
     let mut field = column::describe(&column.field, &column.type_name);
     let facts = [
         ("CATALOG_NAME", Some(lake::CATALOG)),

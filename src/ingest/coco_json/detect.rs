@@ -1,8 +1,8 @@
-//! Is this JSON file COCO, and which kind?
+//! Detection of COCO files and their kind.
 //!
-//! Names of sections alone would not do: files of other formats have `images` and `annotations` too. The first element
-//! of each section must look like COCO as well. Reading stops as soon as the answer is known, which for the usual order
-//! of sections is at the first annotation; what comes before is skipped without being kept.
+//! The names of sections do not suffice, because other formats have `images` and `annotations` too: the first element of each
+//! section is checked as well. Parsing stops as soon as the answer is known, which is at the first annotation for the usual
+//! order of sections; earlier content is skipped without being stored.
 
 use std::fmt;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::error::{Context, Result};
 use super::record::{Element, Position, present};
 use super::{CocoKind, SectionName, file_name, open};
 
-/// What the sections seen so far say.
+/// The evidence of the sections seen so far.
 #[derive(Default)]
 struct Evidence {
     images: bool,
@@ -24,7 +24,7 @@ struct Evidence {
     answer: Answer,
 }
 
-/// What is known; only `Open` can still change.
+/// The answer; final unless it is `Open`.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Answer {
     #[default]
@@ -36,13 +36,13 @@ enum Answer {
 /// The top-level value of a file.
 struct TopLevel<'a>(&'a mut Evidence);
 
-/// A section, of which only the first element is looked at.
+/// A section, of which only the first element is inspected.
 struct Section<'a> {
     evidence: &'a mut Evidence,
     name: SectionName,
 }
 
-/// Which fields an element has.
+/// The fields of an element that distinguish formats.
 #[derive(Deserialize)]
 struct Fields {
     #[serde(default, deserialize_with = "present")]
@@ -61,26 +61,26 @@ struct Fields {
     bbox: Option<IgnoredAny>,
 }
 
-/// Tells whether the file at `path` holds COCO annotations. `None` for JSON of any other kind, for what is no JSON, and
+/// Detects whether the file at `path` contains COCO annotations. `None` for other JSON, for files that are not JSON, and
 /// for the panoptic format.
 ///
 /// # Errors
 ///
-/// The kinds of I/O errors when the file cannot be read.
+/// I/O errors of reading the file.
 pub fn detect(path: &Path) -> Result<Option<CocoKind>> {
-    let looking = || format!("look at \"{}\"", file_name(path));
-    let mut json = serde_json::Deserializer::from_reader(open(path).context(looking)?);
+    let doing = || format!("inspect \"{}\"", file_name(path));
+    let mut json = serde_json::Deserializer::from_reader(open(path).context(doing)?);
     let mut evidence = Evidence::default();
     let outcome = TopLevel(&mut evidence).deserialize(&mut json);
     match (outcome, evidence.answer) {
         (_, Answer::Coco(kind)) => Ok(Some(kind)),
         (Ok(()), Answer::Open) => Ok(evidence.at_the_end()),
-        (Err(err), Answer::Open) if err.is_io() => Err(std::io::Error::from(err)).context(looking),
+        (Err(err), Answer::Open) if err.is_io() => Err(std::io::Error::from(err)).context(doing),
         (_, Answer::NotCoco | Answer::Open) => Ok(None),
     }
 }
 
-/// Ends the walk through the file; the answer is in the evidence.
+/// Stops the parser; the answer is in the evidence.
 fn answered<E: de::Error>() -> E {
     E::custom("answered")
 }
@@ -152,7 +152,7 @@ impl<'de> Visitor<'de> for Section<'_> {
 // === impl Evidence ===
 
 impl Evidence {
-    /// Takes in a section with its first element, if it has one.
+    /// Records a section and its first element, if it has one.
     fn note(&mut self, name: SectionName, first: Option<&Fields>) {
         if !first.is_none_or(|fields| fields.belong_to(name)) {
             self.answer = Answer::NotCoco;
@@ -169,7 +169,7 @@ impl Evidence {
         }
     }
 
-    /// The answer when the whole file was seen: the images of a test split come with categories only.
+    /// The answer at the end of the file: images of a test split come with categories only.
     fn at_the_end(&self) -> Option<CocoKind> {
         (self.images && self.categories).then_some(CocoKind::Instances)
     }
@@ -191,7 +191,7 @@ impl Fields {
         self.image_id.is_some() && self.caption.is_some()
     }
 
-    /// The kind of a file whose first annotation has these fields.
+    /// The kind of a file by the fields of its first annotation.
     fn kind(&self) -> CocoKind {
         let is_drawn = self.category_id.is_some() || self.bbox.is_some();
         if self.caption.is_some() && !is_drawn { CocoKind::Captions } else { CocoKind::Instances }

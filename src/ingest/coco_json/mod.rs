@@ -1,19 +1,19 @@
-//! COCO annotation files, read as a stream into newline-delimited JSON.
+//! Streaming conversion of COCO annotation files to newline-delimited JSON.
 //!
-//! `instances_train2017.json` is one JSON object of 450 MB, which no JSON reader of the engine takes in one piece. This
-//! module walks through such a file once and writes each element of its sections as one row of a fixed shape, so that
-//! the engine can read the rows with explicit column types. It touches the given file and the folder of the
-//! [`Spool`], and knows no tables.
+//! `instances_train2017.json` is a single JSON object of 450 MB, too large for the engine's JSON reader. This module parses
+//! such a file once and writes each element of its sections as a row with a fixed set of fields, so that the engine can read
+//! the rows with explicit column types. It accesses the given file and the folder of the [`Spool`] only, and is independent
+//! of tables.
 //!
-//! 1. `detect` looks at sections and their first elements: is it COCO, and which kind?
-//! 2. `read` goes through the sections in whatever order they have, one element in memory at a time.
-//! 3. Every element is checked and appended to the spool.
-//! 4. At the end every annotation must have met its image.
+//! 1. `detect` inspects the sections and their first elements: whether the file is COCO, and of which kind.
+//! 2. `read` parses the sections in any order, with one element in memory at a time.
+//! 3. Each element is validated and appended to the spool.
+//! 4. At the end, the image of every annotation must have been listed.
 //!
-//! What grows with the file are ids: one number per image, and one entry per image that is named but was not listed
-//! yet (annotations may come before images). A file that fails has left rows in the spool: drop the spool with it.
+//! Memory grows with the number of images only: an id per image, and an entry per image that is referenced before it is
+//! listed. After an error the spool contains rows of the file and must be dropped.
 //!
-//! Limits: an image listed twice gives two rows; the panoptic format is refused.
+//! Limits: an image that is listed twice yields two rows; the panoptic format is not supported.
 
 mod detect;
 mod record;
@@ -41,30 +41,30 @@ const BUFFER_BYTES: usize = 256 << 10;
 /// The kinds of COCO files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CocoKind {
-    /// Boxes, outlines or keypoints of objects; also a list of images that has no annotations at all.
+    /// Boxes, segmentations or keypoints of objects; also a list of images without annotations.
     Instances,
-    /// Sentences about images.
+    /// Captions of images.
     Captions,
-    /// A bare list of `{image_id, caption}`, as programs that describe images write it.
+    /// A top-level array of `{image_id, caption}`, the output format of captioning models.
     CaptionResults,
 }
 
-/// What was read from one file.
+/// The result of reading a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CocoFile {
     /// The kind of the file.
     pub kind: CocoKind,
-    /// The file's name without its folder, as the rows carry it.
+    /// The file name without its folder, as stored in the rows.
     pub source_file: String,
-    /// The split that the rows carry.
+    /// The split stored in the rows.
     pub split: Option<String>,
-    /// Rows of images.
+    /// The number of image rows.
     pub images: u64,
-    /// Rows of annotations.
+    /// The number of annotation rows.
     pub annotations: u64,
-    /// Rows of captions.
+    /// The number of caption rows.
     pub captions: u64,
-    /// Categories that the file lists, including those that the spool knew already.
+    /// The number of categories in the file, including those already in the spool.
     pub categories: u64,
 }
 
@@ -73,25 +73,25 @@ struct Reader<'a> {
     spool: &'a mut Spool,
     file: CocoFile,
     at: Position,
-    /// The sections met so far.
+    /// The sections read so far.
     seen: Vec<SectionName>,
     references: References,
-    /// An error of ours on its way through the JSON parser, which has no room for it.
+    /// An error to return after the JSON parser, which cannot carry it, was stopped.
     failure: Option<Error>,
 }
 
 /// The top-level value of a file.
 struct TopLevel<'a, 'b>(&'a mut Reader<'b>);
 
-/// An array, whose elements are handed over one by one.
+/// An array, whose elements are processed one by one.
 struct Elements<'a, 'b, T> {
     reader: &'a mut Reader<'b>,
     take: fn(&mut Reader<'b>, &T) -> Result<()>,
 }
 
-/// A row as it is written: the fields of the element, and where they come from.
+/// A row: the fields of the element, and its origin.
 #[derive(Serialize)]
-struct Row<'a, T> {
+struct SpooledRow<'a, T> {
     #[serde(flatten)]
     element: &'a T,
     split: Option<&'a str>,
@@ -109,13 +109,13 @@ enum SectionName {
     Other,
 }
 
-/// Reads the COCO file at `path` and appends its rows to `spool`. Without a `split` the file's name tells it, if
-/// `train`, `val` or `test` is a word of it.
+/// Reads the COCO file at `path` and appends its rows to `spool`. Without a `split`, it is derived from the file name if that
+/// contains the word `train`, `val` or `test`.
 ///
 /// # Errors
 ///
-/// `InvalidArgument` when the file is empty, malformed, not COCO, or names an image that it does not list; the text
-/// names the file and the place. The kinds of I/O errors when reading or writing fails.
+/// `InvalidArgument` if the file is empty, malformed, not COCO, or references an image that it does not list, with the file
+/// and the location; I/O errors of reading and writing.
 pub fn read(path: &Path, split: Option<&str>, spool: &mut Spool) -> Result<CocoFile> {
     let source_file = file_name(path);
     let doing = format!("read annotations \"{source_file}\"");
@@ -139,7 +139,7 @@ fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
-/// The one split that the words of a file's name speak of, as in `instances_train2017.json`.
+/// The split in a file name, as in `instances_train2017.json`, if it is unambiguous.
 fn split_of(file_name: &str) -> Option<&'static str> {
     let name = file_name.to_ascii_lowercase();
     let mut splits = name.split(|letter: char| !letter.is_alphabetic()).filter_map(|word| match word {
@@ -195,7 +195,7 @@ impl<'a> Reader<'a> {
         if self.seen.contains(&SectionName::Images) {
             self.references.check()?;
         } else if !self.seen.contains(&SectionName::Annotations) {
-            return Err(Error::invalid("not COCO: there is neither \"images\" nor \"annotations\""));
+            return Err(Error::invalid("not a COCO file: it has neither \"images\" nor \"annotations\""));
         }
         if self.file.captions > 0 && self.file.annotations == 0 {
             self.file.kind = CocoKind::Captions;
@@ -218,7 +218,7 @@ impl<'a> Reader<'a> {
     fn take_image(&mut self, image: &Image) -> Result<()> {
         self.references.note_image(image.id);
         self.file.images += 1;
-        self.spool.append(Section::Images, &Row::new(image, &self.file))
+        self.spool.append(Section::Images, &SpooledRow::new(image, &self.file))
     }
 
     fn take_annotation(&mut self, annotation: &Annotation) -> Result<()> {
@@ -230,14 +230,14 @@ impl<'a> Reader<'a> {
         let caption = annotation.caption();
         if caption.is_none() || annotation.is_drawn() {
             self.file.annotations += 1;
-            self.spool.append(Section::Annotations, &Row::new(annotation, &self.file))?;
+            self.spool.append(Section::Annotations, &SpooledRow::new(annotation, &self.file))?;
         }
         caption.map_or(Ok(()), |caption| self.take_caption(&caption))
     }
 
     fn take_caption(&mut self, caption: &Caption) -> Result<()> {
         self.file.captions += 1;
-        self.spool.append(Section::Captions, &Row::new(caption, &self.file))
+        self.spool.append(Section::Captions, &SpooledRow::new(caption, &self.file))
     }
 
     fn take_category(&mut self, category: &Category) -> Result<()> {
@@ -245,7 +245,7 @@ impl<'a> Reader<'a> {
         self.spool.append_category(category, &self.file.source_file)
     }
 
-    /// Keeps `failure` and ends the walk through the file.
+    /// Stores `failure` and stops the parser.
     fn stop<E: de::Error>(&mut self, failure: Error) -> E {
         self.failure = Some(failure);
         E::custom("stopped")
@@ -329,9 +329,9 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Elements<'_, '_, T> {
     }
 }
 
-// === impl Row ===
+// === impl SpooledRow ===
 
-impl<'a, T> Row<'a, T> {
+impl<'a, T> SpooledRow<'a, T> {
     fn new(element: &'a T, file: &'a CocoFile) -> Self {
         Self { element, split: file.split.as_deref(), source_file: &file.source_file }
     }

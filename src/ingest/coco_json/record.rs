@@ -1,7 +1,7 @@
-//! The elements of COCO sections: what is taken from each, and where the reader is when one is wrong.
+//! The elements of COCO sections, and the position of the reader for error messages.
 //!
-//! The types are read from the file and written to the spool under the same field names; unknown fields are ignored.
-//! Reading tracks section, index and field, because "invalid type at line 1 column 448123456" helps nobody.
+//! The types are deserialized from the file and serialized to the spool with the same field names; unknown fields are
+//! ignored. The reader tracks section, index and field, because "invalid type at line 1 column 448123456" is not helpful.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -24,7 +24,7 @@ pub(super) struct Image {
     flickr_url: Option<String>,
 }
 
-/// An element of `annotations`, which is an object in a picture, or a sentence about it, or both.
+/// An element of `annotations`: an object in an image, a caption, or both.
 #[derive(Deserialize, Serialize)]
 pub(super) struct Annotation {
     pub(super) id: Option<i64>,
@@ -36,20 +36,20 @@ pub(super) struct Annotation {
     segmentation: Option<JsonText>,
     num_keypoints: Option<i64>,
     keypoints: Option<JsonText>,
-    #[expect(clippy::option_option, reason = "a caption that is null is still the mark of a captions file")]
+    #[expect(clippy::option_option, reason = "the field marks a captions file even if it is null")]
     #[serde(default, deserialize_with = "present", skip_serializing)]
     caption: Option<Option<String>>,
     #[serde(skip_serializing)]
     segments_info: Option<IgnoredAny>,
 }
 
-/// An element of a results file, and the sentence of an annotation.
+/// An element of a results file, or the caption of an annotation.
 #[expect(clippy::struct_field_names, reason = "the fields have the names of the format")]
 #[derive(Deserialize, Serialize)]
 pub(super) struct Caption {
     id: Option<i64>,
     image_id: i64,
-    // Naming the function makes serde insist on the field, which may be null all the same.
+    // An explicit function makes the field required, though it may be null.
     #[serde(deserialize_with = "Option::deserialize")]
     caption: Option<String>,
 }
@@ -66,11 +66,11 @@ pub(super) struct Category {
 #[derive(Serialize)]
 struct Bbox([f64; 4]);
 
-/// Any JSON value as its text without white space.
+/// Any JSON value, as text without white space.
 #[derive(Serialize)]
 struct JsonText(String);
 
-/// Where the reader is, for error texts.
+/// The position of the reader, for error messages.
 #[derive(Default)]
 pub(super) struct Position {
     section: &'static str,
@@ -78,13 +78,13 @@ pub(super) struct Position {
     field: String,
 }
 
-/// Reads one element and notes in the position which field is being read.
+/// Deserializes an element and records the current field in the position.
 pub(super) struct Element<'a, T> {
     position: &'a mut Position,
     row: PhantomData<T>,
 }
 
-/// The fields of an object, with the name of the current one kept outside.
+/// The fields of an object; the name of the current one is stored in the position.
 struct Tracked<'a, A> {
     fields: A,
     field: &'a mut String,
@@ -101,12 +101,12 @@ struct Compact<'a> {
     comma: bool,
 }
 
-/// For fields whose presence counts even when they are null.
+/// Deserializes a field whose presence matters even if it is null.
 pub(super) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(value: D) -> Result<Option<T>, D::Error> {
     T::deserialize(value).map(Some)
 }
 
-/// COCO writes dates as text; CVAT writes the number 0.
+/// COCO writes dates as strings, CVAT writes the number 0.
 fn date<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
     match serde_json::Value::deserialize(value)? {
         serde_json::Value::Null => Ok(None),
@@ -119,18 +119,18 @@ fn date<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error>
 // === impl Annotation ===
 
 impl Annotation {
-    /// The sentence, if there is one.
+    /// The caption, if there is one.
     pub(super) fn caption(&self) -> Option<Caption> {
         let caption = self.caption.clone()?;
         Some(Caption { id: self.id, image_id: self.image_id, caption })
     }
 
-    /// Whether it says anything about an object in the picture.
+    /// Whether it describes an object in the image.
     pub(super) fn is_drawn(&self) -> bool {
         self.category_id.is_some() || self.bbox.is_some() || self.segmentation.is_some() || self.keypoints.is_some()
     }
 
-    /// Whether it is of the panoptic format, which keeps its objects in a picture of its own.
+    /// Whether it is in the panoptic format, which stores objects in a separate image.
     pub(super) fn is_panoptic(&self) -> bool {
         self.segments_info.is_some()
     }
@@ -139,23 +139,23 @@ impl Annotation {
 // === impl Position ===
 
 impl Position {
-    /// The reader begins `section`; the top-level list of a results file has the name "".
+    /// Enters `section`; the name of the top-level array of a results file is "".
     pub(super) fn enter(&mut self, section: &'static str) {
         *self = Self { section, ..Self::default() };
     }
 
-    /// The reader is between sections.
+    /// Leaves the section.
     pub(super) fn leave(&mut self) {
         *self = Self::default();
     }
 
-    /// The reader begins the element `index`.
+    /// Enters the element `index`.
     pub(super) fn begin_element(&mut self, index: u64) {
         self.index = Some(index);
         self.field.clear();
     }
 
-    /// The element that is being read.
+    /// The index of the current element.
     pub(super) fn index(&self) -> u64 {
         self.index.unwrap_or_default()
     }
@@ -177,7 +177,7 @@ impl fmt::Display for Position {
 // === impl Element ===
 
 impl<'a, T> Element<'a, T> {
-    /// Reads the element that `position` speaks of.
+    /// Deserializes the element at `position`.
     pub(super) fn new(position: &'a mut Position) -> Self {
         Self { position, row: PhantomData }
     }

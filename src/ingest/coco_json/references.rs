@@ -1,24 +1,24 @@
-//! Does every annotation of a file name an image that the file lists?
+//! Referential integrity: every annotation of a file must reference an image that the file lists.
 //!
-//! An annotation without its image would be an empty side of a join, found when a training loop misses the picture.
-//! Sections come in any order, so the question can only be answered at the end. Until then ids are kept and nothing
-//! else: one number per image, and one entry per image that was named before it was listed.
+//! An annotation without its image would silently drop out of joins. Sections come in any order, so the check completes at
+//! the end of the file. Only ids are kept until then: one per image, and an entry per image that was referenced before it was
+//! listed.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::error::{Error, Result};
 
-/// Who names which image.
+/// The references from annotations to images.
 #[derive(Default)]
 pub(super) struct References {
     image_ids: HashSet<i64>,
-    /// By image id: annotations that named it when it was not listed.
+    /// The annotations of images that are not listed yet, by image id.
     pending: HashMap<i64, Pending>,
 }
 
-/// Annotations of one image that was not listed yet.
+/// The annotations of an image that is not listed yet.
 struct Pending {
-    /// The place of the first one in `annotations`.
+    /// The index of the first one in `annotations`.
     first_index: u64,
     first_id: Option<i64>,
     count: u64,
@@ -27,12 +27,12 @@ struct Pending {
 // === impl References ===
 
 impl References {
-    /// The file lists the image.
+    /// Records a listed image.
     pub(super) fn note_image(&mut self, image_id: i64) {
         self.image_ids.insert(image_id);
     }
 
-    /// The annotation at `index` names the image.
+    /// Records that the annotation at `index` references an image.
     pub(super) fn note_annotation(&mut self, image_id: i64, annotation_id: Option<i64>, index: u64) {
         if self.image_ids.contains(&image_id) {
             return;
@@ -41,7 +41,7 @@ impl References {
         self.pending.entry(image_id).or_insert(first).count += 1;
     }
 
-    /// Names the first annotation whose image was never listed, and says how many there are.
+    /// Fails with the first annotation whose image is not listed, and the number of others.
     pub(super) fn check(mut self) -> Result<()> {
         self.pending.retain(|image_id, _| !self.image_ids.contains(image_id));
         let Some((image_id, first)) = self.pending.iter().min_by_key(|(_, pending)| pending.first_index) else {
@@ -55,6 +55,8 @@ impl References {
             0 => String::new(),
             count => format!(" (and {count} more like it)"),
         };
-        Err(Error::invalid(format!("{annotation} names image {image_id}, which \"images\" does not list{more}")))
+        Err(Error::invalid(format!(
+            "{annotation} references image {image_id}, which \"images\" does not contain{more}"
+        )))
     }
 }

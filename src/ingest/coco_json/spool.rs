@@ -1,9 +1,9 @@
-//! Where the rows of the sections go: newline-delimited JSON, one file a section.
+//! The spool: newline-delimited JSON, one file per section.
 //!
-//! Several annotation files append to one spool, so that the engine reads each section once. A file exists only when
-//! its section has a row; [`Spool::finish`] names those that do.
+//! Several annotation files are appended to one spool, so that the engine reads each section once. Sections without rows
+//! have no file; [`Spool::finish`] returns those that have.
 //!
-//! Categories belong to the data set and not to a file: each id is written once, and two names for one id are an error.
+//! Categories belong to the data set rather than to a file: each id is written once, and two names for an id are an error.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -18,8 +18,8 @@ use super::record::Category;
 
 const BUFFER_BYTES: usize = 128 << 10;
 
-/// What a row is about. Each section has rows of one shape, in which every field is present; those with `?` may be
-/// null. All but categories end with `split?, source_file`.
+/// The kind of a row. All rows of a section have the same fields; those with `?` may be null. All rows but those of
+/// categories end with `split?, source_file`.
 ///
 /// - images: `id, file_name, width?, height?, license?, date_captured?, coco_url?, flickr_url?`
 /// - annotations: `id?, image_id, category_id?, bbox? (4 numbers), area?, iscrowd?, segmentation? (JSON text),
@@ -28,30 +28,30 @@ const BUFFER_BYTES: usize = 128 << 10;
 /// - categories: `id, name, supercategory?`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Section {
-    /// Pictures.
+    /// Images.
     Images,
-    /// Objects in pictures.
+    /// Objects in images.
     Annotations,
-    /// Sentences about pictures.
+    /// Captions of images.
     Captions,
     /// The classes of objects.
     Categories,
 }
 
-/// The rows of COCO files on their way to the engine. Only [`Spool::finish`] makes sure that they are on disk.
+/// Rows of COCO files to be read by the engine. They are complete after [`Spool::finish`] only.
 #[derive(Debug)]
 pub struct Spool {
     folder: PathBuf,
-    /// By section, in the order of [`Section::ALL`].
+    /// The files by section, in the order of [`Section::ALL`].
     files: [Option<SpoolFile>; Section::ALL.len()],
-    /// By id: what the spool knows of the categories that it wrote.
+    /// The categories in the spool, by id.
     categories: HashMap<i64, KnownCategory>,
 }
 
-/// The finished rows of one section.
+/// The rows of a section.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpooledSection {
-    /// What the rows are about.
+    /// The section.
     pub section: Section,
     /// The newline-delimited JSON file.
     pub path: PathBuf,
@@ -92,17 +92,17 @@ impl Section {
 // === impl Spool ===
 
 impl Spool {
-    /// A spool without rows in `folder`, which exists and holds no files of another spool.
+    /// An empty spool in `folder`, which must exist and contain no other spool.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into(), files: [const { None }; Section::ALL.len()], categories: HashMap::new() }
     }
 
-    /// Writes out what is still buffered and names the sections that have rows.
+    /// Flushes all files and returns the sections that have rows.
     ///
     /// # Errors
     ///
-    /// The kinds of I/O errors, `ResourceExhausted` when the disk is full.
+    /// I/O errors, such as `ResourceExhausted` if the disk is full.
     pub fn finish(self) -> Result<Vec<SpooledSection>> {
         let mut sections = Vec::new();
         for (section, file) in Section::ALL.into_iter().zip(self.files) {
@@ -119,7 +119,7 @@ impl Spool {
         self.try_append(section, row).context(|| writing(section))
     }
 
-    /// Appends a category of the file `source_file`, unless it is known.
+    /// Appends a category of the file `source_file`, unless the spool contains it.
     pub(super) fn append_category(&mut self, category: &Category, source_file: &str) -> Result<()> {
         let Category { id, name, .. } = category;
         if let Some(known) = self.categories.get(id) {

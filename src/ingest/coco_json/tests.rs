@@ -213,14 +213,14 @@ fn dates_of_cvat_are_numbers() {
 #[test]
 fn images_that_are_not_listed_are_refused() {
     let dangling = r#""annotations": [{"id": 11, "image_id": 7}, {"id": 12, "image_id": 99}"#;
-    let cause = "annotation 12 names image 99, which \"images\" does not list";
+    let cause = "annotation 12 references image 99, which \"images\" does not contain";
     check_refused(format!("{{{IMAGES}, {dangling}]}}"), cause);
     check_refused(format!("{{{dangling}], {IMAGES}}}"), cause);
     let more = format!(r#"{dangling}, {{"image_id": 98}}, {{"image_id": 99}}, {{"image_id": 7}}]"#);
     check_refused(format!("{{{IMAGES}, {more}}}"), &format!("{cause} (and 2 more like it)"));
     check_refused(format!("{{{more}, {IMAGES}}}"), &format!("{cause} (and 2 more like it)"));
     let caption = r#""annotations": [{"image_id": 6, "caption": "x"}]"#;
-    let cause = "annotations[0] names image 6, which \"images\" does not list";
+    let cause = "annotations[0] references image 6, which \"images\" does not contain";
     check_refused(format!("{{{caption}, {IMAGES}}}"), cause);
     check_refused(format!("{{{caption}, \"images\": []}}"), cause);
 }
@@ -308,10 +308,10 @@ fn boxes_have_four_numbers() {
 
 #[test]
 fn other_json_is_refused() {
-    check_refused("{}", "not COCO: there is neither \"images\" nor \"annotations\"");
+    check_refused("{}", "not a COCO file: it has neither \"images\" nor \"annotations\"");
     check_refused(
         format!("{{{CATEGORIES}, \"info\": []}}"),
-        "not COCO: there is neither \"images\" nor \"annotations\"",
+        "not a COCO file: it has neither \"images\" nor \"annotations\"",
     );
     check_refused(format!("{{{IMAGES}, {IMAGES}}}"), "the section \"images\" appears twice");
     check_refused(

@@ -1,15 +1,15 @@
-//! Pictures: what kind, how large, and whether they are whole.
+//! Images: format, size and integrity.
 //!
-//! Decoders are lenient where a lakehouse must not be: the JPEG decoder fills what a cut-off file lacks with grey, and
-//! the PNG decoder stops before the end of the file and does not ask for it. [`probe`] therefore asks two
-//! questions, in this order:
+//! Decoders are more lenient than a lakehouse should be: the JPEG decoder fills the missing part of a truncated file with
+//! grey, and the PNG decoder stops before the end of the file. [`probe`] therefore checks, in this order:
 //!
-//! 1. does the container reach its own end (JPEG: the end-of-image marker; PNG: the `IEND` chunk),
-//! 2. does the whole picture decode, within [`MAX_SIDE_PX`] and [`MAX_DECODED_BYTES`].
+//! 1. that the container is complete (JPEG: the end-of-image marker; PNG: the `IEND` chunk),
+//! 2. that the whole image decodes, within [`MAX_SIDE_PX`] and [`MAX_DECODED_BYTES`].
 //!
-//! Bytes after the end of the picture are left alone: phones append previews and film clips to their JPEGs.
-//! Limits: the entropy-coded data of a JPEG carry no checksum and the decoder takes what they give, so bytes that were
-//! lost or changed inside them are not found. One picture may take [`MAX_DECODED_BYTES`] of memory while it is probed.
+//! Bytes after the end of the image are ignored: phones append previews and video clips to JPEG files.
+//!
+//! Limits: the entropy-coded data of a JPEG has no checksum, so bytes that were lost or changed inside of it are not
+//! detected. Probing an image may use up to [`MAX_DECODED_BYTES`] of memory.
 
 use std::io::Cursor;
 
@@ -18,16 +18,16 @@ use image::{ImageReader, Limits};
 
 use crate::error::{Error, Result};
 
-/// The longest side of a picture that is decoded.
+/// The maximum width and height of an image.
 pub const MAX_SIDE_PX: u32 = 16_384;
 
-/// The largest decoded picture. A file of a few kilobytes may ask for gigabytes.
+/// The maximum size of a decoded image. A file of a few kilobytes may decode to gigabytes.
 pub const MAX_DECODED_BYTES: u64 = 512 << 20;
 
 const JPEG_START: &[u8] = b"\xFF\xD8\xFF";
 const PNG_START: &[u8] = b"\x89PNG\r\n\x1A\n";
 
-/// The picture formats that are read.
+/// The supported image formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ImageFormat {
     /// JPEG, baseline or progressive.
@@ -36,36 +36,36 @@ pub enum ImageFormat {
     Png,
 }
 
-/// What is known of a picture that decoded as a whole.
+/// The properties of a valid image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImageFacts {
-    /// The format, told from the bytes and not from a file name.
+    /// The format, detected from the bytes.
     pub format: ImageFormat,
-    /// Columns of the stored picture. An Exif orientation is not applied.
+    /// The width of the stored image; an Exif orientation is not applied.
     pub width: u32,
-    /// Rows of the stored picture.
+    /// The height of the stored image.
     pub height: u32,
 }
 
-/// What a file looks like by its first bytes.
+/// The type of a file, detected from its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MediaKind {
-    /// Picture, film or sound.
+    /// Image, video or audio.
     pub class: MediaClass,
-    /// The usual extension without the dot, for assets that come without a file name.
+    /// The usual file extension without the dot, for assets without a file name.
     pub extension: &'static str,
     /// The media type (MIME type).
     pub media_type: &'static str,
 }
 
-/// The senses that a medium addresses.
+/// The class of a media type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MediaClass {
-    /// A picture.
+    /// Images.
     Image,
-    /// Moving pictures.
+    /// Videos.
     Video,
-    /// Sound.
+    /// Audio.
     Audio,
 }
 
@@ -79,8 +79,8 @@ const WAV: MediaKind = MediaKind { class: MediaClass::Audio, extension: "wav", m
 const FLAC: MediaKind = MediaKind { class: MediaClass::Audio, extension: "flac", media_type: "audio/flac" };
 const OGG: MediaKind = MediaKind { class: MediaClass::Audio, extension: "ogg", media_type: "audio/ogg" };
 
-/// Start of the file, where a second mark stands, the second mark, the kind. The brands after `ftyp` are named one by
-/// one because AVIF and HEIC pictures are `ftyp` files too.
+/// Signatures: the start of the file, the offset of a second signature, that signature, and the type. The brands after `ftyp`
+/// are listed, because AVIF and HEIC images are `ftyp` files too.
 const MAGIC: &[(&[u8], usize, &[u8], MediaKind)] = &[
     (JPEG_START, 0, b"", JPEG),
     (PNG_START, 0, b"", PNG),
@@ -106,17 +106,17 @@ const MAGIC: &[(&[u8], usize, &[u8], MediaKind)] = &[
     (b"OggS", 0, b"", OGG),
 ];
 
-/// Decodes the whole picture, so that a truncated or corrupted file is found at ingest and not by a training loop.
+/// Decodes the whole image, so that truncated and corrupt files are rejected at ingest.
 ///
 /// # Errors
 ///
-/// `InvalidArgument` with `decode image: …` when the bytes are no whole JPEG or PNG or go beyond the limits; the caller
-/// adds the name of the file.
+/// `InvalidArgument` with `decode image: …` if the bytes are not a complete JPEG or PNG, or exceed the limits; the caller
+/// adds the file name.
 pub fn probe(bytes: &[u8]) -> Result<ImageFacts> {
     try_probe(bytes).map_err(|cause| Error::invalid(format!("decode image: {cause}")))
 }
 
-/// Tells by the first bytes what a file is. Says nothing about whether the rest is sound.
+/// Detects the type of a file from its first bytes, without validating the rest.
 #[must_use]
 pub fn sniff(bytes: &[u8]) -> Option<MediaKind> {
     let matches = |start: &[u8], at: usize, mark: &[u8]| {
@@ -129,7 +129,7 @@ fn try_probe(bytes: &[u8]) -> Result<ImageFacts, String> {
     let format = format_of(bytes)?;
     if !format.is_complete(bytes) {
         let end = format.end_mark();
-        return Err(format!("the {} file is cut off or damaged: it has no {end}", format.name()));
+        return Err(format!("the {} file is truncated or corrupt: it has no {end}", format.name()));
     }
     let mut limits = Limits::no_limits();
     limits.max_image_width = Some(MAX_SIDE_PX);
@@ -150,7 +150,7 @@ fn format_of(bytes: &[u8]) -> Result<ImageFormat, String> {
     }
     Err(match sniff(bytes) {
         _ if bytes.is_empty() => "the file is empty".to_owned(),
-        Some(kind) => format!("the file is {}, and only JPEG and PNG are read", kind.media_type),
+        Some(kind) => format!("the file is {}, but only JPEG and PNG are supported", kind.media_type),
         None => "the file is neither JPEG nor PNG".to_owned(),
     })
 }
@@ -158,15 +158,15 @@ fn format_of(bytes: &[u8]) -> Result<ImageFormat, String> {
 fn describe(format: ImageFormat, err: &ImageError) -> String {
     if matches!(err, ImageError::Limits(_)) {
         let limit_mib = MAX_DECODED_BYTES >> 20;
-        return format!("the picture is larger than {MAX_SIDE_PX} x {MAX_SIDE_PX} px or {limit_mib} MiB decoded");
+        return format!("the image is larger than {MAX_SIDE_PX} x {MAX_SIDE_PX} px or {limit_mib} MiB decoded");
     }
-    // The outer text only repeats the name of the format.
+    // The outer message only repeats the name of the format.
     let cause = std::error::Error::source(err).map_or_else(|| err.to_string(), ToString::to_string);
-    format!("the {} file is damaged: {cause}", format.name())
+    format!("the {} file is corrupt: {cause}", format.name())
 }
 
-/// Whether the markers lead to end-of-image. A search backwards from the end would not do: the preview inside the Exif
-/// segment has an end-of-image of its own.
+/// Whether following the markers leads to end-of-image. A search from the end of the file would not suffice, because the
+/// preview in the Exif segment has an end-of-image marker too.
 fn reaches_end_of_image(jpeg: &[u8]) -> bool {
     let mut at = JPEG_START.len() - 1;
     while let (Some(&first), Some(&second)) = (jpeg.get(at), jpeg.get(at + 1)) {
@@ -174,7 +174,7 @@ fn reaches_end_of_image(jpeg: &[u8]) -> bool {
             (0xFF, 0xD9) => return true,
             // Padding before a marker, or a byte of entropy-coded data.
             (0xFF, 0xFF) | (0x00..=0xFE, _) => 1,
-            // An escaped 0xFF of entropy-coded data, or a marker that stands alone.
+            // An escaped 0xFF of entropy-coded data, or a marker without a segment.
             (0xFF, 0x00 | 0x01 | 0xD0..=0xD8) => 2,
             (0xFF, _) => match jpeg.get(at + 2..at + 4) {
                 Some(length) => 2 + usize::from(length[0]) * 256 + usize::from(length[1]),
@@ -185,7 +185,7 @@ fn reaches_end_of_image(jpeg: &[u8]) -> bool {
     false
 }
 
-/// Whether the chunks lead to a whole `IEND`.
+/// Whether following the chunks leads to a complete `IEND`.
 fn reaches_end_chunk(png: &[u8]) -> bool {
     const FRAME_BYTES: usize = 12; // length, type and checksum
     let mut at = PNG_START.len();
@@ -202,7 +202,7 @@ fn reaches_end_chunk(png: &[u8]) -> bool {
 // === impl ImageFormat ===
 
 impl ImageFormat {
-    /// The usual extension without the dot.
+    /// The usual file extension without the dot.
     #[must_use]
     pub fn extension(self) -> &'static str {
         self.kind().extension

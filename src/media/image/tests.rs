@@ -138,7 +138,7 @@ fn truncation_behind_an_exif_preview_is_refused() {
     let mut bytes = [&picture[..2], b"\xFF\xE1", &length, &preview, &picture[2..]].concat();
     check(&bytes, ImageFormat::Jpeg, 64, 64);
     bytes.truncate(bytes.len() - 2);
-    check_refused(&bytes, "the JPEG file is cut off or damaged: it has no end-of-image marker");
+    check_refused(&bytes, "the JPEG file is truncated or corrupt: it has no end-of-image marker");
 }
 
 #[test]
@@ -155,8 +155,8 @@ fn other_files_are_named() {
     check_refused(b"", "the file is empty");
     check_refused(b"hello, world", "the file is neither JPEG nor PNG");
     check_refused(b"\xFF\xD8", "the file is neither JPEG nor PNG");
-    check_refused(b"GIF89a\x01\0\x01\0", "the file is image/gif, and only JPEG and PNG are read");
-    check_refused(b"RIFF\x10\0\0\0WEBPVP8 ", "the file is image/webp, and only JPEG and PNG are read");
+    check_refused(b"GIF89a\x01\0\x01\0", "the file is image/gif, but only JPEG and PNG are supported");
+    check_refused(b"RIFF\x10\0\0\0WEBPVP8 ", "the file is image/webp, but only JPEG and PNG are supported");
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn damaged_pixels_of_a_png_are_refused() {
 
 #[test]
 fn bombs_are_refused_before_they_are_decoded() {
-    let larger = "the picture is larger than 16384 x 16384 px or 512 MiB decoded";
+    let larger = "the image is larger than 16384 x 16384 px or 512 MiB decoded";
     check_refused(&hollow_png(MAX_SIDE_PX + 1, 1), larger);
     check_refused(&hollow_png(1, MAX_SIDE_PX + 1), larger);
     check_refused(&hollow_png(MAX_SIDE_PX, MAX_SIDE_PX), larger);

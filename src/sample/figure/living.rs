@@ -88,19 +88,19 @@ pub(super) fn person(pen: &mut Pen<'_>, shirt: Ink, variant: u32) {
     if long_hair {
         pen.rounded([0.28, 0.02, 0.72, 0.26], 0.06, hair);
     }
-    pen.stroke((0.24, 0.24), (0.07, 0.50), 0.055, skin);
-    pen.stroke((0.76, 0.24), (0.93, 0.50), 0.055, skin);
+    pen.line((0.24, 0.24), (0.07, 0.50), 0.055, skin);
+    pen.line((0.76, 0.24), (0.93, 0.50), 0.055, skin);
     pen.oval([0.0, 0.47, 0.13, 0.54], skin);
     pen.oval([0.87, 0.47, 1.0, 0.54], skin);
     let (left, right) = if walking { (0.22, 0.78) } else { (0.36, 0.64) };
-    pen.shape(&[(0.29, 0.52), (0.51, 0.52), (left + 0.09, 0.97), (left - 0.08, 0.97)], trousers);
-    pen.shape(&[(0.49, 0.52), (0.71, 0.52), (right + 0.08, 0.97), (right - 0.09, 0.97)], trousers.darker());
+    pen.polygon(&[(0.29, 0.52), (0.51, 0.52), (left + 0.09, 0.97), (left - 0.08, 0.97)], trousers);
+    pen.polygon(&[(0.49, 0.52), (0.71, 0.52), (right + 0.08, 0.97), (right - 0.09, 0.97)], trousers.darker());
     pen.rounded([left - 0.09, 0.95, left + 0.16, 1.0], 0.02, DARK);
     pen.rounded([right - 0.09, 0.95, right + 0.16, 1.0], 0.02, DARK);
     pen.block([0.42, 0.14, 0.58, 0.22], skin.darker());
     pen.rounded([0.24, 0.19, 0.76, 0.56], 0.06, shirt);
-    pen.shape(&[(0.26, 0.21), (0.34, 0.30), (0.21, 0.40), (0.11, 0.34)], shirt.darker());
-    pen.shape(&[(0.74, 0.21), (0.66, 0.30), (0.79, 0.40), (0.89, 0.34)], shirt.darker());
+    pen.polygon(&[(0.26, 0.21), (0.34, 0.30), (0.21, 0.40), (0.11, 0.34)], shirt.darker());
+    pen.polygon(&[(0.74, 0.21), (0.66, 0.30), (0.79, 0.40), (0.89, 0.34)], shirt.darker());
     pen.oval([0.30, 0.0, 0.70, 0.17], hair);
     pen.oval([0.33, 0.035, 0.69, 0.18], skin);
     pen.oval([0.44, 0.09, 0.49, 0.11], DARK);
@@ -109,13 +109,13 @@ pub(super) fn person(pen: &mut Pen<'_>, shirt: Ink, variant: u32) {
 
 /// A bird on its feet.
 pub(super) fn bird(pen: &mut Pen<'_>, colour: Ink) {
-    pen.stroke((0.48, 0.72), (0.46, 0.97), 0.05, BEAK);
-    pen.stroke((0.56, 0.72), (0.58, 0.97), 0.05, BEAK);
+    pen.line((0.48, 0.72), (0.46, 0.97), 0.05, BEAK);
+    pen.line((0.56, 0.72), (0.58, 0.97), 0.05, BEAK);
     pen.block([0.42, 0.95, 0.66, 1.0], BEAK);
-    pen.shape(&[(0.0, 0.36), (0.36, 0.46), (0.30, 0.66), (0.02, 0.48)], colour.darker());
+    pen.polygon(&[(0.0, 0.36), (0.36, 0.46), (0.30, 0.66), (0.02, 0.48)], colour.darker());
     pen.oval([0.18, 0.30, 0.82, 0.80], colour);
     pen.oval([0.56, 0.0, 0.90, 0.42], colour);
-    pen.shape(&[(0.87, 0.12), (1.0, 0.22), (0.87, 0.28)], BEAK);
+    pen.polygon(&[(0.87, 0.12), (1.0, 0.22), (0.87, 0.28)], BEAK);
     pen.oval([0.26, 0.38, 0.62, 0.66], colour.darker());
     pen.oval([0.54, 0.50, 0.78, 0.78], colour.lighter());
     pen.oval([0.74, 0.12, 0.80, 0.20], DARK);
@@ -123,13 +123,13 @@ pub(super) fn bird(pen: &mut Pen<'_>, colour: Ink) {
 
 /// A bird in the air.
 pub(super) fn flying_bird(pen: &mut Pen<'_>, colour: Ink) {
-    pen.shape(&[(0.44, 0.62), (0.34, 0.16), (0.48, 0.10), (0.64, 0.56)], colour.darker());
-    pen.shape(&[(0.0, 0.54), (0.30, 0.56), (0.26, 0.74), (0.04, 0.70)], colour.darker());
+    pen.polygon(&[(0.44, 0.62), (0.34, 0.16), (0.48, 0.10), (0.64, 0.56)], colour.darker());
+    pen.polygon(&[(0.0, 0.54), (0.30, 0.56), (0.26, 0.74), (0.04, 0.70)], colour.darker());
     pen.oval([0.18, 0.46, 0.84, 0.80], colour);
     pen.oval([0.70, 0.38, 0.92, 0.70], colour);
-    pen.shape(&[(0.90, 0.50), (1.0, 0.58), (0.90, 0.62)], BEAK);
-    pen.shape(&[(0.36, 0.60), (0.20, 0.0), (0.38, 0.08), (0.62, 0.60)], colour.lighter());
-    pen.shape(&[(0.44, 0.74), (0.62, 0.70), (0.52, 1.0)], colour.lighter());
+    pen.polygon(&[(0.90, 0.50), (1.0, 0.58), (0.90, 0.62)], BEAK);
+    pen.polygon(&[(0.36, 0.60), (0.20, 0.0), (0.38, 0.08), (0.62, 0.60)], colour.lighter());
+    pen.polygon(&[(0.44, 0.74), (0.62, 0.70), (0.52, 1.0)], colour.lighter());
     pen.oval([0.80, 0.46, 0.85, 0.54], DARK);
 }
 
@@ -141,25 +141,25 @@ pub(super) fn cat(pen: &mut Pen<'_>, colour: Ink) {
     pen.rounded([0.58, 0.58, 0.86, 1.0], 0.08, colour);
     pen.oval([0.44, 0.90, 0.70, 1.0], colour.lighter());
     pen.oval([0.66, 0.90, 0.92, 1.0], colour.lighter());
-    pen.shape(&[(0.44, 0.24), (0.46, 0.0), (0.68, 0.14)], colour.darker());
-    pen.shape(&[(0.74, 0.14), (0.93, 0.0), (0.96, 0.24)], colour.darker());
+    pen.polygon(&[(0.44, 0.24), (0.46, 0.0), (0.68, 0.14)], colour.darker());
+    pen.polygon(&[(0.74, 0.14), (0.93, 0.0), (0.96, 0.24)], colour.darker());
     pen.oval([0.40, 0.08, 1.0, 0.52], colour);
     pen.oval([0.60, 0.32, 0.88, 0.48], colour.lighter());
     for left in [0.54, 0.78] {
         pen.oval([left, 0.22, left + 0.11, 0.32], EYE);
         pen.oval([left + 0.035, 0.23, left + 0.075, 0.31], DARK);
     }
-    pen.shape(&[(0.69, 0.34), (0.79, 0.34), (0.74, 0.39)], Ink::new(210, 120, 120));
+    pen.polygon(&[(0.69, 0.34), (0.79, 0.34), (0.74, 0.39)], Ink::new(210, 120, 120));
 }
 
 /// A dog on its legs.
 pub(super) fn dog(pen: &mut Pen<'_>, colour: Ink) {
-    pen.shape(&[(0.0, 0.14), (0.06, 0.10), (0.20, 0.38), (0.12, 0.46)], colour.darker());
+    pen.polygon(&[(0.0, 0.14), (0.06, 0.10), (0.20, 0.38), (0.12, 0.46)], colour.darker());
     for (left, ink) in [(0.20, colour.darker()), (0.62, colour.darker()), (0.10, colour), (0.70, colour)] {
         pen.rounded([left, 0.52, left + 0.11, 1.0], 0.05, ink);
     }
     pen.rounded([0.08, 0.34, 0.82, 0.70], 0.17, colour);
-    pen.shape(&[(0.60, 0.40), (0.66, 0.18), (0.84, 0.22), (0.82, 0.56)], colour);
+    pen.polygon(&[(0.60, 0.40), (0.66, 0.18), (0.84, 0.22), (0.82, 0.56)], colour);
     pen.oval([0.60, 0.0, 0.88, 0.42], colour);
     pen.rounded([0.76, 0.18, 1.0, 0.40], 0.09, colour.lighter());
     pen.rounded([0.60, 0.06, 0.70, 0.40], 0.06, colour.darker());
@@ -171,16 +171,16 @@ pub(super) fn dog(pen: &mut Pen<'_>, colour: Ink) {
 /// A horse on its legs.
 pub(super) fn horse(pen: &mut Pen<'_>, colour: Ink) {
     let mane = colour.darker().darker();
-    pen.shape(&[(0.10, 0.38), (0.16, 0.46), (0.08, 0.72), (0.0, 0.78), (0.03, 0.50)], mane);
+    pen.polygon(&[(0.10, 0.38), (0.16, 0.46), (0.08, 0.72), (0.0, 0.78), (0.03, 0.50)], mane);
     for (left, ink) in [(0.22, colour.darker()), (0.60, colour.darker()), (0.11, colour), (0.70, colour)] {
-        pen.shape(&[(left, 0.56), (left + 0.11, 0.56), (left + 0.08, 0.97), (left + 0.02, 0.97)], ink);
+        pen.polygon(&[(left, 0.56), (left + 0.11, 0.56), (left + 0.08, 0.97), (left + 0.02, 0.97)], ink);
         pen.block([left + 0.015, 0.94, left + 0.085, 1.0], DARK);
     }
     pen.rounded([0.08, 0.36, 0.82, 0.68], 0.15, colour);
-    pen.shape(&[(0.58, 0.44), (0.72, 0.08), (0.88, 0.16), (0.82, 0.54)], colour);
-    pen.shape(&[(0.52, 0.40), (0.70, 0.04), (0.77, 0.06), (0.64, 0.42)], mane);
-    pen.shape(&[(0.75, 0.08), (0.80, 0.0), (0.84, 0.10)], colour.darker());
-    pen.shape(&[(0.72, 0.10), (0.84, 0.06), (1.0, 0.24), (0.95, 0.31), (0.86, 0.28), (0.76, 0.24)], colour);
-    pen.shape(&[(0.93, 0.17), (1.0, 0.24), (0.95, 0.31), (0.89, 0.27)], colour.lighter());
+    pen.polygon(&[(0.58, 0.44), (0.72, 0.08), (0.88, 0.16), (0.82, 0.54)], colour);
+    pen.polygon(&[(0.52, 0.40), (0.70, 0.04), (0.77, 0.06), (0.64, 0.42)], mane);
+    pen.polygon(&[(0.75, 0.08), (0.80, 0.0), (0.84, 0.10)], colour.darker());
+    pen.polygon(&[(0.72, 0.10), (0.84, 0.06), (1.0, 0.24), (0.95, 0.31), (0.86, 0.28), (0.76, 0.24)], colour);
+    pen.polygon(&[(0.93, 0.17), (1.0, 0.24), (0.95, 0.31), (0.89, 0.27)], colour.lighter());
     pen.oval([0.83, 0.11, 0.86, 0.15], DARK);
 }

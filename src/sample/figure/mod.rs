@@ -20,7 +20,7 @@ pub(super) fn draw(canvas: &mut Canvas, object: &Object) {
     }
     let colour = object.colour.ink;
     let variant = object.variant;
-    let pen = &mut canvas.pen(object.rect, object.flipped);
+    let pen = &mut canvas.figure_pen(object.rect, object.flipped);
     match object.category {
         Category::Person => living::person(pen, colour, variant),
         Category::Bird if object.stance == Stance::Wings => living::flying_bird(pen, colour),
@@ -54,7 +54,7 @@ pub(super) fn draw_crowd(canvas: &mut Canvas, region: Rect) {
         let y = region.y + f64::from(row) * 0.11 * region.h;
         let mut x = region.x + f64::from(row % 2) * 0.5 * width;
         while x + width <= region.right() {
-            let pen = &mut canvas.pen(Rect::new(x, y, width, height), false);
+            let pen = &mut canvas.figure_pen(Rect::new(x, y, width, height), false);
             let shirt = shirts.next().copied().unwrap_or(METAL);
             pen.rounded([0.06, 0.24, 0.94, 0.72], 0.12, shirt);
             pen.block([0.2, 0.6, 0.8, 1.0], METAL);
@@ -92,5 +92,5 @@ pub(super) fn outline(object: &Object) -> Vec<Point> {
 fn cast_shadow(canvas: &mut Canvas, rect: Rect) {
     let height = (rect.w * 0.14).min(rect.h * 0.12);
     let shadow = Rect::new(rect.x - 0.04 * rect.w, rect.bottom() - 0.6 * height, rect.w * 1.08, height);
-    canvas.oval(shadow, SHADOW);
+    canvas.pen().oval(shadow, SHADOW);
 }

@@ -66,26 +66,26 @@ pub(super) fn bicycle(pen: &mut Pen<'_>, frame: Ink) {
     for left in [0.0, 0.62] {
         pen.hoop([left, 0.40, left + 0.38, 1.0], 0.06, TYRE);
         pen.hoop([left + 0.025, 0.44, left + 0.355, 0.96], 0.015, STEEL);
-        pen.stroke((left + 0.03, 0.70), (left + 0.35, 0.70), 0.012, STEEL);
-        pen.stroke((left + 0.19, 0.45), (left + 0.19, 0.95), 0.012, STEEL);
+        pen.line((left + 0.03, 0.70), (left + 0.35, 0.70), 0.012, STEEL);
+        pen.line((left + 0.19, 0.45), (left + 0.19, 0.95), 0.012, STEEL);
     }
     let (rear, front, crank, seat, head) = ((0.19, 0.70), (0.81, 0.70), (0.45, 0.72), (0.36, 0.28), (0.70, 0.24));
     for (from, to) in [(rear, crank), (rear, seat), (crank, seat), (seat, head), (crank, head), (head, front)] {
-        pen.stroke(from, to, 0.06, frame);
+        pen.line(from, to, 0.06, frame);
     }
-    pen.stroke(seat, (0.33, 0.12), 0.05, METAL);
+    pen.line(seat, (0.33, 0.12), 0.05, METAL);
     pen.rounded([0.24, 0.08, 0.43, 0.15], 0.03, TYRE);
-    pen.stroke(head, (0.66, 0.04), 0.05, METAL);
+    pen.line(head, (0.66, 0.04), 0.05, METAL);
     pen.rounded([0.62, 0.0, 0.79, 0.06], 0.03, TYRE);
     pen.oval([0.41, 0.65, 0.49, 0.79], METAL);
 }
 
 /// A car.
 pub(super) fn car(pen: &mut Pen<'_>, colour: Ink) {
-    pen.shape(&[(0.17, 0.44), (0.30, 0.03), (0.35, 0.0), (0.66, 0.0), (0.71, 0.03), (0.85, 0.44)], colour.darker());
-    pen.shape(&[(0.23, 0.42), (0.33, 0.08), (0.48, 0.08), (0.48, 0.42)], GLASS);
-    pen.shape(&[(0.52, 0.42), (0.52, 0.08), (0.67, 0.08), (0.79, 0.42)], GLASS);
-    pen.shape(&[(0.56, 0.42), (0.62, 0.08), (0.66, 0.08), (0.62, 0.42)], GLASS.lighter());
+    pen.polygon(&[(0.17, 0.44), (0.30, 0.03), (0.35, 0.0), (0.66, 0.0), (0.71, 0.03), (0.85, 0.44)], colour.darker());
+    pen.polygon(&[(0.23, 0.42), (0.33, 0.08), (0.48, 0.08), (0.48, 0.42)], GLASS);
+    pen.polygon(&[(0.52, 0.42), (0.52, 0.08), (0.67, 0.08), (0.79, 0.42)], GLASS);
+    pen.polygon(&[(0.56, 0.42), (0.62, 0.08), (0.66, 0.08), (0.62, 0.42)], GLASS.lighter());
     pen.rounded([0.0, 0.40, 1.0, 0.82], 0.16, colour);
     pen.block([0.02, 0.64, 0.98, 0.68], colour.darker());
     pen.block([0.497, 0.42, 0.503, 0.78], colour.darker());
@@ -113,7 +113,7 @@ pub(super) fn backpack(pen: &mut Pen<'_>, colour: Ink) {
 
 /// An open umbrella.
 pub(super) fn umbrella(pen: &mut Pen<'_>, colour: Ink) {
-    pen.stroke((0.50, 0.0), (0.50, 0.96), 0.035, METAL);
+    pen.line((0.50, 0.0), (0.50, 0.96), 0.035, METAL);
     pen.rounded([0.465, 0.86, 0.535, 1.0], 0.03, Ink::new(110, 70, 42));
     let half = |radius: f64| -> Vec<Point> {
         let rows = [0.42, 0.36, 0.30, 0.24, 0.18, 0.12, 0.07, 0.05];
@@ -121,9 +121,9 @@ pub(super) fn umbrella(pen: &mut Pen<'_>, colour: Ink) {
         let left = rows.iter().map(|&v| (0.5 - side(v), v));
         left.chain(rows.iter().rev().map(|&v| (0.5 + side(v), v))).collect()
     };
-    pen.shape(&half(0.50), colour);
-    pen.shape(&half(0.34), colour.lighter());
-    pen.shape(&half(0.14), colour);
+    pen.polygon(&half(0.50), colour);
+    pen.polygon(&half(0.34), colour.lighter());
+    pen.polygon(&half(0.14), colour);
     for (left, right) in [(0.0, 0.16), (0.16, 0.36), (0.36, 0.64), (0.64, 0.84), (0.84, 1.0)] {
         pen.oval([left, 0.39, right, 0.45], colour.darker());
     }
@@ -155,20 +155,20 @@ pub(super) fn chair(pen: &mut Pen<'_>, colour: Ink) {
 
 /// A plant with big leaves in a pot; the variant chooses whether it flowers.
 pub(super) fn potted_plant(pen: &mut Pen<'_>, colour: Ink, variant: u32) {
-    for (top, side) in [((0.50, 0.04), 0.14), ((0.20, 0.14), 0.12), ((0.80, 0.14), 0.12)] {
+    for (top, side) in [((0.50, 0.0), 0.14), ((0.20, 0.14), 0.12), ((0.80, 0.14), 0.12)] {
         let root = (0.50, 0.70);
-        pen.shape(&[root, (top.0 - side, 0.34), top, (top.0 + side, 0.34)], colour.darker());
-        pen.stroke(root, top, 0.015, colour.lighter());
+        pen.polygon(&[root, (top.0 - side, 0.34), top, (top.0 + side, 0.34)], colour.darker());
+        pen.line(root, top, 0.015, colour.lighter());
     }
-    pen.shape(&[(0.50, 0.70), (0.06, 0.52), (0.0, 0.38), (0.30, 0.40)], colour);
-    pen.shape(&[(0.50, 0.70), (0.94, 0.52), (1.0, 0.38), (0.70, 0.40)], colour);
-    pen.shape(&[(0.50, 0.70), (0.34, 0.42), (0.50, 0.20), (0.66, 0.42)], colour.lighter());
+    pen.polygon(&[(0.50, 0.70), (0.06, 0.52), (0.0, 0.38), (0.30, 0.40)], colour);
+    pen.polygon(&[(0.50, 0.70), (0.94, 0.52), (1.0, 0.38), (0.70, 0.40)], colour);
+    pen.polygon(&[(0.50, 0.70), (0.34, 0.42), (0.50, 0.20), (0.66, 0.42)], colour.lighter());
     if variant.is_multiple_of(2) {
         for [left, top] in [[0.44, 0.0], [0.14, 0.08], [0.74, 0.08]] {
             pen.oval([left, top, left + 0.14, top + 0.10], Ink::new(226, 92, 124));
             pen.oval([left + 0.045, top + 0.03, left + 0.095, top + 0.07], Ink::new(250, 220, 110));
         }
     }
-    pen.shape(&[(0.24, 0.68), (0.76, 0.68), (0.68, 1.0), (0.32, 1.0)], POT);
+    pen.polygon(&[(0.24, 0.68), (0.76, 0.68), (0.68, 1.0), (0.32, 1.0)], POT);
     pen.rounded([0.20, 0.64, 0.80, 0.73], 0.02, POT.lighter());
 }

@@ -16,7 +16,7 @@ use self::{
 };
 use super::super::authenticate::Caller;
 use super::encode;
-use crate::{error::Result, lake::inventory, query::Queries};
+use crate::{error::Result, lake::listing, query::Queries};
 
 /// The values that were asked for, each once; all of them when none was named. Codes that the server does not know are
 /// left out.
@@ -24,7 +24,7 @@ pub async fn rows(queries: &Queries, caller: &Caller, command: &CommandGetSqlInf
     let is_asked = |info: SqlInfo| command.info.is_empty() || command.info.contains(&(info as u32));
     // DuckDB knows its keywords; nothing else needs a connection, and every client asks something when it connects.
     let keywords = if is_asked(SqlInfo::SqlKeywords) {
-        queries.inspect(&caller.session, inventory::keywords).await?
+        queries.inspect(&caller.session, listing::keywords).await?
     } else {
         Vec::new()
     };

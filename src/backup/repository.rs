@@ -1,11 +1,11 @@
-//! The backups in a store: which there are, and in what state.
+//! The repository: lists, writes, reads and removes backups in the object store.
 
 use std::{collections::BTreeMap, path::Path};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::record::{Fingerprint, Record, moment_of};
+use super::record::{Fingerprint, Record, time_of};
 use crate::{
     error::{Error, ErrorKind, Result},
     storage::Storage,
@@ -15,37 +15,37 @@ const FOLDER: &str = "backups/catalog";
 const FILE: &str = "catalog.duckdb";
 const RECORD: &str = "backup.json";
 
-/// The backups in one store.
+/// The backups in one object store.
 #[derive(Clone, Debug)]
-pub struct Shelf {
+pub struct Repository {
     storage: Storage,
 }
 
-/// One backup, whatever became of it.
+/// One backup, complete or not.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Its name, which is its time.
+    /// The name, derived from the time.
     pub name: String,
-    /// Where it lies.
+    /// The location in the store.
     pub uri: String,
     /// When it was taken.
     pub time: DateTime<Utc>,
-    /// What it says of itself; `None` when it says nothing that can be read.
+    /// The content of its `backup.json`; `None` if that is missing or unreadable.
     pub record: Option<Record>,
-    /// Whether it can be brought back.
-    pub state: State,
+    /// Whether it can be restored.
+    pub state: BackupState,
 }
 
-/// Whether a backup can be brought back.
+/// Whether a backup can be restored.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
-    /// It can.
+pub enum BackupState {
+    /// It can be restored.
     Complete,
-    /// It is being taken, or the server ended before it was.
+    /// It is being written, or writing it was interrupted.
     Incomplete,
-    /// It is not what was written, for this reason.
+    /// Its content differs from what was written; the text names the fault.
     Damaged(String),
-    /// It is of another lake.
+    /// It belongs to another lake.
     Foreign,
 }
 
@@ -54,18 +54,18 @@ struct Manifest {
     latest: String,
 }
 
-// === impl Shelf ===
+// === impl Repository ===
 
-impl Shelf {
-    /// The backups in `storage`.
+impl Repository {
+    /// The repository in `storage`.
     pub fn new(storage: &Storage) -> Self {
         Self { storage: storage.durable() }
     }
 
-    /// All backups, the newest first; `lake` is the id of the lake whose they shall be, where that is known.
+    /// Lists all backups, newest first. Those of another lake than `lake` are reported as foreign, if it is known.
     ///
     /// # Errors
-    /// What the store says.
+    /// Errors of the store.
     pub async fn list(&self, lake: Option<&str>) -> Result<Vec<Entry>> {
         let mut sizes = BTreeMap::<String, BTreeMap<String, u64>>::new();
         for (path, bytes) in self.storage.list(FOLDER).await? {
@@ -75,7 +75,7 @@ impl Shelf {
         }
         let mut entries = Vec::new();
         for (name, files) in sizes.into_iter().rev() {
-            if let Some(time) = moment_of(&name) {
+            if let Some(time) = time_of(&name) {
                 entries.push(self.entry(name, time, &files, lake).await?);
             }
         }
@@ -90,16 +90,16 @@ impl Shelf {
         lake: Option<&str>,
     ) -> Result<Entry> {
         let uri = self.uri(&name);
-        let read = if files.contains_key(RECORD) { self.record(&name).await? } else { Err(State::Incomplete) };
+        let read = if files.contains_key(RECORD) { self.record(&name).await? } else { Err(BackupState::Incomplete) };
         let (record, state) = match read {
             Ok(record) => {
                 let state = match files.get(FILE) {
-                    None => State::Damaged(format!("{FILE} is missing")),
+                    None => BackupState::Damaged(format!("{FILE} is missing")),
                     Some(bytes) if *bytes != record.bytes => {
-                        State::Damaged(format!("{FILE} has {bytes} bytes, not {}", record.bytes))
+                        BackupState::Damaged(format!("{FILE} has {bytes} bytes, not {}", record.bytes))
                     }
-                    Some(_) if lake.is_some_and(|lake| lake != record.contents.lake) => State::Foreign,
-                    Some(_) => State::Complete,
+                    Some(_) if lake.is_some_and(|lake| lake != record.contents.lake) => BackupState::Foreign,
+                    Some(_) => BackupState::Complete,
                 };
                 (Some(record), state)
             }
@@ -108,23 +108,23 @@ impl Shelf {
         Ok(Entry { name, uri, time, record, state })
     }
 
-    /// What the backup `name` says of itself, or why that cannot be told.
-    async fn record(&self, name: &str) -> Result<Result<Record, State>> {
+    /// The `backup.json` of the backup `name`, or the state of a backup without a valid one.
+    async fn record(&self, name: &str) -> Result<Result<Record, BackupState>> {
         let bytes = match self.storage.get(&path(name, RECORD)).await {
             Ok(bytes) => bytes,
             // It is being removed.
-            Err(err) if err.kind() == ErrorKind::NotFound => return Ok(Err(State::Incomplete)),
+            Err(err) if err.kind() == ErrorKind::NotFound => return Ok(Err(BackupState::Incomplete)),
             Err(err) => return Err(err),
         };
-        let read = serde_json::from_slice::<Record>(&bytes).map_err(|err| format!("{RECORD} cannot be read: {err}"));
+        let read = serde_json::from_slice::<Record>(&bytes).map_err(|err| format!("cannot read {RECORD}: {err}"));
         let sound = read.and_then(|record| record.fault(name).map_or(Ok(record), Err));
-        Ok(sound.map_err(State::Damaged))
+        Ok(sound.map_err(BackupState::Damaged))
     }
 
     /// The name of the latest backup; `None` before the first.
     ///
     /// # Errors
-    /// `FailedPrecondition` when the manifest cannot be read; what the store says.
+    /// `FailedPrecondition` if the manifest is invalid; errors of the store.
     pub async fn latest(&self) -> Result<Option<String>> {
         let path = format!("{FOLDER}/manifest.json");
         let bytes = match self.storage.get(&path).await {
@@ -133,13 +133,15 @@ impl Shelf {
             Err(err) => return Err(err),
         };
         let manifest = serde_json::from_slice::<Manifest>(&bytes).map_err(|err| {
-            let text = format!("read \"{path}\": {err}; name the backup, or take a new one, which writes it anew");
+            let text = format!(
+                "read \"{path}\": {err}; specify a backup by name, or take a new backup, which rewrites the manifest"
+            );
             Error::precondition(text)
         });
         manifest.map(|manifest| Some(manifest.latest))
     }
 
-    /// Puts `file` there as the backup that `record` tells of, and reads it back; it is not the latest yet.
+    /// Uploads `file` as the backup described by `record`, and verifies it by reading it back. Does not make it the latest.
     pub(super) async fn put(&self, file: &Path, record: &Record, spool: &Path) -> Result<()> {
         self.storage.upload(file, &path(&record.name, FILE)).await?;
         self.fetch(record, &spool.join("read-back")).await?;
@@ -147,9 +149,9 @@ impl Shelf {
         self.storage.put(&path(&record.name, RECORD), text.into()).await
     }
 
-    /// Makes the backup `name` the latest, unless a newer one is.
+    /// Makes the backup `name` the latest, unless the latest is newer.
     pub(super) async fn make_latest(&self, name: &str) -> Result<()> {
-        // A manifest that cannot be read is written anew.
+        // An invalid manifest is overwritten.
         if self.latest().await.is_ok_and(|latest| latest.is_some_and(|latest| latest.as_str() > name)) {
             return Ok(());
         }
@@ -158,33 +160,32 @@ impl Shelf {
         self.storage.put(&format!("{FOLDER}/manifest.json"), manifest.into()).await
     }
 
-    /// Copies the file of a backup to `target`.
+    /// Downloads the file of a backup to `target`.
     ///
     /// # Errors
-    /// `FailedPrecondition` when it is not what was written; what the store says.
+    /// `FailedPrecondition` if it does not match its checksum; errors of the store.
     pub(super) async fn fetch(&self, record: &Record, target: &Path) -> Result<()> {
         self.storage.download(&path(&record.name, FILE), target).await?;
         let (found, name) = (Fingerprint::of(target).await?, &record.name);
         if found != (Fingerprint { bytes: record.bytes, sha256: record.sha256.clone() }) {
-            let text =
-                format!("the backup {name} is damaged: {FILE} is not the file that was written; take another one");
+            let text = format!("backup {name} is damaged: {FILE} does not match its checksum; choose another backup");
             return Err(Error::precondition(text));
         }
         Ok(())
     }
 
-    /// Removes the backup `name`. What is half removed does not count as complete.
+    /// Removes the backup `name`. A partly removed backup is incomplete.
     pub(super) async fn remove(&self, name: &str) -> Result<()> {
         self.storage.delete(&path(name, RECORD)).await?;
         self.storage.delete_folder(&format!("{FOLDER}/{name}")).await
     }
 
-    /// Where the backup `name` lies.
+    /// The location of the backup `name`.
     pub(super) fn uri(&self, name: &str) -> String {
         self.storage.uri(&format!("{FOLDER}/{name}"))
     }
 
-    /// The paths, relative to the lake's data path, and sizes of all files of the lake.
+    /// The paths relative to the lake's data path, and the sizes, of all files in the lake.
     pub(super) async fn lake_files(&self) -> Result<BTreeMap<String, u64>> {
         let files = self.storage.list("lake").await?;
         let relative = |(path, bytes): (String, u64)| Some((path.strip_prefix("lake/")?.to_owned(), bytes));

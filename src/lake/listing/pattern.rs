@@ -1,15 +1,15 @@
-//! Patterns of names, as the metadata of SQL interfaces knows them.
+//! The patterns of metadata commands, as in `LIKE`.
 
 use crate::engine::Value;
 
-/// What a query takes for a pattern: its text, and a regular expression that says the same.
+/// The parameters of a query for a pattern: its text, and the equivalent regular expression.
 pub(super) fn parameters(pattern: Option<&str>) -> [Value; 2] {
     pattern.map_or_else(|| [Value::null(), Value::null()], |text| [Value::varchar(text), Value::varchar(&regex(text))])
 }
 
-/// The pattern as a regular expression: `%` any text, `_` one character, `\` takes the meaning from the next one.
+/// Translates a pattern to a regular expression: `%` matches any text, `_` one character, `\` escapes the next one.
 fn regex(pattern: &str) -> String {
-    // Line feeds are characters too.
+    // Wildcards match line feeds too.
     let mut regex = "(?s)".to_owned();
     let mut characters = pattern.chars();
     while let Some(character) = characters.next() {
@@ -24,7 +24,7 @@ fn regex(pattern: &str) -> String {
 }
 
 fn push_literal(regex: &mut String, character: char) {
-    // Only ASCII has meaning in a regular expression; NUL cannot be escaped and needs not.
+    // Only ASCII punctuation is special in regular expressions; NUL cannot be escaped.
     if character.is_ascii_punctuation() {
         regex.push('\\');
     }

@@ -1,4 +1,4 @@
-//! DuckDB's types and Arrow's, from the one to the other.
+//! Conversion between the types of DuckDB and Arrow.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -10,10 +10,10 @@ use crate::{
     quote::identifier,
 };
 
-/// The Arrow fields of DuckDB's `types`, by their names; those that cannot be read are left out.
+/// The Arrow fields of DuckDB's `types`, by name. Types without an Arrow equivalent are omitted.
 ///
 /// # Errors
-/// What DuckDB says.
+/// Errors of DuckDB.
 pub fn fields<'a>(connection: &Connection, types: impl Iterator<Item = &'a str>) -> Result<HashMap<String, FieldRef>> {
     let mut types: Vec<_> = types.collect();
     types.sort_unstable();
@@ -21,7 +21,7 @@ pub fn fields<'a>(connection: &Connection, types: impl Iterator<Item = &'a str>)
     if let Some(schema) = schema(connection, &types)? {
         return Ok(types.iter().map(|name| (*name).to_owned()).zip(schema.fields().iter().cloned()).collect());
     }
-    // One type that Arrow cannot say must not hide the others.
+    // A type without an Arrow equivalent must not hide the others.
     let mut fields = HashMap::new();
     for name in types {
         let schema = schema(connection, &[name])?;
@@ -30,7 +30,7 @@ pub fn fields<'a>(connection: &Connection, types: impl Iterator<Item = &'a str>)
     Ok(fields)
 }
 
-/// All types as the columns of one statement, which is not run; `None` when there is one that cannot be read.
+/// Prepares a statement with one column of each type, and returns its schema; `None` if a type has no Arrow equivalent.
 fn schema(connection: &Connection, types: &[&str]) -> Result<Option<SchemaRef>> {
     if types.is_empty() {
         return Ok(None);
@@ -44,13 +44,13 @@ fn schema(connection: &Connection, types: &[&str]) -> Result<Option<SchemaRef>> 
     }
 }
 
-/// The field of a column that cannot be read as it is, only cast to text.
+/// The field of a column whose type has no Arrow equivalent: it can be read as text only.
 pub(super) fn unreadable() -> FieldRef {
     Arc::new(Field::new("", DataType::Utf8, true))
 }
 
-/// What DuckDB calls an Arrow type. Types that have the same Arrow form go by the plainer name: JSON and UUID are
-/// VARCHAR, HUGEINT is DECIMAL(38,0).
+/// The DuckDB name of an Arrow type. Of types with the same Arrow equivalent, the basic one is named: VARCHAR for JSON and
+/// UUID, DECIMAL(38,0) for HUGEINT.
 pub fn type_name(data_type: &DataType) -> String {
     match data_type {
         DataType::Null => "\"NULL\"".into(),

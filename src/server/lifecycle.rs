@@ -1,4 +1,4 @@
-//! The life of the process: one server, or several one after the other when a backup takes the place of the lake.
+//! The lifecycle of the process: it runs one server, or several in sequence when a restore replaces the catalog.
 
 use futures::FutureExt;
 
@@ -7,14 +7,14 @@ use crate::{
     backup::Candidate,
     config::{HostPort, Settings},
     error::{Context, Result},
-    lake::place::{Target, replace as replace_catalog},
+    lake::destination::{self, Destination},
 };
 
-/// Serves until `stop` resolves; `ready` is told where, once. When a backup takes the place of the lake, the lake is opened
-/// anew and served at the same addresses.
+/// Serves until `stop` resolves; calls `ready` once with the location. When a restore replaces the catalog, the lake is
+/// opened again and served at the same addresses.
 ///
 /// # Errors
-/// As [`Server::build`] and [`Server::run`]; what `ready` says.
+/// As [`Server::build`] and [`Server::run`]; errors of `ready`.
 pub async fn serve(
     settings: &Settings,
     stop: impl Future<Output = ()> + Send + 'static,
@@ -24,18 +24,18 @@ pub async fn serve(
     let mut settings = settings.clone();
     let mut server = Server::build(&settings).await?;
     ready(server.location())?;
-    // Where ports were picked, clients know those.
+    // Keep ports that were assigned by the operating system: clients know them.
     let at = |address: std::net::SocketAddr| HostPort { host: address.ip().to_string(), port: address.port() };
     settings.listen = at(server.address);
     settings.http = server.http.as_ref().map(|(_, address)| at(*address));
-    while let Some(received) = server.run(stop.clone()).await? {
-        let replaced = match received {
+    while let Some(requested) = server.run(stop.clone()).await? {
+        let replaced = match requested {
             Ok(candidate) => replace(&settings, &candidate).await,
-            Err(err) => Err(err).context(|| "keep what is there"),
+            Err(err) => Err(err).context(|| "back up the current catalog"),
         };
         match replaced {
-            Ok(()) => tracing::info!("the backup is in the place of the lake"),
-            Err(err) => tracing::error!(cause = %err, "the lake stays as it was"),
+            Ok(()) => tracing::info!("the catalog was replaced by the backup"),
+            Err(err) => tracing::error!(cause = %err, "restore failed; the catalog is unchanged"),
         }
         server = Server::build(&settings).await?;
     }
@@ -44,10 +44,10 @@ pub async fn serve(
 
 async fn replace(settings: &Settings, candidate: &Candidate) -> Result<()> {
     let Place { engine, lake } = place(settings).await?;
-    let target = Target { catalog: lake.catalog, data_path: lake.storage.lake_path() };
-    let before = replace_catalog(&engine, &target, &candidate.file()).await?;
+    let destination = Destination { catalog: lake.catalog, data_path: lake.storage.lake_path() };
+    let before = destination::replace(&engine, &destination, &candidate.file()).await?;
     if let Some(before) = before {
-        tracing::info!(file = %before.display(), "the catalog that was there is kept");
+        tracing::info!(file = %before.display(), "the previous catalog was kept");
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
-//! What the lake holds now: schemas, tables, views and their columns.
+//! Listing the catalog: schemas, tables, views and their columns.
 //!
-//! Temporary tables are not here: they belong to one connection, and nothing but its session may see them.
+//! Temporary tables are not listed: they belong to one connection and are visible in its session only.
 
 mod pattern;
 pub mod types;
@@ -12,48 +12,47 @@ use serde::Deserialize;
 
 use crate::{engine::Connection, error::Result};
 
-/// Which schemas and tables are meant: `%` stands for any text, `_` for one character, and `\` takes the meaning from
-/// the character after it. A name that equals its pattern letter by letter is meant too, whatever stands in it, and
-/// comes first.
+/// Selects schemas and tables by patterns, as in `LIKE`: `%` matches any text, `_` one character, and `\` escapes the next
+/// character. A name that equals the pattern literally matches too, and is listed first.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// The pattern of schemas; all when absent.
+    /// The pattern for schemas; `None` matches all.
     pub schema: Option<String>,
-    /// The pattern of tables and views; all when absent.
+    /// The pattern for tables and views; `None` matches all.
     pub table: Option<String>,
 }
 
 /// A table or view.
 #[derive(Clone, Debug)]
 pub struct Table {
-    /// The schema that it is in.
+    /// Its schema.
     pub schema: String,
     /// Its name.
     pub name: String,
-    /// What it is.
+    /// Whether it is a table or a view.
     pub kind: TableKind,
-    /// Its columns; empty when they were not asked for.
+    /// Its columns; empty if they were not requested.
     pub columns: Vec<Column>,
 }
 
 /// A column of a table or view.
 #[derive(Clone, Debug)]
 pub struct Column {
-    /// Name, type and nullability as a SELECT from the table gives them, but for columns declared NOT NULL.
+    /// Name, type and nullability as in the result of a SELECT, except that columns declared NOT NULL are not nullable.
     pub field: FieldRef,
     /// The type as DuckDB writes it.
     pub type_name: String,
-    /// What COMMENT ON said of it.
+    /// The comment set by COMMENT ON.
     pub comment: Option<String>,
 }
 
-/// What a table is.
+/// The kind of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub enum TableKind {
-    /// A table with rows of its own.
+    /// A base table.
     #[serde(rename = "TABLE")]
     Table,
-    /// A query under a name.
+    /// A view.
     #[serde(rename = "VIEW")]
     View,
 }
@@ -74,26 +73,26 @@ struct ColumnRow {
     comment: Option<String>,
 }
 
-/// The schemas that `filter` means.
+/// The schemas that match `filter`.
 ///
 /// # Errors
-/// What DuckDB says.
+/// Errors of DuckDB.
 pub fn schemas(connection: &Connection, filter: &Filter) -> Result<Vec<String>> {
     #[derive(Deserialize)]
-    struct Row {
+    struct SchemaRow {
         schema_name: String,
     }
     let sql = "SELECT schema_name FROM duckdb_schemas() WHERE database_name = 'lake' \
                AND ($1 IS NULL OR schema_name = $1 OR regexp_full_match(schema_name, $2)) \
                ORDER BY schema_name IS DISTINCT FROM $1, schema_name";
-    let rows = connection.records::<Row>(sql, &pattern::parameters(filter.schema.as_deref()))?;
+    let rows = connection.records::<SchemaRow>(sql, &pattern::parameters(filter.schema.as_deref()))?;
     Ok(rows.into_iter().map(|row| row.schema_name).collect())
 }
 
-/// The tables and views that `filter` means, with their columns when `include_columns`: one query, however many.
+/// The tables and views that match `filter`, with their columns if `include_columns`. Runs a single query.
 ///
 /// # Errors
-/// What DuckDB says.
+/// Errors of DuckDB.
 pub fn tables(connection: &Connection, filter: &Filter, include_columns: bool) -> Result<Vec<Table>> {
     let rows = rows(connection, filter, include_columns)?;
     let columns = rows.iter().flat_map(|row| row.columns.iter().flatten());
@@ -107,20 +106,20 @@ pub fn tables(connection: &Connection, filter: &Filter, include_columns: bool) -
     Ok(rows.into_iter().map(table).collect())
 }
 
-/// Tables are read off their columns: `duckdb_tables()` counts the rows of each, which takes seconds for thousands. A
-/// table has a column at least; a view has none when what it reads is gone.
+/// Tables are derived from their columns: `duckdb_tables()` counts the rows of each, which takes seconds for thousands of
+/// tables. A table has at least one column; a view has none if what it selects from does not exist any more.
 fn rows(connection: &Connection, filter: &Filter, include_columns: bool) -> Result<Vec<TableRow>> {
     let columns = "list({column_name: column_name, data_type: data_type, is_nullable: is_nullable, comment: comment} \
                    ORDER BY column_index)";
     let columns = if include_columns { columns } else { "NULL" };
-    let is_meant = "database_name = 'lake' \
+    let matches = "database_name = 'lake' \
                     AND ($1 IS NULL OR schema_name = $1 OR regexp_full_match(schema_name, $2)) \
                     AND ($3 IS NULL OR table_name = $3 OR regexp_full_match(table_name, $4))";
     let sql = format!(
         "SELECT schema_name, table_name, coalesce(kind, 'TABLE') AS kind, columns FROM (\
-         SELECT schema_name, table_name, {columns} AS columns FROM duckdb_columns() WHERE {is_meant} \
+         SELECT schema_name, table_name, {columns} AS columns FROM duckdb_columns() WHERE {matches} \
          GROUP BY schema_name, table_name) FULL JOIN (\
-         SELECT schema_name, view_name AS table_name, 'VIEW' AS kind FROM duckdb_views() WHERE {is_meant}) \
+         SELECT schema_name, view_name AS table_name, 'VIEW' AS kind FROM duckdb_views() WHERE {matches}) \
          USING (schema_name, table_name) \
          ORDER BY table_name IS DISTINCT FROM $3, schema_name IS DISTINCT FROM $1, schema_name, table_name"
     );
@@ -129,16 +128,17 @@ fn rows(connection: &Connection, filter: &Filter, include_columns: bool) -> Resu
     connection.records(&sql, &[schema, schema_regex, table, table_regex])
 }
 
-/// The words that DuckDB's parser knows, in alphabetical order.
+/// The keywords of DuckDB's parser, in alphabetical order.
 ///
 /// # Errors
-/// What DuckDB says.
+/// Errors of DuckDB.
 pub fn keywords(connection: &Connection) -> Result<Vec<String>> {
     #[derive(Deserialize)]
-    struct Row {
+    struct KeywordRow {
         keyword_name: String,
     }
-    let rows = connection.records::<Row>("SELECT DISTINCT keyword_name FROM duckdb_keywords() ORDER BY 1", &[])?;
+    let rows =
+        connection.records::<KeywordRow>("SELECT DISTINCT keyword_name FROM duckdb_keywords() ORDER BY 1", &[])?;
     Ok(rows.into_iter().map(|row| row.keyword_name).collect())
 }
 
@@ -148,7 +148,7 @@ impl TableKind {
     /// All kinds.
     pub const ALL: [Self; 2] = [Self::Table, Self::View];
 
-    /// The name that Flight SQL clients know it by.
+    /// The name in Flight SQL.
     pub fn name(self) -> &'static str {
         match self {
             Self::Table => "TABLE",

@@ -1,7 +1,7 @@
-//! A catalog as a file of its own, whatever holds the original: what is backed up, pinned and moved.
+//! Copies of the catalog as a DuckDB file, whichever database holds the original: for backups, pins and migration.
 //!
-//! The file is a DuckDB database that DuckLake itself made, so that any DuckDB can attach it. Its rows are read in one
-//! transaction and compared with the original's before it commits: a copy is the catalog of one moment, or an error.
+//! The file is created by DuckLake itself, so that any DuckDB can attach it. Its rows are read in one transaction and
+//! compared with the original before it commits, so that a copy is always consistent.
 //!
 //! ```text
 //! catalog (DuckDB file | SQLite | PostgreSQL) ─ export ─▶ file ─ import ─▶ catalog (any of them)
@@ -22,45 +22,45 @@ use crate::{
 
 const BOOKKEEPING: &str = include_str!("../../sql/03_bookkeeping.sql");
 
-/// DuckLake notes here which tables keep rows inside of the catalog.
+/// The table in which DuckLake lists the tables with inlined data.
 const INLINED: &str = "ducklake_inlined_data_tables";
 
-/// What a catalog holds. Two are the same catalog when this is equal.
+/// The contents of a catalog. Two catalogs are the same if their contents are equal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contents {
-    /// The lake's id: it stays the same for as long as the lake lives, wherever its catalog goes.
+    /// The id of the lake, which never changes, wherever its catalog is.
     pub lake: String,
     /// The newest snapshot.
     pub snapshot_id: SnapshotId,
-    /// How many snapshots there are.
+    /// The number of snapshots.
     pub snapshots: u64,
-    /// Where the lake's files lie.
+    /// The location of the lake's files.
     pub data_path: String,
     /// The tables of DuckLake and of the server, by name.
     pub tables: BTreeMap<String, Digest>,
 }
 
-/// What a table of a catalog holds, whatever the order of its rows.
+/// A checksum of the rows of a catalog table, independent of their order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digest {
-    /// How many rows.
+    /// The number of rows.
     pub rows: u64,
-    /// The sum of a hash of each.
+    /// The sum of the hashes of all rows.
     pub sum: String,
 }
 
-/// A file that a catalog names.
+/// A file that a catalog references.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct DataFile {
-    /// Its place below the lake's data path.
+    /// The path relative to the lake's data path.
     pub path: String,
-    /// Its size.
+    /// The size.
     pub bytes: u64,
-    /// Whether the newest snapshot needs it, and not only older ones.
+    /// Whether the newest snapshot references it, and not only older ones.
     pub current: bool,
 }
 
-/// A table with its columns, each with the type that it has in a file.
+/// A table and its columns, with their types in a DuckDB file.
 #[derive(Debug, Deserialize)]
 struct Table {
     name: String,
@@ -73,40 +73,40 @@ struct Column {
     data_type: String,
 }
 
-/// A file that is attached under a name of its own, beside whatever else is attached.
+/// A file that is attached under a unique name.
 struct Attached<'a> {
     connection: &'a Connection,
     name: String,
 }
 
-/// The SQL that makes the server's bookkeeping in the catalog `database`, where it is not there.
+/// The SQL that creates the server's bookkeeping tables in the catalog `database` unless they exist.
 pub(super) fn bookkeeping(database: &str) -> String {
     BOOKKEEPING.replace("{{metadata}}", database)
 }
 
-/// Copies the catalog of the attached lake to `file`, which must not exist. Writers go on, but those of a catalog that
-/// takes one at a time, which wait.
+/// Copies the catalog of the attached lake to `file`, which must not exist. Does not block writers, except in databases
+/// that allow only one at a time.
 ///
 /// # Errors
-/// `FailedPrecondition` when the catalog was never served, or keeps rows of tables inside; what DuckDB says. An
-/// unfinished file may stay behind.
+/// `FailedPrecondition` if the catalog was never served, or contains inlined data; errors of DuckDB. An incomplete file may
+/// remain.
 pub fn copy(connection: &Connection, file: &Path) -> Result<()> {
     copy_and(connection, file, |_, _| Ok(()))
 }
 
-/// Copies the catalog like [`copy`], compares the two row by row, and says what they hold.
+/// Copies the catalog like [`copy`], verifies the copy row by row, and returns its contents.
 ///
 /// # Errors
-/// As [`copy`]; Internal when they differ.
+/// As [`copy`]; Internal if they differ.
 pub fn export(connection: &Connection, file: &Path) -> Result<Contents> {
     copy_and(connection, file, |copy, tables| compare(connection, METADATA, copy, tables))
 }
 
-/// Copies the catalog; `finish` gets the name and the tables of the copy before it is committed.
+/// Copies the catalog; calls `finish` with the name and the tables of the copy before it commits.
 fn copy_and<T>(connection: &Connection, file: &Path, finish: impl FnOnce(&str, &[Table]) -> Result<T>) -> Result<T> {
     let work = || {
         check_exportable(connection)?;
-        make_empty(connection, file)?;
+        create_empty(connection, file)?;
         let copy = Attached::file(connection, file, "")?;
         let made = copy.tables().and_then(|tables| {
             connection.transaction(|connection| {
@@ -119,11 +119,11 @@ fn copy_and<T>(connection: &Connection, file: &Path, finish: impl FnOnce(&str, &
     work().context(|| "copy the catalog")
 }
 
-/// Puts the catalog in `file` in the place of the attached lake's, in one transaction; the lake's files lie at
-/// `data_path` from then on. The engine remembers what was there before and must be closed. Gives the newest snapshot.
+/// Replaces the catalog of the attached lake by the one in `file`, in one transaction, and sets its data path to
+/// `data_path`. The engine has cached the previous state and must be closed. Returns the newest snapshot.
 ///
 /// # Errors
-/// What DuckDB says; nothing has changed then.
+/// Errors of DuckDB; nothing has changed then.
 pub fn import(connection: &Connection, file: &Path, data_path: &str) -> Result<SnapshotId> {
     let work = || {
         let copy = Attached::file(connection, file, "READ_ONLY")?;
@@ -138,13 +138,13 @@ pub fn import(connection: &Connection, file: &Path, data_path: &str) -> Result<S
         });
         copy.detach(made)
     };
-    work().context(|| "fill the catalog")
+    work().context(|| "import the catalog")
 }
 
-/// Opens `file` as DuckDB and as DuckLake do, and says what it holds and which files it names.
+/// Opens `file` both as a DuckDB database and as a DuckLake, and returns its contents and the files that it references.
 ///
 /// # Errors
-/// `FailedPrecondition` when it is not the catalog of a lake; what DuckDB says.
+/// `FailedPrecondition` if it is not the catalog of a lake; errors of DuckDB.
 pub fn examine(connection: &Connection, file: &Path) -> Result<(Contents, Vec<DataFile>)> {
     let work = || {
         let copy = Attached::file(connection, file, "READ_ONLY")?;
@@ -160,7 +160,7 @@ pub fn examine(connection: &Connection, file: &Path) -> Result<(Contents, Vec<Da
             let (id, count) = seen;
             let expected = contents.snapshot_id;
             return Err(Error::precondition(format!(
-                "it opens with snapshot {id} of {count}, but must have snapshot {expected} of {}",
+                "opened with snapshot {id} of {count}, expected snapshot {expected} of {}",
                 contents.snapshots
             )));
         }
@@ -169,25 +169,25 @@ pub fn examine(connection: &Connection, file: &Path) -> Result<(Contents, Vec<Da
     work().context(|| "open the copy of a catalog")
 }
 
-/// The files that the catalog in `file` names.
+/// The files that the catalog in `file` references.
 ///
 /// # Errors
-/// What DuckDB says.
-pub fn named_files(connection: &Connection, file: &Path) -> Result<Vec<DataFile>> {
+/// Errors of DuckDB.
+pub fn referenced_files(connection: &Connection, file: &Path) -> Result<Vec<DataFile>> {
     let copy = Attached::file(connection, file, "READ_ONLY")?;
     let files = data_files(connection, &copy.name);
     copy.detach(files)
 }
 
-/// The id of the lake that is attached.
+/// The id of the attached lake.
 ///
 /// # Errors
-/// What DuckDB says.
+/// Errors of DuckDB.
 pub fn lake_id(connection: &Connection) -> Result<String> {
     Contents::read(connection, METADATA, &[]).map(|contents| contents.lake)
 }
 
-/// Refuses what would be lost on the way.
+/// Rejects a catalog with content that a copy would lose.
 fn check_exportable(connection: &Connection) -> Result<()> {
     #[derive(Deserialize)]
     struct Inlined {
@@ -203,23 +203,23 @@ fn check_exportable(connection: &Connection) -> Result<()> {
         let sql = format!("SELECT count(*) AS rows FROM {METADATA}.{}", identifier(&table.name));
         if connection.record::<Count>(&sql, &[])?.rows > 0 {
             return Err(Error::precondition(
-                "rows of tables lie inside of the catalog: write them to files first, with CALL \
+                "the catalog contains inlined data: write it to files first, with CALL \
                  ducklake_flush_inlined_data('lake')",
             ));
         }
     }
     let tags = connection.query(&format!("FROM {METADATA}.merganser_tags LIMIT 0"), &[]);
     tags.map(|_| ()).map_err(|err| {
-        Error::precondition("no merganser has served this lake yet: serve it once, then it can be copied")
+        Error::precondition("the lake was never served by merganser: serve it once before copying its catalog")
             .with_source(err)
     })
 }
 
-/// Lets DuckLake make a catalog in `file`, with the server's bookkeeping.
-fn make_empty(connection: &Connection, file: &Path) -> Result<()> {
+/// Has DuckLake create a catalog in `file`, and adds the server's bookkeeping tables.
+fn create_empty(connection: &Connection, file: &Path) -> Result<()> {
     let name = unique_name();
     let location = literal(&format!("ducklake:{}", file.display()));
-    // Which path it is does not matter: like all else, it is replaced by that of the original.
+    // The data path is arbitrary: it is overwritten like all other rows.
     connection.run_script(&format!("ATTACH {location} AS {name} (DATA_PATH 'data/', DATA_INLINING_ROW_LIMIT 0)"))?;
     connection.run_script(&format!("DETACH {name}"))?;
     let copy = Attached::file(connection, file, "")?;
@@ -227,12 +227,12 @@ fn make_empty(connection: &Connection, file: &Path) -> Result<()> {
     copy.detach(made)
 }
 
-/// Makes the tables of the catalog `to` those of `from`, in the open transaction.
+/// Replaces the rows of the catalog `to` by those of `from`, in the open transaction.
 fn replicate(connection: &Connection, from: &str, to: &str, tables: &[Table]) -> Result<()> {
     for table in tables {
         let (name, columns) = (identifier(&table.name), table.column_names());
         connection.execute(&format!("DELETE FROM {to}.{name}"), &[])?;
-        // They name tables without rows, which are not copied.
+        // Its rows refer to tables that are empty and not copied.
         if table.name != INLINED {
             let rows = format!("SELECT {columns} FROM {from}.{name}");
             connection.execute(&format!("INSERT INTO {to}.{name} ({columns}) {rows}"), &[])?;
@@ -241,7 +241,7 @@ fn replicate(connection: &Connection, from: &str, to: &str, tables: &[Table]) ->
     Ok(())
 }
 
-/// What two catalogs hold that must be the same.
+/// Verifies that two catalogs have the same contents, and returns them.
 fn compare(connection: &Connection, original: &str, copy: &str, tables: &[Table]) -> Result<Contents> {
     let (original, copy) = (Contents::read(connection, original, tables)?, Contents::read(connection, copy, tables)?);
     if original == copy {
@@ -252,8 +252,8 @@ fn compare(connection: &Connection, original: &str, copy: &str, tables: &[Table]
     Err(Error::internal(format!("the copy differs from the original in {name}")))
 }
 
-/// The files that the catalog `database` names, by their places below the data path; those that were added with a path
-/// of their own are left out.
+/// The files that the catalog `database` references, by paths relative to the data path. Files with absolute paths are
+/// omitted.
 fn data_files(connection: &Connection, database: &str) -> Result<Vec<DataFile>> {
     let of = |table: &str| {
         format!("SELECT table_id, path, file_size_bytes, end_snapshot FROM {database}.{table} WHERE path_is_relative")
@@ -272,7 +272,7 @@ fn data_files(connection: &Connection, database: &str) -> Result<Vec<DataFile>> 
     connection.records(&sql, &[])
 }
 
-/// A name for a database that nobody else gives one.
+/// A unique name for a database.
 fn unique_name() -> String {
     identifier(&format!("copy-{}", Uuid::new_v4()))
 }
@@ -280,7 +280,7 @@ fn unique_name() -> String {
 // === impl Contents ===
 
 impl Contents {
-    /// What the `tables` of the catalog `database` hold.
+    /// The contents of the `tables` of the catalog `database`.
     fn read(connection: &Connection, database: &str, tables: &[Table]) -> Result<Self> {
         #[derive(Deserialize)]
         struct Lake {
@@ -297,7 +297,7 @@ impl Contents {
         );
         let found: Lake = connection.record(&sql, &[])?;
         let (Some(lake), Some(data_path), Some(snapshot_id)) = (found.lake, found.data_path, found.snapshot_id) else {
-            return Err(Error::precondition("it holds no lake"));
+            return Err(Error::precondition("the database contains no lake"));
         };
         let digests = tables
             .iter()
@@ -315,8 +315,8 @@ impl Table {
         self.columns.iter().map(|column| identifier(&column.name)).collect::<Vec<_>>().join(", ")
     }
 
-    /// What the table holds in the catalog `database`. Catalogs keep values in types of their own, so each takes the
-    /// type that it has in a file first.
+    /// The digest of the table in the catalog `database`. Values are cast to the types of a DuckDB file first, because
+    /// databases store them in different types.
     fn digest(&self, connection: &Connection, database: &str) -> Result<Digest> {
         let value = |column: &Column| format!("CAST({} AS {})", identifier(&column.name), column.data_type);
         let row = self.columns.iter().map(value).collect::<Vec<_>>().join(", ");
@@ -338,7 +338,7 @@ impl<'a> Attached<'a> {
         Self::attach(connection, &file.display().to_string(), &options)
     }
 
-    /// Attaches `file` as a lake, to be read.
+    /// Attaches `file` as a lake, read-only.
     fn lake(connection: &'a Connection, file: &Path) -> Result<Self> {
         Self::attach(connection, &format!("ducklake:{}", file.display()), &format!(" (DATA_PATH {NO_DATA}, READ_ONLY)"))
     }
@@ -349,7 +349,7 @@ impl<'a> Attached<'a> {
         Ok(Self { connection, name })
     }
 
-    /// The tables that it holds, in the order of their names.
+    /// Its catalog tables, ordered by name.
     fn tables(&self) -> Result<Vec<Table>> {
         let name = literal(self.name.trim_matches('"'));
         let sql = format!(
@@ -362,10 +362,10 @@ impl<'a> Attached<'a> {
         self.connection.records(&sql, &[])
     }
 
-    /// The newest snapshot and how many there are, as DuckLake says.
+    /// The newest snapshot and the number of snapshots, as seen by DuckLake.
     fn snapshots(&self) -> Result<(SnapshotId, u64)> {
         #[derive(Deserialize)]
-        struct Seen {
+        struct Snapshots {
             id: SnapshotId,
             snapshots: u64,
         }
@@ -373,14 +373,14 @@ impl<'a> Attached<'a> {
         let sql = format!(
             "SELECT (SELECT id FROM {name}.current_snapshot()) AS id, (SELECT count(*) FROM {name}.snapshots()) AS snapshots"
         );
-        let seen: Seen = self.connection.record(&sql, &[])?;
-        Ok((seen.id, seen.snapshots))
+        let snapshots: Snapshots = self.connection.record(&sql, &[])?;
+        Ok((snapshots.id, snapshots.snapshots))
     }
 
-    /// Detaches it and gives `outcome`.
+    /// Detaches it and returns `outcome`.
     fn detach<T>(self, outcome: Result<T>) -> Result<T> {
         if outcome.is_err() {
-            // An interrupt has done what it was for; the file must not stay attached.
+            // After an interrupt, the file must still be detached.
             self.connection.resume();
         }
         let detached = self.connection.run_script(&format!("DETACH {}", self.name));
