@@ -235,6 +235,13 @@ fn in_order(names: &[String], arguments: Vec<(Option<String>, String)>) -> Resul
     if arguments.iter().all(|(name, _)| name.is_none()) {
         return Ok(arguments.into_iter().map(|(_, expression)| expression).collect());
     }
+    let find = |wanted: &String| {
+        let its =
+            arguments.iter().find(|(name, _)| name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(wanted)));
+        its.map(|(_, expression)| expression.clone())
+            .ok_or_else(|| Error::invalid(format!("EXECUTE gives no value for the parameter {wanted}")))
+    };
+    let ordered = names.iter().map(find).collect::<Result<_>>()?;
     let unknown = arguments
         .iter()
         .find(|(name, _)| name.as_ref().is_none_or(|name| !names.iter().any(|known| known.eq_ignore_ascii_case(name))));
@@ -242,11 +249,5 @@ fn in_order(names: &[String], arguments: Vec<(Option<String>, String)>) -> Resul
         let name = name.as_deref().unwrap_or("without a name");
         return Err(Error::invalid(format!("EXECUTE gives a value {name} that the statement does not take")));
     }
-    let find = |wanted: &String| {
-        let its =
-            arguments.iter().find(|(name, _)| name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(wanted)));
-        its.map(|(_, expression)| expression.clone())
-            .ok_or_else(|| Error::invalid(format!("EXECUTE gives no value for the parameter {wanted}")))
-    };
-    names.iter().map(find).collect()
+    Ok(ordered)
 }

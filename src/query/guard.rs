@@ -211,7 +211,10 @@ pub(super) fn check_verdict(statement: &ParsedStatement, verdict: StatementKind)
     if agrees {
         return Ok(());
     }
-    Err(Error::unsupported("the server reads the statement otherwise than DuckDB does: write it in a plainer way"))
+    let word = statement.kind().word();
+    Err(Error::unsupported(format!(
+        "the server reads {word} where DuckDB sees another kind of statement ({verdict:?}): write it in a plainer way"
+    )))
 }
 
 /// Refuses a statement that must not run any more in a transaction in which `before` defined something.
