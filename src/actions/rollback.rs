@@ -8,6 +8,7 @@ use crate::{
     engine::Connection,
     error::{Error, Result},
     lake::{
+        commit::Writer,
         rollback::{Change, Kind, Outcome, Restored, Rollback, Scope, rollback},
         snapshots::{self, SnapshotRef},
         table::TableRef,
@@ -39,7 +40,7 @@ pub fn call(actions: &Actions, principal: &Principal, request: RollbackRequest) 
                 author: author.name(),
                 message: request.message.as_deref(),
             };
-            let outcome = rollback(committer.writer(connection), &rollback_request, &mut |done, total| {
+            let outcome = rollback(Writer::new(&committer, connection), &rollback_request, &mut |done, total| {
                 shown.set(done as u64, total as u64)
             })?;
             Ok(to_any("RollbackResult", &result(outcome, request.dry_run)))

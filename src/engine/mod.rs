@@ -238,7 +238,7 @@ fn set_limits(connection: &Connection, settings: &Settings) -> Result<u64> {
 }
 
 fn default_memory_limit(connection: &Connection) -> Result<u64> {
-    let sql = "SELECT parse_formatted_bytes(current_setting('memory_limit')) AS bytes";
+    let sql = "SELECT system.main.parse_formatted_bytes(system.main.current_setting('memory_limit')) AS bytes";
     connection.record::<MemoryLimit>(sql, &[]).map(|limit| limit.bytes)
 }
 

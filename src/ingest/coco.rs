@@ -22,7 +22,7 @@ use crate::{
     engine::Connection,
     error::{Context, Error, Result},
     lake::{
-        commit::{Retry, Transaction},
+        commit::{Retry, Transaction, Writer},
         snapshots,
         table::TableRef,
     },
@@ -73,7 +73,7 @@ pub async fn load(work: &Work<'_>, files: &Files, assets: &mut Assets) -> Result
     let lease = work.ingester.lake.engine().lease().await?;
     let committer = Arc::clone(work.ingester.lake.committer());
     let loading = move |connection: &Connection| {
-        let written = committer.writer(connection).write(&author, Retry::OnConflict, |transaction| {
+        let written = Writer::new(&committer, connection).write(&author, Retry::OnConflict, |transaction| {
             let mut tables = Vec::new();
             for (section, suffix, columns) in TABLES {
                 let query = query(&spool, section, columns, &landing, request.max_rows)?;

@@ -153,7 +153,7 @@ fn check_key(connection: &Connection, stage: &str, key: &[String], columns: &[Co
     let names = names.join(", ");
     let nulls: Vec<_> = key.iter().map(|key| format!("{} IS NULL", identifier(key))).collect();
     let sql = format!(
-        "SELECT count(*) AS count FROM (SELECT 1 FROM {stage} GROUP BY {names} HAVING count(*) > 1 OR {})",
+        "SELECT system.main.count(*) AS count FROM (SELECT 1 FROM {stage} GROUP BY {names} HAVING system.main.count(*) > 1 OR {})",
         nulls.join(" OR ")
     );
     let faulty = connection.record::<Count>(&sql, &[])?;
@@ -165,7 +165,7 @@ fn check_key(connection: &Connection, stage: &str, key: &[String], columns: &[Co
 }
 
 fn count(connection: &Connection, table: &str) -> Result<u64> {
-    connection.record::<Count>(&format!("SELECT count(*) AS count FROM {table}"), &[]).map(|row| row.count)
+    connection.record::<Count>(&format!("SELECT system.main.count(*) AS count FROM {table}"), &[]).map(|row| row.count)
 }
 
 fn describe(connection: &Connection, query: &str) -> Result<Vec<Column>> {
@@ -175,7 +175,7 @@ fn describe(connection: &Connection, query: &str) -> Result<Vec<Column>> {
 /// The columns of a table; `None` when there is no such table.
 fn columns_of(connection: &Connection, table: &TableRef) -> Result<Option<Vec<Column>>> {
     let sql = format!(
-        "SELECT column_name, data_type AS column_type FROM duckdb_columns() WHERE database_name = 'lake' \
+        "SELECT column_name, data_type AS column_type FROM system.main.duckdb_columns() WHERE database_name = 'lake' \
          AND schema_name = {} AND table_name = {} ORDER BY column_index",
         literal(&table.schema),
         literal(&table.name)

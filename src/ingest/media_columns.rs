@@ -26,7 +26,10 @@ use super::{
 use crate::{
     engine::Connection,
     error::{Error, Result},
-    lake::{commit::Retry, snapshots},
+    lake::{
+        commit::{Retry, Writer},
+        snapshots,
+    },
     quote::{identifier, literal},
 };
 
@@ -61,7 +64,7 @@ pub async fn load(work: &Work<'_>, files: &Files, assets: &mut Assets) -> Result
     let lease = work.ingester.lake.engine().lease().await?;
     let committer = Arc::clone(work.ingester.lake.committer());
     let loading = move |connection: &Connection| {
-        let written = committer.writer(connection).write(&author, Retry::OnConflict, |transaction| {
+        let written = Writer::new(&committer, connection).write(&author, Retry::OnConflict, |transaction| {
             transaction.sign(format!("ingest {}", request.dataset), None);
             load::load(transaction, &request.table, &query, &request.mode)
         });

@@ -200,7 +200,7 @@ fn check_exportable(connection: &Connection) -> Result<()> {
     let inlined: Vec<Inlined> =
         connection.records(&format!("SELECT DISTINCT table_name AS name FROM {METADATA}.{INLINED}"), &[])?;
     for table in inlined {
-        let sql = format!("SELECT count(*) AS rows FROM {METADATA}.{}", identifier(&table.name));
+        let sql = format!("SELECT system.main.count(*) AS rows FROM {METADATA}.{}", identifier(&table.name));
         if connection.record::<Count>(&sql, &[])?.rows > 0 {
             return Err(Error::precondition(
                 "the catalog contains inlined data: write it to files first, with CALL \
@@ -260,11 +260,11 @@ fn data_files(connection: &Connection, database: &str) -> Result<Vec<DataFile>> 
     };
     let sql = format!(
         "WITH folders AS (
-           SELECT t.table_id, any_value(s.path || t.path) AS path
+           SELECT t.table_id, system.main.any_value(s.path || t.path) AS path
            FROM {database}.ducklake_table t
            JOIN (SELECT DISTINCT schema_id, path, path_is_relative FROM {database}.ducklake_schema) s USING (schema_id)
            WHERE t.path_is_relative AND s.path_is_relative GROUP BY t.table_id)
-         SELECT folders.path || f.path AS path, max(f.file_size_bytes) AS bytes, bool_or(f.end_snapshot IS NULL) AS current
+         SELECT folders.path || f.path AS path, system.main.max(f.file_size_bytes) AS bytes, system.main.bool_or(f.end_snapshot IS NULL) AS current
          FROM ({} UNION ALL {}) f JOIN folders USING (table_id) GROUP BY 1 ORDER BY 1",
         of("ducklake_data_file"),
         of("ducklake_delete_file")
@@ -290,9 +290,9 @@ impl Contents {
             snapshots: u64,
         }
         let sql = format!(
-            "SELECT (SELECT arg_min(schema_uuid, begin_snapshot)::VARCHAR FROM {database}.ducklake_schema WHERE schema_id = 0) AS lake,
-                    (SELECT any_value(value) FROM {database}.ducklake_metadata WHERE key = 'data_path') AS data_path,
-                    max(snapshot_id) AS snapshot_id, count(*) AS snapshots
+            "SELECT (SELECT system.main.arg_min(schema_uuid, begin_snapshot)::VARCHAR FROM {database}.ducklake_schema WHERE schema_id = 0) AS lake,
+                    (SELECT system.main.any_value(value) FROM {database}.ducklake_metadata WHERE key = 'data_path') AS data_path,
+                    system.main.max(snapshot_id) AS snapshot_id, system.main.count(*) AS snapshots
              FROM {database}.ducklake_snapshot"
         );
         let found: Lake = connection.record(&sql, &[])?;
@@ -321,7 +321,7 @@ impl Table {
         let value = |column: &Column| format!("CAST({} AS {})", identifier(&column.name), column.data_type);
         let row = self.columns.iter().map(value).collect::<Vec<_>>().join(", ");
         let sql = format!(
-            "SELECT count(*) AS rows, coalesce(sum(md5_number_lower(row({row})::VARCHAR)::HUGEINT), 0)::VARCHAR AS sum
+            "SELECT system.main.count(*) AS rows, coalesce(system.main.sum(md5_number_lower(row({row})::VARCHAR)::HUGEINT), 0)::VARCHAR AS sum
              FROM {database}.{}",
             identifier(&self.name)
         );
@@ -371,7 +371,7 @@ impl<'a> Attached<'a> {
         }
         let name = &self.name;
         let sql = format!(
-            "SELECT (SELECT id FROM {name}.current_snapshot()) AS id, (SELECT count(*) FROM {name}.snapshots()) AS snapshots"
+            "SELECT (SELECT id FROM {name}.current_snapshot()) AS id, (SELECT system.main.count(*) FROM {name}.snapshots()) AS snapshots"
         );
         let snapshots: Snapshots = self.connection.record(&sql, &[])?;
         Ok((snapshots.id, snapshots.snapshots))

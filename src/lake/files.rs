@@ -35,11 +35,11 @@ pub fn of(connection: &Connection, schema: Option<&str>, table: &str) -> Result<
            FROM {METADATA}.ducklake_table JOIN {METADATA}.ducklake_schema s USING (schema_id)
            SELECT table_id
            WHERE ducklake_table.end_snapshot IS NULL AND s.end_snapshot IS NULL
-             AND lower(table_name) = lower(?) AND lower(schema_name) = lower(coalesce(nullif(?, ''), current_schema()))
+             AND system.main.lower(table_name) = system.main.lower(?) AND system.main.lower(schema_name) = system.main.lower(coalesce(system.main.nullif(?, ''), system.main.current_schema()))
              AND NOT EXISTS (FROM {METADATA}.ducklake_column c
-                             WHERE c.table_id = ducklake_table.table_id AND lower(c.column_name) IN (?, ?)))
-         SELECT (SELECT max(snapshot_id) FROM {METADATA}.ducklake_snapshot) AS snapshot,
-                (SELECT coalesce(list(record_count ORDER BY data_file_id), [])
+                             WHERE c.table_id = ducklake_table.table_id AND system.main.lower(c.column_name) IN (?, ?)))
+         SELECT (SELECT system.main.max(snapshot_id) FROM {METADATA}.ducklake_snapshot) AS snapshot,
+                (SELECT coalesce(system.main.list(record_count ORDER BY data_file_id), [])
                  FROM {METADATA}.ducklake_data_file JOIN t USING (table_id) WHERE end_snapshot IS NULL) AS rows"
     );
     let schema = Value::varchar(schema.unwrap_or_default());

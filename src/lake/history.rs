@@ -71,7 +71,7 @@ pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Entry>> {
         check_known(connection, table)?;
         conditions.push(
             "s.snapshot_id IN (SELECT snapshot_id FROM changes WHERE id IN (\
-             SELECT id FROM objects WHERE is_relation AND lower(name) = lower($1)))"
+             SELECT id FROM objects WHERE is_relation AND system.main.lower(name) = system.main.lower($1)))"
                 .to_owned(),
         );
     }
@@ -82,9 +82,9 @@ pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Entry>> {
         "WITH {}, {}
          SELECT s.snapshot_id AS id, s.snapshot_time::VARCHAR AS time, s.author, s.commit_message AS message,
                 s.schema_version,
-                (SELECT coalesce(list(t.name ORDER BY t.name), []) FROM {TAGS} t
+                (SELECT coalesce(system.main.list(t.name ORDER BY t.name), []) FROM {TAGS} t
                  WHERE t.snapshot_id = s.snapshot_id) AS tags,
-                (SELECT coalesce(list({{change: c.change, name: c.name, renamed_from: c.renamed_from}}
+                (SELECT coalesce(system.main.list({{change: c.change, name: c.name, renamed_from: c.renamed_from}}
                                       ORDER BY c.rank, c.name, c.change), [])
                  FROM changes c WHERE c.snapshot_id = s.snapshot_id) AS changes
          FROM lake.snapshots() s WHERE {} ORDER BY s.snapshot_id DESC LIMIT {}",
@@ -103,7 +103,7 @@ fn check_known(connection: &Connection, table: &TableRef) -> Result<()> {
         known: bool,
     }
     let sql = format!(
-        "WITH {} SELECT count(*) > 0 AS known FROM objects WHERE is_relation AND lower(name) = lower($1)",
+        "WITH {} SELECT system.main.count(*) > 0 AS known FROM objects WHERE is_relation AND system.main.lower(name) = system.main.lower($1)",
         objects()
     );
     let found: Found = connection.record(&sql, &[Value::varchar(&table.to_string())])?;
@@ -141,23 +141,23 @@ fn objects() -> String {
 /// What happened to which of the `objects`: names that began, and what DuckLake noted of ids.
 fn changes() -> &'static str {
     "named AS (
-       SELECT *, lag(name) OVER (PARTITION BY id ORDER BY begin_snapshot) AS name_before FROM objects),
+       SELECT *, system.main.lag(name) OVER (PARTITION BY id ORDER BY begin_snapshot) AS name_before FROM objects),
      noted AS (
-       SELECT snapshot_id, entry.key AS key, unnest(entry.value) AS value
-       FROM (SELECT snapshot_id, unnest(map_entries(changes)) AS entry FROM lake.snapshots())),
+       SELECT snapshot_id, entry.key AS key, system.main.unnest(entry.value) AS value
+       FROM (SELECT snapshot_id, system.main.unnest(map_entries(changes)) AS entry FROM lake.snapshots())),
      changes AS (
        SELECT begin_snapshot AS snapshot_id, id, 0 AS rank, name, name_before AS renamed_from,
               kind || CASE WHEN name_before IS NULL THEN ' created' ELSE ' renamed' END AS change
        FROM named WHERE name_before IS DISTINCT FROM name
        UNION ALL
-       SELECT n.snapshot_id, any_value(TRY_CAST(n.value AS BIGINT)), 1,
-              coalesce(arg_max(o.name, o.begin_snapshot), 'id ' || n.value), NULL,
+       SELECT n.snapshot_id, system.main.any_value(TRY_CAST(n.value AS BIGINT)), 1,
+              coalesce(system.main.arg_max(o.name, o.begin_snapshot), 'id ' || n.value), NULL,
               CASE n.key
                 WHEN 'tables_inserted_into' THEN 'inserted into'
                 WHEN 'tables_deleted_from' THEN 'deleted from'
                 WHEN 'merge_adjacent' THEN 'files merged'
                 WHEN 'rewrite_delete' THEN 'files rewritten'
-                ELSE regexp_replace(replace(n.key, '_', ' '), '^(scalar |table )?(table|view|macro|schema)s ', '\\2 ')
+                ELSE regexp_replace(system.main.replace(n.key, '_', ' '), '^(scalar |table )?(table|view|macro|schema)s ', '\\2 ')
               END
        FROM noted n LEFT JOIN objects o ON o.id = TRY_CAST(n.value AS BIGINT)
             AND o.begin_snapshot <= n.snapshot_id AND coalesce(o.end_snapshot >= n.snapshot_id, true)

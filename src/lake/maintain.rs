@@ -125,10 +125,10 @@ impl Statistics {
     pub fn read(connection: &Connection) -> Result<Self> {
         connection.record(
             &format!(
-                "SELECT (SELECT count(*) FROM {METADATA}.ducklake_snapshot) AS snapshots,
-                        count(*) AS files,
-                        count(*) FILTER (file_size_bytes < {SMALL_FILE_BYTES}) AS small_files,
-                        (SELECT count(*) FROM {METADATA}.ducklake_delete_file WHERE end_snapshot IS NULL) AS delete_files
+                "SELECT (SELECT system.main.count(*) FROM {METADATA}.ducklake_snapshot) AS snapshots,
+                        system.main.count(*) AS files,
+                        system.main.count(*) FILTER (file_size_bytes < {SMALL_FILE_BYTES}) AS small_files,
+                        (SELECT system.main.count(*) FROM {METADATA}.ducklake_delete_file WHERE end_snapshot IS NULL) AS delete_files
                  FROM {METADATA}.ducklake_data_file WHERE end_snapshot IS NULL"
             ),
             &[],
@@ -169,9 +169,11 @@ impl Maintenance {
     /// What DuckDB says.
     pub fn tables(&self, connection: &Connection, step: Step) -> Result<Vec<(TableRef, u64)>> {
         let condition = match step {
-            Step::Merge => format!("f.file_size_bytes < {LARGE_FILE_BYTES} GROUP BY ALL HAVING count(*) > 1"),
+            Step::Merge => {
+                format!("f.file_size_bytes < {LARGE_FILE_BYTES} GROUP BY ALL HAVING system.main.count(*) > 1")
+            }
             Step::Rewrite => format!(
-                "(SELECT sum(d.delete_count) FROM {METADATA}.ducklake_delete_file d
+                "(SELECT system.main.sum(d.delete_count) FROM {METADATA}.ducklake_delete_file d
                   WHERE d.data_file_id = f.data_file_id AND d.end_snapshot IS NULL) >= f.record_count * {}
                  GROUP BY ALL",
                 self.rewrite_share
@@ -179,7 +181,7 @@ impl Maintenance {
             Step::Expire | Step::Cleanup | Step::Orphans => return Ok(Vec::new()),
         };
         let sql = format!(
-            "SELECT s.schema_name AS schema, t.table_name AS name, count(*) AS files
+            "SELECT s.schema_name AS schema, t.table_name AS name, system.main.count(*) AS files
              FROM {METADATA}.ducklake_data_file f
              JOIN {METADATA}.ducklake_table t USING (table_id)
              JOIN {METADATA}.ducklake_schema s USING (schema_id)
@@ -211,7 +213,7 @@ impl Maintenance {
         };
         let (schema, name) = (literal(&table.schema), literal(&table.name));
         let sql = format!(
-            "SELECT coalesce(sum(files_processed), 0)::UBIGINT AS files, coalesce(sum(files_created), 0)::UBIGINT AS made
+            "SELECT coalesce(system.main.sum(files_processed), 0)::UBIGINT AS files, coalesce(system.main.sum(files_created), 0)::UBIGINT AS made
              FROM {function}({}, {name}, schema => {schema}{more})",
             literal(CATALOG)
         );
@@ -235,7 +237,7 @@ impl Maintenance {
         let Some(days) = self.expire_days else { return Ok(Vec::new()) };
         let sql = format!(
             "SELECT snapshot_id AS id FROM lake.snapshots()
-             WHERE snapshot_time < now() - to_seconds({days} * 86400)
+             WHERE snapshot_time < system.main.now() - system.main.to_seconds({days} * 86400)
                AND snapshot_id NOT IN (SELECT snapshot_id FROM lake.snapshots() ORDER BY snapshot_id DESC LIMIT {})
                AND snapshot_id NOT IN (SELECT snapshot_id FROM {})
              ORDER BY id",
@@ -249,7 +251,7 @@ impl Maintenance {
             if !self.dry_run && !versions.is_empty() {
                 let list = versions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
                 let call = format!("ducklake_expire_snapshots({}, versions => [{list}])", literal(CATALOG));
-                connection.query(&format!("SELECT count(*) FROM {call}"), &[])?;
+                connection.query(&format!("SELECT system.main.count(*) FROM {call}"), &[])?;
             }
             Ok(versions)
         };
@@ -266,7 +268,7 @@ impl Maintenance {
             _ => "ducklake_cleanup_old_files",
         };
         let sql = format!(
-            "SELECT path FROM {function}({}, older_than => now() - to_seconds({} * 3600), dry_run => true)",
+            "SELECT path FROM {function}({}, older_than => system.main.now() - system.main.to_seconds({} * 3600), dry_run => true)",
             literal(CATALOG),
             self.grace_hours,
         );

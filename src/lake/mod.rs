@@ -12,6 +12,7 @@ pub mod destination;
 pub mod diff;
 pub mod errors;
 pub mod files;
+mod head;
 pub mod history;
 pub mod init_sql;
 pub mod listing;

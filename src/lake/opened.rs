@@ -39,6 +39,6 @@ impl Lake {
         work: impl FnOnce(Writer<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let committer = Arc::clone(&self.committer);
-        self.engine.run(move |connection| work(committer.writer(connection))).await
+        self.engine.run(move |connection| work(Writer::new(&committer, connection))).await
     }
 }

@@ -195,7 +195,11 @@ pub(super) fn check_alone(connection: &Connection, database: &str, name: &str) -
          AND backend_type = 'client backend' AND application_name IS DISTINCT FROM {}",
         literal(name)
     );
-    let sql = format!("SELECT count(*) AS others FROM postgres_query({}, {})", literal(database), literal(&inner));
+    let sql = format!(
+        "SELECT system.main.count(*) AS others FROM postgres_query({}, {})",
+        literal(database),
+        literal(&inner)
+    );
     let deadline = Instant::now() + LEAVING;
     loop {
         let others = connection.record::<Others>(&sql, &[])?.others;

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+pub use super::head::{current, last_committed, newest};
 use super::{METADATA, tags};
 use crate::{
     engine::{Connection, Value},
@@ -36,35 +37,13 @@ struct Row {
     id: Option<SnapshotId>,
 }
 
-/// The snapshot that reads on this connection see now.
-///
-/// # Errors
-/// What DuckDB says.
-pub fn current(connection: &Connection) -> Result<SnapshotId> {
-    let row: Row = connection.record("SELECT id FROM lake.current_snapshot()", &[])?;
-    row.id.ok_or_else(|| Error::internal("the lake has no snapshot"))
-}
-
-/// The snapshot that the last commit of this connection made; `None` when it has made none.
-///
-/// # Errors
-/// What DuckDB says.
-pub fn last_committed(connection: &Connection) -> Result<Option<SnapshotId>> {
-    let row: Row = connection.record("SELECT id FROM lake.last_committed_snapshot()", &[])?;
-    Ok(row.id)
-}
-
-/// The newest snapshot, for telling of a commit that has happened: −1 where it cannot be read.
-pub fn newest(connection: &Connection) -> SnapshotId {
-    current(connection).unwrap_or(SnapshotId(-1))
-}
-
 /// The snapshot before `id`.
 ///
 /// # Errors
 /// `NotFound` when it is the oldest.
 pub fn before(connection: &Connection, id: SnapshotId) -> Result<SnapshotId> {
-    let sql = format!("SELECT max(snapshot_id) AS id FROM {METADATA}.ducklake_snapshot WHERE snapshot_id < ?");
+    let sql =
+        format!("SELECT system.main.max(snapshot_id) AS id FROM {METADATA}.ducklake_snapshot WHERE snapshot_id < ?");
     let row: Row = connection.record(&sql, &[Value::bigint(id.0)])?;
     row.id.ok_or_else(|| Error::not_found(format!("there is no snapshot before {id}")))
 }
@@ -119,7 +98,8 @@ fn by_text(connection: &Connection, text: &str) -> Result<SnapshotId> {
 
 fn by_version(connection: &Connection, id: SnapshotId) -> Result<SnapshotId> {
     // DuckLake's function would read what each of them changed.
-    let sql = format!("SELECT max(snapshot_id) AS id FROM {METADATA}.ducklake_snapshot WHERE snapshot_id = ?");
+    let sql =
+        format!("SELECT system.main.max(snapshot_id) AS id FROM {METADATA}.ducklake_snapshot WHERE snapshot_id = ?");
     let row: Row = connection.record(&sql, &[Value::bigint(id.0)])?;
     row.id.ok_or_else(|| Error::not_found(format!("no snapshot {id}: it never existed or has expired")))
 }
@@ -130,8 +110,8 @@ fn by_timestamp(connection: &Connection, moment: &str) -> Result<SnapshotId> {
         future: bool,
         id: Option<SnapshotId>,
     }
-    let sql = "SELECT ?::TIMESTAMPTZ > now() AS future, \
-               (SELECT max(snapshot_id) FROM lake.snapshots() WHERE snapshot_time <= ?::TIMESTAMPTZ) AS id";
+    let sql = "SELECT ?::TIMESTAMPTZ > system.main.now() AS future, \
+               (SELECT system.main.max(snapshot_id) FROM lake.snapshots() WHERE snapshot_time <= ?::TIMESTAMPTZ) AS id";
     let found: Found = connection.record(sql, &[Value::varchar(moment), Value::varchar(moment)])?;
     if found.future {
         return Err(Error::invalid(format!("the moment {moment} lies in the future")));

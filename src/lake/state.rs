@@ -156,7 +156,7 @@ pub(super) fn shape_changed(connection: &Connection, id: TableId, since: Snapsho
         format!("SELECT begin_snapshot, end_snapshot FROM {METADATA}.ducklake_{name} WHERE {column} = {}", id.0)
     });
     let sql = format!(
-        "SELECT count(*) > 0 AS changed FROM ({}) WHERE begin_snapshot > {since} OR end_snapshot > {since}",
+        "SELECT system.main.count(*) > 0 AS changed FROM ({}) WHERE begin_snapshot > {since} OR end_snapshot > {since}",
         parts.collect::<Vec<_>>().join(" UNION ALL ")
     );
     connection.record(&sql, &[]).map(|found: Found| found.changed)
@@ -171,7 +171,7 @@ pub(super) fn files_changed(connection: &Connection, id: TableId, since: Snapsho
     }
     let columns = "table_id, begin_snapshot, end_snapshot, partial_max";
     let sql = format!(
-        "SELECT count(*) > 0 AS changed FROM (SELECT {columns} FROM {METADATA}.ducklake_data_file \
+        "SELECT system.main.count(*) > 0 AS changed FROM (SELECT {columns} FROM {METADATA}.ducklake_data_file \
          UNION ALL SELECT {columns} FROM {METADATA}.ducklake_delete_file) \
          WHERE table_id = {} AND (begin_snapshot > {since} OR end_snapshot > {since} OR partial_max > {since})",
         id.0

@@ -53,7 +53,7 @@ pub fn set(writer: Writer<'_>, name: &str, id: SnapshotId, author: &str, replace
     let sql = match find(writer.connection(), name)? {
         Some(standing) if standing == id => return Ok(()),
         Some(_) if replace => {
-            format!("UPDATE {TAGS} SET snapshot_id = $2, author = $3, created = now() WHERE name = $1")
+            format!("UPDATE {TAGS} SET snapshot_id = $2, author = $3, created = system.main.now() WHERE name = $1")
         }
         Some(standing) => {
             let text = format!("tag \"{name}\" stands on snapshot {standing}; set \"replace\" to move it");

@@ -99,7 +99,7 @@ impl Check {
                 let (key, any_null) = (columns.join(", "), any_null(columns));
                 format!(
                     "SELECT * FROM {table} WHERE ({key}) IN \
-                     (SELECT ({key}) FROM {table} WHERE NOT ({any_null}) GROUP BY ALL HAVING count(*) > 1)",
+                     (SELECT ({key}) FROM {table} WHERE NOT ({any_null}) GROUP BY ALL HAVING system.main.count(*) > 1)",
                 )
             }
             CheckKind::NotNull(columns) => format!("SELECT * FROM {table} WHERE {}", any_null(columns)),
@@ -109,10 +109,10 @@ impl Check {
             CheckKind::RowCount(relation, bound) => {
                 let bound = match bound {
                     Bound::Number(number) => number.to_string(),
-                    Bound::Table(other) => format!("(SELECT count(*) FROM {other})"),
+                    Bound::Table(other) => format!("(SELECT system.main.count(*) FROM {other})"),
                 };
                 format!(
-                    "SELECT * FROM (SELECT (SELECT count(*) FROM {table}) AS rows, {bound} AS bound) \
+                    "SELECT * FROM (SELECT (SELECT system.main.count(*) FROM {table}) AS rows, {bound} AS bound) \
                      WHERE NOT (rows {relation} bound)",
                 )
             }

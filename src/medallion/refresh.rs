@@ -106,7 +106,9 @@ fn count(connection: &Connection, table: &str) -> Result<u64> {
     struct Count {
         rows: u64,
     }
-    connection.record::<Count>(&format!("SELECT count(*) AS rows FROM {table}"), &[]).map(|count| count.rows)
+    connection
+        .record::<Count>(&format!("SELECT system.main.count(*) AS rows FROM {table}"), &[])
+        .map(|count| count.rows)
 }
 
 // === impl Scratch ===
@@ -138,9 +140,9 @@ impl<'c> Scratch<'c> {
         connection.execute(
             &format!(
                 "CREATE TEMP TABLE {difference} AS \
-                 SELECT {list}, sum(side)::BIGINT AS {SURPLUS} \
+                 SELECT {list}, system.main.sum(side)::BIGINT AS {SURPLUS} \
                  FROM (SELECT {list}, 1 AS side FROM {stage} UNION ALL SELECT {list}, -1 AS side FROM {table}) \
-                 GROUP BY {list} HAVING sum(side) <> 0",
+                 GROUP BY {list} HAVING system.main.sum(side) <> 0",
             ),
             &[],
         )?;
@@ -152,7 +154,7 @@ impl<'c> Scratch<'c> {
                 &format!(
                     "CREATE TEMP TABLE {gone} AS SELECT id FROM ( \
                      SELECT old.rowid AS id, d.{SURPLUS} AS surplus, \
-                            row_number() OVER (PARTITION BY d.rowid ORDER BY old.rowid) AS nth \
+                            system.main.row_number() OVER (PARTITION BY d.rowid ORDER BY old.rowid) AS nth \
                      FROM {table} old JOIN {difference} d ON {same} WHERE d.{SURPLUS} < 0) WHERE nth <= -surplus",
                 ),
                 &[],
@@ -162,7 +164,7 @@ impl<'c> Scratch<'c> {
         }
         if expected.inserted > 0 {
             let sql = format!(
-                "INSERT INTO {table} SELECT {list} FROM {difference}, range({SURPLUS}) WHERE {SURPLUS} > 0 \
+                "INSERT INTO {table} SELECT {list} FROM {difference}, system.main.range({SURPLUS}) WHERE {SURPLUS} > 0 \
                  ORDER BY {list}",
             );
             expect_rows("insert", connection.execute(&sql, &[])?, expected.inserted)?;
@@ -172,8 +174,8 @@ impl<'c> Scratch<'c> {
 
     fn expected(&self) -> Result<Expected> {
         let sql = format!(
-            "SELECT coalesce(sum({SURPLUS}) FILTER ({SURPLUS} > 0), 0)::BIGINT AS inserted, \
-             coalesce(-sum({SURPLUS}) FILTER ({SURPLUS} < 0), 0)::BIGINT AS deleted FROM {}",
+            "SELECT coalesce(system.main.sum({SURPLUS}) FILTER ({SURPLUS} > 0), 0)::BIGINT AS inserted, \
+             coalesce(-system.main.sum({SURPLUS}) FILTER ({SURPLUS} < 0), 0)::BIGINT AS deleted FROM {}",
             self.difference,
         );
         self.connection.record(&sql, &[])

@@ -32,7 +32,7 @@ pub(super) fn tables(connection: &Connection, query: &str) -> Result<Vec<String>
         name: String,
     }
     let sql = format!(
-        "SELECT tree->>'error_message' AS fault, json_array_length(tree, '$.statements') AS statements \
+        "SELECT tree->>'error_message' AS fault, system.main.json_array_length(tree, '$.statements') AS statements \
          FROM (SELECT {TREE} AS tree)",
     );
     let parsed: Parsed = connection.record(&sql, &[Value::varchar(query)])?;
@@ -45,13 +45,13 @@ pub(super) fn tables(connection: &Connection, query: &str) -> Result<Vec<String>
         }
     }
     let sql = format!(
-        "SELECT any_value(text) FILTER (key = 'catalog_name') AS catalog, \
-                lower(any_value(text) FILTER (key = 'schema_name') || '.' || \
-                      any_value(text) FILTER (key = 'table_name')) AS name \
-         FROM (SELECT parent, key, json_extract_string(atom, '$') AS text \
+        "SELECT system.main.any_value(text) FILTER (key = 'catalog_name') AS catalog, \
+                system.main.lower(system.main.any_value(text) FILTER (key = 'schema_name') || '.' || \
+                      system.main.any_value(text) FILTER (key = 'table_name')) AS name \
+         FROM (SELECT parent, key, system.main.json_extract_string(atom, '$') AS text \
                FROM (SELECT {TREE} AS tree), json_tree(tree)) \
          GROUP BY parent \
-         HAVING bool_or(key = 'type' AND text = 'BASE_TABLE') AND name IS NOT NULL \
+         HAVING system.main.bool_or(key = 'type' AND text = 'BASE_TABLE') AND name IS NOT NULL \
          ORDER BY name",
     );
     let tables: Vec<Table> = connection.records(&sql, &[Value::varchar(query)])?;

@@ -67,12 +67,14 @@ fn examine(connection: &Connection, model: &Model, check: &Check) -> Result<Opti
     }
     let query = check.failing_rows(&model.sql_name());
     // The line break ends a comment that the query may end with.
-    let sql = format!("SELECT count(*) AS rows FROM ({query}\n) AS failing");
+    let sql = format!("SELECT system.main.count(*) AS rows FROM ({query}\n) AS failing");
     let Count { rows } = connection.record(&sql, &[])?;
     if rows == 0 {
         return Ok(None);
     }
-    let sql = format!("SELECT to_json(failing)::VARCHAR AS row FROM ({query}\n) AS failing ORDER BY 1 LIMIT {SAMPLES}");
+    let sql = format!(
+        "SELECT system.main.to_json(failing)::VARCHAR AS row FROM ({query}\n) AS failing ORDER BY 1 LIMIT {SAMPLES}"
+    );
     let samples: Vec<Sample> = connection.records(&sql, &[])?;
     Ok(Some((rows, samples.iter().map(|sample| shorten(&sample.row, SAMPLE_BYTES)).collect())))
 }

@@ -177,7 +177,7 @@ pub(super) async fn prepare(
         connection.prepare(&text).map(|_| ())
     };
     match transaction {
-        Some(transaction) => transaction.worker(&shared.leases, session).await?.run(check).await?,
+        Some(transaction) => shared.leases.begun(session, &transaction).await?.run(check).await?,
         None => shared.run(session, check).await?,
     }
     session.keep_textual(prepare.name, prepare.statement)?;
@@ -224,7 +224,7 @@ pub(super) async fn prepared_of(
         Ok(batches.into_iter().next())
     };
     let parameters = match transaction {
-        Some(transaction) => transaction.worker(&shared.leases, session).await?.run(values).await?,
+        Some(transaction) => shared.leases.begun(session, &transaction).await?.run(values).await?,
         None => shared.run(session, values).await?,
     };
     Ok(Statement { parameters, ..statement.with(prepared) })

@@ -78,7 +78,7 @@ async fn describe_one(
         }
     };
     match inside {
-        Some(transaction) => transaction.worker(&shared.leases, session).await?.run(work).await,
+        Some(transaction) => shared.leases.begun(session, &transaction).await?.run(work).await,
         None => shared.run(session, work).await,
     }
 }

@@ -62,7 +62,7 @@ impl Guard {
         struct Function {
             name: String,
         }
-        let sql = "SELECT DISTINCT lower(function_name) AS name FROM system.main.duckdb_functions() WHERE internal";
+        let sql = "SELECT DISTINCT system.main.lower(function_name) AS name FROM system.main.duckdb_functions() WHERE internal";
         let functions: Vec<Function> = connection.records(sql, &[])?;
         Ok(Self { built_in: functions.into_iter().map(|function| function.name).collect() })
     }

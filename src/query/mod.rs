@@ -5,6 +5,7 @@
 //!         ─▶ Executions (its result waits under a ticket) ─▶ Reading
 //! ```
 
+mod binding;
 mod control;
 mod describe;
 mod execute;
@@ -17,6 +18,7 @@ mod reading;
 mod rows;
 mod run;
 mod shared;
+mod small_tables;
 mod statement;
 mod ticket;
 

@@ -5,13 +5,7 @@
 //! the engine's nor the network's single stream is the limit then. Only statements that read a table from end to end are
 //! partitioned: with a WHERE there may be few rows, and a connection for each partition would cost more than it gives.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
-
-use parking_lot::Mutex;
+use std::sync::Arc;
 
 use super::{
     execute,
@@ -34,15 +28,6 @@ use crate::{
 const MAX_PARTITIONS: usize = 4;
 /// A partition has at least about so many rows: below, one stream is there before a second one has begun.
 const MIN_ROWS: u64 = 1_000_000;
-/// How long a table is taken to be small once it was seen to be …
-const SMALL_FOR: Duration = Duration::from_secs(10);
-/// … and how many are remembered.
-const MAX_SMALL: usize = 1024;
-
-/// Tables that were too small for partitions when somebody looked: looking takes as long as reading one of them.
-#[derive(Debug, Default)]
-pub(super) struct SmallTables(Mutex<HashMap<String, Instant>>);
-
 /// The statements of the partitions, which read one snapshot.
 struct Plan {
     snapshot: SnapshotId,
@@ -126,24 +111,6 @@ fn partition(table: &WholeTable, snapshot: SnapshotId, condition: &str) -> Resul
     let WholeTable { columns, written, alias, .. } = table;
     let alias = alias.as_deref().unwrap_or_default();
     sql::parse_one(&format!("SELECT {columns} FROM {written} {alias} AT (VERSION => {snapshot}) WHERE {condition}"))
-}
-
-// === impl SmallTables ===
-
-impl SmallTables {
-    fn holds(&self, table: &str) -> bool {
-        self.0.lock().get(table).is_some_and(|seen| seen.elapsed() < SMALL_FOR)
-    }
-
-    fn add(&self, table: String) {
-        let mut all = self.0.lock();
-        if all.len() >= MAX_SMALL {
-            all.retain(|_, seen| seen.elapsed() < SMALL_FOR);
-        }
-        if all.len() < MAX_SMALL {
-            all.insert(table, Instant::now());
-        }
-    }
 }
 
 /// Conditions that each row of a table meets exactly one of, in the order of its rows, and about equally many meet

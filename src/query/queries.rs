@@ -161,7 +161,7 @@ impl Queries {
             sql: Arc::clone(prepared.sql()),
             parsed: Arc::clone(prepared.statements()),
             parameters: prepared.bound(),
-            transaction: prepared.transaction(session, connection)?,
+            transaction: prepared.transaction(|| session.opened_on(connection))?,
             connection,
         })
     }

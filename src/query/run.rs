@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::{
+    binding::{Binding, bind},
     execution::Running,
     guard,
     rows::Rows,
@@ -26,7 +27,7 @@ use super::{
     statement::{Outcome, Statement},
 };
 use crate::{
-    engine::{self, BatchSender, Connection, Lease, StatementKind, Worker, row_values},
+    engine::{self, BatchSender, Connection, StatementKind, row_values},
     error::{Error, ErrorKind, Result},
     ids::SnapshotId,
     lake::{
@@ -34,24 +35,14 @@ use crate::{
         errors::is_lost_commit,
         snapshots,
     },
-    session::{self, Session, Transaction},
-    sql::{Kind, ParsedStatement, Setting},
+    session::{self, Session},
+    sql::{Kind, ParsedStatement},
     write::{Committed, Failure, Groups, Joined, Signature, SmallInsert, Together, Written, bulk},
 };
 
 /// How long the start of a query waits for its first rows: what fails within this time fails at once, and slower
 /// queries are announced by their columns while they work.
 const EARLY: Duration = Duration::from_millis(50);
-
-/// The connection that a statement is bound to.
-enum Binding {
-    /// It is borrowed, and given back with the last row.
-    Borrowed(Lease),
-    /// The session keeps it.
-    Pinned(Worker),
-    /// A transaction of the session holds it.
-    Transaction(Worker, Arc<Transaction>),
-}
 
 /// The transaction that a statement runs in.
 enum Scope {
@@ -102,25 +93,6 @@ pub(super) async fn run(
     shared.guard.check(parsed)?;
     let binding = running.execution().unless_stopped(bind(shared, session, statement, parsed)).await?;
     start(shared, session, running, binding, statement, parsed).await
-}
-
-/// Finds a connection for the statement.
-async fn bind(shared: &Shared, session: &Session, statement: &Statement, parsed: &ParsedStatement) -> Result<Binding> {
-    let pinned = session.pinned_worker();
-    let lives_on = parsed.makes_temp() || matches!(parsed.setting(), Some(Setting::Variable(_)));
-    let needs_pin = pinned.is_none() && lives_on;
-    if let Some(transaction) = session.transaction(statement.transaction)? {
-        let worker = transaction.worker(&shared.leases, session).await?;
-        if needs_pin && (session.is_own() || !parsed.makes_temp()) {
-            transaction.keep_connection(shared.leases.permit(session)?).await;
-        }
-        return Ok(Binding::Transaction(worker, transaction));
-    }
-    match pinned {
-        Some(worker) => Ok(Binding::Pinned(worker)),
-        None if needs_pin => shared.leases.pin(session).await.map(Binding::Pinned),
-        None => shared.leases.lease_for(session).await.map(Binding::Borrowed),
-    }
 }
 
 async fn start(

@@ -10,7 +10,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{execution::Executions, guard::Guard, partitions::SmallTables, procedure::Procedures, ticket::Tickets};
+use super::{execution::Executions, guard::Guard, procedure::Procedures, small_tables::SmallTables, ticket::Tickets};
 use crate::{
     engine::{Connection, Worker},
     error::Result,

@@ -122,8 +122,8 @@ async fn check_periodically<C: Future<Output = Result<()>>>(
 }
 
 fn usage(connection: &Connection) -> Result<Usage> {
-    let sql = "SELECT coalesce(sum(memory_usage_bytes), 0)::UBIGINT AS memory, \
-               coalesce(sum(temporary_storage_bytes), 0)::UBIGINT AS temporary FROM duckdb_memory()";
+    let sql = "SELECT coalesce(system.main.sum(memory_usage_bytes), 0)::UBIGINT AS memory, \
+               coalesce(system.main.sum(temporary_storage_bytes), 0)::UBIGINT AS temporary FROM duckdb_memory()";
     connection.record(sql, &[])
 }
 

@@ -4,7 +4,11 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{pinned_connection::PinnedConnection, state::Session};
+use super::{
+    pinned_connection::PinnedConnection,
+    state::Session,
+    transaction::{Binding, Transaction},
+};
 use crate::{
     engine::{Lease, Worker},
     error::{Context, Error, ErrorKind, Result},
@@ -76,6 +80,23 @@ impl Leases {
                 () = tokio::time::sleep(MAKE_WAY_INTERVAL) => (self.make_way)(),
             }
         }
+    }
+
+    /// The worker of a transaction of `session`, with the transaction begun.
+    ///
+    /// # Errors
+    /// As [`lease_for`](Self::lease_for).
+    pub async fn begun(&self, session: &Session, transaction: &Transaction) -> Result<Worker> {
+        let bind = async {
+            if let Some(worker) = session.pinned_worker() {
+                return Ok(Binding::Pinned(worker));
+            }
+            let mut lease = self.lease_for(session).await?;
+            // TEMP objects of the transaction must not meet another session.
+            lease.retire();
+            Ok(Binding::Leased(lease))
+        };
+        transaction.begun_on(bind, self.lake.committer()).await
     }
 
     /// Gives a session a connection to keep.

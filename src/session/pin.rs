@@ -5,21 +5,12 @@
 
 use std::sync::Arc;
 
-use super::state::Session;
+use super::state::{PinnedSnapshot, Session};
 use crate::{
     engine::Engine,
     error::{Error, ErrorKind, Result},
-    ids::SnapshotId,
     lake::{Lake, pins::Pins, snapshots::SnapshotRef},
 };
-
-/// What a session is pinned to.
-#[derive(Clone, Debug)]
-pub(super) struct PinnedSnapshot {
-    name: String,
-    /// What the name meant when it was used first.
-    snapshot: SnapshotId,
-}
 
 impl Session {
     /// The engine that its statements run in.

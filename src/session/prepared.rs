@@ -5,7 +5,6 @@ use std::sync::Arc;
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use parking_lot::Mutex;
 
-use super::state::Session;
 use crate::{
     error::Result,
     ids::{ConnectionId, TransactionId},
@@ -97,14 +96,14 @@ impl Prepared {
         self.bound.lock().clone()
     }
 
-    /// The transaction that it runs in, when it is called on `connection`.
+    /// The transaction that it runs in; `next` gives the one that the client has open now.
     ///
     /// # Errors
-    /// `FailedPrecondition` when that is not clear.
-    pub fn transaction(&self, session: &Session, connection: Option<ConnectionId>) -> Result<Option<TransactionId>> {
+    /// What `next` says.
+    pub fn transaction(&self, next: impl FnOnce() -> Result<Option<TransactionId>>) -> Result<Option<TransactionId>> {
         match *self.belongs.lock() {
             Belongs::To(transaction) => Ok(transaction),
-            Belongs::ToNext => session.opened_on(connection),
+            Belongs::ToNext => next(),
         }
     }
 }

@@ -10,7 +10,6 @@ use parking_lot::Mutex;
 
 use super::{
     options::Options,
-    pin::PinnedSnapshot,
     pinned_connection::PinnedConnection,
     prepared::Prepared,
     transaction::{End, Transaction},
@@ -41,6 +40,14 @@ pub struct Session {
     /// The connection with its TEMP objects and variables.
     pinned_connection: Mutex<Option<PinnedConnection>>,
     last_used: Mutex<Instant>,
+}
+
+/// What a session is pinned to.
+#[derive(Clone, Debug)]
+pub(super) struct PinnedSnapshot {
+    pub name: String,
+    /// What the name meant when it was used first.
+    pub snapshot: SnapshotId,
 }
 
 /// What clients name by handles.

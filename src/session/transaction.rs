@@ -16,7 +16,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{leases::Leases, pinned_connection::PinnedConnection, state::Session};
+use super::pinned_connection::PinnedConnection;
 use crate::{
     context::Principal,
     engine::{Connection, Lease, Worker},
@@ -52,7 +52,7 @@ enum State {
 
 /// The connection that work of a session is bound to.
 #[derive(Debug)]
-enum Binding {
+pub(super) enum Binding {
     /// One that it borrowed.
     Leased(Lease),
     /// The one that its session keeps.
@@ -120,32 +120,27 @@ impl Transaction {
         Arc::clone(&self.open)
     }
 
-    /// The worker of this transaction, with the transaction begun.
+    /// The worker of this transaction, with the transaction begun; `bind` finds its connection.
     ///
     /// # Errors
-    /// `ResourceExhausted` when no connection came free.
-    pub async fn worker(&self, leases: &Leases, session: &Session) -> Result<Worker> {
+    /// What `bind` says.
+    pub(super) async fn begun_on(
+        &self,
+        bind: impl Future<Output = Result<Binding>>,
+        committer: &Arc<Committer>,
+    ) -> Result<Worker> {
         self.touch();
         let mut state = self.state.lock().await;
         if let State::Begun { binding, .. } = &*state {
             return Ok(binding.worker().clone());
         }
-        let binding = match session.pinned_worker() {
-            Some(worker) => Binding::Pinned(worker),
-            None => {
-                let mut lease = leases.lease_for(session).await?;
-                // TEMP objects of the transaction must not meet another session.
-                lease.retire();
-                Binding::Leased(lease)
-            }
-        };
+        let binding = bind.await?;
         let worker = binding.worker().clone();
-        let committer = Arc::clone(leases.lake().committer());
-        let beginning = Arc::clone(&committer);
+        let beginning = Arc::clone(committer);
         let begin = move |connection: &Connection| OpenTransaction::begin(&beginning, connection);
         let transaction = worker.run(begin).await?;
         *self.open.lock() = Some(Open { transaction, definitions: Vec::new() });
-        *state = State::Begun { binding, committer, permit: None };
+        *state = State::Begun { binding, committer: Arc::clone(committer), permit: None };
         Ok(worker)
     }
 

@@ -97,7 +97,7 @@ async fn join(
     ingest: Ingest,
     rows: Inflow,
 ) -> Result<u64> {
-    let worker = transaction.worker(leases, session).await?;
+    let worker = leases.begun(session, transaction).await?;
     if ingest.temporary && session.is_own() && session.pinned_worker().is_none() {
         transaction.keep_connection(leases.permit(session)?).await;
     }
@@ -190,8 +190,7 @@ impl Ingest {
             Some(schema) => schema.clone(),
             None => own_schema(connection)?,
         };
-        let sql =
-            "SELECT count(*) AS count FROM duckdb_schemas() WHERE database_name = 'lake' AND lower(schema_name) = ";
+        let sql = "SELECT system.main.count(*) AS count FROM system.main.duckdb_schemas() WHERE database_name = 'lake' AND system.main.lower(schema_name) = ";
         let found: Count = connection.record(&format!("{sql}lower({})", literal(&schema)), &[])?;
         if found.count == 0 {
             return Err(Error::not_found(format!("no schema \"{schema}\" in the lake")));
@@ -236,7 +235,7 @@ struct Schema {
 
 /// The schema that unqualified names mean on `connection`.
 fn own_schema(connection: &Connection) -> Result<String> {
-    connection.record::<Schema>("SELECT current_schema() AS name", &[]).map(|schema| schema.name)
+    connection.record::<Schema>("SELECT system.main.current_schema() AS name", &[]).map(|schema| schema.name)
 }
 
 /// Whether `target` is there, as a table or a view.

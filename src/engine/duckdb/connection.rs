@@ -220,7 +220,7 @@ impl Connection {
     /// # Errors
     /// What DuckDB says; Internal when a row does not have the record's shape.
     pub fn records<T: DeserializeOwned>(&self, query: &str, params: &[Value]) -> Result<Vec<T>> {
-        let wrapped = format!("SELECT to_json(record)::VARCHAR FROM ({query}) record");
+        let wrapped = format!("SELECT system.main.to_json(record)::VARCHAR FROM ({query}) record");
         let (_, batches) = self.query(&wrapped, params)?;
         let mut records = Vec::new();
         for batch in &batches {
@@ -305,7 +305,7 @@ impl Connection {
     /// Makes the open transaction one that can only be rolled back.
     pub(super) fn invalidate(&self) {
         // An error in midst of a statement does that; the error itself is not told to anybody.
-        let _ = self.execute("SELECT error('a write did not get all of its rows') FROM range(1)", &[]);
+        let _ = self.execute("SELECT error('a write did not get all of its rows') FROM system.main.range(1)", &[]);
     }
 
     /// Whether a transaction may be open.

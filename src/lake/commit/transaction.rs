@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use uuid::Uuid;
 
 use super::{
-    Committer,
+    committer::Committer,
     conflict::{self, ReadSet},
     outcome,
     writer_lock::WriterPermit,
@@ -14,7 +14,7 @@ use crate::{
     engine::{Connection, Value},
     error::{Context, Result},
     ids::SnapshotId,
-    lake::{errors::is_lost_commit, snapshots},
+    lake::{errors::is_lost_commit, head},
     sql::{ParsedStatement, ReadsAndWrites},
 };
 
@@ -105,7 +105,7 @@ impl OpenTransaction {
     ) -> Result<()> {
         self.reads.add(name);
         if committer.remote && self.base.is_none() && !self.reads.is_empty() {
-            self.base = Some(snapshots::current(connection)?);
+            self.base = Some(head::current(connection)?);
         }
         Ok(())
     }
@@ -118,7 +118,7 @@ impl OpenTransaction {
     /// with DuckLake d8a1881e). So the version is read here while nobody else can; from then on it stays.
     pub(super) fn will_define(&mut self, connection: &Connection) -> Result<()> {
         if !self.defines {
-            connection.exclusively(|connection| snapshots::current(connection))?;
+            connection.exclusively(|connection| head::current(connection))?;
             self.defines = true;
         }
         Ok(())
@@ -153,7 +153,7 @@ impl OpenTransaction {
         let mark = self.mark();
         let params = [Value::varchar(author), Value::varchar(&self.message.text()), Value::varchar(&mark)];
         connection.execute("CALL lake.set_commit_message(?, ?, extra_info => ?)", &params)?;
-        let before = snapshots::last_committed(connection)?;
+        let before = head::last_committed(connection)?;
         let links = match &committer.fsync {
             Some(fsync) => fsync.sync(self.since).context(|| "sync data files")?,
             None => None,
@@ -162,7 +162,7 @@ impl OpenTransaction {
         match committer.conflicts.commit(&self.reads, may_wait, || connection.commit()) {
             Ok(()) => {
                 // The commit has happened: what fails now must not say that it has not.
-                let after = snapshots::last_committed(connection).ok().flatten();
+                let after = head::last_committed(connection).ok().flatten();
                 Ok(after.filter(|after| before != Some(*after)))
             }
             Err(err) if is_lost_commit(&err) => {

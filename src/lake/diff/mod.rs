@@ -196,8 +196,8 @@ fn count(connection: &Connection, sql: &str) -> Result<RowCounts> {
         change: String,
         rows: u64,
     }
-    let found: Vec<Found> =
-        connection.records(&format!("SELECT change, count(*) AS rows FROM ({sql}) GROUP BY change"), &[])?;
+    let found: Vec<Found> = connection
+        .records(&format!("SELECT change, system.main.count(*) AS rows FROM ({sql}) GROUP BY change"), &[])?;
     let of = |change: &str| found.iter().find(|it| it.change == change).map_or(0, |it| it.rows);
     Ok(RowCounts { inserted: of("insert"), deleted: of("delete"), updated: of("update_postimage") })
 }

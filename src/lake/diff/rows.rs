@@ -49,10 +49,10 @@ net AS (
   UNION ALL
   SELECT id, old, new FROM moved
   WINDOW same_rows AS (PARTITION BY r, r::VARCHAR)
-  QUALIFY row_number() OVER (PARTITION BY r, r::VARCHAR, old IS NULL ORDER BY id)
-    > least(count(old) OVER same_rows, count(new) OVER same_rows))
+  QUALIFY system.main.row_number() OVER (PARTITION BY r, r::VARCHAR, old IS NULL ORDER BY id)
+    > system.main.least(system.main.count(old) OVER same_rows, system.main.count(new) OVER same_rows))
 SELECT change, id AS rowid, r.* FROM (
-  SELECT id, unnest(CASE
+  SELECT id, system.main.unnest(CASE
     WHEN old IS NULL THEN [{{'change': 'insert', 'r': new}}]
     WHEN new IS NULL THEN [{{'change': 'delete', 'r': old}}]
     ELSE [{{'change': 'update_preimage', 'r': old}}, {{'change': 'update_postimage', 'r': new}}] END, max_depth := 2)

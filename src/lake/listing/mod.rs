@@ -82,7 +82,7 @@ pub fn schemas(connection: &Connection, filter: &Filter) -> Result<Vec<String>> 
     struct SchemaRow {
         schema_name: String,
     }
-    let sql = "SELECT schema_name FROM duckdb_schemas() WHERE database_name = 'lake' \
+    let sql = "SELECT schema_name FROM system.main.duckdb_schemas() WHERE database_name = 'lake' \
                AND ($1 IS NULL OR schema_name = $1 OR regexp_full_match(schema_name, $2)) \
                ORDER BY schema_name IS DISTINCT FROM $1, schema_name";
     let rows = connection.records::<SchemaRow>(sql, &pattern::parameters(filter.schema.as_deref()))?;
@@ -117,9 +117,9 @@ fn rows(connection: &Connection, filter: &Filter, include_columns: bool) -> Resu
                     AND ($3 IS NULL OR table_name = $3 OR regexp_full_match(table_name, $4))";
     let sql = format!(
         "SELECT schema_name, table_name, coalesce(kind, 'TABLE') AS kind, columns FROM (\
-         SELECT schema_name, table_name, {columns} AS columns FROM duckdb_columns() WHERE {matches} \
+         SELECT schema_name, table_name, {columns} AS columns FROM system.main.duckdb_columns() WHERE {matches} \
          GROUP BY schema_name, table_name) FULL JOIN (\
-         SELECT schema_name, view_name AS table_name, 'VIEW' AS kind FROM duckdb_views() WHERE {matches}) \
+         SELECT schema_name, view_name AS table_name, 'VIEW' AS kind FROM system.main.duckdb_views() WHERE {matches}) \
          USING (schema_name, table_name) \
          ORDER BY table_name IS DISTINCT FROM $3, schema_name IS DISTINCT FROM $1, schema_name, table_name"
     );
@@ -137,8 +137,8 @@ pub fn keywords(connection: &Connection) -> Result<Vec<String>> {
     struct KeywordRow {
         keyword_name: String,
     }
-    let rows =
-        connection.records::<KeywordRow>("SELECT DISTINCT keyword_name FROM duckdb_keywords() ORDER BY 1", &[])?;
+    let rows = connection
+        .records::<KeywordRow>("SELECT DISTINCT keyword_name FROM system.main.duckdb_keywords() ORDER BY 1", &[])?;
     Ok(rows.into_iter().map(|row| row.keyword_name).collect())
 }
 

@@ -120,12 +120,12 @@ fn places(deletes: &[String], to: SnapshotId) -> String {
 fn facts(connection: &Connection, then: &Relation, now: &Relation, to: SnapshotId) -> Result<Facts> {
     let of_table = format!("WHERE table_id = {}", now.id.0);
     let sql = format!(
-        "SELECT (SELECT count(*) FROM {METADATA}.ducklake_data_file {of_table} AND partial_max > {to}) \
-              + (SELECT count(*) FROM {METADATA}.ducklake_delete_file {of_table} \
+        "SELECT (SELECT system.main.count(*) FROM {METADATA}.ducklake_data_file {of_table} AND partial_max > {to}) \
+              + (SELECT system.main.count(*) FROM {METADATA}.ducklake_delete_file {of_table} \
                  AND (format <> 'parquet' OR encryption_key IS NOT NULL)) \
-              + (SELECT count(*) FROM {METADATA}.ducklake_inlined_data_tables {of_table}) = 0 AS is_told, \
-                (SELECT count(*) FROM {METADATA}.ducklake_delete_file {of_table} AND partial_max > {to}) > 0 AS is_shared, \
-                (SELECT count(*) FROM {} AT (VERSION => {to})) - (SELECT count(*) FROM {}) AS more_then",
+              + (SELECT system.main.count(*) FROM {METADATA}.ducklake_inlined_data_tables {of_table}) = 0 AS is_told, \
+                (SELECT system.main.count(*) FROM {METADATA}.ducklake_delete_file {of_table} AND partial_max > {to}) > 0 AS is_shared, \
+                (SELECT system.main.count(*) FROM {} AT (VERSION => {to})) - (SELECT system.main.count(*) FROM {}) AS more_then",
         then.path(),
         now.path()
     );

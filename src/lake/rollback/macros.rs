@@ -108,8 +108,8 @@ pub(super) fn drop(connection: &Connection, macros: &[MacroPlan]) -> Result<()> 
 fn read(connection: &Connection, in_scope: &str, at: SnapshotId) -> Result<BTreeMap<(String, String, bool), Macro>> {
     let sql = format!(
         "SELECT s.schema_name AS schema, m.macro_name AS name, i.type = 'table' AS is_table, \
-         list({{body: i.sql, parameters: \
-          (SELECT list({{name: p.parameter_name, data_type: p.parameter_type, \
+         system.main.list({{body: i.sql, parameters: \
+          (SELECT system.main.list({{name: p.parameter_name, data_type: p.parameter_type, \
                          default_value: p.default_value, default_type: p.default_value_type}} ORDER BY p.column_id) \
            FROM {METADATA}.ducklake_macro_parameters p \
            WHERE p.macro_id = i.macro_id AND p.impl_id = i.impl_id)}} ORDER BY i.impl_id) AS forms \

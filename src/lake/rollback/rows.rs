@@ -107,5 +107,7 @@ fn count(connection: &Connection, query: &str) -> Result<u64> {
     struct Found {
         rows: u64,
     }
-    connection.record(&format!("SELECT count(*) AS rows FROM ({query})"), &[]).map(|found: Found| found.rows)
+    connection
+        .record(&format!("SELECT system.main.count(*) AS rows FROM ({query})"), &[])
+        .map(|found: Found| found.rows)
 }

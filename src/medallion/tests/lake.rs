@@ -9,7 +9,7 @@ use crate::{
     lake::{
         attach,
         catalog::Catalog,
-        commit::{self, Committer},
+        commit::{self, Committer, Writer},
         snapshots,
     },
     medallion::{Model, ModelOutcome, Progress, Request, Step, parse, run},
@@ -77,7 +77,8 @@ impl Lake {
             let Options { full_refresh, dry_run, .. } = options;
             let request = Request { select: &select, full_refresh, dry_run, author: "ada" };
             let committer = Committer::new(commit::Settings::default());
-            let outcome = run(committer.writer(connection), &models, &request, &mut |progress| seen.push(progress));
+            let outcome =
+                run(Writer::new(&committer, connection), &models, &request, &mut |progress| seen.push(progress));
             assert_eq!(temp_tables(connection), 0, "TEMP tables were left behind");
             Ok((outcome, seen))
         })
@@ -108,15 +109,16 @@ impl Lake {
             let (mut attempts, mut repeats) = (0, 0);
             let request = Request { select: &[], full_refresh: false, dry_run: false, author: "ada" };
             let committer = Committer::new(commit::Settings::default());
-            let outcome = run(committer.writer(connection), &models, &request, &mut |progress| match progress.step {
-                Step::Checking if attempts < times => {
-                    attempts += 1;
-                    let sql = write(attempts);
-                    runtime.block_on(engine.run(move |other| other.run_script(&sql))).unwrap();
-                }
-                Step::Repeating => repeats += 1,
-                _ => {}
-            });
+            let outcome =
+                run(Writer::new(&committer, connection), &models, &request, &mut |progress| match progress.step {
+                    Step::Checking if attempts < times => {
+                        attempts += 1;
+                        let sql = write(attempts);
+                        runtime.block_on(engine.run(move |other| other.run_script(&sql))).unwrap();
+                    }
+                    Step::Repeating => repeats += 1,
+                    _ => {}
+                });
             Ok((outcome, repeats))
         })
     }

@@ -19,7 +19,7 @@ use crate::{
     lake::{
         attach,
         catalog::Catalog,
-        commit::{self, Committer},
+        commit::{self, Committer, Writer},
         snapshots,
         state::{self, Attributes, Relation, TableState},
     },
@@ -179,7 +179,7 @@ fn rollback(connection: &Connection, request: &Rollback<'_>) -> Result<Done> {
 
 fn rollback_any(connection: &Connection, request: &Rollback<'_>) -> Result<Outcome> {
     let committer = Committer::new(commit::Settings::default());
-    super::rollback(committer.writer(connection), request, &mut |_, _| {})
+    super::rollback(Writer::new(&committer, connection), request, &mut |_, _| {})
 }
 
 /// Rolls `silver.table` back, and checks the content, the dry run before it, and what is reported.
