@@ -12,10 +12,10 @@ mod accept;
 mod bind;
 mod duckdb;
 mod extensions;
+mod fair_queue;
 mod inflow;
 mod pool;
 mod stream;
-mod turns;
 mod worker;
 
 use std::{
@@ -128,7 +128,7 @@ impl Engine {
         self.lease_for(&Principal::server()).await
     }
 
-    /// Borrows a connection for `user`; while all are taken those of different users take turns.
+    /// Borrows a connection for `user`; while all are taken permits are given to the users by turns.
     ///
     /// # Errors
     /// As [`lease`](Self::lease).

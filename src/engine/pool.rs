@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use super::{
     duckdb::Database,
-    turns::{Turn, Turns},
+    fair_queue::{FairQueue, Permit},
     worker::Worker,
 };
 use crate::{
@@ -25,7 +25,7 @@ pub struct Pool {
     database: Arc<Database>,
     /// SQL that every new connection runs first.
     on_connect: String,
-    turns: Arc<Turns>,
+    queue: Arc<FairQueue>,
     max_connections: usize,
     idle: Mutex<Vec<Worker>>,
 }
@@ -35,7 +35,7 @@ pub struct Pool {
 pub struct Lease {
     worker: Worker,
     pool: Arc<Pool>,
-    turn: Option<Turn>,
+    permit: Option<Permit>,
     /// The connection may hold TEMP objects: it is closed instead of going back.
     retired: bool,
 }
@@ -45,8 +45,8 @@ pub struct Lease {
 impl Pool {
     /// A pool of at most `max_connections` connections to `database`, each prepared with `on_connect`.
     pub fn new(database: Arc<Database>, on_connect: String, max_connections: usize) -> Arc<Self> {
-        let turns = Turns::new(max_connections);
-        Arc::new(Self { database, on_connect, turns, max_connections, idle: Mutex::default() })
+        let queue = FairQueue::new(max_connections);
+        Arc::new(Self { database, on_connect, queue, max_connections, idle: Mutex::default() })
     }
 
     /// Borrows a worker for `user`, waiting in line while all are taken.
@@ -54,8 +54,8 @@ impl Pool {
     /// # Errors
     /// `ResourceExhausted` when none came free in time; what DuckDB says of a new connection.
     pub async fn lease(self: &Arc<Self>, user: &Principal) -> Result<Lease> {
-        let turn = tokio::time::timeout(QUEUE_TIMEOUT, self.turns.take(user)).await;
-        let Ok(Some(turn)) = turn else {
+        let permit = tokio::time::timeout(QUEUE_TIMEOUT, self.queue.take(user)).await;
+        let Ok(Some(permit)) = permit else {
             let limit = self.max_connections;
             return Err(Error::new(
                 ErrorKind::ResourceExhausted,
@@ -67,7 +67,7 @@ impl Pool {
             Some(worker) => worker,
             None => self.connect().await?,
         };
-        Ok(Lease { worker, pool: Arc::clone(self), turn: Some(turn), retired: false })
+        Ok(Lease { worker, pool: Arc::clone(self), permit: Some(permit), retired: false })
     }
 
     /// A worker beside the pool, with a connection of its own that counts nowhere.
@@ -88,7 +88,7 @@ impl Pool {
 
     /// How many connections are borrowed.
     pub fn in_use(&self) -> usize {
-        self.max_connections.saturating_sub(self.turns.free())
+        self.max_connections.saturating_sub(self.queue.free())
     }
 
     /// Resolves when the instance has closed, after the last owner of this pool has gone.
@@ -99,9 +99,9 @@ impl Pool {
     /// Waits until every lease has ended, or `grace` is over; then no connection can be had any more.
     pub async fn close(&self, grace: Duration) {
         let server = Principal::server();
-        let all = futures::future::join_all((0..self.max_connections).map(|_| self.turns.take(&server)));
+        let all = futures::future::join_all((0..self.max_connections).map(|_| self.queue.take(&server)));
         let _ = tokio::time::timeout(grace, all).await;
-        self.turns.close();
+        self.queue.close();
         self.idle.lock().clear();
     }
 }
@@ -122,14 +122,14 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let (worker, pool, turn, retired) =
-            (self.worker.clone(), Arc::clone(&self.pool), self.turn.take(), self.retired);
+        let (worker, pool, permit, retired) =
+            (self.worker.clone(), Arc::clone(&self.pool), self.permit.take(), self.retired);
         let clean_up = self.worker.spawn(move |connection| {
             connection.rollback();
-            if !retired && !connection.is_open() && !pool.turns.is_closed() {
+            if !retired && !connection.is_open() && !pool.queue.is_closed() {
                 pool.idle.lock().push(worker);
             }
-            drop(turn);
+            drop(permit);
         });
         clean_up.detach();
     }

@@ -1,7 +1,7 @@
-//! Who uses a connection next.
+//! Who uses a connection next: a fair queue of permits.
 //!
-//! Who finds all taken waits in line: there is a line for each user, and the lines take turns, so that one user with a
-//! thousand statements keeps nobody else waiting for more than one of them.
+//! When all permits are taken, the next ones are given to the users in rotation, so that a user with a thousand statements
+//! delays another one by one statement at most.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -10,9 +10,9 @@ use tokio::sync::oneshot;
 
 use crate::context::Principal;
 
-/// A number of turns that can be had at the same time.
+/// A number of permits, which users get in rotation.
 #[derive(Debug)]
-pub struct Turns(Mutex<State>);
+pub struct FairQueue(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
@@ -25,36 +25,36 @@ struct State {
 #[derive(Debug)]
 struct Line {
     of: Principal,
-    waiting: VecDeque<oneshot::Sender<Turn>>,
+    waiting: VecDeque<oneshot::Sender<Permit>>,
 }
 
-/// A turn; dropping it gives it to the next in line.
+/// The right to use a connection; dropping it gives it to the next in the queue.
 #[derive(Debug)]
-pub struct Turn(Arc<Turns>);
+pub struct Permit(Arc<FairQueue>);
 
-// === impl Turns ===
+// === impl FairQueue ===
 
-impl Turns {
+impl FairQueue {
     pub fn new(count: usize) -> Arc<Self> {
         Arc::new(Self(Mutex::new(State { free: count, closed: false, lines: VecDeque::new() })))
     }
 
-    /// Waits for a turn in the line of `user`; `None` once no turn can be had any more.
-    pub async fn take(self: &Arc<Self>, user: &Principal) -> Option<Turn> {
-        let turn = {
+    /// Waits for a permit in the line of `user`; `None` once no permit can be had any more.
+    pub async fn take(self: &Arc<Self>, user: &Principal) -> Option<Permit> {
+        let permit = {
             let mut state = self.0.lock();
             if state.closed {
                 return None;
             }
             if state.free > 0 {
                 state.free -= 1;
-                return Some(Turn(Arc::clone(self)));
+                return Some(Permit(Arc::clone(self)));
             }
-            let (sender, turn) = oneshot::channel();
+            let (sender, permit) = oneshot::channel();
             state.line_of(user).waiting.push_back(sender);
-            turn
+            permit
         };
-        turn.await.ok()
+        permit.await.ok()
     }
 
     /// How many could be had at once now.
@@ -62,7 +62,7 @@ impl Turns {
         self.0.lock().free
     }
 
-    /// Sends away those who wait; nobody gets a turn any more.
+    /// Sends away those who wait; nobody gets a permit any more.
     pub fn close(&self) {
         let lines = {
             let mut state = self.0.lock();
@@ -87,7 +87,7 @@ impl State {
     }
 
     /// The next in line, whose line goes to the end.
-    fn next(&mut self) -> Option<oneshot::Sender<Turn>> {
+    fn next(&mut self) -> Option<oneshot::Sender<Permit>> {
         let mut line = self.lines.pop_front()?;
         let next = line.waiting.pop_front();
         if !line.waiting.is_empty() {
@@ -97,16 +97,16 @@ impl State {
     }
 }
 
-// === impl Turn ===
+// === impl Permit ===
 
-impl Drop for Turn {
+impl Drop for Permit {
     fn drop(&mut self) {
         let mut state = self.0.0.lock();
         // Some may have left the line without a word.
         while let Some(next) = state.next() {
             if !next.is_closed() {
                 drop(state);
-                // Who leaves now drops the turn, which comes back here.
+                // Who leaves now drops the permit, which comes back here.
                 let _ = next.send(Self(Arc::clone(&self.0)));
                 return;
             }
@@ -122,58 +122,58 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_take_turns() {
-        let turns = Turns::new(1);
+    fn users_take_turns() {
+        let queue = FairQueue::new(1);
         let (ann, bob) = (Principal::named("ann"), Principal::named("bob"));
-        let first = turns.take(&ann).now_or_never().flatten().unwrap();
+        let first = queue.take(&ann).now_or_never().flatten().unwrap();
         let mut waiting: Vec<_> = [("ann 1", &ann), ("ann 2", &ann), ("bob 1", &bob), ("ann 3", &ann), ("bob 2", &bob)]
             .into_iter()
-            .map(|(name, user)| (name, Box::pin(turns.take(user))))
+            .map(|(name, user)| (name, Box::pin(queue.take(user))))
             .collect();
-        for (_, turn) in &mut waiting {
-            assert!(turn.as_mut().now_or_never().is_none());
+        for (_, permit) in &mut waiting {
+            assert!(permit.as_mut().now_or_never().is_none());
         }
         drop(first);
         let mut served = Vec::new();
         while !waiting.is_empty() {
-            let at = waiting.iter_mut().position(|(_, turn)| turn.as_mut().now_or_never().is_some());
+            let at = waiting.iter_mut().position(|(_, permit)| permit.as_mut().now_or_never().is_some());
             served.push(waiting.remove(at.unwrap()).0);
         }
         assert_eq!(served, ["ann 1", "bob 1", "ann 2", "bob 2", "ann 3"]);
-        assert_eq!(turns.free(), 1);
+        assert_eq!(queue.free(), 1);
     }
 
     #[test]
     fn who_leaves_the_line_gets_no_turn() {
-        let turns = Turns::new(1);
+        let queue = FairQueue::new(1);
         let ann = Principal::named("ann");
-        let first = turns.take(&ann).now_or_never().flatten();
-        let mut left = Box::pin(turns.take(&ann));
-        let mut stays = Box::pin(turns.take(&ann));
+        let first = queue.take(&ann).now_or_never().flatten();
+        let mut left = Box::pin(queue.take(&ann));
+        let mut stays = Box::pin(queue.take(&ann));
         assert!(left.as_mut().now_or_never().is_none() && stays.as_mut().now_or_never().is_none());
         drop(left);
         drop(first);
-        assert_eq!(turns.free(), 0);
+        assert_eq!(queue.free(), 0);
         drop(stays.now_or_never().flatten().unwrap());
-        assert_eq!(turns.free(), 1);
-        // One that was given a turn and leaves before it looks gives it back.
-        let first = turns.take(&ann).now_or_never().flatten();
-        let mut given = Box::pin(turns.take(&ann));
+        assert_eq!(queue.free(), 1);
+        // One that was given a permit and leaves before it looks gives it back.
+        let first = queue.take(&ann).now_or_never().flatten();
+        let mut given = Box::pin(queue.take(&ann));
         assert!(given.as_mut().now_or_never().is_none());
         drop(first);
         drop(given);
-        assert_eq!(turns.free(), 1);
+        assert_eq!(queue.free(), 1);
     }
 
     #[test]
     fn closing_sends_everybody_away() {
-        let turns = Turns::new(1);
+        let queue = FairQueue::new(1);
         let ann = Principal::named("ann");
-        let _first = turns.take(&ann).now_or_never().flatten();
-        let mut waits = Box::pin(turns.take(&ann));
+        let _first = queue.take(&ann).now_or_never().flatten();
+        let mut waits = Box::pin(queue.take(&ann));
         assert!(waits.as_mut().now_or_never().is_none());
-        turns.close();
+        queue.close();
         assert!(waits.now_or_never().unwrap().is_none());
-        assert!(turns.take(&ann).now_or_never().unwrap().is_none());
+        assert!(queue.take(&ann).now_or_never().unwrap().is_none());
     }
 }
