@@ -95,7 +95,12 @@ impl Ingester {
     /// `NotFound` and `InvalidArgument` for what is wrong with the source; Cancelled. Nothing is half-written then.
     pub async fn run(&self, request: &Request, author: &Principal, progress: &Progress) -> Result<Outcome> {
         progress.phase("wait for another ingest", "files", None);
-        let dataset = Arc::clone(self.datasets.lock().entry(request.dataset.clone()).or_default());
+        let dataset = {
+            let mut datasets = self.datasets.lock();
+            // Those that nobody ingests any more.
+            datasets.retain(|_, lock| Arc::strong_count(lock) > 1);
+            Arc::clone(datasets.entry(request.dataset.clone()).or_default())
+        };
         let _turn = progress.unless_cancelled(async { Ok(dataset.lock().await) }).await?;
         progress.phase("read source", "files", None);
         let files = request.source.files().await?;

@@ -59,9 +59,18 @@ async fn statements_that_reach_beyond_rows_and_tables_are_refused() {
         let err = server.rows(sql).await.unwrap_err();
         assert_eq!(err.kind(), ErrorKind::Unsupported, "{sql}: {err}");
     }
-    let err = server.rows("SELECT 1; SELECT 2").await.unwrap_err();
-    assert_eq!(err.kind(), ErrorKind::InvalidArgument);
     assert_eq!(server.value("SELECT 1").await, "1");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_statements_are_one_unit() {
+    let server = TestServer::start().await;
+    assert_eq!(server.value("CREATE TABLE silver.t AS SELECT 1 AS i; INSERT INTO silver.t VALUES (2); SELECT sum(i)::INT FROM silver.t").await, "3");
+    let err =
+        server.rows("INSERT INTO silver.t VALUES (3); INSERT INTO silver.t SELECT 1 // 0; FROM silver.nowhere").await;
+    assert_eq!(err.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(server.value("SELECT count(*)::INT FROM silver.t").await, "2");
     server.stop().await;
 }
 
