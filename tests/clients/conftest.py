@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import time
 
 import pytest
 
@@ -17,7 +18,12 @@ _numbers = itertools.count(1)
 def pytest_addoption(parser):
     parser.addoption("--storage", choices=["local", "s3"], default="local", help="where the servers keep their data")
     parser.addoption("--catalog", choices=CATALOGS, default="duckdb", help="what the servers keep their catalogs in")
+    parser.addoption("--seed", type=int, default=int(time.time() // 86_400), help="chooses the random histories")
     parser.addoption("--rounds", type=int, default=3, help="how often the tests of kills kill, at least once")
+
+
+def pytest_report_header(config):
+    return f"seed of the random histories: --seed {config.getoption('seed')}"
 
 
 def pytest_configure():

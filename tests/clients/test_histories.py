@@ -112,8 +112,9 @@ class History:
             assert self.content(f"AT (VERSION => {version})") == state, (version, self.log)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_every_state_comes_back(server, name, seed):
+@pytest.mark.parametrize("number", range(3))
+def test_every_state_comes_back(server, name, number, request):
+    seed = 3 * request.config.getoption("seed") + number
     history = History(server, f"silver.{name}", seed)
     for _ in range(STEPS):
         history.step()
