@@ -41,7 +41,7 @@ pub fn call(actions: &Actions, principal: &Principal, request: RollbackRequest) 
                 message: request.message.as_deref(),
             };
             let outcome = rollback(Writer::new(&committer, connection), &rollback_request, &mut |done, total| {
-                shown.set(done as u64, total as u64)
+                shown.set(done as u64, total as u64);
             })?;
             Ok(to_any("RollbackResult", &result(outcome, request.dry_run)))
         };

@@ -85,7 +85,7 @@ async fn describe_one(
 
 fn prepare(connection: &Connection, statement: &ParsedStatement) -> Result<Described> {
     let mut steps = connection.steps(statement.text())?;
-    if steps.len() > 1 {
+    if steps.count() > 1 {
         // The last step can be prepared once those before it have run.
         let is_update = *statement.kind() != Kind::Read;
         return Ok(Described { is_update, columns: None, parameters: Arc::new(Schema::empty()) });

@@ -14,6 +14,7 @@ use super::{
     partitions,
     procedure::Procedures,
     shared::{Settings, Shared},
+    small_tables::SmallTables,
     statement::{Outcome, Statement},
     ticket::Tickets,
 };
@@ -64,7 +65,7 @@ impl Queries {
             procedures,
             guard,
             groups: Arc::default(),
-            small_tables: Default::default(),
+            small_tables: SmallTables::default(),
             newest: AtomicI64::new(-1),
         });
         Arc::new(Self { sessions: Arc::new(sessions), shared })

@@ -299,13 +299,13 @@ impl Run {
     fn attempt(&mut self, connection: &Connection) -> Result<Left> {
         let own = self.begin(connection)?;
         let mut steps = connection.steps(self.statement.text())?;
-        let several = steps.len() > 1;
+        let several = steps.count() > 1;
         let prepared = prepare_last(&mut steps)?;
         guard::check_verdict(&self.statement, prepared.kind())?;
         match self.statement.kind() {
             Kind::Set => self.set_variable(connection, &prepared)?,
             kind if kind.writes() && prepared.kind() != StatementKind::Read => {
-                self.write(connection, &prepared, own)?
+                self.write(connection, &prepared, own)?;
             }
             _ => self.read(connection, &prepared, own)?,
         }
@@ -391,12 +391,11 @@ impl Run {
             Some(written) => written,
             None => self.write_row_by_row(prepared)?,
         };
-        let made = match own {
-            Some(open) => self.commit(connection, open)?,
-            None => {
-                self.note_written();
-                None
-            }
+        let made = if let Some(open) = own {
+            self.commit(connection, open)?
+        } else {
+            self.note_written();
+            None
         };
         let snapshot_id = made.unwrap_or_else(|| snapshots::newest(connection));
         self.report(Ok(Head::Complete { snapshot_id, schema, batches, changed }));
@@ -475,8 +474,8 @@ fn prepare_last<'c>(steps: &mut engine::Steps<'c>) -> Result<engine::Statement<'
     let mut prepared = steps.prepare(0)?;
     // DuckDB 1.5.5 calls the BEGIN that it puts there a SET.
     let begins = matches!(prepared.kind(), StatementKind::Transaction | StatementKind::Other("SET"));
-    let is_wrapped = steps.len() > 2 && begins;
-    let last = steps.len() - if is_wrapped { 2 } else { 1 };
+    let is_wrapped = steps.count() > 2 && begins;
+    let last = steps.count() - if is_wrapped { 2 } else { 1 };
     for index in 1..=last {
         if !(is_wrapped && index == 1) {
             prepared.execute(&[])?.drain()?;

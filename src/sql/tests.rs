@@ -87,40 +87,40 @@ fn explain_is_of_what_it_explains() {
 #[test]
 fn definitions_say_what_they_are_about() {
     #[track_caller]
-    fn check(sql: &str, object: Object, name: &[&str], temporary: bool, change: Change) {
+    fn check(sql: &str, object: Object, name: &[&str], temporary: bool, change: &Change) {
         let statement = one(sql);
         let definition = statement.definition().unwrap();
         assert_eq!(definition.object, object, "{sql}");
         assert_eq!(definition.name.as_ref().map(|name| name.parts().to_vec()).unwrap_or_default(), name, "{sql}");
-        assert_eq!((definition.is_temp(), &definition.change), (temporary, &change), "{sql}");
+        assert_eq!((definition.is_temp(), &definition.change), (temporary, change), "{sql}");
     }
     check(
         "CREATE OR REPLACE TABLE IF NOT EXISTS lake.\"a b\".t (i INT)",
         Object::Table,
         &["lake", "a b", "t"],
         false,
-        Change::Whole,
+        &Change::Whole,
     );
-    check("CREATE LOCAL TEMPORARY VIEW v AS SELECT 1", Object::View, &["v"], true, Change::Whole);
-    check("CREATE TABLE temp.main.t (i INT)", Object::Table, &["temp", "main", "t"], true, Change::Whole);
-    check("CREATE TABLE temp (i INT)", Object::Table, &["temp"], false, Change::Whole);
-    check("CREATE FUNCTION m(x) AS x", Object::Macro, &["m"], false, Change::Whole);
-    check("DROP MACRO TABLE m", Object::Macro, &["m"], false, Change::Whole);
+    check("CREATE LOCAL TEMPORARY VIEW v AS SELECT 1", Object::View, &["v"], true, &Change::Whole);
+    check("CREATE TABLE temp.main.t (i INT)", Object::Table, &["temp", "main", "t"], true, &Change::Whole);
+    check("CREATE TABLE temp (i INT)", Object::Table, &["temp"], false, &Change::Whole);
+    check("CREATE FUNCTION m(x) AS x", Object::Macro, &["m"], false, &Change::Whole);
+    check("DROP MACRO TABLE m", Object::Macro, &["m"], false, &Change::Whole);
     check(
         "CREATE SCHEMA lake.\"__ducklake_metadata_lake\"",
         Object::Schema,
         &["lake", "__ducklake_metadata_lake"],
         false,
-        Change::Whole,
+        &Change::Whole,
     );
-    check("create or replace /* x */ temporary secret s (TYPE s3)", Object::Secret, &["s"], true, Change::Whole);
-    check("DROP TABLE IF EXISTS memory.t", Object::Table, &["memory", "t"], false, Change::Whole);
-    check("ALTER TABLE IF EXISTS a.t RENAME TO \"T\"", Object::Table, &["a", "t"], false, Change::Rename("T".into()));
-    check("ALTER VIEW v RENAME TO w", Object::View, &["v"], false, Change::Rename("w".into()));
-    check("ALTER TABLE ONLY (t) RESET PARTITIONED BY", Object::Table, &["t"], false, Change::ResetPartitioning);
-    check("ALTER TABLE t RENAME COLUMN a TO b", Object::Table, &["t"], false, Change::Other);
-    check("COMMENT ON COLUMN s.t.c IS 'RENAME TO'", Object::Table, &["s", "t"], false, Change::Other);
-    check("ALTER DATABASE x SET ALIAS TO y", Object::Database, &["x"], false, Change::Other);
+    check("create or replace /* x */ temporary secret s (TYPE s3)", Object::Secret, &["s"], true, &Change::Whole);
+    check("DROP TABLE IF EXISTS memory.t", Object::Table, &["memory", "t"], false, &Change::Whole);
+    check("ALTER TABLE IF EXISTS a.t RENAME TO \"T\"", Object::Table, &["a", "t"], false, &Change::Rename("T".into()));
+    check("ALTER VIEW v RENAME TO w", Object::View, &["v"], false, &Change::Rename("w".into()));
+    check("ALTER TABLE ONLY (t) RESET PARTITIONED BY", Object::Table, &["t"], false, &Change::ResetPartitioning);
+    check("ALTER TABLE t RENAME COLUMN a TO b", Object::Table, &["t"], false, &Change::Other);
+    check("COMMENT ON COLUMN s.t.c IS 'RENAME TO'", Object::Table, &["s", "t"], false, &Change::Other);
+    check("ALTER DATABASE x SET ALIAS TO y", Object::Database, &["x"], false, &Change::Other);
 }
 
 #[test]

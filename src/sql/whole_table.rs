@@ -35,17 +35,16 @@ impl ParsedStatement {
         let name = cursor.take_name()?;
         let taken = start.rest().len() - cursor.rest().len();
         let written = Cursor::new(start.text(), &start.rest()[..taken]).source().to_owned();
-        let alias = match cursor.rest() {
-            [] => None,
-            _ => {
-                cursor.take("AS");
-                let token = cursor.next().filter(|_| cursor.is_at_end())?;
-                let is_name = matches!(token.kind, TokenKind::Quoted | TokenKind::Word);
-                is_name.then(|| cursor.spelling(token).to_owned()).map(Some)?
-            }
-        };
+        let alias = if cursor.is_at_end() { None } else { Some(take_alias(&mut cursor)?) };
         Some(WholeTable { columns, name, written, alias })
     }
+}
+
+/// The name at the end of the statement, as it is written.
+fn take_alias(cursor: &mut Cursor<'_>) -> Option<String> {
+    cursor.take("AS");
+    let name = cursor.next().filter(|_| cursor.is_at_end())?;
+    matches!(name.kind, TokenKind::Quoted | TokenKind::Word).then(|| cursor.spelling(name).to_owned())
 }
 
 /// Columns, when each is one of the table as it stands.

@@ -69,6 +69,9 @@ fn only_row(insert: &InsertValues, count: usize) -> Option<&Expressions> {
 
 impl Written {
     /// Reads the result of a write to its end.
+    ///
+    /// # Errors
+    /// What DuckDB says.
     pub fn read(rows: &mut ResultStream<'_>) -> Result<Self> {
         let (mut batches, mut changed) = (Vec::new(), 0);
         while let Some(batch) = rows.next_batch()? {
@@ -79,6 +82,7 @@ impl Written {
     }
 
     /// This and what the next execution of the same statement wrote.
+    #[must_use]
     pub fn and(mut self, more: Self) -> Self {
         self.batches.extend(more.batches);
         self.changed += more.changed;

@@ -235,8 +235,8 @@ fn compare(connection: &Connection, text: &str) -> Option<Result<(), String>> {
         Ok(read) => read,
         Err(err) => return Some(Err(format!("is not read: {err}"))),
     };
-    if read.len() as u64 != steps.len() {
-        return Some(Err(format!("is {} statements, read as {}", steps.len(), read.len())));
+    if read.len() as u64 != steps.count() {
+        return Some(Err(format!("is {} statements, read as {}", steps.count(), read.len())));
     }
     for (index, statement) in (0..).zip(&read) {
         let verdict = match steps.prepare(index) {

@@ -124,7 +124,7 @@ impl Connection {
     /// `InvalidArgument` for an empty text, several statements, or what DuckDB's parser and binder refuse.
     pub fn prepare(&self, sql: &str) -> Result<Statement<'_>> {
         let mut steps = self.steps(sql)?;
-        match steps.len() {
+        match steps.count() {
             1 => steps.prepare(0),
             n => Err(Error::invalid(format!("the text holds {n} statements where one is expected"))),
         }
@@ -349,7 +349,7 @@ pub struct Steps<'c> {
 
 impl<'c> Steps<'c> {
     /// How many there are, at least one.
-    pub fn len(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         self.extracted.len()
     }
 

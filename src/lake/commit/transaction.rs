@@ -118,7 +118,7 @@ impl OpenTransaction {
     /// with DuckLake d8a1881e). So the version is read here while nobody else can; from then on it stays.
     pub(super) fn will_define(&mut self, connection: &Connection) -> Result<()> {
         if !self.defines {
-            connection.exclusively(|connection| head::current(connection))?;
+            connection.exclusively(head::current)?;
             self.defines = true;
         }
         Ok(())
@@ -142,11 +142,7 @@ impl OpenTransaction {
     /// and nothing is committed, but with Internal, where the catalog's database was lost during the commit; the text says
     /// what is known.
     pub fn commit(self, committer: &Committer, connection: &Connection, author: &str) -> Result<Option<SnapshotId>> {
-        let committed = self.try_commit(committer, connection, author);
-        if committed.is_err() {
-            connection.rollback();
-        }
-        committed
+        self.try_commit(committer, connection, author).inspect_err(|_| connection.rollback())
     }
 
     fn try_commit(&self, committer: &Committer, connection: &Connection, author: &str) -> Result<Option<SnapshotId>> {
