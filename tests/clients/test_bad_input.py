@@ -204,15 +204,51 @@ STATEMENTS = {
     "DoPut": update,
     "CreatePreparedStatement": lambda connection, sql: connection.prepare(sql),
 }
+# Those that run what they are given, and those that only describe it.
+DESCRIBING = ("GetSchema", "CreatePreparedStatement")
+RUNNING = {method: call for method, call in STATEMENTS.items() if method not in DESCRIBING}
+every_run = pytest.mark.parametrize("call", RUNNING.values(), ids=RUNNING)
 every_statement = pytest.mark.parametrize("call", STATEMENTS.values(), ids=STATEMENTS)
 
 
-@every_statement
-def test_several_statements_are_refused_and_none_runs(server, ada, name, call):
-    with wire.refused(INVALID) as said:
-        call(ada, f"CREATE TABLE {name} (i BIGINT); INSERT INTO {name} VALUES (1)")
-    assert "one at a time" in said[0]
-    assert server.sql(f"SELECT 1 FROM duckdb_tables() WHERE table_name = '{name}'") == []
+def is_there(server, table):
+    return server.sql(f"SELECT 1 FROM duckdb_tables() WHERE table_name = '{table}'") == [(1,)]
+
+
+@pytest.mark.parametrize("method", STATEMENTS)
+def test_several_statements_run_in_order_where_one_runs(server, ada, name, method):
+    STATEMENTS[method](ada, f"CREATE TABLE {name} (i BIGINT); INSERT INTO {name} VALUES (1); INSERT INTO {name} FROM {name}")
+    if method in DESCRIBING:
+        assert not is_there(server, name), "what only describes runs nothing"
+    else:
+        assert server.sql(f"FROM {name}") == [(1,), (1,)]
+
+
+@every_run
+@pytest.mark.parametrize("last", ["SELEC 1", "SELECT 1 FROM WHERE", "INSERT INTO {0} VALUES (", "SELECT 'x"])
+def test_a_syntax_error_among_several_statements_refuses_them_all(server, ada, name, call, last):
+    create = f"CREATE TABLE {name} (i BIGINT)"
+    for sql in (f"{create}; {last.format(name)}", f"{create}; {last.format(name)}; SELECT 1"):
+        with wire.refused(INVALID):
+            call(ada, sql)
+        assert not is_there(server, name)
+
+
+@pytest.mark.parametrize("sql", ["CREATE TABLE {0} (i BIGINT); SELECT ?", "SELECT $1; CREATE TABLE {0} (i BIGINT)"])
+def test_parameters_among_several_statements_are_refused_and_none_runs(server, ada, name, sql):
+    sql = sql.format(name)
+    for call in RUNNING.values():
+        with wire.refused(INVALID) as said:
+            call(ada, sql)
+        assert "parameter" in said[0]
+    handle = ada.prepare(sql)
+    for kind in ("Query", "Update"):
+        command = protobuf.sql_command(f"CommandPreparedStatement{kind}", (1, handle))
+        with wire.refused(INVALID) as said:
+            ada.put(*bound(command, batch([7])))
+            ada.info(command)
+        assert "one at a time" in said[0]
+    assert not is_there(server, name)
 
 
 @every_statement

@@ -312,8 +312,7 @@ def test_a_prepared_call_is_a_query_that_starts_when_executed(server, source, na
         ("merganser.jobs(1)", "it takes none"),
         ("merganser.tag(lower('A'))", "constants"),
         ("merganser.tag($1)", r"write \?"),
-        ("merganser.tag('a'", "read the CALL"),
-        ("merganser.tag('a'); SELECT 1", "2 statements"),
+        ("merganser.tag('a'", "read the CALL: a parenthesis is not closed"),
         ("merganser.tag('" + "a" * (1 << 20) + "', 'x')", "version"),
         ("ducklake_expire_snapshots('lake')", "merganser.<action>"),
         ("merganser_jobs()", "merganser.<action>"),
@@ -324,6 +323,18 @@ def test_a_wrong_call_says_what_is_wrong(server, text, said):
     assert re.search(said, message), message
     assert len(message) < 4096
     assert server.scalar("SELECT 42") == 42
+
+
+def test_a_parenthesis_that_is_not_closed_is_an_argument_error(server):
+    with server.flight() as client, pytest.raises(pyarrow.ArrowInvalid, match="read the CALL: a parenthesis is not closed"):
+        client.get_flight_info(descriptor("CALL merganser.tag('a'"))
+
+
+def test_a_call_among_several_statements_runs_in_its_place(server, name):
+    assert server.sql(f"CALL merganser.tag('{name}a'); SELECT 1") == [(1,)]
+    rows = server.sql(f"SELECT 1; CALL merganser.tag('{name}b')")
+    assert [row[1] for row in rows] == ["running", "succeeded"]
+    assert {tag["name"] for tag in result(server, "tag()")["tags"]} >= {f"{name}a", f"{name}b"}
 
 
 def test_a_failed_job_fails_behind_its_events(server):

@@ -4,6 +4,8 @@ import contextlib
 import itertools
 import threading
 
+import adbc_driver_manager
+import duckdb
 import pyarrow
 import pytest
 
@@ -280,10 +282,11 @@ def test_updates_and_compaction_survive_kills(launch, catalog_flags, tmp_path, k
 
 def test_tags_of_a_lake_that_has_them_in_a_schema_move(launch, catalog_flags, tmp_path):
     server = launch(*catalog_flags(tmp_path, "duckdb"))
-    metadata = "__ducklake_metadata_lake"
-    server.sql(f"CREATE SCHEMA {metadata}.merganser")
-    server.sql(f"CREATE TABLE {metadata}.merganser.tags AS SELECT 'old' AS name, 1::BIGINT, 'ada', now()")
-    server.restart()
+    server.stop()
+    with duckdb.connect(server.home / "catalog.ducklake") as catalog:
+        catalog.execute("CREATE SCHEMA merganser")
+        catalog.execute("CREATE TABLE merganser.tags AS SELECT 'old' AS name, 1::BIGINT, 'ada', now()")
+    server.start()
     assert [(tag["name"], tag["version"]) for tag in server.result("tag", {})["tags"]] == [("old", 1)]
     server.restart()
     assert len(server.result("tag", {})["tags"]) == 1

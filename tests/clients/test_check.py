@@ -68,4 +68,4 @@ def test_a_damaged_catalog_is_found_and_repaired(tmp_path, catalog_flags, kind):
 def test_a_catalog_is_not_repaired_under_a_server(launch):
     server = launch()
     refused = check(server, "--repair")
-    assert refused.returncode == 1 and "stop that first" in refused.stderr
+    assert refused.returncode == 1 and "stop the server first" in refused.stderr

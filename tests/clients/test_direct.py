@@ -72,6 +72,16 @@ def test_a_write_runs_although_nobody_reads_its_count(server, ada, table):
     assert server.scalar(f"SELECT count(*) FROM {table}") == 20
 
 
+def test_several_statements_run_once_and_answer_with_the_last_result(server, ada, table):
+    assert direct(ada, "SELECT 1 AS i; SELECT 2 AS j") == [{"j": 2}]
+    before = server.head()
+    insert = f"INSERT INTO {table} VALUES (1); INSERT INTO {table} VALUES (2), (3)"
+    messages = list(ada.get(protobuf.statement(insert)))
+    assert rows(messages).to_pylist() == [{"Count": 2}]
+    assert snapshot(messages) == server.head() == before + 1
+    assert direct(ada, f"{insert}; FROM {table} ORDER BY i") == [{"i": i} for i in (1, 1, 2, 2, 3, 3)]
+
+
 def test_definitions_run(server, ada, name):
     direct(ada, f"CREATE TABLE {name} AS SELECT 7 AS i")
     assert direct(ada, f"FROM {name}") == [{"i": 7}]
@@ -123,7 +133,9 @@ def test_a_prepared_statement_runs_in_one_call_with_what_was_bound(server, ada, 
     [
         ("SELEC 1", grpc.StatusCode.INVALID_ARGUMENT, "syntax error"),
         ("FROM absent", grpc.StatusCode.NOT_FOUND, "absent"),
-        ("SELECT 1; SELECT 2", grpc.StatusCode.INVALID_ARGUMENT, "one at a time"),
+        ("SELECT 1; SELEC 2", grpc.StatusCode.INVALID_ARGUMENT, "syntax error"),
+        ("SELECT 1; FROM absent", grpc.StatusCode.NOT_FOUND, "absent"),
+        ("SELECT 1; SELECT ?", grpc.StatusCode.INVALID_ARGUMENT, "parameter"),
         ("", grpc.StatusCode.INVALID_ARGUMENT, ""),
         ("SELECT ?", grpc.StatusCode.INVALID_ARGUMENT, "parameter"),
         ("COPY (SELECT 1) TO 'x.csv'", grpc.StatusCode.UNIMPLEMENTED, "ingest"),

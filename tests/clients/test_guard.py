@@ -104,6 +104,66 @@ def test_what_only_names_such_a_function_is_run(ada, table):
     assert ada.read("FROM query($$SELECT 'x' || 'y'$$)") == [("xy",)]
 
 
+# === DuckLake's and DuckDB's functions that change the lake ===
+
+CHANGING = [
+    "ducklake_expire_snapshots('lake', versions => [1])",
+    "ducklake_merge_adjacent_files('lake')",
+    "ducklake_merge_adjacent_files('lake', 'kept')",
+    "ducklake_rewrite_data_files('lake', delete_threshold => 0.1)",
+    "ducklake_rewrite_data_files('lake', 'kept')",
+    "ducklake_flush_inlined_data('lake')",
+    "ducklake_set_option('lake', 'parquet_compression', 'zstd')",
+    "ducklake_set_commit_message('lake', 'mallory', 'forged')",
+    "ducklake_add_data_files('lake', 'kept', '/tmp/x.parquet')",
+    "checkpoint('lake')",
+    "force_checkpoint('lake')",
+]
+# The same under the names that DuckLake gives them in the lake itself.
+CHANGING_IN_THE_LAKE = [
+    "lake.set_option('parquet_compression', 'zstd')",
+    "set_option('data_inlining_row_limit', '100')",
+    '"Lake" . silver."Set_Option"(\'parquet_compression\', \'zstd\')',
+    "lake.merge_adjacent_files()",
+    "merge_adjacent_files()",
+    "lake.set_commit_message('mallory', 'forged')",
+    "set_commit_message('mallory', 'forged')",
+]
+
+
+def options_of_the_lake(connection):
+    return connection.read("SELECT option_name, value FROM lake.options() ORDER BY ALL")
+
+
+@pytest.mark.parametrize("call", CHANGING + CHANGING_IN_THE_LAKE)
+def test_only_the_server_changes_files_snapshots_and_options(server, ada, kept, call):
+    before = server.head(), data_files(server), options_of_the_lake(ada)
+    for sql in (
+        f"FROM {call}",
+        f"SELECT (SELECT count(*) FROM {call})",
+        f"WITH a AS (FROM {call}) FROM a",
+        f"INSERT INTO {kept} SELECT 1 FROM {call}",
+        f"CREATE VIEW {kept}_changing AS FROM {call}",
+        f"CREATE TEMP MACRO {kept}_changing() AS TABLE FROM {call}",
+        f"EXPLAIN ANALYZE FROM {call}",
+        f"PREPARE changing AS FROM {call}",
+        f"SELECT 1; FROM {call}",
+        "FROM query('FROM {}')".format(call.replace("'", "''")),
+    ):
+        with wire.refused(REFUSED) as said:
+            ada.read(sql)
+        assert "functions that change the lake are not offered to clients" in said[0]
+    with wire.refused(REFUSED):
+        ada.read(f"CALL {call}")
+    assert (server.head(), data_files(server), options_of_the_lake(ada)) == before
+    assert ada.read(f"SELECT count(*) FROM {kept}") == [(10,)]
+
+
+def test_functions_that_only_tell_about_the_lake_are_run(ada, kept):
+    for call in ("lake.snapshots()", "ducklake_snapshots('lake')", "lake.options()", "lake.table_info()", "ducklake_list_files('lake', 'kept')"):
+        assert ada.read(f"SELECT count(*) > 0 FROM {call}") == [(True,)]
+
+
 # === EXPLAIN ===
 
 EXPLAINS = [
@@ -139,7 +199,6 @@ NOT_EXPLAINED = [
     "COMMIT",
     "PREPARE forged AS SELECT 1",
     "EXECUTE plain",
-    "EXPLAIN ANALYZE SELECT 1",
 ]
 
 
@@ -153,6 +212,14 @@ def test_only_statements_on_rows_are_explained(ada, bob, kept, tmp_path, sql):
     for connection in (ada, bob):
         assert connection.read(f"SELECT count(*), max(i) FROM {kept}") == [(10, 9)]
         assert connection.read("SELECT current_schema(), getvariable('forged'), abs(-1)") == [("main", None, 1)]
+
+
+def test_explain_is_not_explained(ada):
+    for explain in EXPLAINS:
+        for explained in ("EXPLAIN SELECT 1", "EXPLAIN ANALYZE SELECT 1"):
+            with wire.refused(INVALID) as said:
+                ada.read(explain + explained)
+            assert "syntax error" in said[0]
 
 
 def test_nothing_that_is_explained_stays_on_a_connection_for_the_next_user(launch):

@@ -3,6 +3,7 @@
 import hashlib
 import pathlib
 
+import duckdb
 import pytest
 
 import harness
@@ -183,11 +184,11 @@ def test_rows_inside_of_a_catalog_are_not_lost(launch, place):
     old, new = place("duckdb", "old"), place("sqlite", "new")
     server = launch("--catalog", old)
     server.sql("CREATE TABLE t (i BIGINT)")
-    metadata = "__ducklake_metadata_lake"
-    server.sql(f"CREATE TABLE {metadata}.ducklake_inlined_data_1_1 (i BIGINT)")
-    server.sql(f"INSERT INTO {metadata}.ducklake_inlined_data_tables VALUES (1, 'ducklake_inlined_data_1_1', 1)")
-    server.sql(f"INSERT INTO {metadata}.ducklake_inlined_data_1_1 VALUES (7)")
     server.stop()
+    with duckdb.connect(old) as catalog:
+        catalog.execute("CREATE TABLE ducklake_inlined_data_1_1 (i BIGINT)")
+        catalog.execute("INSERT INTO ducklake_inlined_data_tables VALUES (1, 'ducklake_inlined_data_1_1', 1)")
+        catalog.execute("INSERT INTO ducklake_inlined_data_1_1 VALUES (7)")
     assert "ducklake_flush_inlined_data" in migrate(old, new, code=1)
     assert not file_of(new).exists()
 
