@@ -160,7 +160,8 @@ def test_only_the_server_changes_files_snapshots_and_options(server, ada, kept, 
 
 
 def test_functions_that_only_tell_about_the_lake_are_run(ada, kept):
-    for call in ("lake.snapshots()", "ducklake_snapshots('lake')", "lake.options()", "lake.table_info()", "ducklake_list_files('lake', 'kept')"):
+    files = f"ducklake_list_files('lake', '{kept}')"
+    for call in ("lake.snapshots()", "ducklake_snapshots('lake')", "lake.options()", "lake.table_info()", files):
         assert ada.read(f"SELECT count(*) > 0 FROM {call}") == [(True,)]
 
 

@@ -9,6 +9,7 @@ import subprocess
 import urllib.error
 import urllib.request
 
+import adbc_driver_manager
 import grpc
 import pyarrow
 import pyarrow.flight
@@ -314,7 +315,7 @@ def test_a_fatal_error_of_the_engine_ends_the_process_for_its_supervisor(launch)
 def test_a_commit_whose_files_cannot_be_synced_is_refused(launch):
     server = launch()
     server.sql("CREATE TABLE t AS SELECT 1 AS i")
-    with nothing_can_be_synced(server), pytest.raises(Exception, match="sync data files"):
+    with nothing_can_be_synced(server), pytest.raises(adbc_driver_manager.InternalError, match="sync data files"):
         server.sql("INSERT INTO t VALUES (2)")
     assert server.sql("FROM t") == [(1,)]
     server.sql("INSERT INTO t VALUES (3)")

@@ -2,6 +2,7 @@
 
 import threading
 
+import adbc_driver_manager
 import grpc
 import pyarrow
 import pytest
@@ -98,7 +99,7 @@ def test_tagged_snapshots_and_the_newest_never_expire(server):
     check(server, {tagged: states[tagged]})
     assert rows(server, "t", head(server)) == states[newest]
     gone = sorted(expired & {*states})[0]
-    with pytest.raises(Exception, match=f"{gone}"):
+    with pytest.raises(adbc_driver_manager.ProgrammingError, match=f"{gone}"):
         rows(server, "t", gone)
     with wire.Wire(server, "ada") as ada:
         assert ada.set(snapshot=wire.whole(gone)) != {}

@@ -1,6 +1,7 @@
 """Pinned sessions: every read sees one snapshot, metadata included, and writes are refused."""
 
 import adbc_driver_flightsql
+import adbc_driver_manager
 import grpc
 import pyarrow.flight
 import pytest
@@ -136,7 +137,7 @@ def test_ingest_is_refused(server, history):
     name, (first, _, _) = history
     with server.adbc(username="bo", password="x") as connection, connection.cursor() as cursor:
         cursor.execute(f"SET snapshot = {first}")
-        with pytest.raises(Exception, match="pinned"):
+        with pytest.raises(adbc_driver_manager.OperationalError, match="pinned"):
             cursor.adbc_ingest(name, pyarrow.table({"i": pyarrow.array([3], pyarrow.int32())}), mode="append")
 
 

@@ -2,6 +2,7 @@
 
 import threading
 
+import adbc_driver_manager
 import pytest
 
 import harness
@@ -48,7 +49,7 @@ def test_nobody_learns_the_password(server, cluster):
     cluster.crash()
     try:
         for sql in ["FROM lake.snapshots()", "FROM __ducklake_metadata_lake.ducklake_metadata", "CREATE TABLE x (i INT)"]:
-            with pytest.raises(Exception, match="does not answer") as failed:
+            with pytest.raises(adbc_driver_manager.OperationalError, match="does not answer") as failed:
                 server.sql(sql)
             # Neither the place nor DuckLake's own SQL.
             assert str(cluster.folder) not in str(failed.value) and "SELECT" not in str(failed.value)
@@ -131,7 +132,7 @@ def test_two_servers_lose_none_of_each_others_deletions(launch, cluster, tmp_pat
             with connection.cursor() as cursor:
                 cursor.execute(f"DELETE FROM t WHERE i = {50 + i}")
         one.commit()
-        with pytest.raises(Exception, match="repeat the transaction"):
+        with pytest.raises(adbc_driver_manager.OperationalError, match="repeat the transaction"):
             two.commit()
     left.remove((50,))
     assert [server.sql("SELECT i FROM t ORDER BY i") for server in servers] == [left, left]
@@ -151,7 +152,7 @@ def test_while_it_is_down_statements_say_so_and_afterwards_they_work(server, tab
     cluster.crash()
     try:
         for sql in ["FROM t", "INSERT INTO t VALUES (1)", "CREATE TABLE u (i INT)"]:
-            with pytest.raises(Exception, match="does not answer"):
+            with pytest.raises(adbc_driver_manager.OperationalError, match="does not answer"):
                 server.sql(sql)
         assert server.is_running()
     finally:
@@ -164,7 +165,7 @@ def test_a_transaction_across_a_restart_commits_nothing_and_says_so(server, tabl
     with server.adbc(autocommit=False) as connection, connection.cursor() as cursor:
         cursor.execute("INSERT INTO t VALUES (1)")
         cluster.restart()
-        with pytest.raises(Exception, match="nothing is committed"):
+        with pytest.raises(adbc_driver_manager.OperationalError, match="nothing is committed"):
             connection.commit()
     server.sql("INSERT INTO t VALUES (2)")
     assert rows(server) == [2]
@@ -176,7 +177,7 @@ def test_a_transaction_left_open_across_a_restart_does_no_harm(server, table, cl
         cursor.fetchall()
         cursor.execute("INSERT INTO t VALUES (1)")
         cluster.restart()
-        with pytest.raises(Exception, match="does not answer"):
+        with pytest.raises(adbc_driver_manager.OperationalError, match="does not answer"):
             cursor.execute("FROM t")
     server.sql("INSERT INTO t VALUES (2)")
     assert rows(server) == [2]
@@ -187,7 +188,7 @@ def test_a_commit_of_unknown_outcome_says_so(server, table, cluster):
         cursor.execute("INSERT INTO t VALUES (1)")
         cluster.crash()
         try:
-            with pytest.raises(Exception, match="may have happened or not"):
+            with pytest.raises(adbc_driver_manager.InternalError, match="may have happened or not"):
                 connection.commit()
         finally:
             cluster.start()
@@ -236,14 +237,9 @@ def test_a_lost_commit_of_an_action_loses_no_files(launch, cluster):
         assert wedge.lost == 1
         assert int(done["snapshot_id"]) == server.head() == head + 1, "it is done once"
         assert rows(server) == list(range(10))
-        wedge.lose_the_answer_of_a_commit()
-        server.result("tag", {"name": "kept"})
-        assert wedge.lost == 2
-        assert [(tag["name"], tag["version"]) for tag in server.result("tag")["tags"]] == [("kept", head + 1)]
         assert not list(server.store.glob(".committing/*"))
         server.restart()
         assert rows(server) == list(range(10))
-        assert [tag["name"] for tag in server.result("tag")["tags"]] == ["kept"]
         server.stop()
 
 

@@ -350,8 +350,10 @@ def test_a_rollback_of_the_lake_beside_writers_brings_it_back_or_is_told_to_repe
         for _ in range(3):
             try:
                 snapshot = rollback(server, lake=True, to={"version": version})["snapshot_id"]
+            # Aborted has no class of its own.
             except pyarrow.flight.FlightInternalError as err:
-                assert "another transaction has changed rows of the table since this one began: repeat the transaction" in str(err)
+                assert "another transaction has changed rows of the table since this one began" in str(err)
+                assert "repeat the transaction" in str(err)
             else:
                 sums = server.sql(f"SELECT sum(i) FROM silver.t AT (VERSION => {snapshot})")
                 assert sums == server.sql(f"SELECT sum(i) FROM silver.u AT (VERSION => {snapshot})") == [(4950,)]

@@ -5,7 +5,9 @@ import socket
 import threading
 import time
 
+import adbc_driver_manager
 import pyarrow
+import pyarrow.flight
 import pyarrow.parquet
 import pytest
 
@@ -49,7 +51,7 @@ def objects(server, below=""):
 def fails(server, sql, words):
     """Executes what must fail as Unavailable; gives how many seconds that took."""
     start = time.monotonic()
-    with pytest.raises(Exception, match=words) as failed:
+    with pytest.raises(adbc_driver_manager.OperationalError, match=words) as failed:
         server.sql(sql)
     text = str(failed.value)
     assert "UNAVAILABLE" in text.upper() and "INTERNAL" not in text.upper(), text
@@ -190,10 +192,10 @@ def test_nobody_learns_the_key(server, buckets):
         ]
     ]
     assert "merganser_storage" in str(seen[0])
-    with pytest.raises(Exception, match="(?i)unredacted"):
+    with pytest.raises(adbc_driver_manager.ProgrammingError, match="(?i)unredacted"):
         server.sql("FROM duckdb_secrets(redact => false)")
     for sql in ["CREATE SECRET (TYPE s3, ENDPOINT 'evil.example.com')", "DROP SECRET merganser_storage"]:
-        with pytest.raises(Exception, match="secrets belong to the server"):
+        with pytest.raises(adbc_driver_manager.NotSupportedError, match="secrets belong to the server"):
             server.sql(sql)
     assert key not in str(seen) and key not in server.log()
 
@@ -201,12 +203,12 @@ def test_nobody_learns_the_key(server, buckets):
 def test_what_lies_elsewhere_is_not_read_with_the_key(server, buckets):
     (buckets.root / "private").mkdir(exist_ok=True)
     (buckets.root / "private" / "x.txt").write_text("private")
-    with pytest.raises(Exception, match="HTTP GET error"):
+    with pytest.raises(adbc_driver_manager.OperationalError, match="HTTP GET error"):
         server.sql("FROM read_text(?)", [f"{buckets.url}/private/x.txt"])
     root = server.sql("SELECT scope FROM duckdb_secrets()")[0][0]
-    with pytest.raises(Exception, match="refuses"):
+    with pytest.raises(adbc_driver_manager.OperationalError, match="refuses"):
         server.sql("FROM read_text(?)", [f"{root[0]}../../../private/x.txt"])
-    with pytest.raises(Exception, match="NOT_FOUND.*nothing.parquet"):
+    with pytest.raises(adbc_driver_manager.ProgrammingError, match="NOT_FOUND.*nothing.parquet"):
         server.sql("FROM read_parquet(?)", [f"{root[0]}nothing.parquet"])
 
 
@@ -317,7 +319,7 @@ def test_a_landing_that_breaks_off_is_aborted(server, buckets, tmp_path, fault):
     dataset = f"broken{next(_numbers)}"
     buckets.seen()
     buckets.order({"fault": fault, "method": "PUT", "contains": "partNumber=2&"})
-    with pytest.raises(Exception, match="the store"):
+    with pytest.raises(pyarrow.flight.FlightUnavailableError, match="the store"):
         server.result("ingest", {"source": tmp_path.as_uri(), "dataset": dataset})
     seen = buckets.seen(contains=dataset)
     [started] = [it["target"] for it in seen if it["method"] == "POST" and "?uploads" in it["target"]]

@@ -3,7 +3,9 @@
 import itertools
 import time
 
+import adbc_driver_manager
 import pyarrow
+import pyarrow.flight
 import pyarrow.parquet
 import pytest
 
@@ -62,7 +64,7 @@ def files(server, below):
 def fails(server, sql):
     """Executes what must fail as Unavailable, soon, and with words that help."""
     start = time.monotonic()
-    with pytest.raises(Exception, match="the object store.*(does not answer|has trouble)") as failed:
+    with pytest.raises(adbc_driver_manager.OperationalError, match="the object store.*(does not answer|has trouble)") as failed:
         server.sql(sql)
     assert "UNAVAILABLE" in str(failed.value).upper(), failed.value
     assert time.monotonic() - start < PROMPT
@@ -126,7 +128,7 @@ def test_a_landing_that_breaks_off_leaves_no_dataset(server, cable, large, fault
     version = server.head()
     FAULTS[fault](cable)
     start = time.monotonic()
-    with pytest.raises(Exception, match="the store does not answer"):
+    with pytest.raises(pyarrow.flight.FlightUnavailableError, match="the store does not answer"):
         server.result("ingest", body)
     assert time.monotonic() - start < PROMPT
     cable.mend()

@@ -2,6 +2,7 @@
 
 import json
 
+import adbc_driver_manager
 import pyarrow
 import pytest
 
@@ -232,5 +233,5 @@ def test_a_session_can_say_it_itself(server, table):
         cursor.execute("RESET commit_message")
         cursor.execute(f"INSERT INTO {table} VALUES (3)")
         assert last(server) == ("ada", f"INSERT INTO {table} VALUES (3)")
-        with pytest.raises(Exception, match="cannot have this value"):
+        with pytest.raises(adbc_driver_manager.ProgrammingError, match="cannot have this value"):
             cursor.execute(f"SET commit_message = '{'x' * 2000}'")

@@ -1,6 +1,7 @@
 """SQLAlchemy through flightsql-dbapi 0.2.2: a dialect for SQLAlchemy 1.4 that reads only, and runs all statements as queries."""
 
 import flightsql
+import pyarrow
 import pytest
 import sqlalchemy
 
@@ -54,7 +55,7 @@ def test_statements_run_once(server, name):
 
 def test_a_failure_says_why(server):
     connection = connect(server)
-    with pytest.raises(Exception, match="nowhere"):
+    with pytest.raises(pyarrow.ArrowKeyError, match="nowhere"):
         connection.cursor().execute("FROM nowhere")
     connection.close()
 
