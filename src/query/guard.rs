@@ -27,12 +27,17 @@ const REMOVING: &[&str] = &["ducklake_cleanup_old_files", "ducklake_delete_orpha
 /// DuckDB's and DuckLake's functions that change the lake or the engine although they stand in queries.
 const CHANGING: &[&str] = &[
     "ducklake_add_data_files",
+    "ducklake_commit",
     "ducklake_expire_snapshots",
     "ducklake_flush_inlined_data",
     "ducklake_merge_adjacent_files",
     "ducklake_rewrite_data_files",
     "ducklake_set_commit_message",
     "ducklake_set_option",
+    // The macros that DuckLake has in each schema of the lake.
+    "merge_adjacent_files",
+    "set_commit_message",
+    "set_option",
     "checkpoint",
     "force_checkpoint",
 ];
@@ -307,6 +312,8 @@ mod tests {
                 "EXPLAIN ANALYZE SET schema = 'x'",
                 "COPY t TO 'x'",
                 "CALL lake.set_option('a', 'b')",
+                "FROM \"Lake\".silver.\"Set_Option\"('a', 'b')",
+                "SELECT (SELECT count(*) FROM merge_adjacent_files())",
             ],
         );
         check(
