@@ -86,10 +86,11 @@ async fn a_database_that_does_not_answer_is_named_without_its_password() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_catalog_of_a_newer_format_is_left_alone() {
-    let server = TestServer::start().await;
-    let newer = "UPDATE __ducklake_metadata_lake.ducklake_metadata SET value = '9.9' WHERE key = 'version'";
-    server.rows(newer).await.unwrap();
-    let home = server.stop().await;
+    let home = TestServer::start().await.stop().await;
+    let catalog = duckdb::Connection::open(home.path().join("catalog.ducklake")).unwrap();
+    let newer = "UPDATE ducklake_metadata SET value = '9.9' WHERE key = 'version'";
+    assert_eq!(catalog.execute(newer, []).unwrap(), 1);
+    catalog.close().unwrap();
     let err = Server::build(&settings(home.path())).await.unwrap_err();
     check(&err, ErrorKind::FailedPrecondition, &["catalog.ducklake", "another DuckLake", "9.9"]);
 }
