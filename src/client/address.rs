@@ -55,10 +55,11 @@ impl Address {
         })
     }
 
-    /// Adds a guess to the error of the first call: a server with TLS hangs up on those who speak without.
+    /// Adds a guess to the error of the first call: a server with TLS closes the connection of a client without it.
+    /// Depending on when it closes, hyper reports the call as cancelled.
     pub(super) fn explain(&self, err: Error) -> Error {
         match err.kind() {
-            ErrorKind::Unavailable | ErrorKind::Internal if !self.is_encrypted() => {
+            ErrorKind::Unavailable | ErrorKind::Internal | ErrorKind::Cancelled if !self.is_encrypted() => {
                 let text = format!("{}: {}; a server with TLS is at grpc+tls://HOST:PORT", self.url, err.message());
                 Error::new(ErrorKind::Unavailable, text).with_source(err)
             }
