@@ -81,11 +81,9 @@ async fn examine(
 async fn back_up(settings: &engine::Settings, lake: &attach::Settings) -> Result<String> {
     let (opening, of) = (settings.clone(), lake.clone());
     let opened = tokio::task::spawn_blocking(move || attach::open(&opening, &of)).await;
-    let lake_to_keep = opened.map_err(|err| Error::internal("open a catalog").with_source(err))??;
-    let engine = lake_to_keep.engine().clone();
-    drop(lake_to_keep);
-    let taken =
-        Backups::new(engine.clone(), &lake.storage, &lake.catalog, Retention::default()).take_before_replace().await;
+    let replaced = opened.map_err(|err| Error::internal("open a catalog").with_source(err))??;
+    let engine = replaced.engine().clone();
+    let taken = Backups::new(replaced, &lake.storage, &lake.catalog, Retention::default()).take_before_replace().await;
     close(engine).await;
     taken
 }

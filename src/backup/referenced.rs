@@ -75,7 +75,7 @@ impl Backups {
         let lock = progress.unless_cancelled(async { Ok(self.lock.lock().await) }).await?;
         let entries = self.repository.list(None).await?;
         progress.phase("read backups", "backups", Some(entries.len() as u64));
-        let spool = tempfile::Builder::new().prefix("referenced-").tempdir_in(self.engine.staging())?;
+        let spool = tempfile::Builder::new().prefix("referenced-").tempdir_in(self.lake.engine().staging())?;
         let file = spool.path().join("catalog.duckdb");
         let (mut backups, mut unreadable, mut cache) = (Vec::new(), None, HashMap::new());
         for entry in entries.into_iter().rev() {
@@ -110,7 +110,10 @@ impl Backups {
         let copy = file.to_path_buf();
         let read = match self.repository.fetch(record, file).await {
             Ok(()) => {
-                self.engine.run(move |connection: &Connection| catalog_copy::referenced_files(connection, &copy)).await
+                self.lake
+                    .engine()
+                    .run(move |connection: &Connection| catalog_copy::referenced_files(connection, &copy))
+                    .await
             }
             // It is damaged, or being removed.
             Err(err) if matches!(err.kind(), ErrorKind::FailedPrecondition | ErrorKind::NotFound) => Err(err),

@@ -68,10 +68,15 @@ impl Backups {
     /// # Errors
     /// As [`Repository::candidate`].
     pub async fn candidate(&self, selector: &Selector, progress: &Progress) -> Result<Candidate> {
-        let lake = self.engine.run(catalog_copy::lake_id).await?;
+        let lake = self.lake.engine().run(catalog_copy::lake_id).await?;
         progress.phase("verify the backup", "steps", None);
         progress
-            .unless_cancelled(self.repository.candidate(&self.engine, self.engine.staging(), selector, Some(&lake)))
+            .unless_cancelled(self.repository.candidate(
+                self.lake.engine(),
+                self.lake.engine().staging(),
+                selector,
+                Some(&lake),
+            ))
             .await
     }
 }

@@ -1,6 +1,6 @@
 //! Taking a backup of the served lake.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use chrono::{TimeDelta, Utc};
 
@@ -13,10 +13,11 @@ use super::{
 };
 use crate::{
     context::Principal,
-    engine::{Connection, DUCKDB_VERSION, Engine},
+    engine::{Connection, DUCKDB_VERSION},
     error::{Context, Error, ErrorKind, Result},
     jobs::Progress,
     lake::{
+        Lake,
         catalog::Catalog,
         catalog_copy::{self, Contents},
     },
@@ -26,7 +27,7 @@ use crate::{
 /// The backups of one lake.
 #[derive(Debug)]
 pub struct Backups {
-    pub(super) engine: Engine,
+    pub(super) lake: Lake,
     pub(super) repository: Repository,
     /// The kind of database that holds the catalog.
     catalog: &'static str,
@@ -54,12 +55,12 @@ pub struct Taken {
 // === impl Backups ===
 
 impl Backups {
-    /// The backups in `storage` of the lake that is attached to `engine` and whose catalog is `catalog`. `retention` is the
+    /// The backups in `storage` of `lake`, whose catalog is `catalog`. `retention` is the
     /// default for requests that specify none.
-    pub fn new(engine: Engine, storage: &Storage, catalog: &Catalog, retention: Retention) -> Self {
+    pub fn new(lake: Lake, storage: &Storage, catalog: &Catalog, retention: Retention) -> Self {
         let (repository, catalog) = (Repository::new(storage), catalog.kind());
         let (cache, lock, swap) = (referenced::Cache::default(), tokio::sync::Mutex::default(), Swap::default());
-        Self { engine, repository, catalog, retention, cache, lock, swap }
+        Self { lake, repository, catalog, retention, cache, lock, swap }
     }
 
     /// Takes a backup on behalf of `author`, makes it the latest, and removes expired ones by `retention`, or by the
@@ -90,7 +91,7 @@ impl Backups {
     ) -> Result<(Record, tokio::sync::MutexGuard<'_, ()>)> {
         progress.phase("wait for another backup or for maintenance", "steps", None);
         let lock = progress.unless_cancelled(async { Ok(self.lock.lock().await) }).await?;
-        let spool = tempfile::Builder::new().prefix("backup-").tempdir_in(self.engine.staging())?;
+        let spool = tempfile::Builder::new().prefix("backup-").tempdir_in(self.lake.engine().staging())?;
         let file = spool.path().join("catalog.duckdb");
         progress.phase("copy the catalog", "steps", None);
         let contents = self.export(&file, progress).await?;
@@ -107,10 +108,13 @@ impl Backups {
 
     /// Copies the catalog to `file`, and verifies that the copy can be opened.
     async fn export(&self, file: &Path, progress: &Progress) -> Result<Contents> {
-        let lease = self.engine.lease().await?;
+        let (lease, committer) = (self.lake.engine().lease().await?, Arc::clone(self.lake.committer()));
         let target = file.to_path_buf();
         let work = move |connection: &Connection| {
+            // SQLite shows commits of others in the middle of a transaction.
+            let permit = committer.writer_permit(connection)?;
             let exported = catalog_copy::export(connection, &target)?;
+            drop(permit);
             let (seen, _) = catalog_copy::examine(connection, &target)?;
             if seen == exported {
                 Ok(seen)
@@ -177,11 +181,11 @@ impl Backups {
     /// # Errors
     /// Cancelled; errors of the store.
     pub async fn list(&self, verify: bool, progress: &Progress) -> Result<(Vec<Entry>, Option<String>)> {
-        let lake = self.engine.run(catalog_copy::lake_id).await?;
+        let lake = self.lake.engine().run(catalog_copy::lake_id).await?;
         let mut entries = self.repository.list(Some(&lake)).await?;
         if verify {
             progress.phase("verify backups", "backups", Some(entries.len() as u64));
-            let spool = tempfile::tempdir_in(self.engine.staging())?;
+            let spool = tempfile::tempdir_in(self.lake.engine().staging())?;
             for entry in &mut entries {
                 progress.check()?;
                 if let (BackupState::Complete, Some(record)) = (&entry.state, &entry.record) {

@@ -199,7 +199,7 @@ impl Server {
         let staging = engine.staging().to_path_buf();
         let retention =
             Retention { keep: (settings.backup_keep > 0).then_some(settings.backup_keep), older_than: None };
-        let backups = Backups::new(engine.clone(), &storage, &pins.origin().1.catalog, retention);
+        let backups = Backups::new(lake.clone(), &storage, &pins.origin().1.catalog, retention);
         let ingester = Ingester::new(lake.clone(), storage, staging);
         let actions = Arc::new(Actions::new(lake.clone(), Arc::clone(&pins), ingester, models, backups));
         let (sessions, guard) = (Sessions::new(session_limits(settings)), engine.run(Guard::load).await?);

@@ -6,7 +6,7 @@ use super::{
     conflict::Conflicts,
     fsync::Fsync,
     retry::{Retry, Turn},
-    writer_lock::WriterLock,
+    writer_lock::{WriterLock, WriterPermit},
 };
 use crate::{engine::Connection, error::Result};
 
@@ -16,7 +16,7 @@ pub struct Committer {
     /// The data files that must be on disk before a commit; none where they are not files of this machine.
     pub(super) fsync: Option<Fsync>,
     /// Present where the catalog takes one writer at a time.
-    pub(super) writer_lock: Option<Arc<WriterLock>>,
+    writer_lock: Option<Arc<WriterLock>>,
     /// Whether other servers commit to the same catalog, and its answers can be lost.
     pub(super) remote: bool,
     pub(super) conflicts: Conflicts,
@@ -46,6 +46,16 @@ impl Committer {
             conflicts: Conflicts::default(),
             turn: Turn::default(),
         }
+    }
+
+    /// Keeps others from writing as long as the permit lives, where the catalog takes one writer at a time; elsewhere
+    /// there is none.
+    ///
+    /// # Errors
+    /// Cancelled when the task was interrupted; `ResourceExhausted` when others kept the lock for half a minute.
+    pub fn writer_permit(&self, connection: &Connection) -> Result<Option<WriterPermit>> {
+        let lock = self.writer_lock.as_ref();
+        lock.map(|lock| lock.acquire(|| connection.check_interrupted())).transpose()
     }
 
     /// Runs `attempt`, which begins and ends a transaction, and retries it as long as it loses against others.

@@ -26,4 +26,5 @@ pub use self::{
     retry::Retry,
     transaction::OpenTransaction,
     writer::{Transaction, Writer, Written},
+    writer_lock::WriterPermit,
 };

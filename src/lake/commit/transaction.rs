@@ -59,8 +59,8 @@ impl OpenTransaction {
     /// # Errors
     /// Cancelled when the task was interrupted; `ResourceExhausted` when others kept the lock for half a minute.
     pub fn will_write(&mut self, committer: &Committer, connection: &Connection) -> Result<()> {
-        if let Some(lock) = committer.writer_lock.as_ref().filter(|_| self.permit.is_none()) {
-            self.permit = Some(lock.acquire(|| connection.check_interrupted())?);
+        if self.permit.is_none() {
+            self.permit = committer.writer_permit(connection)?;
         }
         Ok(())
     }

@@ -35,7 +35,7 @@ struct State {
 
 /// The right to write; dropping it gives it to the next in line.
 #[derive(Debug)]
-pub(super) struct WriterPermit(Arc<WriterLock>);
+pub struct WriterPermit(Arc<WriterLock>);
 
 // === impl WriterLock ===
 
