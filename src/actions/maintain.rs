@@ -96,7 +96,12 @@ impl Context {
         let storage = &self.pins.origin().1.storage;
         progress.phase(format!("{}: look for files", step.name()), "steps", None);
         let (listing, data_path) = (Arc::clone(maintenance), storage.lake_path());
-        let work = move |connection: &Connection| listing.unneeded(connection, step, &data_path);
+        let committer = Arc::clone(self.lake.committer());
+        let work = move |connection: &Connection| {
+            // A file that somebody is about to commit looks like one that nobody needs.
+            let _permit = committer.writer_permit(connection)?;
+            listing.unneeded(connection, step, &data_path)
+        };
         let found = progress.unless_cancelled(self.lake.engine().run(work)).await?;
         if found.is_empty() {
             return Ok(Done::nothing(step));

@@ -111,10 +111,7 @@ impl Backups {
         let (lease, committer) = (self.lake.engine().lease().await?, Arc::clone(self.lake.committer()));
         let target = file.to_path_buf();
         let work = move |connection: &Connection| {
-            // SQLite shows commits of others in the middle of a transaction.
-            let permit = committer.writer_permit(connection)?;
-            let exported = catalog_copy::export(connection, &target)?;
-            drop(permit);
+            let exported = catalog_copy::export(connection, &committer, &target)?;
             let (seen, _) = catalog_copy::examine(connection, &target)?;
             if seen == exported {
                 Ok(seen)

@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, path::Path};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{METADATA, attach::NO_DATA};
+use super::{METADATA, attach::NO_DATA, commit::Committer};
 use crate::{
     engine::{Connection, Value},
     error::{Context, Error, Result},
@@ -84,31 +84,41 @@ pub(super) fn bookkeeping(database: &str) -> String {
     BOOKKEEPING.replace("{{metadata}}", database)
 }
 
-/// Copies the catalog of the attached lake to `file`, which must not exist. Does not block writers, except in databases
-/// that allow only one at a time.
+/// Copies the catalog of the attached lake to `file`, which must not exist. The catalog must be one that keeps a
+/// transaction's reads to one state, or one that nobody writes to.
 ///
 /// # Errors
 /// `FailedPrecondition` if the catalog was never served, or contains inlined data; errors of DuckDB. An incomplete file may
 /// remain.
 pub fn copy(connection: &Connection, file: &Path) -> Result<()> {
-    copy_and(connection, file, |_, _| Ok(()))
+    copy_and(connection, file, || Ok(()), |_, _| Ok(()))
 }
 
-/// Copies the catalog like [`copy`], verifies the copy row by row, and returns its contents.
+/// Copies the catalog like [`copy`], verifies the copy row by row, and returns its contents. Where the catalog takes one
+/// writer at a time, `committer` keeps others from writing meanwhile: SQLite's scanner shows their commits in the middle of
+/// a transaction.
 ///
 /// # Errors
-/// As [`copy`]; Internal if they differ.
-pub fn export(connection: &Connection, file: &Path) -> Result<Contents> {
-    copy_and(connection, file, |copy, tables| compare(connection, METADATA, copy, tables))
+/// As [`copy`]; Internal if they differ; `ResourceExhausted` when others kept the writer lock for half a minute.
+pub fn export(connection: &Connection, committer: &Committer, file: &Path) -> Result<Contents> {
+    let lock = || committer.writer_permit(connection);
+    copy_and(connection, file, lock, |copy, tables| compare(connection, METADATA, copy, tables))
 }
 
-/// Copies the catalog; calls `finish` with the name and the tables of the copy before it commits.
-fn copy_and<T>(connection: &Connection, file: &Path, finish: impl FnOnce(&str, &[Table]) -> Result<T>) -> Result<T> {
+/// Copies the catalog while it holds what `lock` gives; calls `finish` with the name and the tables of the copy before it
+/// commits.
+fn copy_and<L, T>(
+    connection: &Connection,
+    file: &Path,
+    lock: impl FnOnce() -> Result<L>,
+    finish: impl FnOnce(&str, &[Table]) -> Result<T>,
+) -> Result<T> {
     let work = || {
         check_exportable(connection)?;
         create_empty(connection, file)?;
         let copy = Attached::file(connection, file, "")?;
         let made = copy.tables().and_then(|tables| {
+            let _held = lock()?;
             connection.transaction(|connection| {
                 replicate(connection, METADATA, &copy.name, &tables)?;
                 finish(&copy.name, &tables)

@@ -9,6 +9,7 @@ use super::{
     METADATA, attach,
     catalog::Catalog,
     catalog_copy::{self, Contents},
+    commit::{self, Committer},
     destination, lock, postgres,
 };
 use crate::{
@@ -51,7 +52,8 @@ async fn read(settings: &engine::Settings, from: &Catalog, file: &Path) -> Resul
         if let Some(name) = name {
             postgres::check_alone(connection, METADATA, &name)?;
         }
-        catalog_copy::export(connection, &file)
+        // Nobody writes meanwhile.
+        catalog_copy::export(connection, &Committer::new(commit::Settings::default()), &file)
     };
     destination::with_engine(open, work).await
 }

@@ -21,12 +21,10 @@ use super::{
 use crate::{
     engine::Connection,
     error::{Error, ErrorKind, Result},
+    lake::commit::REPEATS_MAX,
     session::{End, Session},
     sql::{Kind, ParsedStatement, Setting},
 };
-
-/// How often a text of several statements is repeated when it loses against other writers.
-const REPEATS_MAX: u32 = 20;
 
 /// Executes `statement`.
 ///
@@ -127,41 +125,47 @@ async fn unit(
     if controls || session.transaction(statement.transaction)?.is_some() {
         return in_order(shared, session, running, statement, all).await;
     }
-    let mut running = Some(running);
-    for attempt in 0.. {
-        let id = session.begin(statement.connection)?;
-        let inside = Statement { transaction: Some(id), ..statement.clone() };
-        // Each attempt but the first is listed for itself.
-        let own = running
-            .take()
-            .unwrap_or_else(|| shared.executions.begin(session.principal(), session.id(), Arc::clone(&statement.sql)));
-        let outcome = in_order(shared, session, own, &inside, all).await;
-        let outcome = match outcome {
-            Ok(outcome) => match session.end(id, End::Commit).await {
-                Ok(made) => Ok((outcome, made)),
-                // What failed behind the first rows of the last statement has ended the transaction.
-                Err(err) if err.kind() == ErrorKind::FailedPrecondition => {
-                    Err(outcome.finish().await.err().unwrap_or(err))
-                }
-                Err(err) => Err(err),
-            },
-            Err(err) => {
-                // The failure of the statement is what the client must know.
-                let _ = session.end(id, End::Rollback).await;
-                Err(err)
-            }
-        };
-        match outcome {
-            Ok((outcome, made)) => {
-                let snapshot_id = made.unwrap_or(outcome.snapshot_id);
-                shared.saw_snapshot(snapshot_id);
-                return Ok(Outcome { snapshot_id, ..outcome });
-            }
-            Err(err) if err.kind() == ErrorKind::Conflict && attempt < REPEATS_MAX => {}
-            Err(err) => return Err(err),
+    let mut outcome = in_transaction(shared, session, running, statement, all).await;
+    for _ in 0..REPEATS_MAX {
+        match &outcome {
+            Err(err) if err.kind() == ErrorKind::Conflict => {}
+            _ => break,
         }
+        // Each attempt is listed for itself.
+        let again = shared.executions.begin(session.principal(), session.id(), Arc::clone(&statement.sql));
+        outcome = in_transaction(shared, session, again, statement, all).await;
     }
-    Err(Error::internal("a text was repeated for ever"))
+    outcome
+}
+
+/// Executes statements in order, in a transaction of their own.
+async fn in_transaction(
+    shared: &Shared,
+    session: &Arc<Session>,
+    running: Running,
+    statement: &Statement,
+    all: &[ParsedStatement],
+) -> Result<Outcome> {
+    let id = session.begin(statement.connection)?;
+    let inside = Statement { transaction: Some(id), ..statement.clone() };
+    let outcome = match in_order(shared, session, running, &inside, all).await {
+        Ok(outcome) => outcome,
+        Err(err) => {
+            // The failure of the statement is what the client must know.
+            let _ = session.end(id, End::Rollback).await;
+            return Err(err);
+        }
+    };
+    match session.end(id, End::Commit).await {
+        Ok(made) => {
+            let snapshot_id = made.unwrap_or(outcome.snapshot_id);
+            shared.saw_snapshot(snapshot_id);
+            Ok(Outcome { snapshot_id, ..outcome })
+        }
+        // What failed behind the first rows of the last statement has ended the transaction.
+        Err(err) if err.kind() == ErrorKind::FailedPrecondition => Err(outcome.finish().await.err().unwrap_or(err)),
+        Err(err) => Err(err),
+    }
 }
 
 async fn in_order(

@@ -23,7 +23,7 @@ mod writer_lock;
 
 pub use self::{
     committer::{Committer, Settings},
-    retry::Retry,
+    retry::{REPEATS_MAX, Retry},
     transaction::OpenTransaction,
     writer::{Transaction, Writer, Written},
     writer_lock::WriterPermit,

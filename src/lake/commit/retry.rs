@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// How often work is repeated; what loses again and again meets a client's long transaction.
-const REPEATS_MAX: u32 = 20;
+pub const REPEATS_MAX: u32 = 20;
 /// How often who waits for a turn looks whether it is still wanted.
 const LOOK: Duration = Duration::from_millis(20);
 
