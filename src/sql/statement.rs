@@ -107,7 +107,7 @@ impl ParsedStatement {
         self.kind.writes()
     }
 
-    /// Whether it changes the catalog. Two such commits at once destroy DuckLake's.
+    /// Whether it changes the catalog, which must be loaded before (`OpenTransaction::will_define`).
     pub fn defines(&self) -> bool {
         self.kind.defines()
     }
