@@ -1,43 +1,49 @@
-//! `backup` and `backups`: takes a backup of the catalog, and lists those there are.
-
-use std::sync::Arc;
+//! `backup`: backs up the catalog.
 
 use chrono::TimeDelta;
 
-use super::{Actions, Events, events};
+use super::{
+    action::{Action, Call, JobContext},
+    events::Events,
+};
 use crate::{
-    backup::{BackupState, Entry, Retention, Taken},
-    context::Principal,
+    backup::{Retention, Taken},
     error::{Error, Result},
-    proto::{BackupRequest, BackupResult, BackupsRequest, BackupsResult, backups_result, to_any},
+    proto::{BackupRequest, BackupResult},
 };
 
 const SECONDS_A_DAY: f64 = 86_400.0;
 
-/// Starts the job that takes one.
-pub fn take(actions: &Actions, principal: &Principal, request: BackupRequest) -> Result<Events> {
-    let retention = retention(&request).map_err(|err| err.context("call backup"))?;
-    let (backups, author) = (Arc::clone(&actions.backups), principal.clone());
-    let (key, cancel_on_disconnect) = (request.idempotency_key, request.cancel_on_disconnect);
-    let job = actions.jobs.start("backup", principal, key, move |progress| async move {
-        let taken = backups.take(&author, retention, &progress).await?;
-        Ok(to_any("BackupResult", &result(taken)))
-    })?;
-    Ok(events::follow(job, cancel_on_disconnect))
+/// The action.
+#[derive(Debug)]
+pub struct Backup {
+    /// The retention of older backups, if the request specifies it.
+    retention: Option<Retention>,
 }
 
-/// Starts the job that lists them.
-pub fn list(actions: &Actions, principal: &Principal, request: BackupsRequest) -> Result<Events> {
-    let backups = Arc::clone(&actions.backups);
-    let job = actions.jobs.start("backups", principal, None, move |progress| async move {
-        let (entries, latest) = backups.list(request.verify, &progress).await?;
-        let backups = entries.into_iter().map(|entry| describe(entry, latest.as_deref())).collect();
-        Ok(to_any("BackupsResult", &BackupsResult { backups }))
-    })?;
-    Ok(events::follow(job, false))
+// === impl Backup ===
+
+impl Action for Backup {
+    const NAME: &'static str = "backup";
+    const WRITES: bool = true;
+    type Request = BackupRequest;
+    type Response = BackupResult;
+
+    fn validate(request: BackupRequest) -> Result<Self> {
+        Ok(Self { retention: retention(&request)? })
+    }
+
+    fn run(self, call: Call<'_, Self>) -> Result<Events> {
+        call.job(|job| self.take(job))
+    }
 }
 
-/// What the request says of older backups, if it says anything.
+impl Backup {
+    async fn take(self, job: JobContext) -> Result<BackupResult> {
+        job.services.backups.take(&job.author, self.retention, &job.progress).await.map(result)
+    }
+}
+
 fn retention(request: &BackupRequest) -> Result<Option<Retention>> {
     if request.keep.is_none() && request.older_than_days.is_none() {
         return Ok(None);
@@ -64,27 +70,5 @@ fn result(taken: Taken) -> BackupResult {
         bytes: taken.record.bytes,
         sha256: taken.record.sha256,
         removed: taken.removed,
-    }
-}
-
-fn describe(entry: Entry, latest: Option<&str>) -> backups_result::Backup {
-    let (state, fault) = match entry.state {
-        BackupState::Complete => ("complete", None),
-        BackupState::Incomplete => ("incomplete", None),
-        BackupState::Damaged(fault) => ("damaged", Some(fault)),
-        BackupState::Foreign => ("another_lake", None),
-    };
-    let record = entry.record.as_ref();
-    backups_result::Backup {
-        latest: latest == Some(&entry.name),
-        path: entry.uri,
-        state: state.to_owned(),
-        fault,
-        snapshot_id: record.map(|record| record.contents.snapshot_id.0),
-        snapshots: record.map(|record| record.contents.snapshots),
-        bytes: record.map(|record| record.bytes),
-        author: record.map(|record| record.author.clone()),
-        catalog: record.map(|record| record.catalog.clone()),
-        backup: entry.name,
     }
 }

@@ -1,46 +1,59 @@
 //! `diff`: compares two snapshots.
 
-use super::{Actions, Events, events, target};
+use super::{
+    action::{self, Action, Call, JobContext, Services},
+    events::Events,
+};
 use crate::{
-    context::Principal,
     engine::Connection,
     error::Result,
     lake::{
-        diff::{Change, Diff, Difference, SchemaChange, TableDifference, diff, rows_query},
+        diff::{self, Difference, SchemaChange, TableDifference},
         table::TableRef,
     },
-    proto::{DiffRequest, DiffResult, diff_result, to_any},
+    proto::{DiffRequest, DiffResult, diff_result},
 };
 
-/// Starts the job.
-pub fn call(actions: &Actions, principal: &Principal, request: DiffRequest) -> Result<Events> {
-    let cancel_on_disconnect = request.cancel_on_disconnect;
-    let request = validate(request).map_err(|err| err.context("call diff"))?;
-    let engine = actions.lake.engine().clone();
-    let job = actions.jobs.start("diff", principal, None, move |progress| async move {
-        let shown = progress.clone();
+/// The action.
+#[derive(Debug)]
+pub struct Diff(diff::Diff);
+
+// === impl Diff ===
+
+impl Action for Diff {
+    const NAME: &'static str = "diff";
+    const WRITES: bool = false;
+    type Request = DiffRequest;
+    type Response = DiffResult;
+
+    fn validate(request: DiffRequest) -> Result<Self> {
+        Ok(Self(diff::Diff {
+            table: request.table.as_deref().map(TableRef::parse).transpose()?,
+            from: action::snapshot("from", request.from)?,
+            to: action::snapshot("to", request.to)?,
+        }))
+    }
+
+    fn run(self, call: Call<'_, Self>) -> Result<Events> {
+        call.job(|job| self.compare(job))
+    }
+}
+
+impl Diff {
+    async fn compare(self, job: JobContext) -> Result<DiffResult> {
+        let shown = job.progress.clone();
         let work = move |connection: &Connection| {
             shown.phase("compare", "tables", None);
-            let difference = diff(connection, &request, &mut |done, total| shown.set(done as u64, total as u64))?;
-            Ok(to_any("DiffResult", &result(difference)))
+            let mut progress = |done, total| shown.set(done as u64, total as u64);
+            diff::diff(connection, &self.0, &mut progress).map(result)
         };
-        progress.unless_cancelled(engine.run(work)).await
-    })?;
-    Ok(events::follow(job, cancel_on_disconnect))
-}
+        job.progress.unless_cancelled(job.services.lake.engine().run(work)).await
+    }
 
-/// The query for the rows of a table that differ.
-pub async fn rows(actions: &Actions, request: DiffRequest) -> Result<String> {
-    let request = validate(request).map_err(|err| err.context("read the rows of diff"))?;
-    actions.lake.engine().run(move |connection: &Connection| rows_query(connection, &request)).await
-}
-
-fn validate(request: DiffRequest) -> Result<Diff> {
-    Ok(Diff {
-        table: request.table.as_deref().map(TableRef::parse).transpose()?,
-        from: target::read("from", request.from)?,
-        to: target::read("to", request.to)?,
-    })
+    /// The query for the rows of a table that differ.
+    pub(super) async fn rows(self, services: &Services) -> Result<String> {
+        services.lake.engine().run(move |connection: &Connection| diff::rows_query(connection, &self.0)).await
+    }
 }
 
 fn result(difference: Difference) -> DiffResult {
@@ -52,17 +65,10 @@ fn result(difference: Difference) -> DiffResult {
 }
 
 fn table(found: TableDifference) -> diff_result::Table {
-    let change = match found.change {
-        Change::Created => "created",
-        Change::Dropped => "dropped",
-        Change::Replaced => "replaced",
-        Change::Changed => "changed",
-        Change::Unchanged => "unchanged",
-    };
     diff_result::Table {
         table: found.table,
         renamed_from: found.renamed_from,
-        change: change.to_owned(),
+        change: found.change.into(),
         rows_inserted: found.rows.inserted,
         rows_deleted: found.rows.deleted,
         rows_updated: found.rows.updated,
@@ -72,5 +78,5 @@ fn table(found: TableDifference) -> diff_result::Table {
 }
 
 fn schema_change(found: SchemaChange) -> diff_result::SchemaChange {
-    diff_result::SchemaChange { change: found.change.to_owned(), column: found.column, from: found.from, to: found.to }
+    diff_result::SchemaChange { change: found.change.into(), column: found.column, from: found.from, to: found.to }
 }

@@ -1,24 +1,29 @@
-//! A job's status as events.
+//! The status of a job as events.
 
 use std::{sync::Arc, time::Duration};
 
-use futures::{StreamExt, stream};
-use prost::Message;
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+use prost::Name;
 use tokio::sync::watch;
 
-use super::Events;
 use crate::{
     error::{Error, ErrorKind, Result},
     jobs::{Job, JobState, Status},
     proto::{Event, event, to_any},
 };
 
-/// Progress is told at most this often, but for the end.
+/// The events of a reply; an error, if any, is the last item.
+pub type Events = BoxStream<'static, Result<Event>>;
+
+/// The minimum interval between two events, except for the last.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Follows `job` to its end: the current status, every later one, and an error in the end when it failed.
-/// With `cancel_on_disconnect` the job stops when the stream is dropped before that.
-pub fn follow(job: Arc<Job>, cancel_on_disconnect: bool) -> Events {
+/// Follows `job` until it ends: its current status, every later one, and its error if it failed. With
+/// `cancel_on_disconnect`, dropping the stream before that cancels the job.
+pub(super) fn follow(job: Arc<Job>, cancel_on_disconnect: bool) -> Events {
     let follower = Follower {
         status: job.watch(),
         _cancel: CancelOnDrop(cancel_on_disconnect.then(|| Arc::clone(&job))),
@@ -28,10 +33,9 @@ pub fn follow(job: Arc<Job>, cancel_on_disconnect: bool) -> Events {
     stream::unfold(follower, Follower::step).boxed()
 }
 
-/// A reply of one event with a result, for actions that are no jobs.
-pub fn answer(message: &'static str, result: &impl Message) -> Events {
-    let event =
-        Event { state: event::State::Succeeded.into(), result: Some(to_any(message, result)), ..Event::default() };
+/// A reply of one event with a result, for actions that run no job.
+pub(super) fn answer(result: &impl Name) -> Events {
+    let event = Event { state: event::State::Succeeded.into(), result: Some(to_any(result)), ..Event::default() };
     stream::iter([Ok(event)]).boxed()
 }
 
@@ -43,11 +47,11 @@ struct Follower {
 }
 
 enum Next {
-    /// Tell the status at once.
+    /// Return the current status.
     Now,
-    /// Wait until it changes.
+    /// Wait until the status changes.
     Changed,
-    /// Tell the failure and end.
+    /// Return the error and end.
     Fail(Error),
     End,
 }
@@ -63,7 +67,7 @@ impl Follower {
             Next::Changed => {
                 let mut watch = self.status.clone();
                 let ended = watch.wait_for(|status| !matches!(status.state, JobState::Running));
-                // The end is told at once. The sender lives in the job, which this follower holds.
+                // The end is not delayed. The sender is part of the job, which this follower holds.
                 if tokio::time::timeout(INTERVAL, ended).await.is_err() {
                     self.status.changed().await.ok()?;
                 }
@@ -87,13 +91,13 @@ struct CancelOnDrop(Option<Arc<Job>>);
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         if let Some(job) = &self.0 {
-            // Cancelling a job that has ended does nothing.
+            // Has no effect on a job that has ended.
             job.cancel();
         }
     }
 }
 
-/// The state of a status in `proto/`'s words.
+/// The state of a job, as the enum of `proto/`.
 pub fn state(state: &JobState) -> event::State {
     match state {
         JobState::Running => event::State::Running,
@@ -103,8 +107,8 @@ pub fn state(state: &JobState) -> event::State {
     }
 }
 
-/// What a status says to people.
-pub fn message(state: &JobState) -> String {
+/// The error message of a failed job; empty for other jobs.
+pub fn error_message(state: &JobState) -> String {
     match state {
         JobState::Failed(_, message) => message.clone(),
         JobState::Running | JobState::Succeeded(_) | JobState::Cancelled => String::new(),
@@ -119,7 +123,7 @@ fn event(job: &Job, status: Status) -> Event {
         done: status.done,
         total: status.total,
         unit: status.unit.to_owned(),
-        message: message(&status.state),
+        message: error_message(&status.state),
         result: match status.state {
             JobState::Succeeded(result) => Some(result),
             JobState::Running | JobState::Failed(..) | JobState::Cancelled => None,

@@ -1,60 +1,72 @@
 //! `ingest`: reads a source into the lake.
 
-use std::sync::Arc;
-
-use super::{Actions, Events, events};
+use super::{
+    action::{Action, Call, JobContext},
+    events::Events,
+};
 use crate::{
-    context::Principal,
     error::{Error, Result},
     ingest::{Mode, Outcome, Request, Source, check_dataset},
     lake::table::TableRef,
-    proto::{IngestRequest, IngestResult, ingest_request, ingest_result, to_any},
+    proto::{IngestRequest, IngestResult, ingest_request, ingest_result},
 };
 
-/// Starts the job.
-pub fn call(actions: &Actions, principal: &Principal, request: IngestRequest) -> Result<Events> {
-    let cancel_on_disconnect = request.cancel_on_disconnect;
-    let key = request.idempotency_key.clone();
-    let request = validate(request).map_err(|err| err.context("call ingest"))?;
-    let (ingester, author) = (Arc::clone(&actions.ingester), principal.clone());
-    let job = actions.jobs.start("ingest", principal, key, move |progress| async move {
-        let outcome = ingester.run(&request, &author, &progress).await?;
-        Ok(to_any("IngestResult", &result(outcome)))
-    })?;
-    Ok(events::follow(job, cancel_on_disconnect))
+/// The action.
+#[derive(Debug)]
+pub struct Ingest(Request);
+
+// === impl Ingest ===
+
+impl Action for Ingest {
+    const NAME: &'static str = "ingest";
+    const WRITES: bool = true;
+    type Request = IngestRequest;
+    type Response = IngestResult;
+
+    fn validate(request: IngestRequest) -> Result<Self> {
+        let source = Source::parse(&request.source)?;
+        check_dataset(&request.dataset)?;
+        if request.config.is_some() {
+            return Err(Error::invalid("\"config\" belongs to sources of a hub; leave it out for files"));
+        }
+        let table = match &request.table {
+            Some(table) => TableRef::parse(table)?,
+            None => TableRef { schema: "raw".to_owned(), name: request.dataset.clone() },
+        };
+        Ok(Self(Request {
+            source,
+            extract_media: request.media() == ingest_request::Media::Extract,
+            mode: mode(&request)?,
+            dataset: request.dataset,
+            table,
+            split: request.split,
+            max_rows: request.max_rows,
+        }))
+    }
+
+    fn run(self, call: Call<'_, Self>) -> Result<Events> {
+        call.job(|job| self.ingest(job))
+    }
 }
 
-fn validate(request: IngestRequest) -> Result<Request> {
-    let source = Source::parse(&request.source)?;
-    check_dataset(&request.dataset)?;
-    if request.config.is_some() {
-        return Err(Error::invalid("\"config\" belongs to sources of a hub; leave it out for files"));
+impl Ingest {
+    async fn ingest(self, job: JobContext) -> Result<IngestResult> {
+        job.services.ingester.run(&self.0, &job.author, &job.progress).await.map(result)
     }
-    let merges = request.mode() == ingest_request::Mode::Merge;
-    if !merges && !request.key.is_empty() {
-        return Err(Error::invalid("\"key\" belongs to mode merge; set \"mode\": \"merge\" or leave it out"));
+}
+
+fn mode(request: &IngestRequest) -> Result<Mode> {
+    match request.mode() {
+        ingest_request::Mode::Merge if request.key.is_empty() => {
+            Err(Error::invalid("mode merge needs \"key\": the columns that identify a row"))
+        }
+        ingest_request::Mode::Merge => Ok(Mode::Merge { key: request.key.clone() }),
+        _ if !request.key.is_empty() => {
+            Err(Error::invalid("\"key\" belongs to mode merge; set \"mode\": \"merge\" or leave it out"))
+        }
+        ingest_request::Mode::Append => Ok(Mode::Append),
+        ingest_request::Mode::Replace => Ok(Mode::Replace),
     }
-    if merges && request.key.is_empty() {
-        return Err(Error::invalid("mode merge needs \"key\": the columns that identify a row"));
-    }
-    let table = match &request.table {
-        Some(table) => TableRef::parse(table)?,
-        None => TableRef { schema: "raw".to_owned(), name: request.dataset.clone() },
-    };
-    let mode = match request.mode() {
-        ingest_request::Mode::Append => Mode::Append,
-        ingest_request::Mode::Replace => Mode::Replace,
-        ingest_request::Mode::Merge => Mode::Merge { key: request.key.clone() },
-    };
-    Ok(Request {
-        source,
-        extract_media: request.media() == ingest_request::Media::Extract,
-        dataset: request.dataset,
-        table,
-        split: request.split,
-        mode,
-        max_rows: request.max_rows,
-    })
 }
 
 fn result(outcome: Outcome) -> IngestResult {

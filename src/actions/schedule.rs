@@ -1,32 +1,32 @@
-//! Maintenance by the clock.
+//! Scheduled maintenance.
 
 use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt;
 
-use super::{Actions, maintain};
+use super::{dispatch::Actions, maintain::Maintain};
 use crate::{
     context::Principal,
     error::Result,
     proto::{MaintainRequest, maintain_request::Step},
 };
 
-/// A server that is started again every day maintains its lake too.
+/// The maximum delay of the first run, so that a server that is restarted every day maintains its lake too.
 const FIRST_AFTER: Duration = Duration::from_mins(10);
 
-/// How the server maintains the lake by itself.
+/// The schedule of maintenance.
 #[derive(Clone, Copy, Debug)]
 pub struct Schedule {
-    /// How often.
+    /// The interval between two runs.
     pub every: Duration,
-    /// Expires snapshots that are older than this; tagged ones and the newest stay.
+    /// Expires snapshots older than this many days, except tagged ones and the newest; none if absent.
     pub expire_days: Option<f64>,
 }
 
 // === impl Schedule ===
 
 impl Schedule {
-    /// Calls `maintain` with all of its steps, again and again. What fails is logged, and tried again next time.
+    /// Calls `maintain` with all of its steps at every interval. Failures are logged.
     pub async fn follow(self, actions: Arc<Actions>) {
         let mut wait = self.every.min(FIRST_AFTER);
         loop {
@@ -47,7 +47,7 @@ impl Schedule {
             expire_days: self.expire_days,
             ..MaintainRequest::default()
         };
-        let mut events = maintain::call(actions, &Principal::server(), request)?;
+        let mut events = actions.start::<Maintain>(&Principal::server(), request)?;
         while let Some(event) = events.next().await {
             event?;
         }

@@ -1,44 +1,59 @@
-//! `snapshots`: lists snapshots with what each changed.
+//! `snapshots`: lists snapshots and their changes.
 
-use super::{Actions, Events, events, target};
+use super::{
+    action::{self, Action, Call, JobContext},
+    events::Events,
+};
 use crate::{
-    context::Principal,
     engine::Connection,
     error::{Error, Result},
     lake::{
         history::{self, Entry, Filter},
         table::TableRef,
     },
-    proto::{SnapshotsRequest, SnapshotsResult, snapshots_result, to_any},
+    proto::{SnapshotsRequest, SnapshotsResult, snapshots_result},
 };
 
-/// How many are listed when the request does not say.
+/// The number of snapshots that are listed by default.
 const LIMIT: u64 = 50;
 
-/// Starts the job.
-pub fn call(actions: &Actions, principal: &Principal, request: SnapshotsRequest) -> Result<Events> {
-    let filter = validate(request).map_err(|err| err.context("call snapshots"))?;
-    let engine = actions.lake.engine().clone();
-    let job = actions.jobs.start("snapshots", principal, None, move |progress| async move {
-        let work = move |connection: &Connection| {
-            let snapshots = history::list(connection, &filter)?.into_iter().map(snapshot).collect();
-            Ok(to_any("SnapshotsResult", &SnapshotsResult { snapshots }))
-        };
-        progress.unless_cancelled(engine.run(work)).await
-    })?;
-    Ok(events::follow(job, false))
+/// The action.
+#[derive(Debug)]
+pub struct Snapshots(Filter);
+
+// === impl Snapshots ===
+
+impl Action for Snapshots {
+    const NAME: &'static str = "snapshots";
+    const WRITES: bool = false;
+    type Request = SnapshotsRequest;
+    type Response = SnapshotsResult;
+
+    fn validate(request: SnapshotsRequest) -> Result<Self> {
+        if request.limit == Some(0) {
+            return Err(Error::invalid("\"limit\" is at least 1"));
+        }
+        Ok(Self(Filter {
+            table: request.table.as_deref().map(TableRef::parse).transpose()?,
+            before: action::snapshot("before", request.before)?,
+            after: action::snapshot("after", request.after)?,
+            limit: request.limit.unwrap_or(LIMIT),
+        }))
+    }
+
+    fn run(self, call: Call<'_, Self>) -> Result<Events> {
+        call.job(|job| self.list(job))
+    }
 }
 
-fn validate(request: SnapshotsRequest) -> Result<Filter> {
-    if request.limit == Some(0) {
-        return Err(Error::invalid("\"limit\" is at least 1"));
+impl Snapshots {
+    async fn list(self, job: JobContext) -> Result<SnapshotsResult> {
+        let work = move |connection: &Connection| {
+            let snapshots = history::list(connection, &self.0)?.into_iter().map(snapshot).collect();
+            Ok(SnapshotsResult { snapshots })
+        };
+        job.progress.unless_cancelled(job.services.lake.engine().run(work)).await
     }
-    Ok(Filter {
-        table: request.table.as_deref().map(TableRef::parse).transpose()?,
-        before: target::read("before", request.before)?,
-        after: target::read("after", request.after)?,
-        limit: request.limit.unwrap_or(LIMIT),
-    })
 }
 
 fn snapshot(entry: Entry) -> snapshots_result::Snapshot {

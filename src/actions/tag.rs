@@ -1,8 +1,10 @@
-//! `tag`: names a snapshot, removes such a name, or lists all of them.
+//! `tag`: tags a snapshot, deletes a tag, or lists all tags.
 
-use super::{Actions, Events, events};
+use super::{
+    action::{Action, Call, JobContext},
+    events::Events,
+};
 use crate::{
-    context::Principal,
     error::{Error, Result},
     ids::SnapshotId,
     lake::{
@@ -10,46 +12,85 @@ use crate::{
         snapshots::{self, SnapshotRef},
         tags,
     },
-    proto::{TagRequest, TagResult, tag_result, to_any},
+    proto::{TagRequest, TagResult, tag_result},
 };
 
-/// Starts the job.
-pub fn call(actions: &Actions, principal: &Principal, request: TagRequest) -> Result<Events> {
-    if request.delete && request.version.is_some() {
-        return Err(Error::invalid("call tag: \"delete\" and \"version\" exclude each other"));
-    }
-    if request.delete && request.replace {
-        return Err(Error::invalid("call tag: \"delete\" and \"replace\" exclude each other"));
-    }
-    let (lake, author) = (actions.lake.clone(), principal.clone());
-    let job = actions.jobs.start("tag", principal, None, move |progress| async move {
-        let work = move |writer: Writer<'_>| apply(writer, &request, author.name());
-        progress.unless_cancelled(lake.run(work)).await
-    })?;
-    Ok(events::follow(job, false))
+/// The action.
+#[derive(Debug)]
+pub enum Tag {
+    /// Lists all tags.
+    List,
+    /// Tags a snapshot, by default the newest.
+    Set {
+        /// The tag.
+        name: String,
+        /// The snapshot.
+        version: Option<SnapshotId>,
+        /// Whether an existing tag is moved.
+        replace: bool,
+    },
+    /// Deletes a tag.
+    Delete {
+        /// The tag.
+        name: String,
+    },
 }
 
-fn apply(writer: Writer<'_>, request: &TagRequest, author: &str) -> Result<prost_types::Any> {
-    let connection = writer.connection();
-    match &request.name {
-        Some(name) if request.delete => {
-            tags::delete(writer, name, author)?;
+// === impl Tag ===
+
+impl Action for Tag {
+    const NAME: &'static str = "tag";
+    const WRITES: bool = true;
+    type Request = TagRequest;
+    type Response = TagResult;
+
+    fn validate(request: TagRequest) -> Result<Self> {
+        let TagRequest { name, version, delete, replace } = request;
+        if delete && version.is_some() {
+            return Err(Error::invalid("\"delete\" and \"version\" exclude each other"));
         }
-        Some(name) => {
-            let snapshot_id = match request.version {
-                Some(version) => snapshots::resolve(connection, &SnapshotRef::Version(SnapshotId(version)))?,
-                None => snapshots::current(connection)?,
-            };
-            tags::set(writer, name, snapshot_id, author, request.replace)?;
+        if delete && replace {
+            return Err(Error::invalid("\"delete\" and \"replace\" exclude each other"));
         }
-        None if request.delete => return Err(Error::invalid("call tag: say which tag to delete with \"name\"")),
-        None => {}
+        match name {
+            Some(name) if delete => Ok(Self::Delete { name }),
+            Some(name) => Ok(Self::Set { name, version: version.map(SnapshotId), replace }),
+            None if delete => Err(Error::invalid("say which tag to delete with \"name\"")),
+            None => Ok(Self::List),
+        }
     }
-    let tags = tags::list(connection)?.into_iter().map(|tag| tag_result::Tag {
-        name: tag.name,
-        version: tag.snapshot_id.0,
-        author: tag.author,
-        created: tag.created,
-    });
-    Ok(to_any("TagResult", &TagResult { tags: tags.collect() }))
+
+    fn run(self, call: Call<'_, Self>) -> Result<Events> {
+        call.job(|job| self.tag(job))
+    }
+}
+
+impl Tag {
+    async fn tag(self, job: JobContext) -> Result<TagResult> {
+        let work = move |writer: Writer<'_>| {
+            self.apply(writer, job.author.name())?;
+            let tags = tags::list(writer.connection())?.into_iter().map(tag).collect();
+            Ok(TagResult { tags })
+        };
+        job.progress.unless_cancelled(job.services.lake.run(work)).await
+    }
+
+    fn apply(&self, writer: Writer<'_>, author: &str) -> Result<()> {
+        match self {
+            Self::List => Ok(()),
+            Self::Delete { name } => tags::delete(writer, name, author).map(|_| ()),
+            Self::Set { name, version, replace } => {
+                let connection = writer.connection();
+                let snapshot_id = match version {
+                    Some(version) => snapshots::resolve(connection, &SnapshotRef::Version(*version))?,
+                    None => snapshots::current(connection)?,
+                };
+                tags::set(writer, name, snapshot_id, author, *replace)
+            }
+        }
+    }
+}
+
+fn tag(tag: tags::Tag) -> tag_result::Tag {
+    tag_result::Tag { name: tag.name, version: tag.snapshot_id.0, author: tag.author, created: tag.created }
 }

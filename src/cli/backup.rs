@@ -1,16 +1,19 @@
 //! `merganser backup`, `backups` and `restore`; `restore-catalog`, which needs no server.
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
-    Failure,
-    action::{Call, print_rows, without_nulls},
+    call::Call,
+    failure::Failure,
     output,
+    table::{cell, print_table},
 };
 use crate::{
+    actions,
     backup::{Selector, parse_timestamp, restore},
     config::{self, env::ProcessEnvironment},
+    proto::{BackupRequest, BackupsRequest, RestoreRequest, backups_result},
     server::place,
 };
 
@@ -98,21 +101,20 @@ pub struct RestoreCatalog {
 impl Backup {
     /// Calls the action.
     pub async fn run(self) -> Result<(), Failure> {
-        let body = json!({
-            "keep": self.keep,
-            "older_than_days": self.older_than_days,
-            "idempotency_key": self.idempotency_key,
-        });
-        if let Some(result) = self.call.run("backup", without_nulls(body)).await? {
-            let text = |field: &str| result[field].as_str().unwrap_or_default().to_owned();
-            let (backup, path) = (text("backup"), text("path"));
-            let (snapshot, snapshots, bytes) = (&result["snapshot_id"], &result["snapshots"], &result["bytes"]);
-            output::print(format_args!(
-                "backup {backup}: snapshot {snapshot}, {snapshots} snapshots, {bytes} bytes, in {path}"
-            ))?;
-            for removed in result["removed"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-                output::print(format_args!("removed {removed}"))?;
-            }
+        let request = BackupRequest {
+            keep: self.keep,
+            older_than_days: self.older_than_days,
+            idempotency_key: self.idempotency_key,
+            cancel_on_disconnect: false,
+        };
+        let Some(result) = self.call.run::<actions::Backup>(request).await? else { return Ok(()) };
+        let (snapshot, snapshots, bytes) = (result.snapshot_id, result.snapshots, result.bytes);
+        let (backup, path) = (result.backup, result.path);
+        output::print(format_args!(
+            "backup {backup}: snapshot {snapshot}, {snapshots} snapshots, {bytes} bytes, in {path}"
+        ))?;
+        for removed in result.removed {
+            output::print(format_args!("removed {removed}"))?;
         }
         Ok(())
     }
@@ -123,13 +125,27 @@ impl Backup {
 impl Backups {
     /// Calls the action.
     pub async fn run(self) -> Result<(), Failure> {
-        if let Some(result) = self.call.run("backups", json!({ "verify": self.verify })).await? {
-            let columns =
-                ["backup", "state", "latest", "snapshot_id", "snapshots", "bytes", "author", "catalog", "fault"];
-            print_rows(&result["backups"], &columns)?;
-        }
+        let request = BackupsRequest { verify: self.verify };
+        let Some(result) = self.call.run::<actions::Backups>(request).await? else { return Ok(()) };
+        let columns = ["backup", "state", "latest", "snapshot_id", "snapshots", "bytes", "author", "catalog", "fault"];
+        print_table(columns, result.backups.into_iter().map(row))?;
         Ok(())
     }
+}
+
+fn row(backup: backups_result::Backup) -> [String; 9] {
+    let state = backup.state().as_str_name().to_owned();
+    [
+        backup.backup,
+        state,
+        backup.latest.to_string(),
+        cell(backup.snapshot_id),
+        cell(backup.snapshots),
+        cell(backup.bytes),
+        cell(backup.author),
+        cell(backup.catalog),
+        cell(backup.fault),
+    ]
 }
 
 // === impl Restore ===
@@ -137,25 +153,25 @@ impl Backups {
 impl Restore {
     /// Calls the action.
     pub async fn run(self) -> Result<(), Failure> {
-        let body = json!({
-            "backup": self.which.backup,
-            "at": self.which.at,
-            "to": self.to,
-            "force": self.force,
-            "dry_run": self.dry_run,
-        });
-        if let Some(result) = self.call.run("restore", without_nulls(body)).await? {
-            let (backup, snapshot) = (result["backup"].as_str().unwrap_or_default(), &result["snapshot_id"]);
-            for file in result["missing"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-                output::note(format_args!("missing: {file}"));
-            }
-            let what = match result["to"].as_str() {
-                _ if self.dry_run => "is valid; nothing was changed (--dry-run)".to_owned(),
-                Some(to) => format!("was restored to {to}"),
-                None => "replaces the catalog; the server opens the lake again".to_owned(),
-            };
-            output::print(format_args!("backup {backup} with snapshot {snapshot} {what}"))?;
+        let request = RestoreRequest {
+            backup: self.which.backup,
+            at: self.which.at,
+            to: self.to,
+            force: self.force,
+            dry_run: self.dry_run,
+            ..RestoreRequest::default()
+        };
+        let Some(result) = self.call.run::<actions::Restore>(request).await? else { return Ok(()) };
+        for file in &result.missing {
+            output::note(format_args!("missing: {file}"));
         }
+        let outcome = match result.to {
+            _ if result.dry_run => "is valid; nothing was changed (--dry-run)".to_owned(),
+            Some(to) => format!("was restored to {to}"),
+            None => "replaces the catalog; the server opens the lake again".to_owned(),
+        };
+        let (backup, snapshot) = (result.backup, result.snapshot_id);
+        output::print(format_args!("backup {backup} with snapshot {snapshot} {outcome}"))?;
         Ok(())
     }
 }

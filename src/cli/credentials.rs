@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 
 use clap::Args;
 
-use super::{Failure, output, secret};
+use super::{failure::Failure, output, secret};
 use crate::{
     auth::{Credentials, PasswordHash, TokenHash, new_token},
     error::Error,

@@ -1,12 +1,20 @@
 //! `merganser diff`.
 
 use clap::Args;
-use serde_json::{Value, json};
 
 use super::{
-    Failure,
-    action::{Call, named, print_rows, without_nulls},
+    call::Call,
+    failure::Failure,
     output,
+    snapshot::named,
+    table::{cell, print_table},
+};
+use crate::{
+    actions,
+    proto::{
+        DiffRequest,
+        diff_result::{SchemaChange, Table},
+    },
 };
 
 /// Compare the tables, columns and rows of two snapshots
@@ -34,39 +42,42 @@ pub struct Diff {
 impl Diff {
     /// Calls the action.
     pub async fn run(self) -> Result<(), Failure> {
-        let body = json!({ "table": self.table, "from": named(self.from), "to": named(self.to) });
-        let Some(result) = self.call.run("diff", without_nulls(body)).await? else { return Ok(()) };
-        let tables = result["tables"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let request =
+            DiffRequest { table: self.table, from: named(self.from), to: named(self.to), cancel_on_disconnect: false };
+        let Some(result) = self.call.run::<actions::Diff>(request).await? else { return Ok(()) };
         if self.sql {
-            for table in tables {
-                output::print(table["sql"].as_str().unwrap_or_default())?;
+            for table in &result.tables {
+                output::print(&table.sql)?;
             }
             return Ok(());
         }
         let columns = ["table", "change", "rows_inserted", "rows_deleted", "rows_updated", "schema_changes"];
-        print_rows(&Value::Array(tables.iter().map(row).collect()), &columns)?;
-        output::print(format_args!("from snapshot {} to snapshot {}", result["from"], result["to"]))?;
+        print_table(columns, result.tables.iter().map(row))?;
+        output::print(format_args!("from snapshot {} to snapshot {}", result.from, result.to))?;
         Ok(())
     }
 }
 
-fn row(table: &Value) -> Value {
-    let changes: Vec<_> = table["schema_changes"].as_array().into_iter().flatten().map(schema_change).collect();
-    let before = table["renamed_from"].as_str().map(|before| format!(" (was {before})")).unwrap_or_default();
-    let mut row = table.clone();
-    row["table"] = json!(format!("{}{before}", table["table"].as_str().unwrap_or_default()));
-    row["schema_changes"] = if changes.is_empty() { Value::Null } else { json!(changes.join(", ")) };
-    row
+fn row(table: &Table) -> [String; 6] {
+    let changes: Vec<_> = table.schema_changes.iter().map(schema_change).collect();
+    let before = table.renamed_from.as_ref().map(|before| format!(" (was {before})")).unwrap_or_default();
+    [
+        format!("{}{before}", table.table),
+        table.change().as_str_name().to_owned(),
+        table.rows_inserted.to_string(),
+        table.rows_deleted.to_string(),
+        table.rows_updated.to_string(),
+        cell((!changes.is_empty()).then(|| changes.join(", "))),
+    ]
 }
 
 /// `i retyped from "INTEGER" to "BIGINT"`, `n added (INTEGER)`
-fn schema_change(change: &Value) -> String {
-    let [what, column, from, to] = ["change", "column", "from", "to"].map(|field| change[field].as_str());
-    let column = column.map(|column| format!("{column} ")).unwrap_or_default();
-    let how = match (from, to) {
+fn schema_change(found: &SchemaChange) -> String {
+    let column = found.column.as_ref().map(|column| format!("{column} ")).unwrap_or_default();
+    let how = match (&found.from, &found.to) {
         (Some(from), Some(to)) => format!(" from \"{from}\" to \"{to}\""),
         (Some(only), None) | (None, Some(only)) => format!(" ({only})"),
         (None, None) => String::new(),
     };
-    format!("{column}{}{how}", what.unwrap_or_default())
+    format!("{column}{}{how}", found.change().as_str_name())
 }

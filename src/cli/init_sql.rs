@@ -1,9 +1,9 @@
 //! `merganser init-sql`.
 
 use clap::Args;
-use serde_json::json;
 
-use super::{Failure, action::Call, output};
+use super::{call::Call, failure::Failure, output};
+use crate::{actions, proto::InitSqlRequest};
 
 /// Print SQL that attaches the lake read-only in the DuckDB shell
 ///
@@ -19,8 +19,8 @@ pub struct InitSql {
 impl InitSql {
     /// Calls the action.
     pub async fn run(self) -> Result<(), Failure> {
-        if let Some(result) = self.call.run("init_sql", json!({})).await? {
-            output::print(result["sql"].as_str().unwrap_or_default().trim_end())?;
+        if let Some(result) = self.call.run::<actions::InitSql>(InitSqlRequest {}).await? {
+            output::print(result.sql.trim_end())?;
         }
         Ok(())
     }

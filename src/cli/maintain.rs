@@ -1,12 +1,17 @@
 //! `merganser maintain`.
 
-use clap::{Args, ValueEnum};
-use serde_json::{Value, json};
+use clap::Args;
 
 use super::{
-    Failure,
-    action::{Call, print_rows, without_nulls},
+    call::Call,
+    failure::Failure,
     output,
+    table::{cell, print_table},
+    words::words,
+};
+use crate::{
+    actions,
+    proto::{MaintainRequest, maintain_result::Done},
 };
 
 /// Merge and rewrite files, expire snapshots and remove unused files
@@ -16,8 +21,8 @@ use super::{
 #[derive(Debug, Args)]
 pub struct Maintain {
     /// The steps to run
-    #[arg(value_enum, value_name = "STEP")]
-    steps: Vec<Step>,
+    #[arg(value_name = "STEP", value_parser = words("MaintainRequest.Step"))]
+    steps: Vec<i32>,
     /// Merge and rewrite the files of this table only, as schema.name
     #[arg(long)]
     table: Option<String>,
@@ -40,62 +45,42 @@ pub struct Maintain {
     call: Call,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Step {
-    /// Merge small files into large ones
-    Merge,
-    /// Rewrite files with many deleted rows without them
-    Rewrite,
-    /// Expire old snapshots
-    Expire,
-    /// Remove files that are scheduled for deletion and not referenced by a backup
-    Cleanup,
-    /// Remove files that neither the catalog nor a backup references
-    Orphans,
-}
-
 // === impl Maintain ===
 
 impl Maintain {
     /// Calls the action.
     pub async fn run(self) -> Result<(), Failure> {
-        let steps: Vec<_> = self.steps.iter().filter_map(ValueEnum::to_possible_value).collect();
-        let steps: Vec<_> = steps.iter().map(|step| step.get_name().to_owned()).collect();
-        let body = json!({
-            "steps": steps,
-            "table": self.table,
-            "expire_days": self.expire_days,
-            "keep": self.keep,
-            "rewrite_share": self.rewrite_share,
-            "grace_hours": self.grace_hours,
-            "dry_run": self.dry_run,
-        });
-        if let Some(result) = self.call.run("maintain", without_nulls(body)).await? {
-            let rows = result["done"].as_array().into_iter().flatten().map(row).collect();
-            print_rows(
-                &Value::Array(rows),
-                &["step", "table", "files", "files_made", "snapshots", "kept", "kept_for"],
-            )?;
-            if result["done"].as_array().into_iter().flatten().any(|done| done["kept_for"].is_string()) {
-                output::note(format_args!("some files are kept because a backup references them: see backup --keep"));
-            }
-            if self.dry_run {
-                output::note(format_args!("nothing was changed (--dry-run)"));
-            }
+        let request = MaintainRequest {
+            steps: self.steps,
+            table: self.table,
+            expire_days: self.expire_days,
+            keep: self.keep,
+            rewrite_share: self.rewrite_share,
+            grace_hours: self.grace_hours,
+            dry_run: self.dry_run,
+            ..MaintainRequest::default()
+        };
+        let Some(result) = self.call.run::<actions::Maintain>(request).await? else { return Ok(()) };
+        let columns = ["step", "table", "files", "files_made", "snapshots", "kept", "kept_for"];
+        print_table(columns, result.done.iter().map(row))?;
+        if result.done.iter().any(|done| done.kept_for.is_some()) {
+            output::note(format_args!("some files are kept because a backup references them: see backup --keep"));
+        }
+        if result.dry_run {
+            output::note(format_args!("nothing was changed (--dry-run)"));
         }
         Ok(())
     }
 }
 
-fn row(done: &Value) -> Value {
-    let expired = done["snapshots"].as_array().map_or(0, Vec::len);
-    json!({
-        "step": done["step"],
-        "table": done["table"],
-        "files": done["files"],
-        "files_made": done["files_made"],
-        "snapshots": expired,
-        "kept": done["files_kept"],
-        "kept_for": done["kept_for"],
-    })
+fn row(done: &Done) -> [String; 7] {
+    [
+        done.step().as_str_name().to_owned(),
+        cell(done.table.as_ref()),
+        done.files.to_string(),
+        done.files_made.to_string(),
+        done.snapshots.len().to_string(),
+        done.files_kept.to_string(),
+        cell(done.kept_for.as_ref()),
+    ]
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::{Failure, output};
+use super::{failure::Failure, output};
 use crate::{
     engine,
     error::Error,

@@ -4,29 +4,36 @@
 //! Contains input and output only. Exit codes: 0 for success, 1 for failure, 2 for an invalid command line or
 //! configuration.
 
-mod action;
+mod actions;
 mod backup;
+mod call;
 mod check;
 mod connect;
 mod credentials;
 mod diff;
+mod failure;
+mod ingest;
 mod init_sql;
+mod jobs;
 mod maintain;
 mod migrate;
 mod output;
+mod rollback;
 mod sample;
 mod secret;
 mod serve;
+mod snapshot;
 mod snapshots;
 mod sql;
+mod table;
+mod tag;
+mod transform;
+mod words;
 
 use clap::{Parser, Subcommand};
 
-use crate::{
-    config::Faults,
-    engine::end_process,
-    error::{Error, Result},
-};
+use self::failure::{Failure, SUCCESS};
+use crate::engine::end_process;
 
 /// A lakehouse server: DuckDB and DuckLake behind Arrow Flight SQL.
 #[derive(Debug, Parser)]
@@ -44,12 +51,12 @@ enum Command {
     NewToken(credentials::NewToken),
     Sample(sample::Sample),
     Sql(sql::Sql),
-    Ingest(action::Ingest),
-    Transform(action::Transform),
+    Ingest(ingest::Ingest),
+    Transform(transform::Transform),
     Snapshots(snapshots::Snapshots),
     Diff(diff::Diff),
-    Rollback(action::Rollback),
-    Tag(action::Tag),
+    Rollback(rollback::Rollback),
+    Tag(tag::Tag),
     Maintain(maintain::Maintain),
     Backup(backup::Backup),
     Backups(backup::Backups),
@@ -57,35 +64,9 @@ enum Command {
     RestoreCatalog(backup::RestoreCatalog),
     MigrateCatalog(migrate::MigrateCatalog),
     InitSql(init_sql::InitSql),
-    Jobs(action::Jobs),
-    Job(action::Job),
-    Actions(action::ListActions),
-}
-
-/// Exit codes.
-const SUCCESS: i32 = 0;
-const FAILED: i32 = 1;
-const MISCONFIGURED: i32 = 2;
-
-/// The reason why a command failed.
-#[derive(Debug)]
-enum Failure {
-    /// An error occurred.
-    Failed(Error),
-    /// The configuration is invalid.
-    Misconfigured(Faults),
-}
-
-impl From<Error> for Failure {
-    fn from(err: Error) -> Self {
-        Self::Failed(err)
-    }
-}
-
-impl From<Faults> for Failure {
-    fn from(faults: Faults) -> Self {
-        Self::Misconfigured(faults)
-    }
+    Jobs(jobs::Jobs),
+    Job(jobs::Job),
+    Actions(actions::Actions),
 }
 
 /// Runs the command line and exits the process.
@@ -93,12 +74,12 @@ pub fn main() -> ! {
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
-        Err(err) => end_process(fail(&Failure::Failed(err.into()))),
+        Err(err) => end_process(Failure::Failed(err.into()).report()),
     };
     let outcome = runtime.block_on(run(cli.command));
     // Streams that outlived their grace period end with the process.
     runtime.shutdown_background();
-    end_process(outcome.map_or_else(|failure| fail(&failure), |()| SUCCESS))
+    end_process(outcome.map_or_else(|failure| failure.report(), |()| SUCCESS))
 }
 
 async fn run(command: Command) -> Result<(), Failure> {
@@ -125,21 +106,5 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Jobs(jobs) => jobs.run().await,
         Command::Job(job) => job.run().await,
         Command::Actions(list) => list.run().await,
-    }
-}
-
-/// Reports a failure; returns the exit code.
-fn fail(failure: &Failure) -> i32 {
-    match failure {
-        // The reader of the output has closed it.
-        Failure::Failed(err) if output::is_broken_pipe(err) => SUCCESS,
-        Failure::Failed(err) => {
-            output::error(err);
-            FAILED
-        }
-        Failure::Misconfigured(faults) => {
-            output::error(faults);
-            MISCONFIGURED
-        }
     }
 }

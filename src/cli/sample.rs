@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Failure, output};
+use super::{failure::Failure, output};
 use crate::{
     error::Error,
     sample::coco::{CocoOptions, write_coco},

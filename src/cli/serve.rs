@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Failure, output};
+use super::{failure::Failure, output};
 use crate::{
     config::{self, env::ProcessEnvironment},
     engine::DUCKDB_VERSION,

@@ -1,11 +1,19 @@
 //! `merganser snapshots`.
 
 use clap::Args;
-use serde_json::{Value, json};
 
 use super::{
-    Failure,
-    action::{Call, named, print_rows, without_nulls},
+    call::Call,
+    failure::Failure,
+    snapshot::named,
+    table::{cell, print_table},
+};
+use crate::{
+    actions,
+    proto::{
+        SnapshotsRequest,
+        snapshots_result::{Change, Snapshot},
+    },
 };
 
 /// List snapshots and their changes, newest first
@@ -34,35 +42,32 @@ pub struct Snapshots {
 impl Snapshots {
     /// Calls the action.
     pub async fn run(self) -> Result<(), Failure> {
-        let body = json!({
-            "table": self.table,
-            "limit": self.limit,
-            "before": named(self.before),
-            "after": named(self.after),
-        });
-        if let Some(result) = self.call.run("snapshots", without_nulls(body)).await? {
-            let rows = result["snapshots"].as_array().into_iter().flatten().map(row).collect();
-            print_rows(&Value::Array(rows), &["snapshot", "time", "author", "tags", "message", "changes"])?;
-        }
+        let request = SnapshotsRequest {
+            table: self.table,
+            limit: self.limit,
+            before: named(self.before),
+            after: named(self.after),
+        };
+        let Some(result) = self.call.run::<actions::Snapshots>(request).await? else { return Ok(()) };
+        let rows = result.snapshots.into_iter().map(row);
+        print_table(["snapshot", "time", "author", "tags", "message", "changes"], rows)?;
         Ok(())
     }
 }
 
-fn row(snapshot: &Value) -> Value {
-    let changes: Vec<_> = snapshot["changes"].as_array().into_iter().flatten().map(change).collect();
-    let tags: Vec<_> = snapshot["tags"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    json!({
-        "snapshot": snapshot["snapshot_id"],
-        "time": snapshot["time"],
-        "author": snapshot["author"],
-        "tags": tags.join(" "),
-        "message": snapshot["message"],
-        "changes": changes.join(", "),
-    })
+fn row(snapshot: Snapshot) -> [String; 6] {
+    let changes: Vec<_> = snapshot.changes.iter().map(change).collect();
+    [
+        snapshot.snapshot_id.to_string(),
+        snapshot.time,
+        cell(snapshot.author),
+        snapshot.tags.join(" "),
+        cell(snapshot.message),
+        changes.join(", "),
+    ]
 }
 
-fn change(change: &Value) -> String {
-    let [what, name, before] = ["change", "name", "renamed_from"].map(|field| change[field].as_str());
-    let before = before.map(|before| format!(" (was {before})")).unwrap_or_default();
-    format!("{} {}{before}", what.unwrap_or_default(), name.unwrap_or_default())
+fn change(change: &Change) -> String {
+    let before = change.renamed_from.as_ref().map(|before| format!(" (was {before})")).unwrap_or_default();
+    format!("{} {}{before}", change.change, change.name)
 }

@@ -6,7 +6,7 @@ use arrow::{array::RecordBatch, csv, datatypes::Schema, json, util::pretty};
 use clap::{Args, ValueEnum};
 use futures::TryStreamExt;
 
-use super::{Failure, connect::Connect, output};
+use super::{connect::Connect, failure::Failure, output};
 use crate::{
     client::Rows,
     error::{Error, Result},

@@ -9,11 +9,16 @@ use arrow_flight::{
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
+use prost::{Message, Name};
+use prost_types::Any;
 use serde_json::Value;
 use tonic::{Code, Request, Status, transport::Channel};
 
 pub use self::address::{Address, Tls};
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    proto::{self, Event},
+};
 
 /// A connection to a server.
 #[derive(Clone, Debug)]
@@ -102,17 +107,18 @@ impl Client {
         Ok(Rows { schema: schema.into(), snapshot_id: metadata["snapshot_id"].as_i64(), batches })
     }
 
-    /// Calls an action with a JSON body; the events come as they happen.
+    /// Calls the action `name` and returns its events as they arrive.
     ///
     /// # Errors
-    /// What the server says.
-    pub async fn action(&self, name: &str, body: &Value) -> Result<impl Stream<Item = Result<Value>> + use<>> {
-        let action = Action { r#type: name.to_owned(), body: body.to_string().into_bytes().into() };
+    /// The errors of the server.
+    pub async fn call<M: Name>(&self, name: &str, request: &M) -> Result<impl Stream<Item = Result<Event>> + use<M>> {
+        let action = Action { r#type: name.to_owned(), body: proto::to_any(request).encode_to_vec().into() };
         let events =
             self.service().do_action(self.request(action)?).await.map_err(|status| from_status(&status))?.into_inner();
         Ok(events.map(|event| {
             let event = event.map_err(|status| from_status(&status))?;
-            serde_json::from_slice(&event.body).map_err(|err| Error::internal(err.to_string()))
+            let event = Any::decode(event.body).and_then(|any| any.to_msg());
+            event.map_err(|err| Error::internal("read an event").with_source(err))
         }))
     }
 

@@ -49,7 +49,7 @@ fn action_type(name: &str, description: String) -> ActionType {
 }
 
 /// The request's comment and its fields, a line each.
-fn describe(action: &actions::Action) -> Result<String> {
+fn describe(action: &actions::Entry) -> Result<String> {
     let described = proto::describe(action.request)?;
     let mut text = described.comment;
     for field in described.fields {
@@ -139,20 +139,10 @@ impl Form {
 
     fn encode(self, event: &Event) -> Result<Vec<u8>> {
         match self {
-            Self::Protobuf => Ok(proto::to_any("Event", event).encode_to_vec()),
-            Self::Json => json_event(event).map(|json| json.to_string().into_bytes()),
+            Self::Protobuf => Ok(proto::to_any(event).encode_to_vec()),
+            Self::Json => proto::event_to_json(event).map(|json| json.to_string().into_bytes()),
         }
     }
-}
-
-/// An event as JSON: its result is the plain object.
-fn json_event(event: &Event) -> Result<serde_json::Value> {
-    let result = event.result.as_ref().map(proto::any_to_json);
-    let mut json = proto::to_json("Event", &Event { result: None, ..event.clone() }.encode_to_vec())?;
-    if let (Some(result), Some(fields)) = (result.transpose()?, json.as_object_mut()) {
-        fields.insert("result".to_owned(), result);
-    }
-    Ok(json)
 }
 
 fn encode(events: Events, form: Form) -> ResultStream {

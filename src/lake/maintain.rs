@@ -16,6 +16,7 @@ use crate::{
     engine::Connection,
     error::{Context, Result},
     ids::SnapshotId,
+    proto::maintain_request::Step,
     quote::literal,
 };
 
@@ -24,21 +25,6 @@ const LARGE_FILE_BYTES: u64 = 512_000_000;
 
 /// What counts as small.
 const SMALL_FILE_BYTES: u64 = 16 << 20;
-
-/// What can be done, in the order in which it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Step {
-    /// Files with many deleted rows are written without them, so that they can be merged.
-    Rewrite,
-    /// Small files become large ones.
-    Merge,
-    /// Old snapshots are forgotten.
-    Expire,
-    /// Files that no snapshot needs are removed.
-    Cleanup,
-    /// Files that no snapshot ever named are removed.
-    Orphans,
-}
 
 /// How it is done.
 #[derive(Clone, Debug)]
@@ -53,10 +39,8 @@ pub struct Maintenance {
     pub keep: u64,
     /// Files are removed after this many hours.
     pub grace_hours: f64,
-    /// Whether to say only what would be done.
+    /// Whether to only report what would be done.
     pub dry_run: bool,
-    /// Who the commits are signed by.
-    pub author: String,
 }
 
 /// What was done.
@@ -136,21 +120,6 @@ impl Statistics {
     }
 }
 
-// === impl Step ===
-
-impl Step {
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Merge => "merge",
-            Self::Rewrite => "rewrite",
-            Self::Expire => "expire",
-            Self::Cleanup => "cleanup",
-            Self::Orphans => "orphans",
-        }
-    }
-}
-
 // === impl Done ===
 
 impl Done {
@@ -196,17 +165,17 @@ impl Maintenance {
     ///
     /// # Errors
     /// Conflict when others keep writing the table; what DuckDB says.
-    pub fn compact(&self, writer: Writer<'_>, step: Step, table: &TableRef, files: u64) -> Result<Done> {
+    pub fn compact(&self, writer: Writer<'_>, author: &str, step: Step, table: &TableRef, files: u64) -> Result<Done> {
         let done = |files, files_made| Done { table: Some(table.clone()), files, files_made, ..Done::nothing(step) };
         if self.dry_run {
             return Ok(done(files, 0));
         }
-        let doing = || format!("{} the files of {table}", step.name());
-        let files = self.compact_files(writer, step, table).context(doing)?;
+        let doing = || format!("{} the files of {table}", step.as_str_name());
+        let files = self.compact_files(writer, author, step, table).context(doing)?;
         Ok(done(files.files, files.made))
     }
 
-    fn compact_files(&self, writer: Writer<'_>, step: Step, table: &TableRef) -> Result<Files> {
+    fn compact_files(&self, writer: Writer<'_>, author: &str, step: Step, table: &TableRef) -> Result<Files> {
         let (function, more) = match step {
             Step::Rewrite => ("ducklake_rewrite_data_files", format!(", delete_threshold => {}", self.rewrite_share)),
             _ => ("ducklake_merge_adjacent_files", String::new()),
@@ -218,22 +187,22 @@ impl Maintenance {
             literal(CATALOG)
         );
         let work = |transaction: &mut Transaction<'_>| {
-            transaction.sign(format!("maintain: {}", step.name()), None);
+            transaction.sign(format!("maintain: {}", step.as_str_name()), None);
             transaction.connection().record(&sql, &[])
         };
-        writer.write(&self.author, Retry::OnConflict, work).map(|written| written.value)
+        writer.write(author, Retry::OnConflict, work).map(|written| written.value)
     }
 
     /// Lets old snapshots expire.
     ///
     /// # Errors
     /// What DuckDB says.
-    pub fn expire(&self, writer: Writer<'_>) -> Result<Done> {
-        let snapshots = self.expire_old(writer).context(|| "expire snapshots")?;
+    pub fn expire(&self, writer: Writer<'_>, author: &str) -> Result<Done> {
+        let snapshots = self.expire_old(writer, author).context(|| "expire snapshots")?;
         Ok(Done { snapshots, ..Done::nothing(Step::Expire) })
     }
 
-    fn expire_old(&self, writer: Writer<'_>) -> Result<Vec<SnapshotId>> {
+    fn expire_old(&self, writer: Writer<'_>, author: &str) -> Result<Vec<SnapshotId>> {
         let Some(days) = self.expire_days else { return Ok(Vec::new()) };
         let sql = format!(
             "SELECT snapshot_id AS id FROM lake.snapshots()
@@ -255,7 +224,7 @@ impl Maintenance {
             }
             Ok(versions)
         };
-        writer.write(&self.author, Retry::OnConflict, work).map(|written| written.value)
+        writer.write(author, Retry::OnConflict, work).map(|written| written.value)
     }
 
     /// The files that cleanup or orphans would remove, by their places below `data_path`; those that lie elsewhere stay.

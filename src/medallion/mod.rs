@@ -68,7 +68,7 @@ pub use self::{
     load::{built_in, load},
     model::{LAYERS, Model, Origin},
     parse::parse,
-    run::{Change, ModelOutcome, Progress, Request, Step, run},
+    run::{ModelOutcome, Progress, Request, Step, run},
 };
 
 #[cfg(test)]

@@ -12,11 +12,12 @@
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{Change, Model};
+use super::Model;
 use crate::{
     engine::Connection,
     error::{Error, ErrorKind, Result},
     lake::commit::Transaction,
+    proto::transform_result::model::Change,
     quote::identifier,
 };
 

@@ -18,6 +18,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     ids::SnapshotId,
     lake::commit::{Retry, Transaction, Writer},
+    proto::transform_result::model::Change,
 };
 
 /// The text of a failure stays below this.
@@ -36,21 +37,6 @@ pub struct Request<'a> {
     pub dry_run: bool,
     /// Who signs the commits.
     pub author: &'a str,
-}
-
-/// What became of a model's table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// It is a source: only its checks ran.
-    Checked,
-    /// It was made.
-    Created,
-    /// Rows were inserted or deleted.
-    Updated,
-    /// It was made anew.
-    Replaced,
-    /// It was as it should be; there is no new snapshot.
-    Unchanged,
 }
 
 /// What became of a model, or of a source.

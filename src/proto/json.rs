@@ -2,23 +2,24 @@
 
 use std::sync::LazyLock;
 
-use prost::Message;
+use prost::Name;
 use prost_reflect::{
-    DescriptorPool, DeserializeOptions, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, SerializeOptions,
-    prost_types::source_code_info::Location,
+    DescriptorPool, DeserializeOptions, DynamicMessage, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor,
+    SerializeOptions, prost_types::source_code_info::Location,
 };
 use prost_types::Any;
 
+use super::generated::Event;
 use crate::error::{Error, Result};
 
 static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
-    // A test makes sure that the committed bytes are the descriptors; without them no message has a field.
+    // A test compares the committed bytes with the proto files; with an empty pool, every request is an error.
     DescriptorPool::decode(include_bytes!("descriptor.bin").as_slice()).unwrap_or_default()
 });
 
-const TYPE_URL_PREFIX: &str = "type.googleapis.com/";
+const PACKAGE: &str = Event::PACKAGE;
 
-/// What ListActions says of a message.
+/// A message as ListActions describes it.
 #[derive(Clone, Debug)]
 pub struct Described {
     /// Its comment.
@@ -27,54 +28,90 @@ pub struct Described {
     pub fields: Vec<Field>,
 }
 
-/// One field of a described message.
+/// A field of a described message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
     /// Its name in JSON.
     pub name: String,
-    /// What it takes: `string`, `append|replace|merge`, `[string]`, …
+    /// Its type: `string`, `append|replace|merge`, `[string]`, …
     pub kind: String,
     /// Its comment on one line.
     pub comment: String,
-    /// What its values are.
+    /// The type of its values.
     pub takes: Takes,
 }
 
-/// What a field takes.
+/// The type of a field's values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Takes {
-    /// A text, or one of a few words.
+    /// A string, or a value of an enum.
     Text,
-    /// A whole number.
+    /// An integer.
     Whole,
-    /// A truth value.
+    /// A boolean.
     Flag,
-    /// A list of texts.
+    /// A list of strings.
     Texts,
     /// A message with these fields.
     Message(Vec<Field>),
 }
 
-/// Reads a JSON object as the message `name` (without the package).
+/// A value of an enum.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnumValue {
+    /// Its name in JSON.
+    pub name: String,
+    /// Its number.
+    pub number: i32,
+    /// Its comment on one line.
+    pub comment: String,
+}
+
+/// Reads a JSON object as a message.
 ///
 /// # Errors
-/// `InvalidArgument` for malformed JSON, an unknown field or a value of the wrong type, with the place.
-pub fn from_json<M: Message + Default>(name: &str, body: &[u8]) -> Result<M> {
+/// `InvalidArgument` for malformed JSON, an unknown field or a value of the wrong type, with the path of the field.
+pub fn from_json<M: Name + Default>(body: &[u8]) -> Result<M> {
     let options = DeserializeOptions::new().deny_unknown_fields(true);
     let mut json = serde_json::Deserializer::from_slice(body);
     let mut path = serde_path_to_error::Track::new();
     let tracked = serde_path_to_error::Deserializer::new(&mut json, &mut path);
-    let message = DynamicMessage::deserialize_with_options(descriptor(name)?, tracked, &options)
-        .map_err(|err| Error::invalid(format!("read the JSON body: {}{err}", place(&path.path()))))?;
+    let message = DynamicMessage::deserialize_with_options(descriptor(M::NAME)?, tracked, &options)
+        .map_err(|err| Error::invalid(format!("read the JSON body: {}{err}", prefix(&path.path()))))?;
     json.end().map_err(|err| Error::invalid(format!("read the JSON body: {err}")))?;
     message.transcode_to().map_err(|err| Error::internal("transcode message").with_source(err))
 }
 
-/// The JSON object of the message `name`, with the field names of the proto files and all fields present.
+/// The JSON object of a message, with the field names of the proto files and all fields present.
 ///
 /// # Errors
-/// Internal when the message does not match its descriptor.
-pub fn to_json(name: &str, bytes: &[u8]) -> Result<serde_json::Value> {
+/// Internal if the message does not match its descriptor.
+pub fn to_json<M: Name>(message: &M) -> Result<serde_json::Value> {
+    bytes_to_json(M::NAME, &message.encode_to_vec())
+}
+
+/// The JSON object of a packed message.
+///
+/// # Errors
+/// As [`to_json`].
+pub fn any_to_json(any: &Any) -> Result<serde_json::Value> {
+    bytes_to_json(any.type_url.rsplit('.').next().unwrap_or_default(), &any.value)
+}
+
+/// The JSON object of an event; its result is the plain object.
+///
+/// # Errors
+/// As [`to_json`].
+pub fn event_to_json(event: &Event) -> Result<serde_json::Value> {
+    let result = event.result.as_ref().map(any_to_json).transpose()?;
+    let mut json = to_json(&Event { result: None, ..event.clone() })?;
+    if let (Some(result), Some(fields)) = (result, json.as_object_mut()) {
+        fields.insert("result".to_owned(), result);
+    }
+    Ok(json)
+}
+
+fn bytes_to_json(name: &str, bytes: &[u8]) -> Result<serde_json::Value> {
     let options =
         SerializeOptions::new().stringify_64_bit_integers(false).use_proto_field_name(true).skip_default_fields(false);
     let message = DynamicMessage::decode(descriptor(name)?, bytes);
@@ -84,25 +121,16 @@ pub fn to_json(name: &str, bytes: &[u8]) -> Result<serde_json::Value> {
         .map_err(|err| Error::internal("write message as JSON").with_source(err))
 }
 
-/// A packed message as JSON.
+/// Unpacks a message.
 ///
 /// # Errors
-/// As [`to_json`].
-pub fn any_to_json(any: &Any) -> Result<serde_json::Value> {
-    to_json(any.type_url.rsplit('.').next().unwrap_or_default(), &any.value)
-}
-
-/// Reads the message `name` from an `Any`.
-///
-/// # Errors
-/// `InvalidArgument` when it is another message, holds unknown fields or is malformed.
-pub fn from_any<M: Message + Default>(name: &str, any: &Any) -> Result<M> {
-    let wanted = descriptor(name)?;
-    if any.type_url.rsplit('/').next() != Some(wanted.full_name()) {
-        let (expected, got) = (wanted.full_name(), &any.type_url);
-        return Err(Error::invalid(format!("the body must be a {expected}, it is a \"{got}\"")));
+/// `InvalidArgument` for another message, unknown fields or malformed bytes.
+pub fn from_any<M: Name + Default>(any: &Any) -> Result<M> {
+    let expected = M::full_name();
+    if any.type_url.rsplit('/').next() != Some(&expected) {
+        return Err(Error::invalid(format!("the body must be a {expected}, it is a \"{}\"", any.type_url)));
     }
-    let message = DynamicMessage::decode(wanted, any.value.as_slice())
+    let message = DynamicMessage::decode(descriptor(M::NAME)?, any.value.as_slice())
         .map_err(|err| Error::invalid(format!("read the protobuf body: {err}")))?;
     if let Some(unknown) = message.unknown_fields().next() {
         return Err(Error::invalid(format!("the body has an unknown field number {}", unknown.number())));
@@ -110,18 +138,39 @@ pub fn from_any<M: Message + Default>(name: &str, any: &Any) -> Result<M> {
     message.transcode_to().map_err(|err| Error::internal("transcode message").with_source(err))
 }
 
-/// Packs the message `name`.
-pub fn to_any<M: Message>(name: &str, message: &M) -> Any {
-    Any { type_url: format!("{TYPE_URL_PREFIX}merganser.v1.{name}"), value: message.encode_to_vec() }
+/// Packs a message.
+pub fn to_any<M: Name>(message: &M) -> Any {
+    Any { type_url: M::type_url(), value: message.encode_to_vec() }
 }
 
-/// What the proto files say of the message `name`.
+/// The comments and fields of the message `name` in the proto files.
 ///
 /// # Errors
-/// Internal when there is no such message.
+/// Internal if there is no such message.
 pub fn describe(name: &str) -> Result<Described> {
     let message = descriptor(name)?;
-    Ok(Described { comment: comment_at(&message, message.path()), fields: fields(&message) })
+    let file = message.parent_file();
+    Ok(Described { comment: comment_at(&file, message.path()), fields: fields(&message) })
+}
+
+/// The names and numbers of the fields of the message `name` in the proto files.
+///
+/// # Errors
+/// As [`describe`].
+#[cfg(test)]
+pub fn field_numbers(name: &str) -> Result<Vec<(String, u32)>> {
+    Ok(descriptor(name)?.fields().map(|field| (field.name().to_owned(), field.number())).collect())
+}
+
+/// The values of the enum `name` in the proto files, such as `IngestRequest.Mode`; empty if there is no such enum.
+pub fn enum_values(name: &str) -> Vec<EnumValue> {
+    let Some(found) = POOL.get_enum_by_name(&format!("{PACKAGE}.{name}")) else { return Vec::new() };
+    let values = found.values().map(|value| EnumValue {
+        name: value.name().to_owned(),
+        number: value.number(),
+        comment: comment_at(&found.parent_file(), value.path()),
+    });
+    values.collect()
 }
 
 fn fields(message: &MessageDescriptor) -> Vec<Field> {
@@ -130,21 +179,21 @@ fn fields(message: &MessageDescriptor) -> Vec<Field> {
         Field {
             name: field.name().to_owned(),
             kind: if field.is_list() { format!("[{kind}]") } else { kind },
-            comment: comment_at(message, field.path()),
+            comment: comment_at(&message.parent_file(), field.path()),
             takes: takes(&field),
         }
     });
     fields.collect()
 }
 
-/// The field that a value was read for, in front of what is wrong with it.
-fn place(path: &serde_path_to_error::Path) -> String {
+/// The path of the field that was being read, as a prefix of an error message.
+fn prefix(path: &serde_path_to_error::Path) -> String {
     let path = path.to_string();
     if path == "." { String::new() } else { format!("\"{path}\": ") }
 }
 
 fn descriptor(name: &str) -> Result<MessageDescriptor> {
-    let found = POOL.get_message_by_name(&format!("merganser.v1.{name}"));
+    let found = POOL.get_message_by_name(&format!("{PACKAGE}.{name}"));
     found.ok_or_else(|| Error::internal(format!("no message {name} in the descriptors")))
 }
 
@@ -171,10 +220,10 @@ fn takes(field: &FieldDescriptor) -> Takes {
     }
 }
 
-/// The comment in front of the element at `path`, on one line.
-fn comment_at(message: &MessageDescriptor, path: &[i32]) -> String {
-    let file = message.parent_file().file_descriptor_proto().clone();
-    let locations = file.source_code_info.map(|info| info.location).unwrap_or_default();
-    let comment = locations.iter().find(|location| location.path == path).map(Location::leading_comments);
-    comment.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
+/// The comment of the element at `path`, on one line.
+fn comment_at(file: &FileDescriptor, path: &[i32]) -> String {
+    let info = file.file_descriptor_proto().source_code_info.as_ref();
+    let location = info.and_then(|info| info.location.iter().find(|location| location.path == path));
+    let comment = location.map(Location::leading_comments).unwrap_or_default();
+    comment.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -2,23 +2,24 @@
 /// One message of an action's reply stream.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Event {
-    /// The job that does the work: for job.attach and job.cancel.
+    /// The id of the job, for job.attach and job.cancel; empty for actions that run no job.
     #[prost(string, tag = "1")]
     pub job_id: ::prost::alloc::string::String,
     #[prost(enumeration = "event::State", tag = "2")]
     pub state: i32,
-    /// What is being done now, such as "land files".
+    /// The current phase, such as "land files".
     #[prost(string, tag = "3")]
     pub phase: ::prost::alloc::string::String,
-    /// How much of the phase is done, in `unit`.
+    /// The amount of work done in the phase, in `unit`.
     #[prost(uint64, tag = "4")]
     pub done: u64,
-    /// How much the phase has to do; absent while that is not known.
+    /// The total amount of work in the phase, if known.
     #[prost(uint64, optional, tag = "5")]
     pub total: ::core::option::Option<u64>,
-    /// What `done` and `total` count: "files", "rows", "models".
+    /// The unit of `done` and `total`, such as "files", "rows" or "models".
     #[prost(string, tag = "6")]
     pub unit: ::prost::alloc::string::String,
+    /// The error message of a failed job.
     #[prost(string, tag = "7")]
     pub message: ::prost::alloc::string::String,
     /// The action's result, in the last event of a job that succeeded. In JSON it is the plain object, without "@type".
@@ -27,7 +28,6 @@ pub struct Event {
 }
 /// Nested message and enum types in `Event`.
 pub mod event {
-    /// Lower case, because these are the words of the JSON form.
     #[derive(
         Clone,
         Copy,
@@ -71,39 +71,71 @@ pub mod event {
         }
     }
 }
-/// Reads a source into a table of the lake, keeps the files as a landing, and stores media as assets.
+impl ::prost::Name for Event {
+    const NAME: &'static str = "Event";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.Event".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.Event".into()
+    }
+}
+/// The fields that the requests of jobs have in common, under the same names and numbers.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct JobOptions {
+    /// A repeated call with the same key returns the outcome of the first.
+    #[prost(string, optional, tag = "14")]
+    pub idempotency_key: ::core::option::Option<::prost::alloc::string::String>,
+    /// Cancel the job when the client drops the reply stream; by default the job continues.
+    #[prost(bool, tag = "15")]
+    pub cancel_on_disconnect: bool,
+}
+impl ::prost::Name for JobOptions {
+    const NAME: &'static str = "JobOptions";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.JobOptions".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.JobOptions".into()
+    }
+}
+/// Ingests a source into a table of the lake. The files are kept as a landing, and media are stored as assets.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct IngestRequest {
-    /// Where the data is: file:///path of a Parquet, CSV or JSON file, of a folder of such files, or of a COCO folder.
+    /// The source: the file:///path URI of a Parquet, CSV or JSON file, of a folder of such files, or of a COCO folder.
     #[prost(string, tag = "1")]
     pub source: ::prost::alloc::string::String,
     /// The name of the data set: lower case letters, digits and underscores.
     #[prost(string, tag = "2")]
     pub dataset: ::prost::alloc::string::String,
-    /// The table, as schema.name. The default is raw.<dataset>; a COCO folder gives <table>_images, <table>_annotations,
-    /// <table>_categories and <table>_captions.
+    /// The table, as schema.name. The default is raw.<dataset>; a COCO folder is ingested into <table>_images,
+    /// <table>_annotations, <table>_categories and <table>_captions.
     #[prost(string, optional, tag = "3")]
     pub table: ::core::option::Option<::prost::alloc::string::String>,
-    /// The configuration of a hub's data set.
+    /// The configuration of a data set on a hub.
     #[prost(string, optional, tag = "4")]
     pub config: ::core::option::Option<::prost::alloc::string::String>,
-    /// The split that rows belong to where the source does not say it itself.
+    /// The split of rows for which the source specifies none.
     #[prost(string, optional, tag = "5")]
     pub split: ::core::option::Option<::prost::alloc::string::String>,
+    /// The effect on existing rows.
     #[prost(enumeration = "ingest_request::Mode", tag = "6")]
     pub mode: i32,
     /// The columns that identify a row, for mode merge.
     #[prost(string, repeated, tag = "7")]
     pub key: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Reads at most this many rows.
+    /// The maximum number of rows to read.
     #[prost(uint64, optional, tag = "8")]
     pub max_rows: ::core::option::Option<u64>,
+    /// Where media bytes are stored.
     #[prost(enumeration = "ingest_request::Media", tag = "9")]
     pub media: i32,
-    /// A repeated call with the same key gets the outcome of the first.
+    /// A repeated call with the same key returns the outcome of the first.
     #[prost(string, optional, tag = "14")]
     pub idempotency_key: ::core::option::Option<::prost::alloc::string::String>,
-    /// Cancels the job when the reply stream is dropped; otherwise it goes on.
+    /// Cancel the job when the client drops the reply stream; by default the job continues.
     #[prost(bool, tag = "15")]
     pub cancel_on_disconnect: bool,
 }
@@ -122,11 +154,11 @@ pub mod ingest_request {
     )]
     #[repr(i32)]
     pub enum Mode {
-        /// Adds the rows.
+        /// Keep existing rows.
         Append = 0,
-        /// Puts the rows in the place of those that are there.
+        /// Replace all existing rows.
         Replace = 1,
-        /// Updates rows with an equal `key`, adds the others.
+        /// Update existing rows with the same key.
         Merge = 2,
     }
     impl Mode {
@@ -164,9 +196,9 @@ pub mod ingest_request {
     )]
     #[repr(i32)]
     pub enum Media {
-        /// Writes media bytes as assets; the table holds their URIs.
+        /// Write media bytes as assets; the table contains their URIs.
         Extract = 0,
-        /// Leaves media bytes in the table.
+        /// Keep media bytes in the table.
         Keep = 1,
     }
     impl Media {
@@ -190,25 +222,35 @@ pub mod ingest_request {
         }
     }
 }
+impl ::prost::Name for IngestRequest {
+    const NAME: &'static str = "IngestRequest";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.IngestRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.IngestRequest".into()
+    }
+}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct IngestResult {
-    /// The snapshot that the rows came with.
+    /// The snapshot that contains the rows.
     #[prost(int64, tag = "1")]
     pub snapshot_id: i64,
-    /// Where the files were kept.
+    /// The folder in which the files are kept.
     #[prost(string, tag = "2")]
     pub landing: ::prost::alloc::string::String,
-    /// How many files were read.
+    /// The number of files read.
     #[prost(uint64, tag = "3")]
     pub files: u64,
     #[prost(uint64, tag = "4")]
     pub rows_read: u64,
     #[prost(uint64, tag = "5")]
     pub rows_added: u64,
-    /// The size of the files.
+    /// The total size of the files.
     #[prost(uint64, tag = "6")]
     pub bytes: u64,
-    /// How many assets were written.
+    /// The number of assets written.
     #[prost(uint64, tag = "7")]
     pub assets: u64,
     #[prost(message, repeated, tag = "8")]
@@ -225,23 +267,56 @@ pub mod ingest_result {
         #[prost(uint64, tag = "3")]
         pub rows_added: u64,
     }
+    impl ::prost::Name for Table {
+        const NAME: &'static str = "Table";
+        const PACKAGE: &'static str = "merganser.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "merganser.v1.IngestResult.Table".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/merganser.v1.IngestResult.Table".into()
+        }
+    }
 }
-/// Runs the medallion's models in the order of their dependencies, one transaction a model, and checks each.
+impl ::prost::Name for IngestResult {
+    const NAME: &'static str = "IngestResult";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.IngestResult".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.IngestResult".into()
+    }
+}
+/// Runs the models of the medallion in the order of their dependencies, one transaction per model, and checks each
+/// result.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TransformRequest {
-    /// Models or layers to run; empty means all.
+    /// The models or layers to run; empty for all.
     #[prost(string, repeated, tag = "1")]
     pub select: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Builds the tables anew instead of applying the difference.
+    /// Rebuild the tables instead of applying differences.
     #[prost(bool, tag = "2")]
     pub full_refresh: bool,
-    /// Says what would change and changes nothing.
+    /// Only report what would change.
     #[prost(bool, tag = "3")]
     pub dry_run: bool,
+    /// A repeated call with the same key returns the outcome of the first.
     #[prost(string, optional, tag = "14")]
     pub idempotency_key: ::core::option::Option<::prost::alloc::string::String>,
+    /// Cancel the job when the client drops the reply stream; by default the job continues.
     #[prost(bool, tag = "15")]
     pub cancel_on_disconnect: bool,
+}
+impl ::prost::Name for TransformRequest {
+    const NAME: &'static str = "TransformRequest";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.TransformRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.TransformRequest".into()
+    }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TransformResult {
@@ -257,64 +332,154 @@ pub mod transform_result {
         /// The table, as schema.name.
         #[prost(string, tag = "1")]
         pub model: ::prost::alloc::string::String,
-        /// How many rows it has now.
+        /// The number of rows in the table now.
         #[prost(uint64, tag = "2")]
         pub rows: u64,
         #[prost(uint64, tag = "3")]
         pub rows_inserted: u64,
         #[prost(uint64, tag = "4")]
         pub rows_deleted: u64,
-        /// The snapshot that changed it; absent when nothing changed.
+        /// The snapshot that changed the table; absent if nothing changed.
         #[prost(int64, optional, tag = "5")]
         pub snapshot_id: ::core::option::Option<i64>,
         #[prost(uint32, tag = "6")]
         pub checks_passed: u32,
         #[prost(uint32, tag = "7")]
         pub checks_failed: u32,
-        /// checked (a source), created, updated, replaced or unchanged.
-        #[prost(string, tag = "8")]
-        pub change: ::prost::alloc::string::String,
+        #[prost(enumeration = "model::Change", tag = "8")]
+        pub change: i32,
+    }
+    /// Nested message and enum types in `Model`.
+    pub mod model {
+        #[derive(
+            Clone,
+            Copy,
+            Debug,
+            PartialEq,
+            Eq,
+            Hash,
+            PartialOrd,
+            Ord,
+            ::prost::Enumeration
+        )]
+        #[repr(i32)]
+        pub enum Change {
+            Unchanged = 0,
+            /// The model is a source, which is only checked.
+            Checked = 1,
+            Created = 2,
+            /// The difference was applied.
+            Updated = 3,
+            /// All rows were replaced.
+            Replaced = 4,
+        }
+        impl Change {
+            /// String value of the enum field names used in the ProtoBuf definition.
+            ///
+            /// The values are not transformed in any way and thus are considered stable
+            /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+            pub fn as_str_name(&self) -> &'static str {
+                match self {
+                    Self::Unchanged => "unchanged",
+                    Self::Checked => "checked",
+                    Self::Created => "created",
+                    Self::Updated => "updated",
+                    Self::Replaced => "replaced",
+                }
+            }
+            /// Creates an enum from field names used in the ProtoBuf definition.
+            pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+                match value {
+                    "unchanged" => Some(Self::Unchanged),
+                    "checked" => Some(Self::Checked),
+                    "created" => Some(Self::Created),
+                    "updated" => Some(Self::Updated),
+                    "replaced" => Some(Self::Replaced),
+                    _ => None,
+                }
+            }
+        }
+    }
+    impl ::prost::Name for Model {
+        const NAME: &'static str = "Model";
+        const PACKAGE: &'static str = "merganser.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "merganser.v1.TransformResult.Model".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/merganser.v1.TransformResult.Model".into()
+        }
     }
 }
-/// A snapshot.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Target {
-    #[prost(oneof = "target::Target", tags = "1, 2, 3, 4")]
-    pub target: ::core::option::Option<target::Target>,
+impl ::prost::Name for TransformResult {
+    const NAME: &'static str = "TransformResult";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.TransformResult".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.TransformResult".into()
+    }
 }
-/// Nested message and enum types in `Target`.
-pub mod target {
+/// Selects a snapshot.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SnapshotSelector {
+    #[prost(oneof = "snapshot_selector::Snapshot", tags = "1, 2, 3, 4")]
+    pub snapshot: ::core::option::Option<snapshot_selector::Snapshot>,
+}
+/// Nested message and enum types in `SnapshotSelector`.
+pub mod snapshot_selector {
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
-    pub enum Target {
+    pub enum Snapshot {
         /// A snapshot id.
         #[prost(int64, tag = "1")]
         Version(i64),
-        /// The newest snapshot at or before this moment, such as "2026-01-31 12:00:00+00".
+        /// The newest snapshot at or before this time, such as "2026-01-31 12:00:00+00".
         #[prost(string, tag = "2")]
         Timestamp(::prost::alloc::string::String),
-        /// The snapshot that a tag names.
+        /// The snapshot with this tag.
         #[prost(string, tag = "3")]
         Tag(::prost::alloc::string::String),
-        /// Any of them: a whole number is a version, another text a tag if there is such a tag, else a moment.
+        /// Any of these: an integer is a version; other text is a tag if such a tag exists, and a timestamp otherwise.
         #[prost(string, tag = "4")]
         Name(::prost::alloc::string::String),
     }
 }
-/// Lists snapshots with what each changed, the newest first.
+impl ::prost::Name for SnapshotSelector {
+    const NAME: &'static str = "SnapshotSelector";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.SnapshotSelector".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.SnapshotSelector".into()
+    }
+}
+/// Lists snapshots and their changes, newest first.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SnapshotsRequest {
-    /// Only those that changed this table or view, as schema.name, under whatever name it had then.
+    /// Only snapshots that changed this table or view, as schema.name, also under earlier names.
     #[prost(string, optional, tag = "1")]
     pub table: ::core::option::Option<::prost::alloc::string::String>,
-    /// At most so many, the newest; the default is 50.
+    /// The maximum number of snapshots; the default is 50.
     #[prost(uint64, optional, tag = "2")]
     pub limit: ::core::option::Option<u64>,
-    /// Only older ones than this snapshot or moment.
+    /// Only snapshots before this one.
     #[prost(message, optional, tag = "3")]
-    pub before: ::core::option::Option<Target>,
-    /// Only newer ones than this snapshot or moment.
+    pub before: ::core::option::Option<SnapshotSelector>,
+    /// Only snapshots after this one.
     #[prost(message, optional, tag = "4")]
-    pub after: ::core::option::Option<Target>,
+    pub after: ::core::option::Option<SnapshotSelector>,
+}
+impl ::prost::Name for SnapshotsRequest {
+    const NAME: &'static str = "SnapshotsRequest";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.SnapshotsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.SnapshotsRequest".into()
+    }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SnapshotsResult {
@@ -325,21 +490,31 @@ pub struct SnapshotsResult {
 pub mod snapshots_result {
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
     pub struct Change {
-        /// What was done: "table created", "table altered", "inserted into", "deleted from", "view dropped", …
+        /// The kind of change: "table created", "table altered", "inserted into", "deleted from", "view dropped", …
         #[prost(string, tag = "1")]
         pub change: ::prost::alloc::string::String,
-        /// To what: a table, view or macro as schema.name, or a schema. The name is the one that it had then.
+        /// The changed object under its name at the time: a table, view or macro as schema.name, or a schema.
         #[prost(string, tag = "2")]
         pub name: ::prost::alloc::string::String,
-        /// The name before, when it was renamed.
+        /// The previous name of a renamed object.
         #[prost(string, optional, tag = "3")]
         pub renamed_from: ::core::option::Option<::prost::alloc::string::String>,
+    }
+    impl ::prost::Name for Change {
+        const NAME: &'static str = "Change";
+        const PACKAGE: &'static str = "merganser.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "merganser.v1.SnapshotsResult.Change".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/merganser.v1.SnapshotsResult.Change".into()
+        }
     }
     #[derive(Clone, PartialEq, ::prost::Message)]
     pub struct Snapshot {
         #[prost(int64, tag = "1")]
         pub snapshot_id: i64,
-        /// When it was committed, in UTC.
+        /// The commit time, in UTC.
         #[prost(string, tag = "2")]
         pub time: ::prost::alloc::string::String,
         #[prost(string, optional, tag = "3")]
@@ -349,30 +524,62 @@ pub mod snapshots_result {
         pub message: ::core::option::Option<::prost::alloc::string::String>,
         #[prost(string, repeated, tag = "5")]
         pub tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-        /// It grows with every snapshot that changes more than rows.
+        /// Incremented by every snapshot that changes more than rows.
         #[prost(int64, tag = "6")]
         pub schema_version: i64,
         #[prost(message, repeated, tag = "7")]
         pub changes: ::prost::alloc::vec::Vec<Change>,
     }
+    impl ::prost::Name for Snapshot {
+        const NAME: &'static str = "Snapshot";
+        const PACKAGE: &'static str = "merganser.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "merganser.v1.SnapshotsResult.Snapshot".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/merganser.v1.SnapshotsResult.Snapshot".into()
+        }
+    }
 }
-/// Compares two snapshots: which tables, columns and rows differ; what came and went in between does not show. With a
-/// table the rows that differ are also a Flight: GetFlightInfo, GetSchema and PollFlightInfo take this message, packed in
-/// an Any, as the command of the descriptor, or the path `diff` and the message as JSON. Their columns are those of
-/// `DiffResult.Table.sql`.
+impl ::prost::Name for SnapshotsResult {
+    const NAME: &'static str = "SnapshotsResult";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.SnapshotsResult".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.SnapshotsResult".into()
+    }
+}
+/// Compares the tables, columns and rows of two snapshots. Changes that were undone in between are not reported. For a
+/// single table, the rows that differ are also available as a Flight: pass this message, packed in an Any, as the
+/// command of the descriptor of GetFlightInfo, GetSchema or PollFlightInfo, or use the path `diff` followed by the
+/// message as JSON. The columns are those of `DiffResult.Table.sql`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DiffRequest {
-    /// The only table to compare, as schema.name; left out, all tables of the lake are.
+    /// The table to compare, as schema.name; the default is all tables.
     #[prost(string, optional, tag = "1")]
     pub table: ::core::option::Option<::prost::alloc::string::String>,
-    /// The one side; the default is the snapshot before `to`. It may be the newer one: then the difference is the way back.
+    /// The first snapshot; the default is the one before `to`. May be newer than `to`: the result is then the reverse
+    /// difference.
     #[prost(message, optional, tag = "2")]
-    pub from: ::core::option::Option<Target>,
-    /// The other side; the default is the newest snapshot.
+    pub from: ::core::option::Option<SnapshotSelector>,
+    /// The second snapshot; the default is the newest.
     #[prost(message, optional, tag = "3")]
-    pub to: ::core::option::Option<Target>,
+    pub to: ::core::option::Option<SnapshotSelector>,
+    /// Cancel the job when the client drops the reply stream; by default the job continues.
     #[prost(bool, tag = "15")]
     pub cancel_on_disconnect: bool,
+}
+impl ::prost::Name for DiffRequest {
+    const NAME: &'static str = "DiffRequest";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.DiffRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.DiffRequest".into()
+    }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct DiffResult {
@@ -380,7 +587,7 @@ pub struct DiffResult {
     pub from: i64,
     #[prost(int64, tag = "2")]
     pub to: i64,
-    /// The tables that differ, in the order of their names; one that was asked for is here in any case.
+    /// The tables that differ, ordered by name; a table named in the request is always included.
     #[prost(message, repeated, tag = "3")]
     pub tables: ::prost::alloc::vec::Vec<diff_result::Table>,
 }
@@ -388,85 +595,238 @@ pub struct DiffResult {
 pub mod diff_result {
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
     pub struct SchemaChange {
-        /// added, dropped, renamed, retyped or altered (NOT NULL, the default): a column; partition_keys, sort_keys or
-        /// comments: the table.
-        #[prost(string, tag = "1")]
-        pub change: ::prost::alloc::string::String,
-        /// The column's name at `to`, else at `from`.
+        #[prost(enumeration = "schema_change::Change", tag = "1")]
+        pub change: i32,
+        /// The name of the column at `to`, or at `from` if it was dropped; absent for a change of the table.
         #[prost(string, optional, tag = "2")]
         pub column: ::core::option::Option<::prost::alloc::string::String>,
-        /// What it was: a name, a type, or NOT NULL and the default.
+        /// The previous value: a name, a type, or NOT NULL and the default.
         #[prost(string, optional, tag = "3")]
         pub from: ::core::option::Option<::prost::alloc::string::String>,
-        /// What it is.
+        /// The new value.
         #[prost(string, optional, tag = "4")]
         pub to: ::core::option::Option<::prost::alloc::string::String>,
     }
+    /// Nested message and enum types in `SchemaChange`.
+    pub mod schema_change {
+        #[derive(
+            Clone,
+            Copy,
+            Debug,
+            PartialEq,
+            Eq,
+            Hash,
+            PartialOrd,
+            Ord,
+            ::prost::Enumeration
+        )]
+        #[repr(i32)]
+        pub enum Change {
+            /// A column was added.
+            Added = 0,
+            Dropped = 1,
+            Renamed = 2,
+            /// The type of a column changed.
+            Retyped = 3,
+            /// NOT NULL or the default of a column changed.
+            Altered = 4,
+            /// The partition keys of the table changed.
+            PartitionKeys = 5,
+            /// The sort keys of the table changed.
+            SortKeys = 6,
+            /// The comments of the table or of its columns changed.
+            Comments = 7,
+        }
+        impl Change {
+            /// String value of the enum field names used in the ProtoBuf definition.
+            ///
+            /// The values are not transformed in any way and thus are considered stable
+            /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+            pub fn as_str_name(&self) -> &'static str {
+                match self {
+                    Self::Added => "added",
+                    Self::Dropped => "dropped",
+                    Self::Renamed => "renamed",
+                    Self::Retyped => "retyped",
+                    Self::Altered => "altered",
+                    Self::PartitionKeys => "partition_keys",
+                    Self::SortKeys => "sort_keys",
+                    Self::Comments => "comments",
+                }
+            }
+            /// Creates an enum from field names used in the ProtoBuf definition.
+            pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+                match value {
+                    "added" => Some(Self::Added),
+                    "dropped" => Some(Self::Dropped),
+                    "renamed" => Some(Self::Renamed),
+                    "retyped" => Some(Self::Retyped),
+                    "altered" => Some(Self::Altered),
+                    "partition_keys" => Some(Self::PartitionKeys),
+                    "sort_keys" => Some(Self::SortKeys),
+                    "comments" => Some(Self::Comments),
+                    _ => None,
+                }
+            }
+        }
+    }
+    impl ::prost::Name for SchemaChange {
+        const NAME: &'static str = "SchemaChange";
+        const PACKAGE: &'static str = "merganser.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "merganser.v1.DiffResult.SchemaChange".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/merganser.v1.DiffResult.SchemaChange".into()
+        }
+    }
     #[derive(Clone, PartialEq, ::prost::Message)]
     pub struct Table {
-        /// Its name at `to`, else at `from`, as schema.name.
+        /// The name at `to`, or at `from` if the table was dropped, as schema.name.
         #[prost(string, tag = "1")]
         pub table: ::prost::alloc::string::String,
-        /// Its name at `from`, when that is another one.
+        /// The name at `from`, if it differs.
         #[prost(string, optional, tag = "2")]
         pub renamed_from: ::core::option::Option<::prost::alloc::string::String>,
-        /// created, dropped, replaced (another table has its name), changed or unchanged.
-        #[prost(string, tag = "3")]
-        pub change: ::prost::alloc::string::String,
+        #[prost(enumeration = "table::Change", tag = "3")]
+        pub change: i32,
         #[prost(uint64, tag = "4")]
         pub rows_inserted: u64,
         #[prost(uint64, tag = "5")]
         pub rows_deleted: u64,
-        /// Rows that both have, with other values.
+        /// The number of rows that exist in both snapshots with different values.
         #[prost(uint64, tag = "6")]
         pub rows_updated: u64,
         #[prost(message, repeated, tag = "7")]
         pub schema_changes: ::prost::alloc::vec::Vec<SchemaChange>,
-        /// The query for these rows, which any client can run: `change` (insert, delete, update_preimage, update_postimage),
-        /// `rowid`, and the columns of both sides, NULL where a side has none.
+        /// A query for the rows that differ, which any client can run: `change` (insert, delete, update_preimage,
+        /// update_postimage), `rowid`, and the columns of both snapshots, NULL where a snapshot does not have the column.
         #[prost(string, tag = "8")]
         pub sql: ::prost::alloc::string::String,
     }
+    /// Nested message and enum types in `Table`.
+    pub mod table {
+        #[derive(
+            Clone,
+            Copy,
+            Debug,
+            PartialEq,
+            Eq,
+            Hash,
+            PartialOrd,
+            Ord,
+            ::prost::Enumeration
+        )]
+        #[repr(i32)]
+        pub enum Change {
+            Unchanged = 0,
+            Changed = 1,
+            Created = 2,
+            Dropped = 3,
+            /// Another table has its name now.
+            Replaced = 4,
+        }
+        impl Change {
+            /// String value of the enum field names used in the ProtoBuf definition.
+            ///
+            /// The values are not transformed in any way and thus are considered stable
+            /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+            pub fn as_str_name(&self) -> &'static str {
+                match self {
+                    Self::Unchanged => "unchanged",
+                    Self::Changed => "changed",
+                    Self::Created => "created",
+                    Self::Dropped => "dropped",
+                    Self::Replaced => "replaced",
+                }
+            }
+            /// Creates an enum from field names used in the ProtoBuf definition.
+            pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+                match value {
+                    "unchanged" => Some(Self::Unchanged),
+                    "changed" => Some(Self::Changed),
+                    "created" => Some(Self::Created),
+                    "dropped" => Some(Self::Dropped),
+                    "replaced" => Some(Self::Replaced),
+                    _ => None,
+                }
+            }
+        }
+    }
+    impl ::prost::Name for Table {
+        const NAME: &'static str = "Table";
+        const PACKAGE: &'static str = "merganser.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "merganser.v1.DiffResult.Table".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/merganser.v1.DiffResult.Table".into()
+        }
+    }
 }
-/// Brings a table, a schema or the lake back to an earlier state, as a new snapshot; no history is lost.
+impl ::prost::Name for DiffResult {
+    const NAME: &'static str = "DiffResult";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.DiffResult".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.DiffResult".into()
+    }
+}
+/// Rolls a table, a schema or the lake back to an earlier state. Commits that state as a new snapshot; no history is
+/// lost.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RollbackRequest {
-    /// The table, as schema.name. Exactly one of `table`, `schema` and `lake` says what comes back.
+    /// The table, as schema.name. Exactly one of `table`, `schema` and `lake` is required.
     #[prost(string, optional, tag = "1")]
     pub table: ::core::option::Option<::prost::alloc::string::String>,
-    /// All tables and views of this schema: what was dropped since comes back, what was made since goes.
+    /// All tables, views and macros of this schema: those dropped since are recreated, those created since are dropped.
     #[prost(string, optional, tag = "2")]
     pub schema: ::core::option::Option<::prost::alloc::string::String>,
-    /// All schemas. The registry of experiments and runs comes back only as a `table`.
+    /// All schemas. The registry of experiments and runs is only rolled back as a `table`.
     #[prost(bool, tag = "3")]
     pub lake: bool,
+    /// The snapshot whose state is restored.
     #[prost(message, optional, tag = "4")]
-    pub to: ::core::option::Option<Target>,
-    /// Says what would change and changes nothing.
+    pub to: ::core::option::Option<SnapshotSelector>,
+    /// Only report what would change.
     #[prost(bool, tag = "5")]
     pub dry_run: bool,
-    /// The commit message; the default says what was rolled back.
+    /// The commit message; the default describes the rollback.
     #[prost(string, optional, tag = "6")]
     pub message: ::core::option::Option<::prost::alloc::string::String>,
+    /// A repeated call with the same key returns the outcome of the first.
     #[prost(string, optional, tag = "14")]
     pub idempotency_key: ::core::option::Option<::prost::alloc::string::String>,
+    /// Cancel the job when the client drops the reply stream; by default the job continues.
     #[prost(bool, tag = "15")]
     pub cancel_on_disconnect: bool,
 }
+impl ::prost::Name for RollbackRequest {
+    const NAME: &'static str = "RollbackRequest";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.RollbackRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.RollbackRequest".into()
+    }
+}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RollbackResult {
-    /// The newest snapshot afterwards.
+    /// The newest snapshot after the rollback.
     #[prost(int64, tag = "1")]
     pub snapshot_id: i64,
-    /// The snapshot whose state is back.
+    /// The snapshot whose state was restored.
     #[prost(int64, tag = "2")]
     pub restored_from: i64,
-    /// What changes; a table that was asked for is here in any case.
+    /// The objects that change; a table named in the request is always included.
     #[prost(message, repeated, tag = "3")]
     pub tables: ::prost::alloc::vec::Vec<rollback_result::Table>,
     #[prost(bool, tag = "4")]
     pub dry_run: bool,
-    /// Whether nothing changes, because that state is there already; then there is no new snapshot.
+    /// Whether the lake was already in that state; no snapshot is created then.
     #[prost(bool, tag = "5")]
     pub unchanged: bool,
 }
@@ -477,40 +837,156 @@ pub mod rollback_result {
         /// The table, view or macro as schema.name, or the schema.
         #[prost(string, tag = "1")]
         pub table: ::prost::alloc::string::String,
-        /// unchanged, restored (in place), recreated or dropped.
-        #[prost(string, tag = "2")]
-        pub change: ::prost::alloc::string::String,
+        #[prost(enumeration = "table::Change", tag = "2")]
+        pub change: i32,
         #[prost(uint64, tag = "3")]
         pub rows_deleted: u64,
         #[prost(uint64, tag = "4")]
         pub rows_inserted: u64,
-        /// Its name before, when that was another one.
+        /// The previous name, if it differs.
         #[prost(string, optional, tag = "5")]
         pub renamed_from: ::core::option::Option<::prost::alloc::string::String>,
-        /// table, view, macro or schema.
-        #[prost(string, tag = "6")]
-        pub kind: ::prost::alloc::string::String,
+        #[prost(enumeration = "Kind", tag = "6")]
+        pub kind: i32,
+    }
+    /// Nested message and enum types in `Table`.
+    pub mod table {
+        #[derive(
+            Clone,
+            Copy,
+            Debug,
+            PartialEq,
+            Eq,
+            Hash,
+            PartialOrd,
+            Ord,
+            ::prost::Enumeration
+        )]
+        #[repr(i32)]
+        pub enum Change {
+            Unchanged = 0,
+            /// Changed in place.
+            Restored = 1,
+            Recreated = 2,
+            Dropped = 3,
+        }
+        impl Change {
+            /// String value of the enum field names used in the ProtoBuf definition.
+            ///
+            /// The values are not transformed in any way and thus are considered stable
+            /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+            pub fn as_str_name(&self) -> &'static str {
+                match self {
+                    Self::Unchanged => "unchanged",
+                    Self::Restored => "restored",
+                    Self::Recreated => "recreated",
+                    Self::Dropped => "dropped",
+                }
+            }
+            /// Creates an enum from field names used in the ProtoBuf definition.
+            pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+                match value {
+                    "unchanged" => Some(Self::Unchanged),
+                    "restored" => Some(Self::Restored),
+                    "recreated" => Some(Self::Recreated),
+                    "dropped" => Some(Self::Dropped),
+                    _ => None,
+                }
+            }
+        }
+    }
+    impl ::prost::Name for Table {
+        const NAME: &'static str = "Table";
+        const PACKAGE: &'static str = "merganser.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "merganser.v1.RollbackResult.Table".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/merganser.v1.RollbackResult.Table".into()
+        }
+    }
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Kind {
+        Table = 0,
+        View = 1,
+        Macro = 2,
+        Schema = 3,
+    }
+    impl Kind {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Table => "table",
+                Self::View => "view",
+                Self::Macro => "macro",
+                Self::Schema => "schema",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "table" => Some(Self::Table),
+                "view" => Some(Self::View),
+                "macro" => Some(Self::Macro),
+                "schema" => Some(Self::Schema),
+                _ => None,
+            }
+        }
     }
 }
-/// Names a snapshot, removes such a name, or lists all of them.
+impl ::prost::Name for RollbackResult {
+    const NAME: &'static str = "RollbackResult";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.RollbackResult".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.RollbackResult".into()
+    }
+}
+/// Tags a snapshot, deletes a tag, or lists all tags.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TagRequest {
-    /// The tag; left out, the action only lists.
+    /// The tag; if omitted, the action only lists the tags.
     #[prost(string, optional, tag = "1")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// The snapshot to name; the default is the newest.
+    /// The snapshot to tag; the default is the newest.
     #[prost(int64, optional, tag = "2")]
     pub version: ::core::option::Option<i64>,
-    /// Removes the tag; the snapshot stays.
+    /// Delete the tag, but not the snapshot.
     #[prost(bool, tag = "3")]
     pub delete: bool,
-    /// Moves the tag when it stands on another snapshot.
+    /// Move the tag if it exists.
     #[prost(bool, tag = "4")]
     pub replace: bool,
 }
+impl ::prost::Name for TagRequest {
+    const NAME: &'static str = "TagRequest";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.TagRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.TagRequest".into()
+    }
+}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TagResult {
-    /// All tags afterwards, the newest snapshot first.
+    /// All tags after the call, ordered by snapshot, newest first.
     #[prost(message, repeated, tag = "1")]
     pub tags: ::prost::alloc::vec::Vec<tag_result::Tag>,
 }
@@ -524,39 +1000,61 @@ pub mod tag_result {
         pub version: i64,
         #[prost(string, tag = "3")]
         pub author: ::prost::alloc::string::String,
-        /// When it was set, in UTC.
+        /// The time at which the tag was set, in UTC.
         #[prost(string, tag = "4")]
         pub created: ::prost::alloc::string::String,
     }
+    impl ::prost::Name for Tag {
+        const NAME: &'static str = "Tag";
+        const PACKAGE: &'static str = "merganser.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "merganser.v1.TagResult.Tag".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/merganser.v1.TagResult.Tag".into()
+        }
+    }
 }
-/// Keeps the lake fast and small. The steps are taken in the order rewrite, merge, expire, cleanup, orphans; whatever is
-/// done, every snapshot that is kept reads as before.
+impl ::prost::Name for TagResult {
+    const NAME: &'static str = "TagResult";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.TagResult".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.TagResult".into()
+    }
+}
+/// Compacts files, expires snapshots and removes unused files. The steps run in the order rewrite, merge, expire,
+/// cleanup, orphans. The content of retained snapshots does not change.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct MaintainRequest {
-    /// Which of them. The default is rewrite, merge and cleanup, and expire where "expire_days" is given.
+    /// The steps to run. The default is rewrite, merge and cleanup, and expire if "expire_days" is given.
     #[prost(enumeration = "maintain_request::Step", repeated, tag = "1")]
     pub steps: ::prost::alloc::vec::Vec<i32>,
-    /// Merges and rewrites the files of this table only, as schema.name.
+    /// Merge and rewrite the files of this table only, as schema.name.
     #[prost(string, optional, tag = "2")]
     pub table: ::core::option::Option<::prost::alloc::string::String>,
-    /// Expires snapshots that are older than this; tagged ones and the newest stay.
+    /// Expire snapshots that are older; tagged ones and the newest are retained.
     #[prost(double, optional, tag = "3")]
     pub expire_days: ::core::option::Option<f64>,
-    /// Expires no snapshot among the newest so many; the default is 1.
+    /// The number of newest snapshots that are always retained; the default is 1.
     #[prost(uint64, optional, tag = "4")]
     pub keep: ::core::option::Option<u64>,
-    /// Rewrites files of which at least this share of the rows is deleted; the default is 0.3.
+    /// Rewrite files with at least this share of deleted rows; the default is 0.3.
     #[prost(double, optional, tag = "5")]
     pub rewrite_share: ::core::option::Option<f64>,
-    /// Removes files that no snapshot has needed for this long (cleanup), or that are of no snapshot and this old (orphans).
-    /// The default is 24; whoever still reads an old state needs them.
+    /// Remove files that have been unused for this long (cleanup), or unreferenced files of this age (orphans). The
+    /// default is 24. Clients that read old snapshots may still need newer ones.
     #[prost(double, optional, tag = "6")]
     pub grace_hours: ::core::option::Option<f64>,
-    /// Only tells what would be done.
+    /// Only report what would be done.
     #[prost(bool, tag = "7")]
     pub dry_run: bool,
+    /// A repeated call with the same key returns the outcome of the first.
     #[prost(string, optional, tag = "14")]
     pub idempotency_key: ::core::option::Option<::prost::alloc::string::String>,
+    /// Cancel the job when the client drops the reply stream; by default the job continues.
     #[prost(bool, tag = "15")]
     pub cancel_on_disconnect: bool,
 }
@@ -575,16 +1073,15 @@ pub mod maintain_request {
     )]
     #[repr(i32)]
     pub enum Step {
-        /// Small files of a table become large ones.
+        /// Merge small files into large ones.
         Merge = 0,
-        /// Files with many deleted rows are written without them.
+        /// Rewrite files with many deleted rows without them.
         Rewrite = 1,
-        /// Old snapshots are forgotten.
+        /// Expire old snapshots.
         Expire = 2,
-        /// Files that no snapshot needs are removed, but for those that a backup names.
+        /// Remove files that are scheduled for deletion and not referenced by a backup.
         Cleanup = 3,
-        /// Parquet files that no snapshot ever named, as of a server that was killed, are removed, but for those that a backup
-        /// names.
+        /// Remove files that neither the catalog nor a backup references.
         Orphans = 4,
     }
     impl Step {
@@ -614,11 +1111,21 @@ pub mod maintain_request {
         }
     }
 }
+impl ::prost::Name for MaintainRequest {
+    const NAME: &'static str = "MaintainRequest";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.MaintainRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.MaintainRequest".into()
+    }
+}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct MaintainResult {
     #[prost(message, repeated, tag = "1")]
     pub done: ::prost::alloc::vec::Vec<maintain_result::Done>,
-    /// The newest snapshot afterwards.
+    /// The newest snapshot after the call.
     #[prost(int64, tag = "2")]
     pub snapshot_id: i64,
     #[prost(bool, tag = "3")]
@@ -633,52 +1140,85 @@ pub mod maintain_result {
         /// The table, for merge and rewrite.
         #[prost(string, optional, tag = "2")]
         pub table: ::core::option::Option<::prost::alloc::string::String>,
-        /// Files that were merged, rewritten or removed; with "dry_run" those that would be, at most.
+        /// The number of files that were merged, rewritten or removed; with "dry_run", the maximum that would be.
         #[prost(uint64, tag = "3")]
         pub files: u64,
-        /// Files that were made of them.
+        /// The number of files that replaced them.
         #[prost(uint64, tag = "4")]
         pub files_made: u64,
-        /// Snapshots that were expired.
+        /// The snapshots that were expired.
         #[prost(int64, repeated, tag = "5")]
         pub snapshots: ::prost::alloc::vec::Vec<i64>,
-        /// Files that nobody else needs and that stay because a backup names them, for cleanup and orphans.
+        /// The number of unused files that are kept because a backup references them, for cleanup and orphans.
         #[prost(uint64, tag = "6")]
         pub files_kept: u64,
-        /// The oldest backup that names one of them; or one that cannot be read, which may name any file. They go when no backup
-        /// names them any more: see "keep" of backup, or remove the folder of the one that cannot be read.
+        /// The oldest backup that references one of them, or a backup that cannot be read and may reference any file. The
+        /// files are removed when no backup references them any more: see "keep" of backup, or remove the folder of the
+        /// unreadable backup.
         #[prost(string, optional, tag = "7")]
         pub kept_for: ::core::option::Option<::prost::alloc::string::String>,
     }
+    impl ::prost::Name for Done {
+        const NAME: &'static str = "Done";
+        const PACKAGE: &'static str = "merganser.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "merganser.v1.MaintainResult.Done".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/merganser.v1.MaintainResult.Done".into()
+        }
+    }
 }
-/// Copies the catalog into the store, beside writers, and verifies the copy; the files of the lake are not copied. They never
-/// change, and maintain leaves those alone that a backup names.
+impl ::prost::Name for MaintainResult {
+    const NAME: &'static str = "MaintainResult";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.MaintainResult".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.MaintainResult".into()
+    }
+}
+/// Backs up the catalog to the storage, while writers run, and verifies the copy. Data files are immutable and not
+/// copied; maintain keeps files that a backup references.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BackupRequest {
-    /// Afterwards the newest so many backups stay, whatever their age; without "older_than_days" all others go. The default
-    /// is what the server was configured with.
+    /// Keep this many of the newest backups, regardless of age; without "older_than_days", remove all others. The default
+    /// is the server's configuration.
     #[prost(uint64, optional, tag = "1")]
     pub keep: ::core::option::Option<u64>,
-    /// Afterwards backups that are older go; the latest stays in any case.
+    /// Remove older backups, except the latest.
     #[prost(double, optional, tag = "2")]
     pub older_than_days: ::core::option::Option<f64>,
+    /// A repeated call with the same key returns the outcome of the first.
     #[prost(string, optional, tag = "14")]
     pub idempotency_key: ::core::option::Option<::prost::alloc::string::String>,
+    /// Cancel the job when the client drops the reply stream; by default the job continues.
     #[prost(bool, tag = "15")]
     pub cancel_on_disconnect: bool,
 }
+impl ::prost::Name for BackupRequest {
+    const NAME: &'static str = "BackupRequest";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.BackupRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.BackupRequest".into()
+    }
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BackupResult {
-    /// Its name: YYYY_MM_DD/HH_MM_SS_mmm, the time in UTC.
+    /// The name of the backup: YYYY_MM_DD/HH_MM_SS_mmm, in UTC.
     #[prost(string, tag = "1")]
     pub backup: ::prost::alloc::string::String,
-    /// Where it lies.
+    /// The location of the backup.
     #[prost(string, tag = "2")]
     pub path: ::prost::alloc::string::String,
-    /// The newest snapshot that it holds.
+    /// The newest snapshot in the backup.
     #[prost(int64, tag = "3")]
     pub snapshot_id: i64,
-    /// How many it holds.
+    /// The number of snapshots in the backup.
     #[prost(uint64, tag = "4")]
     pub snapshots: u64,
     /// The size of the file.
@@ -690,12 +1230,32 @@ pub struct BackupResult {
     #[prost(string, repeated, tag = "7")]
     pub removed: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
-/// Lists the backups of the catalog, the newest first.
+impl ::prost::Name for BackupResult {
+    const NAME: &'static str = "BackupResult";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.BackupResult".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.BackupResult".into()
+    }
+}
+/// Lists the backups of the catalog, newest first.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BackupsRequest {
-    /// Reads every one and compares it with its checksum; otherwise only sizes are compared.
+    /// Verify the checksums of all backups; otherwise only sizes are compared.
     #[prost(bool, tag = "1")]
     pub verify: bool,
+}
+impl ::prost::Name for BackupsRequest {
+    const NAME: &'static str = "BackupsRequest";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.BackupsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.BackupsRequest".into()
+    }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BackupsResult {
@@ -710,16 +1270,15 @@ pub mod backups_result {
         pub backup: ::prost::alloc::string::String,
         #[prost(string, tag = "2")]
         pub path: ::prost::alloc::string::String,
-        /// complete; incomplete (it is being taken, or the server ended before it was); damaged; another_lake.
-        #[prost(string, tag = "3")]
-        pub state: ::prost::alloc::string::String,
-        /// Whether restore takes it by default.
+        #[prost(enumeration = "backup::State", tag = "3")]
+        pub state: i32,
+        /// Whether restore uses it by default.
         #[prost(bool, tag = "4")]
         pub latest: bool,
-        /// What is wrong with a damaged one.
+        /// What is damaged.
         #[prost(string, optional, tag = "5")]
         pub fault: ::core::option::Option<::prost::alloc::string::String>,
-        /// The newest snapshot that it holds. This and what follows is absent where it cannot be read.
+        /// The newest snapshot in the backup. This field and the following are absent if the backup cannot be read.
         #[prost(int64, optional, tag = "6")]
         pub snapshot_id: ::core::option::Option<i64>,
         #[prost(uint64, optional, tag = "7")]
@@ -728,79 +1287,197 @@ pub mod backups_result {
         pub bytes: ::core::option::Option<u64>,
         #[prost(string, optional, tag = "9")]
         pub author: ::core::option::Option<::prost::alloc::string::String>,
-        /// What held the catalog: duckdb, sqlite or postgres.
+        /// The kind of the catalog: duckdb, sqlite or postgres.
         #[prost(string, optional, tag = "10")]
         pub catalog: ::core::option::Option<::prost::alloc::string::String>,
     }
+    /// Nested message and enum types in `Backup`.
+    pub mod backup {
+        #[derive(
+            Clone,
+            Copy,
+            Debug,
+            PartialEq,
+            Eq,
+            Hash,
+            PartialOrd,
+            Ord,
+            ::prost::Enumeration
+        )]
+        #[repr(i32)]
+        pub enum State {
+            Complete = 0,
+            /// The backup is being taken, or the server ended before it was complete.
+            Incomplete = 1,
+            Damaged = 2,
+            /// The backup is of another lake.
+            AnotherLake = 3,
+        }
+        impl State {
+            /// String value of the enum field names used in the ProtoBuf definition.
+            ///
+            /// The values are not transformed in any way and thus are considered stable
+            /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+            pub fn as_str_name(&self) -> &'static str {
+                match self {
+                    Self::Complete => "complete",
+                    Self::Incomplete => "incomplete",
+                    Self::Damaged => "damaged",
+                    Self::AnotherLake => "another_lake",
+                }
+            }
+            /// Creates an enum from field names used in the ProtoBuf definition.
+            pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+                match value {
+                    "complete" => Some(Self::Complete),
+                    "incomplete" => Some(Self::Incomplete),
+                    "damaged" => Some(Self::Damaged),
+                    "another_lake" => Some(Self::AnotherLake),
+                    _ => None,
+                }
+            }
+        }
+    }
+    impl ::prost::Name for Backup {
+        const NAME: &'static str = "Backup";
+        const PACKAGE: &'static str = "merganser.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "merganser.v1.BackupsResult.Backup".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/merganser.v1.BackupsResult.Backup".into()
+        }
+    }
 }
-/// Brings a backup of the catalog back: to another place, or in the place of the lake that is served. It is verified
-/// first: its checksum, its snapshots and rows, and that every file of the lake that it names is there.
+impl ::prost::Name for BackupsResult {
+    const NAME: &'static str = "BackupsResult";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.BackupsResult".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.BackupsResult".into()
+    }
+}
+/// Restores a backup of the catalog to a new catalog, or replaces the catalog of the served lake. The backup is verified
+/// first: its checksum, snapshots and rows, and whether its data files exist.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RestoreRequest {
     /// The name of the backup; the default is the latest.
     #[prost(string, optional, tag = "1")]
     pub backup: ::core::option::Option<::prost::alloc::string::String>,
-    /// The newest backup that was taken at or before this moment, such as "2026-01-31 12:00:00"; in UTC unless it says
-    /// otherwise.
+    /// The newest backup taken at or before this time, such as "2026-01-31 12:00:00", in UTC unless an offset is given.
     #[prost(string, optional, tag = "2")]
     pub at: ::core::option::Option<::prost::alloc::string::String>,
-    /// Where to: a new catalog, in the forms of --catalog (a path on the server's machine, sqlite:PATH, postgres://…). A server
+    /// The new catalog, in the form of --catalog (a path on the server's machine, sqlite:PATH, postgres://…). A server
     /// with the same storage can serve it.
     #[prost(string, optional, tag = "3")]
     pub to: ::core::option::Option<::prost::alloc::string::String>,
-    /// Without "to": puts it in the place of the lake that is served; the server ends all sessions and opens the lake anew.
-    /// With it: does not mind that files are missing.
+    /// Without "to": replace the catalog of the served lake; the server ends all sessions and opens the lake again. With
+    /// "to": accept missing data files.
     #[prost(bool, tag = "4")]
     pub force: bool,
-    /// Verifies the backup and changes nothing.
+    /// Only verify the backup.
     #[prost(bool, tag = "5")]
     pub dry_run: bool,
+    /// A repeated call with the same key returns the outcome of the first.
     #[prost(string, optional, tag = "14")]
     pub idempotency_key: ::core::option::Option<::prost::alloc::string::String>,
+    /// Cancel the job when the client drops the reply stream; by default the job continues.
     #[prost(bool, tag = "15")]
     pub cancel_on_disconnect: bool,
+}
+impl ::prost::Name for RestoreRequest {
+    const NAME: &'static str = "RestoreRequest";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.RestoreRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.RestoreRequest".into()
+    }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RestoreResult {
     #[prost(string, tag = "1")]
     pub backup: ::prost::alloc::string::String,
-    /// Where the backup lies.
+    /// The location of the backup.
     #[prost(string, tag = "2")]
     pub path: ::prost::alloc::string::String,
-    /// The newest snapshot of the lake that is brought back.
+    /// The newest snapshot of the restored lake.
     #[prost(int64, tag = "3")]
     pub snapshot_id: i64,
     #[prost(uint64, tag = "4")]
     pub snapshots: u64,
-    /// Where it was brought: "to" without user and password; absent for the lake that is served, and with "dry_run".
+    /// The new catalog: "to" without user and password; absent for the served lake, and with "dry_run".
     #[prost(string, optional, tag = "5")]
     pub to: ::core::option::Option<::prost::alloc::string::String>,
-    /// How many files that it names are not in the store.
+    /// The number of data files that the backup references and that do not exist.
     #[prost(uint64, tag = "6")]
     pub missing_files: u64,
-    /// The first twenty of them, relative to the lake's data path.
+    /// The first twenty of them, relative to the data path of the lake.
     #[prost(string, repeated, tag = "7")]
     pub missing: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(bool, tag = "8")]
     pub dry_run: bool,
-    /// Whether the server opens the lake anew now; "backups" and "snapshots" answer again when it is done.
+    /// Whether the server opens the lake again now; "backups" and "snapshots" work again when it is done.
     #[prost(bool, tag = "9")]
     pub reopens: bool,
 }
-/// Tells the SQL with which DuckDB's own shell attaches this lake, to be read. Secrets are left out.
+impl ::prost::Name for RestoreResult {
+    const NAME: &'static str = "RestoreResult";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.RestoreResult".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.RestoreResult".into()
+    }
+}
+/// Returns the SQL that attaches this lake read-only in the DuckDB shell. Secrets are omitted.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct InitSqlRequest {}
+impl ::prost::Name for InitSqlRequest {
+    const NAME: &'static str = "InitSqlRequest";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.InitSqlRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.InitSqlRequest".into()
+    }
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct InitSqlResult {
     #[prost(string, tag = "1")]
     pub sql: ::prost::alloc::string::String,
 }
-/// Lists the jobs of this server: those that run and the latest that ended.
+impl ::prost::Name for InitSqlResult {
+    const NAME: &'static str = "InitSqlResult";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.InitSqlResult".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.InitSqlResult".into()
+    }
+}
+/// Lists the running and recent jobs of this server.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct JobsRequest {}
+impl ::prost::Name for JobsRequest {
+    const NAME: &'static str = "JobsRequest";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.JobsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.JobsRequest".into()
+    }
+}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct JobsResult {
-    /// The newest first.
+    /// Newest first.
     #[prost(message, repeated, tag = "1")]
     pub jobs: ::prost::alloc::vec::Vec<jobs_result::Job>,
 }
@@ -826,31 +1503,83 @@ pub mod jobs_result {
         pub unit: ::prost::alloc::string::String,
         #[prost(string, tag = "9")]
         pub message: ::prost::alloc::string::String,
-        /// When it started, in UTC.
+        /// The start time, in UTC.
         #[prost(string, tag = "10")]
         pub started: ::prost::alloc::string::String,
-        /// When it ended, in UTC; absent while it runs.
+        /// The end time, in UTC; absent while the job runs.
         #[prost(string, optional, tag = "11")]
         pub ended: ::core::option::Option<::prost::alloc::string::String>,
     }
+    impl ::prost::Name for Job {
+        const NAME: &'static str = "Job";
+        const PACKAGE: &'static str = "merganser.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "merganser.v1.JobsResult.Job".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/merganser.v1.JobsResult.Job".into()
+        }
+    }
 }
-/// Follows a job: its current state at once, then every change, and its outcome.
+impl ::prost::Name for JobsResult {
+    const NAME: &'static str = "JobsResult";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.JobsResult".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.JobsResult".into()
+    }
+}
+/// Follows a job: returns its current state, then every change, and its outcome.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct JobAttachRequest {
+    /// The id of the job.
     #[prost(string, tag = "1")]
     pub job_id: ::prost::alloc::string::String,
 }
-/// Stops a job; what it had not committed is undone.
+impl ::prost::Name for JobAttachRequest {
+    const NAME: &'static str = "JobAttachRequest";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.JobAttachRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.JobAttachRequest".into()
+    }
+}
+/// Cancels a job and undoes its uncommitted work.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct JobCancelRequest {
+    /// The id of the job.
     #[prost(string, tag = "1")]
     pub job_id: ::prost::alloc::string::String,
+}
+impl ::prost::Name for JobCancelRequest {
+    const NAME: &'static str = "JobCancelRequest";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.JobCancelRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.JobCancelRequest".into()
+    }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct JobCancelResult {
     #[prost(string, tag = "1")]
     pub job_id: ::prost::alloc::string::String,
-    /// The job's state when the call returned.
+    /// The state of the job when the call returned.
     #[prost(enumeration = "event::State", tag = "2")]
     pub state: i32,
+}
+impl ::prost::Name for JobCancelResult {
+    const NAME: &'static str = "JobCancelResult";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.JobCancelResult".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.JobCancelResult".into()
+    }
 }

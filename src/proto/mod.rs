@@ -1,8 +1,7 @@
 //! The messages of `proto/`, generated and committed so that no build needs a protobuf compiler.
 //!
-//! `merganser.v1.rs` holds the types and `descriptor.bin` the descriptors with the comments of the source, from which
-//! JSON bodies are read and ListActions speaks. A test regenerates both and compares; `MERGANSER_BLESS=1` makes it
-//! write them instead.
+//! `merganser.v1.rs` contains the types and `descriptor.bin` the descriptors with the comments of the source, which JSON
+//! bodies and ListActions use. A test regenerates both and compares; with `MERGANSER_BLESS=1` it writes them instead.
 
 #[expect(missing_docs, clippy::pedantic, reason = "generated from proto/, whose comments it carries")]
 mod generated {
@@ -11,7 +10,12 @@ mod generated {
 mod json;
 
 pub use generated::*;
-pub use json::{Described, Field, Takes, any_to_json, describe, from_any, from_json, to_any, to_json};
+#[cfg(test)]
+pub use json::field_numbers;
+pub use json::{
+    Described, EnumValue, Field, Takes, any_to_json, describe, enum_values, event_to_json, from_any, from_json, to_any,
+    to_json,
+};
 
 #[cfg(test)]
 mod tests;

@@ -23,7 +23,9 @@ fn the_committed_code_is_what_the_proto_files_say() {
         .unwrap()
         .file_descriptor_set();
     let out = tempfile::tempdir().unwrap();
-    prost_build::Config::new().out_dir(out.path()).compile_fds(files.clone()).unwrap();
+    let mut config = prost_build::Config::new();
+    config.enable_type_names().type_name_domain(["."], "type.googleapis.com").out_dir(out.path());
+    config.compile_fds(files.clone()).unwrap();
     let code = fs::read(out.path().join("merganser.v1.rs")).unwrap();
     check_committed(&root.join("src/proto/merganser.v1.rs"), &code);
     check_committed(&root.join("src/proto/descriptor.bin"), &prost::Message::encode_to_vec(&files));

@@ -28,7 +28,7 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
 pub use self::{address::resolve, lifecycle::serve, signals::stop_requested, tls::Tls};
 use self::{health::Health, incoming::Incoming, measure::Measured};
 use crate::{
-    actions::{Actions, Schedule},
+    actions::{Actions, Schedule, Services},
     auth::Authenticator,
     backup::{Backups, Candidate, Retention},
     config::{Settings, Storage as StorageSetting},
@@ -201,7 +201,8 @@ impl Server {
             Retention { keep: (settings.backup_keep > 0).then_some(settings.backup_keep), older_than: None };
         let backups = Backups::new(lake.clone(), &storage, &pins.origin().1.catalog, retention);
         let ingester = Ingester::new(lake.clone(), storage, staging);
-        let actions = Arc::new(Actions::new(lake.clone(), Arc::clone(&pins), ingester, models, backups));
+        let services = Services { lake: lake.clone(), pins: Arc::clone(&pins), ingester, models, backups };
+        let actions = Arc::new(Actions::new(services));
         let (sessions, guard) = (Sessions::new(session_limits(settings)), engine.run(Guard::load).await?);
         let procedures = sql::procedures(&actions);
         let queries = Queries::new(lake, Arc::clone(&pins), sessions, query_settings(settings), procedures, guard);

@@ -137,7 +137,7 @@ fn job(job: &Job) -> Vec<Cell> {
         status.done.into(),
         status.total.into(),
         text(status.unit),
-        text(&actions::message(&status.state)),
+        text(&actions::error_message(&status.state)),
         Cell::Moment(job.started.timestamp_micros()),
         status.ended.map_or(Cell::Null, |ended| Cell::Moment(ended.timestamp_micros())),
     ]

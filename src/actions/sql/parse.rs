@@ -1,10 +1,11 @@
-//! From a CALL to the body of its action.
+//! Parses a CALL into the body of its action.
 
 use serde_json::{Map, Number, Value};
 
 use super::{
-    super::{ALL, Action, unknown},
-    Call, Place,
+    super::dispatch::{ALL, Entry, unknown},
+    call::Call,
+    field_path::FieldPath,
 };
 use crate::{
     error::{Error, Result},
@@ -12,13 +13,13 @@ use crate::{
     sql::{Argument, Constant, Name, ParsedStatement},
 };
 
-/// The schema that the actions seem to lie in.
+/// The schema of the actions in SQL.
 const SCHEMA: &str = "merganser";
 
-/// The call of an action that a statement is; `None` when it is another one.
+/// Parses a CALL of an action; returns `None` for other statements.
 ///
 /// # Errors
-/// `InvalidArgument` for arguments that are not written as they must be; Unsupported for an action that there is not.
+/// `InvalidArgument` for invalid arguments; Unsupported for an unknown action.
 pub fn parse(statement: &ParsedStatement) -> Result<Option<Call>> {
     let is_ours = |name: &Name| name.parts().len() > 1 && name.parts()[0].eq_ignore_ascii_case(SCHEMA);
     let Some(name) = statement.called().filter(is_ours) else { return Ok(None) };
@@ -30,42 +31,42 @@ pub fn parse(statement: &ParsedStatement) -> Result<Option<Call>> {
     call.map_err(|err| err.context(format_args!("call {}", action.name)))
 }
 
-/// The action that `merganser.job_cancel`, `merganser."job.cancel"` or `merganser.job.cancel` names.
-fn action(name: &Name) -> Result<&'static Action> {
+/// The action of `merganser.job_cancel`, `merganser."job.cancel"` or `merganser.job.cancel`.
+fn action(name: &Name) -> Result<&'static Entry> {
     let name = name.parts()[1..].join(".").to_ascii_lowercase();
     let found = ALL.iter().find(|action| action.name == name || action.name.replace('.', "_") == name);
     found.ok_or_else(|| unknown(&name))
 }
 
-fn call(action: &Action, arguments: Vec<(Option<String>, Argument)>) -> Result<Call> {
+fn call(action: &'static Entry, arguments: Vec<(Option<String>, Argument)>) -> Result<Call> {
     let fields = proto::describe(action.request)?.fields;
-    let mut call = Call { action: *action, body: Map::new(), parameters: Vec::new() };
-    let (mut taken, mut named) = (Vec::<Place>::new(), false);
+    let mut call = Call { action, body: Map::new(), parameters: Vec::new() };
+    let (mut taken, mut named) = (Vec::<FieldPath>::new(), false);
     for (index, (name, argument)) in arguments.into_iter().enumerate() {
         named |= name.is_some();
-        let place = match name {
-            Some(name) => place(&fields, &name),
+        let path = match name {
+            Some(name) => path(&fields, &name),
             None if !named => at(fields.get(index).ok_or_else(|| positional(&fields))?),
             None => return Err(positional(&fields)),
         };
-        if taken.iter().any(|other| place.overlaps(other)) {
-            return Err(Error::invalid(format!("\"{}\" is given twice", place.field)));
+        if taken.iter().any(|other| path.overlaps(other)) {
+            return Err(Error::invalid(format!("\"{}\" is given twice", path.field)));
         }
         match argument {
             Argument::Constant(constant) => {
-                let value = json(constant).map_err(|err| err.context(format_args!("\"{}\"", place.field)))?;
-                place.put(&mut call.body, value);
+                let value = json(constant).map_err(|err| err.context(format_args!("\"{}\"", path.field)))?;
+                path.set(&mut call.body, value);
             }
-            Argument::Parameter => call.parameters.push(place.clone()),
+            Argument::Parameter => call.parameters.push(path.clone()),
         }
-        taken.push(place);
+        taken.push(path);
     }
     Ok(call)
 }
 
-/// Where the argument `name` goes: to the request's own field, else to that of its only message with such a field. One
-/// that is neither is left to the reader of the body, who refuses it.
-fn place(fields: &[Field], name: &str) -> Place {
+/// The field that the argument `name` sets: that of the request, or else that of its only message with such a field. An
+/// unknown name is rejected with the body.
+fn path(fields: &[Field], name: &str) -> FieldPath {
     let name = name.to_ascii_lowercase();
     if let Some(field) = fields.iter().find(|field| field.name == name) {
         return at(field);
@@ -75,13 +76,13 @@ fn place(fields: &[Field], name: &str) -> Place {
         Takes::Text | Takes::Whole | Takes::Flag | Takes::Texts => None,
     });
     match inner.collect::<Vec<_>>().as_slice() {
-        [(holder, field)] => Place { message: Some(holder.name.clone()), ..at(field) },
-        _ => Place { message: None, field: name, takes: Takes::Text },
+        [(holder, field)] => FieldPath { message: Some(holder.name.clone()), ..at(field) },
+        _ => FieldPath { message: None, field: name, takes: Takes::Text },
     }
 }
 
-fn at(field: &Field) -> Place {
-    Place { message: None, field: field.name.clone(), takes: field.takes.clone() }
+fn at(field: &Field) -> FieldPath {
+    FieldPath { message: None, field: field.name.clone(), takes: field.takes.clone() }
 }
 
 fn positional(fields: &[Field]) -> Error {

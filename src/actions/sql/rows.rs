@@ -27,7 +27,7 @@ pub(super) fn columns() -> SchemaRef {
     SchemaRef::clone(&COLUMNS)
 }
 
-/// One event; the result as JSON, and NULL for what it does not say.
+/// One event; the result as JSON, and NULL for empty fields.
 pub(super) fn batch(event: &Event) -> Result<RecordBatch> {
     let text = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![(!text.is_empty()).then_some(text)])) };
     let count = |count: Option<u64>| -> ArrayRef {

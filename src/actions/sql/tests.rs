@@ -1,10 +1,17 @@
 use std::collections::HashSet;
 
-use arrow::array::{BooleanArray, Int64Array, StringArray};
-use serde_json::json;
+use arrow::{
+    array::{BooleanArray, Int64Array, RecordBatch, StringArray},
+    datatypes::DataType,
+};
+use serde_json::{Value, json};
 
-use super::{super::ALL, parse as parse_statement, *};
-use crate::{error::ErrorKind, proto, sql};
+use super::{super::dispatch::ALL, Call, parse as parse_statement};
+use crate::{
+    error::{ErrorKind, Result},
+    proto::{self, Takes},
+    sql,
+};
 
 fn parse(text: &str) -> Result<Option<Call>> {
     parse_statement(&sql::parse_one(text)?)
@@ -46,7 +53,7 @@ fn arguments_are_fields_by_order_and_by_name() {
         "rollback",
         &json!({"table": "t", "to": {"timestamp": "2026-01-31 12:00:00"}}),
     );
-    // Refused by the reader of the body, who knows the fields.
+    // Rejected with the body.
     check("CALL merganser.tag(colour => 'red')", "tag", &json!({"colour": "red"}));
 }
 
@@ -145,7 +152,7 @@ fn a_name_of_a_field_is_none_of_a_message() {
     assert_eq!(names.len(), ALL.len());
 }
 
-/// `version` could be that of `from` or of `to`: it is left to the reader of the body, who knows no such field.
+/// `version` could be that of `from` or of `to`, so it is rejected with the body.
 #[test]
 fn a_name_that_two_messages_have_means_neither() {
     check("CALL merganser.diff(version => 3)", "diff", &json!({"version": 3}));

@@ -272,7 +272,12 @@ impl Connection {
     /// Nothing is committed then, but where the database that commits is a foreign one which was lost meanwhile.
     pub fn commit(&self) -> Result<()> {
         self.check_interrupted()?;
-        let committed = self.uninterrupted(|| self.execute("COMMIT", &[]));
+        let committed = self.uninterrupted(|| {
+            // A commit that finds that others have committed binds against what they left.
+            let statement = self.prepare("COMMIT")?;
+            let _shared = self.share();
+            statement.execute(&[])?.drain()
+        });
         self.open.set(committed.is_err());
         committed.map(|_| ())
     }

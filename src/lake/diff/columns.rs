@@ -8,6 +8,7 @@ use crate::{
         pairs::Pair,
         state::{Column, Definition},
     },
+    proto::diff_result::schema_change::Change,
     quote::identifier,
 };
 
@@ -38,9 +39,8 @@ enum Kind {
 /// Something that differs besides rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SchemaChange {
-    /// What was done: `added`, `dropped`, `renamed`, `retyped`, `altered` (NOT NULL or the default) to a column;
-    /// `partition_keys`, `sort_keys` or `comments` of the table.
-    pub change: &'static str,
+    /// The kind of change.
+    pub change: Change,
     /// The column's name at `to`, else at `from`; absent for what belongs to the table.
     pub column: Option<String>,
     /// What it was: a name, a type, or a definition.
@@ -95,9 +95,9 @@ pub(super) fn schema_changes(columns: &[Matched<'_>], sides: &Pair<Side>) -> Vec
     let mut changes: Vec<_> = columns.iter().flat_map(Matched::changes).collect();
     let (before, after) = (&then.state.attributes, &now.state.attributes);
     let attributes = [
-        ("partition_keys", before.partition_keys != after.partition_keys),
-        ("sort_keys", before.sort_keys != after.sort_keys),
-        ("comments", before.comments != after.comments),
+        (Change::PartitionKeys, before.partition_keys != after.partition_keys),
+        (Change::SortKeys, before.sort_keys != after.sort_keys),
+        (Change::Comments, before.comments != after.comments),
     ];
     let differing = attributes.into_iter().filter(|(_, differs)| *differs);
     changes.extend(differing.map(|(change, _)| SchemaChange { change, column: None, from: None, to: None }));
@@ -127,13 +127,13 @@ impl Matched<'_> {
             |change, from: Option<String>, to: Option<String>| SchemaChange { change, column: name.clone(), from, to };
         let (then, now) = match (self.then, self.now) {
             (Some(then), Some(now)) => (then, now),
-            (Some(then), None) => return vec![change("dropped", Some(then.data_type.clone()), None)],
-            (None, now) => return vec![change("added", None, now.map(|it| it.data_type.clone()))],
+            (Some(then), None) => return vec![change(Change::Dropped, Some(then.data_type.clone()), None)],
+            (None, now) => return vec![change(Change::Added, None, now.map(|it| it.data_type.clone()))],
         };
         let pairs = [
-            ("renamed", then.name.clone(), now.name.clone()),
-            ("retyped", then.data_type.clone(), now.data_type.clone()),
-            ("altered", constraints(then), constraints(now)),
+            (Change::Renamed, then.name.clone(), now.name.clone()),
+            (Change::Retyped, then.data_type.clone(), now.data_type.clone()),
+            (Change::Altered, constraints(then), constraints(now)),
         ];
         let differing = pairs.into_iter().filter(|(_, from, to)| from != to);
         differing.map(|(what, from, to)| change(what, Some(from), Some(to))).collect()

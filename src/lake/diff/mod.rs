@@ -25,6 +25,7 @@ use crate::{
     engine::Connection,
     error::{Context, Error, Result},
     ids::SnapshotId,
+    proto::diff_result::table::Change,
 };
 
 /// Which snapshots are compared.
@@ -64,21 +65,6 @@ pub struct TableDifference {
     pub schema_changes: Vec<SchemaChange>,
     /// The query for the rows that differ.
     pub sql: String,
-}
-
-/// What became of a table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// Only `to` has it.
-    Created,
-    /// Only `from` has it.
-    Dropped,
-    /// Another table has its name.
-    Replaced,
-    /// It is the same table, and something differs.
-    Changed,
-    /// Nothing differs.
-    Unchanged,
 }
 
 /// How many rows came, went and changed.

@@ -48,6 +48,7 @@ use super::commit::{Retry, Transaction, Writer};
 use crate::{
     error::{Context, Error, Result},
     ids::SnapshotId,
+    proto::rollback_result::{Kind, table::Change},
 };
 
 /// What to bring back, and to which state.
@@ -79,32 +80,6 @@ pub enum Scope<'a> {
     Schema(&'a str),
     /// All schemas.
     Lake,
-}
-
-/// What something is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A table.
-    Table,
-    /// A view.
-    View,
-    /// A macro, scalar or table.
-    Macro,
-    /// A schema.
-    Schema,
-}
-
-/// How something came back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// It was in that state already; there is no new snapshot for it.
-    Unchanged,
-    /// Rows, name, keys and comments changed in place: it is the same table, and unchanged rows keep their row ids.
-    Restored,
-    /// It was dropped since, or its columns differ, so it was made again.
-    Recreated,
-    /// It was made since, and went.
-    Dropped,
 }
 
 /// What a rollback did or, as a dry run, would do.

@@ -1,10 +1,7 @@
 //! The built-in models over what ingest delivers.
 
 use super::lake::{Lake, Options};
-use crate::{
-    error::ErrorKind,
-    medallion::{Change, built_in},
-};
+use crate::{error::ErrorKind, medallion::built_in, proto::transform_result::model::Change};
 
 const TABLES: &str = "
 CREATE TABLE raw.coco_images (id BIGINT, file_name VARCHAR, width BIGINT, height BIGINT, license BIGINT,

@@ -1,7 +1,7 @@
 //! How a table becomes what its model says.
 
 use super::lake::{Lake, Options, models};
-use crate::medallion::Change;
+use crate::proto::transform_result::model::Change;
 
 const COPY: &str = "-- model: silver.t\nSELECT * FROM raw.t";
 

@@ -3,7 +3,8 @@
 use super::lake::{Lake, Options, models, select};
 use crate::{
     error::ErrorKind,
-    medallion::{Change, Step, tables::tables},
+    medallion::{Step, tables::tables},
+    proto::transform_result::model::Change,
 };
 
 const CHAIN: &str = "

@@ -58,10 +58,10 @@ pub const LAYERS: &[Layer] = &[
     Layer { place: "jobs", names: &[WORDS, &["proto"]] },
     // Domain. Long work of it tells its progress to jobs.
     Layer { place: "sql", names: &[&["error", "quote"]] },
-    Layer { place: "lake", names: &[WORDS, DOMAIN, ADAPTERS, &["jobs"]] },
+    Layer { place: "lake", names: &[WORDS, DOMAIN, ADAPTERS, &["proto", "jobs"]] },
     Layer { place: "ingest", names: &[WORDS, DOMAIN, ADAPTERS, &["jobs"]] },
     Layer { place: "backup", names: &[WORDS, DOMAIN, ADAPTERS, &["jobs"]] },
-    Layer { place: "medallion", names: &[WORDS, DOMAIN, ADAPTERS, &["jobs"]] },
+    Layer { place: "medallion", names: &[WORDS, DOMAIN, ADAPTERS, &["proto", "jobs"]] },
     Layer { place: "media", names: &[WORDS, DOMAIN, ADAPTERS, &["jobs"]] },
     Layer { place: "sample", names: &[WORDS, DOMAIN, ADAPTERS, &["jobs"]] },
     Layer { place: "auth", names: &[WORDS] },
