@@ -541,7 +541,7 @@ def test_setting_a_tag_again_where_it_stands_changes_nothing(server, name):
 
 def test_a_tag_does_not_move(server, name):
     tags(server, name=name, version=0)
-    with pytest.raises(pyarrow.ArrowException, match="stands on snapshot 0") as caught:
+    with pytest.raises(pyarrow.ArrowException, match="is on snapshot 0") as caught:
         server.action("tag", {"name": name, "version": 1})
     assert "exists" in str(caught.value) and "replace" in str(caught.value)
     assert tags(server)[name] == 0

@@ -369,7 +369,7 @@ def test_the_rows_are_a_flight(server, states):
 @pytest.mark.parametrize(
     "path, error, text",
     [
-        (("diff", "{}"), pyarrow.ArrowInvalid, "say which"),
+        (("diff", "{}"), pyarrow.ArrowInvalid, "specify"),
         (("diff", '{"table": "silver.nosuch"}'), pyarrow.ArrowKeyError, "silver.nosuch"),
         (("diff", '{"table": "silver.x", "form": {}}'), pyarrow.ArrowInvalid, "form"),
         (("diff", '{"table": "silver.x", "from": {"version": 10000000}}'), pyarrow.ArrowKeyError, "never existed"),

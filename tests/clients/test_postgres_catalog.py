@@ -61,7 +61,7 @@ def test_nobody_learns_the_password(server, cluster):
 
 def test_what_is_wrong_with_the_database_is_told(cluster, tmp_path):
     said = refused(cluster.uri("postgres", password="hunter2"), tmp_path)
-    assert "refuses the user or the password" in said and "hunter2" not in said
+    assert "rejects the user or the password" in said and "hunter2" not in said
     said = refused(cluster.uri("nothing"), tmp_path)
     assert "create the database" in said and '"nothing"' in said
     said = refused(f"postgres://ada:hunter2@/lake?host={tmp_path}", tmp_path)
@@ -78,10 +78,10 @@ def test_a_catalog_of_another_storage_or_a_newer_format_is_refused(launch, clust
     server = launch("--catalog", uri)
     server.stop()
     said = refused(uri, tmp_path)
-    assert "--storage that it was made with" in said and str(server.store) in said
+    assert "--storage that it was created with" in said and str(server.store) in said
     cluster.sql("UPDATE ducklake_metadata SET value = '9.9' WHERE key = 'version'", "newer_lake")
     said = refused(uri, tmp_path, "--storage", server.store)
-    assert "another DuckLake" in said and "newer_lake" in said
+    assert "another DuckLake version" in said and "newer_lake" in said
 
 
 # === several servers ===

@@ -92,5 +92,5 @@ async fn a_catalog_of_a_newer_format_is_left_alone() {
     assert_eq!(catalog.execute(newer, []).unwrap(), 1);
     catalog.close().unwrap();
     let err = Server::build(&settings(home.path())).await.unwrap_err();
-    check(&err, ErrorKind::FailedPrecondition, &["catalog.ducklake", "another DuckLake", "9.9"]);
+    check(&err, ErrorKind::FailedPrecondition, &["catalog.ducklake", "another DuckLake version", "9.9"]);
 }
