@@ -64,7 +64,7 @@ def files(server, below):
 def fails(server, sql):
     """Executes what must fail as Unavailable, soon, and with words that help."""
     start = time.monotonic()
-    with pytest.raises(adbc_driver_manager.OperationalError, match="the object store.*(does not answer|has trouble)") as failed:
+    with pytest.raises(adbc_driver_manager.OperationalError, match="the object store.*(does not answer|failed at every attempt)") as failed:
         server.sql(sql)
     assert "UNAVAILABLE" in str(failed.value).upper(), failed.value
     assert time.monotonic() - start < PROMPT
