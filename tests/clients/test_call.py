@@ -349,11 +349,11 @@ def test_a_failed_job_fails_behind_its_events(server):
 
 
 def test_a_call_in_a_transaction_is_refused(server, name):
-    assert "transactions of their own" in str(failure(server, f"CALL merganser.tag('{name}')", autocommit=False))
+    assert "in their own transactions" in str(failure(server, f"CALL merganser.tag('{name}')", autocommit=False))
     with server.adbc(username="ann", password="x") as connection, connection.cursor() as cursor:
         cursor.execute("BEGIN")
         cursor.fetchall()
-        with pytest.raises(connection.Error, match="transactions of their own"):
+        with pytest.raises(connection.Error, match="in their own transactions"):
             cursor.execute(f"CALL merganser.tag('{name}')")
         cursor.execute("ROLLBACK")
         cursor.fetchall()

@@ -44,7 +44,7 @@ def test_who_waits_for_the_turn_can_be_stopped(server, table):
         execute(first, f"INSERT INTO {table} VALUES (1)")
         with server.adbc(username="ada", password="x") as second, second.cursor() as cursor:
             cursor.execute("SET timeout = 1")
-            with pytest.raises(adbc_driver_manager.OperationalError, match="ran into its timeout"):
+            with pytest.raises(adbc_driver_manager.OperationalError, match="exceeded its timeout"):
                 cursor.execute(f"INSERT INTO {table} VALUES (2)")
         first.rollback()
     server.sql(f"INSERT INTO {table} VALUES (3)")
