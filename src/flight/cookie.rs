@@ -25,10 +25,10 @@ pub fn session(sessions: &Sessions, headers: &MetadataMap, shared: &Session) -> 
     (session.principal() == shared.principal()).then_some(session)
 }
 
-/// The header that gives the cookie to the client.
+/// The header that sets the cookie in the client.
 ///
 /// # Errors
-/// Internal when the token is no text, which cannot be.
+/// Internal if the token is not a string, which cannot happen.
 pub fn header(token: SessionToken) -> Result<MetadataValue<Ascii>> {
     let header = format!("{NAME}={token}; HttpOnly; SameSite=Strict; Path=/").parse();
     header.map_err(|err| Error::internal("make the session's cookie").with_source(err))

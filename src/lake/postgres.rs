@@ -66,8 +66,8 @@ impl Postgres {
     /// Parses `postgres://USER:PASSWORD@HOST:PORT/DATABASE?NAME=VALUE`. PostgreSQL's client library takes omitted parts
     /// from its own variables and files (`PGUSER`, `PGPASSWORD`, `~/.pgpass`).
     ///
+    /// # Errors
     /// `FailedPrecondition` for another form. The message does not repeat the URI, which can contain a password.
-    /// `FailedPrecondition` for another form. The text does not repeat the URI, which can hold a password.
     pub fn parse(uri: &str) -> Result<Self> {
         let (_, rest) = uri.split_once("://").ok_or_else(|| fault("it has no scheme"))?;
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));

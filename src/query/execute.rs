@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! text ─▶ CALL merganser.…          ─▶ procedure
-//!      ─▶ BEGIN, SET, PREPARE …     ─▶ control (the session's state; DuckDB is not asked)
+//!      ─▶ BEGIN, SET, PREPARE …     ─▶ control (the session's state; not sent to DuckDB)
 //!      ─▶ anything else             ─▶ run (a connection)
 //!      ─▶ several statements        ─▶ each of these, in one transaction unless they begin or end some themselves
 //! ```
