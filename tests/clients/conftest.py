@@ -98,7 +98,7 @@ def server_of_each_kind(request, tmp_path_factory, catalog_flags):
 
 @pytest.fixture
 def launch(tmp_path_factory, catalog_flags, new_storage):
-    """Starts servers that belong to one test: launch(flag, …) returns a running one; beside=server shares its storage."""
+    """Starts servers for one test: launch(flag, …) returns a running one; beside=server shares its storage."""
     servers = []
 
     def start(*flags, beside=None, **settings):
