@@ -1,4 +1,5 @@
-"""Actions over DoAction: what ingest, tag and the job actions do, and that a failed one leaves nothing behind."""
+"""Actions through DoAction: the effects of ingest, tag and the job actions, and that a failed one leaves nothing
+behind."""
 
 import json
 import pathlib
@@ -57,13 +58,13 @@ def rows_of(server, dataset):
 
 
 def files_of(server, dataset):
-    """Everything that the store holds for a data set beside the tables' own files."""
+    """Everything in the store that belongs to a data set, except the tables' own files."""
     folders = [server.store / "raw" / dataset, server.store / "assets" / dataset]
     return sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
 
 
 def state_of(server):
-    """What a failed action must not change."""
+    """The state that a failed action must not change."""
     tables = server.sql("SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'lake' ORDER BY ALL")
     files = [path for name in ("raw", "assets") for path in (server.store / name).rglob("*") if path.is_file()]
     snapshot = server.scalar("SELECT id FROM lake.current_snapshot()")
@@ -71,7 +72,7 @@ def state_of(server):
 
 
 def check_refused(server, body, error, text):
-    """The ingest fails in this way, and nothing of it stays."""
+    """The ingest fails in this way, and leaves nothing behind."""
     before = state_of(server)
     with pytest.raises(error, match=text):
         server.action("ingest", body)
@@ -471,7 +472,7 @@ def large(tmp_path_factory):
 
 
 def start_in_background(server, body):
-    """Starts an ingest; gives its job id once it stores files, the events so far, and the thread that follows it."""
+    """Starts an ingest; returns its job id once it stores files, the events so far, and the thread that follows it."""
     events, failures = [], []
 
     def follow():

@@ -1,4 +1,4 @@
-"""Actions in SQL, for clients without DoAction: CALL merganser.<action>(…) gives the action's events as rows."""
+"""Actions in SQL, for clients without DoAction: CALL merganser.<action>(…) returns the action's events as rows."""
 
 import contextlib
 import json
@@ -31,7 +31,7 @@ SELECT error('no such luck') AS n
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """A server with models of its own: a good one, one without an end, and one that fails."""
+    """A server with its own models: a good one, one that never ends, and one that fails."""
     folder = tmp_path_factory.mktemp("server")
     models = folder / "models"
     models.mkdir()
@@ -45,7 +45,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def versions(server, name):
-    """A table with one row more in each of its versions."""
+    """A table with one more row in each of its versions."""
     server.sql(f"CREATE TABLE {name} (i BIGINT)")
     found = []
     for i in range(3):
@@ -76,7 +76,7 @@ def result(server, text, parameters=None):
 
 
 def failure(server, text, parameters=None, **options):
-    """The exception of a statement that fails, at once or while its rows are read."""
+    """The exception of a statement that fails, immediately or while its rows are read."""
     with server.adbc(**options) as connection, connection.cursor() as cursor:
         with pytest.raises(connection.Error) as caught:
             cursor.execute(text, parameters)
@@ -212,7 +212,7 @@ def test_a_call_starts_when_it_is_asked_for_and_never_again(server, source, name
         assert jobs_of(server, "ingest") == before + 1
         with pytest.raises(pyarrow.ArrowKeyError, match="gone"):
             client.do_get(info.endpoints[0].ticket).read_all()
-        # In one round trip; the same text is another call.
+        # In one round trip; the same SQL text is another call.
         ticket = pyarrow.flight.Ticket(protobuf.statement(sql))
         assert client.do_get(ticket).read_all().to_pylist()[-1]["state"] == "succeeded"
     assert jobs_of(server, "ingest") == before + 2
@@ -235,7 +235,7 @@ def test_the_idempotency_key_works_in_sql(server, source, name):
 
 
 def put_update(server, sql):
-    """Runs a statement by DoPut; gives the count of the reply."""
+    """Runs a statement by DoPut; returns the count of the response."""
     command = protobuf.sql_command("CommandStatementUpdate", (1, sql))
     with server.flight() as client:
         writer, reader = client.do_put(pyarrow.flight.FlightDescriptor.for_command(command), pyarrow.schema([]))

@@ -1,5 +1,5 @@
-"""What many clients do at the same time: definitions leave a lake that loads, upserts double no key, and who cancels takes
-nothing from others."""
+"""Concurrent clients: definitions leave a lake that loads, upserts duplicate no key, and a cancelled client does not
+affect the others."""
 
 import threading
 import time
@@ -11,8 +11,8 @@ CLIENTS = 8
 
 
 def all_at_once(server, work, clients=CLIENTS, seconds=None):
-    """Runs work(number, cursor) in a session of each client's own, all of them at the same time; with `seconds` again and
-    again for so long. Gives what each returned last, or raised."""
+    """Runs work(number, cursor) concurrently, each in its own session; with `seconds`, repeatedly for this long.
+    Returns what each returned last, or raised."""
     outcomes = [None] * clients
     barrier = threading.Barrier(clients)
 
@@ -123,7 +123,7 @@ def test_an_insert_that_is_cancelled_doubles_nobody_elses_rows(server, name, rou
 
     def insert(number):
         value = number
-        # All of one user, so that their INSERTs go together.
+        # All of one user, so that their INSERTs are combined.
         with server.adbc(username="ada", password="x") as connection:
             while time.monotonic() < end:
                 value += users

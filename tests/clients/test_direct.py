@@ -11,7 +11,7 @@ import protobuf
 import wire
 from wire import bound, rows
 
-# No row before the end, which is hours away.
+# No row before the end, which takes hours.
 AGGREGATE = "SELECT sum(hash(a.i * b.i) % 7) FROM range(10_000_000) a(i), range(10_000_000) b(i)"
 
 
@@ -20,7 +20,7 @@ def direct(connection, sql, transaction=None):
 
 
 def snapshot(messages):
-    """What the first message says that the result was read at; no other says anything."""
+    """The snapshot in the first message of the result; no other message contains one."""
     said = [protobuf.parse(message).get(3, [b""])[0] for message in messages]
     assert said[0] and not any(said[1:])
     return json.loads(said[0])["snapshot_id"]

@@ -1,4 +1,4 @@
-"""Wrong requests: the right class, a text that helps, and a server that goes on serving."""
+"""Invalid requests: the right error class, a helpful message, and a server that continues to serve."""
 
 import json
 
@@ -9,7 +9,7 @@ import pytest
 
 import protobuf
 
-# Above this, clients lose the text of an error.
+# Above this, clients lose the message of an error.
 MAX_TEXT = 4096
 
 
@@ -29,7 +29,7 @@ def failure(server, sql, parameters=None):
 
 
 def check(server, sql, error, *texts):
-    """The statement fails with that class, and the text has these parts."""
+    """The statement fails with that class, and the message has these parts."""
     caught = failure(server, sql)
     assert type(caught) is error, caught
     for text in texts:
@@ -167,7 +167,7 @@ def test_statements_of_the_operator_are_refused_with_a_remedy(server, sql, remed
 
 
 def test_prepare_needs_a_login(server):
-    # ADBC has no class of its own for FailedPrecondition.
+    # ADBC has no separate class for FailedPrecondition.
     check(server, "PREPARE p AS SELECT 1", adbc_driver_manager.OperationalError, "PREPARE needs a session: log in")
 
 

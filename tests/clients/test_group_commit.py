@@ -10,7 +10,7 @@ ROWS = 15
 
 
 def each_at_once(server, works, users=None):
-    """Gives every work a connection of its own, starts all at the same time, and returns what each gave or raised."""
+    """Runs each function with its own connection, starts all concurrently, and returns what each returned or raised."""
     logins = [{"username": user, "password": "x"} for user in users] if users else [{}] * len(works)
     outcomes = [None] * len(works)
     barrier = threading.Barrier(len(works))
@@ -50,7 +50,7 @@ def test_rows_arrive_once_and_in_fewer_commits(server, table):
             for row in range(ROWS):
                 cursor.execute(f"INSERT INTO {table} VALUES (?)", [number * ROWS + row])
                 assert cursor.rowcount == 1
-                # What was acknowledged is there for everybody.
+                # Acknowledged rows are visible to all clients.
                 cursor.execute(f"SELECT count(*) FROM {table} WHERE i = {number * ROWS + row}")
                 assert cursor.fetchone() == (1,)
 

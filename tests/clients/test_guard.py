@@ -1,4 +1,5 @@
-"""The statement guard: what would harm the lake or another client is refused however it is spelled, and nothing else is."""
+"""The statement guard: statements that would harm the lake or other clients are rejected in every spelling, and no
+others."""
 
 import adbc_driver_manager
 import grpc
@@ -17,7 +18,7 @@ ROWS = pyarrow.table({"i": [1, 2, 3]})
 
 
 def is_missing(connection, relation):
-    """Whether a table or view is not there."""
+    """Whether a table or view does not exist."""
     with wire.refused(MISSING):
         connection.query(f"FROM {relation}")
     return True
@@ -224,7 +225,7 @@ def test_explain_is_not_explained(ada):
 
 
 def test_nothing_that_is_explained_stays_on_a_connection_for_the_next_user(launch):
-    # One connection, so that the next user gets it for certain.
+    # One connection, so that the next user certainly gets it.
     server = launch("--max-connections", 1)
     server.sql("CREATE TABLE orders AS SELECT 'true' AS s")
     with wire.Wire(server, "eve") as eve:

@@ -1,4 +1,4 @@
-"""Health and metrics, over HTTP and gRPC: what orchestrators and Prometheus read."""
+"""Health and metrics, over HTTP and gRPC, as orchestrators and Prometheus read them."""
 
 import contextlib
 import re
@@ -28,7 +28,7 @@ def endpoint(server):
 
 
 def get(server, path, method="GET"):
-    """The status, the text and the headers of an answer."""
+    """The status, the body and the headers of a response."""
     request = urllib.request.Request(endpoint(server) + path, method=method)
     try:
         with urllib.request.urlopen(request, timeout=20) as reply:
@@ -279,7 +279,7 @@ def test_while_it_stops_it_is_not_ready_and_a_watch_holds_up_nothing(launch):
 
 @contextlib.contextmanager
 def nothing_can_be_synced(server):
-    """Within the block the operating system refuses to sync a file of the server."""
+    """Within the block, the operating system fails to sync a file of the server."""
     if not shutil.which("strace"):
         pytest.skip("skipped: strace is absent")
     calls = ["-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO", "-o", str(server.folder / "calls")]

@@ -1,4 +1,5 @@
-"""What the server says of itself: every code of GetSqlInfo in the union's right child, and the types of GetXdbcTypeInfo."""
+"""The properties of the server: every code of GetSqlInfo in the right child of the union, and the types of
+GetXdbcTypeInfo."""
 
 import pyarrow
 import pytest
@@ -19,7 +20,7 @@ CHILDREN = {
 }
 CHILD_OF = {code: child for child, codes in CHILDREN.items() for code in codes}
 
-# As the C++ and Go implementations have it.
+# As in the C++ and Go implementations.
 VALUE = pyarrow.dense_union(
     [
         pyarrow.field("string_value", pyarrow.string(), False),
@@ -156,7 +157,7 @@ def test_null_orders_and_names_are_as_said(server):
     assert found[516] and server.scalar("SELECT NULL || 'a'") is None
 
 
-# A value of each type that codes of 517 stand for; CHAR, NUMERIC and the like are other names of the same types.
+# A value of each type of the codes of 517; CHAR, NUMERIC and the like are other names of the same types.
 SAMPLES = {
     0: ("BIGINT", "1::BIGINT"),
     1: ("BLOB", "'1'::BLOB"),
@@ -184,7 +185,7 @@ def test_conversions_are_what_cast_can_do(server, code):
                 cursor.execute(f"SELECT CAST({SAMPLES[code][1]} AS {sql_type})")
                 works = True
             except connection.Error as err:
-                # A text that is no date is refused too, but not for its type.
+                # A string that is not a date is rejected too, but not for its type.
                 works = "Unimplemented type for cast" not in str(err)
         assert (target in said[code]) == works, (code, target)
 

@@ -1,4 +1,4 @@
-"""Bound parameters: every type comes back as it went in, and a wrong call hurts nobody."""
+"""Bound parameters: values of every type round-trip, and an invalid call affects no other client."""
 
 import datetime
 import decimal
@@ -118,7 +118,7 @@ def test_a_moment_in_another_zone_is_the_same_moment(server):
 
 
 def test_intervals_come_back(server):
-    # Parquet keeps milliseconds and no negative part.
+    # Parquet stores milliseconds and no negative part.
     interval = pyarrow.MonthDayNano([14, 3, 4_005_000_000])
     check(server, "INTERVAL", [interval], pyarrow.month_day_nano_interval())
 
@@ -223,7 +223,7 @@ def files(server):
 
 
 def both_ways(server, name, columns, statement, rows):
-    """What the statement does with all rows at once, and with one after the other."""
+    """The effect of the statement for all rows at once, and for one after the other."""
     results = []
     for way in ["at_once", "one_by_one"]:
         table = f"{name}_{way}"

@@ -1,4 +1,4 @@
-"""Pinned sessions: every read sees one snapshot, metadata included, and writes are refused."""
+"""Pinned sessions: every read sees one snapshot, including metadata, and writes are rejected."""
 
 import adbc_driver_flightsql
 import adbc_driver_manager
@@ -16,7 +16,7 @@ HEADER = "merganser-snapshot"
 
 @pytest.fixture
 def history(server, name):
-    """A table with three states; gives its name and their versions."""
+    """A table with three states; returns its name and their versions."""
     versions = []
     for sql in [
         f"CREATE TABLE {name} AS SELECT 1 AS i",
@@ -38,7 +38,7 @@ def count(connection, table):
 
 
 def at(server, snapshot, user=None):
-    """A connection whose calls all name a snapshot."""
+    """A connection whose calls all specify a snapshot."""
     connection = wire.Wire(server, user)
     connection.headers.append((HEADER, str(snapshot)))
     return connection
@@ -146,7 +146,7 @@ def test_temp_tables_and_transactions_work(server, ada, history):
     ada.set(snapshot=whole(second))
     read(ada, f"CREATE TEMP TABLE kept AS FROM {name}")
     assert count(ada, "kept") == 2
-    # What was taken at one snapshot does not meet another.
+    # State from one snapshot is not visible in another.
     assert ada.set(snapshot=whole(first)) != {}
     assert count(ada, name) == 2
     header = {adbc_driver_flightsql.DatabaseOptions.RPC_CALL_HEADER_PREFIX.value + HEADER: str(second)}
@@ -223,7 +223,7 @@ def test_many_pins_share_what_the_server_has(launch, name):
     start = server.scalar("SELECT id FROM lake.current_snapshot()")
     for _ in range(11):
         server.sql(f"INSERT INTO {name} VALUES (1)")
-    # One after the other there may be more than fit at the same time.
+    # Sequentially, there may be more than fit at the same time.
     for back in range(11):
         with wire.Wire(server, "dee") as connection:
             assert connection.set(snapshot=whole(start + back)) == {}

@@ -1,4 +1,4 @@
-"""A catalog in PostgreSQL: servers share it, its end is survived, and its password stays with the server."""
+"""A catalog in PostgreSQL: servers share it, survive its end, and keep its password secret."""
 
 import threading
 
@@ -51,7 +51,7 @@ def test_nobody_learns_the_password(server, cluster):
         for sql in ["FROM lake.snapshots()", "FROM __ducklake_metadata_lake.ducklake_metadata", "CREATE TABLE x (i INT)"]:
             with pytest.raises(adbc_driver_manager.OperationalError, match="does not answer") as failed:
                 server.sql(sql)
-            # Neither the place nor DuckLake's own SQL.
+            # Neither the location nor DuckLake's own SQL.
             assert str(cluster.folder) not in str(failed.value) and "SELECT" not in str(failed.value)
     finally:
         cluster.start()
@@ -203,7 +203,7 @@ def test_a_commit_whose_answer_is_lost_is_found_again(launch, cluster):
         server.sql("CREATE TABLE t (i BIGINT)")
         assert wedge.lost == 1
         server.sql("INSERT INTO t VALUES (1)")
-        # DuckLake removes the files of a commit that it takes for failed; the server puts them back.
+        # DuckLake removes the files of a commit that it treats as failed; the server restores them.
         wedge.lose_the_answer_of_a_commit()
         server.sql("INSERT INTO t VALUES (2)")
         assert wedge.lost == 2

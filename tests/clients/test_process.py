@@ -1,4 +1,4 @@
-"""The process: what it says when it cannot start, how it stops, and that a kill loses nothing that was acknowledged."""
+"""The process: its messages if it cannot start, how it stops, and that a kill loses nothing that was acknowledged."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ LARGE = "SELECT i, repeat('x', 200) AS text FROM range(2_000_000) t(i)"
 
 
 def check_refused(*arguments, code=1, texts=(), **variables):
-    """The program ends with that code, says why on stderr, and has printed nothing to stdout."""
+    """The program ends with that code, reports the reason on stderr, and has printed nothing to stdout."""
     ended = run(*arguments, seconds=30, **variables)
     assert ended.returncode == code, ended.stderr
     assert ended.stdout == ""
@@ -251,7 +251,7 @@ def test_inserts_that_were_acknowledged_survive_a_kill(launch, commits):
         command = "INSERT INTO t SELECT {}, part FROM range(10) p(part)"
         with contextlib.suppress(pyarrow.ArrowException, OSError), server.flight() as client:
             for i in range(10_000):
-                # Ten rows a statement: a part of them would be a torn write.
+                # Ten rows per statement: a part of them would be a torn write.
                 statement = protobuf.statement(command.format(i))
                 client.get_flight_info(pyarrow.flight.FlightDescriptor.for_command(statement))
                 acknowledged.append(i)
@@ -264,7 +264,7 @@ def test_inserts_that_were_acknowledged_survive_a_kill(launch, commits):
     server.start()
     found = dict(server.sql("SELECT i, count(*) FROM t GROUP BY i"))
     assert set(found.values()) == {10}
-    # The last one may have been committed without its answer.
+    # The last one may have been committed without a response.
     assert set(acknowledged) <= set(found) <= set(range(len(acknowledged) + 1))
     server.sql("INSERT INTO t VALUES (-1, 0)")
 

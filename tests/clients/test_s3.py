@@ -1,4 +1,4 @@
-"""A lake on S3: it works as on a disk, its keys stay with the server, and what goes wrong with the store is told."""
+"""A lake on S3: it works like one on a disk, its keys are kept secret, and failures of the store are reported."""
 
 import itertools
 import socket
@@ -15,14 +15,14 @@ import harness
 from authority import Authority
 from front import Front
 
-# A request is tried four times, a second each.
+# A request is tried four times, one second each.
 PATIENCE = ["--storage-timeout-seconds", "4"]
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(autouse=True)
 def healed(buckets):
-    """Faults end with the test that ordered them."""
+    """Faults end with the test that injected them."""
     yield
     buckets.heal()
 
@@ -39,7 +39,7 @@ def server(tmp_path_factory, new_storage):
 
 @pytest.fixture(params=["duckdb", "postgres"])
 def own(request, launch, catalog_flags, new_storage, tmp_path):
-    """A server of the test's own, with each catalog."""
+    """A server for the test, with each catalog."""
     flags, settings = new_storage("s3")
     return launch(*catalog_flags(tmp_path, request.param), *flags, *PATIENCE, **settings)
 
@@ -49,7 +49,7 @@ def objects(server, below=""):
 
 
 def fails(server, sql, words):
-    """Executes what must fail as Unavailable; gives how many seconds that took."""
+    """Executes a statement that must fail as Unavailable; returns the seconds that it took."""
     start = time.monotonic()
     with pytest.raises(adbc_driver_manager.OperationalError, match=words) as failed:
         server.sql(sql)
@@ -75,7 +75,7 @@ def test_a_lake_lives_in_its_prefix(own, buckets):
         cursor.adbc_ingest("u", pyarrow.table({"i": range(200_000)}), mode="create")
     own.restart()
     assert own.scalar("SELECT sum(i) FROM u") == sum(range(200_000))
-    # The server's own folder holds no data, and everything lies below the prefix.
+    # The server's own folder contains no data, and everything is below the prefix.
     assert not (own.home / "store").exists() and list(own.home.rglob("*.parquet")) == []
     assert {name.split("/")[0] for name in objects(own)} == {"lake"}
     bucket = own.store.parent.parent
@@ -152,7 +152,7 @@ def test_two_servers_share_a_lake(launch, catalog_flags, new_storage, tmp_path):
     for i in range(1, 5):
         [one, two][i % 2].sql(f"INSERT INTO t VALUES ({i})")
         assert one.sql("FROM t ORDER BY i") == two.sql("FROM t ORDER BY i") == [(n,) for n in range(i + 1)]
-    # What the other one has read and keeps is removed under it.
+    # What the other one has read and cached is removed.
     one.result("maintain", {"steps": ["merge", "expire", "cleanup"], "expire_days": 0, "keep": 1, "grace_hours": 0})
     assert len(objects(one, "lake")) == 1
     two.sql("DELETE FROM t WHERE i = 0")
@@ -268,7 +268,7 @@ def test_a_write_that_cannot_be_stored_commits_nothing(server, buckets, name, fa
         ({"cut_request": 1 << 20}, {"method": "PUT", "contains": "partNumber=2&"}),
         ("unavailable", {"method": "POST", "contains": "uploads"}),
         ("unavailable", {"method": "POST", "contains": "uploadId="}),
-        # The object is there, and the server does not know.
+        # The object exists, which the server does not know.
         ({"cut_answer": 0}, {"method": "POST", "contains": "uploadId="}),
     ],
 )
@@ -369,12 +369,12 @@ def test_a_bucket_that_is_not_there_is_named(buckets, tmp_path):
 def test_a_store_that_does_not_answer_is_told(buckets, tmp_path):
     storage = buckets.make_bucket(f"silent-{next(_numbers)}")
     with socket.socket() as dead:
-        # Bound, and nobody listens.
+        # Bound, and not listening.
         dead.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{dead.getsockname()[1]}"
         said = refused(buckets, tmp_path, storage, AWS_ENDPOINT_URL=endpoint)
         assert "does not answer" in said and "AWS_ENDPOINT_URL" in said
-        # Connected, and never answered.
+        # Connected, without a response.
         dead.listen()
         said = refused(buckets, tmp_path, storage, AWS_ENDPOINT_URL=endpoint)
         assert "does not answer" in said and "AWS_ENDPOINT_URL" in said

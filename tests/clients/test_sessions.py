@@ -1,4 +1,4 @@
-"""Sessions: options in every form and what they do, cookies, tickets, TEMP tables, and what CloseSession ends."""
+"""Sessions: options of every type and their effects, cookies, tickets, TEMP tables, and what CloseSession ends."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ OPTION = "adbc.flight.sql.session.option."
 OPTIONS = "adbc.flight.sql.session.options"
 INVALID_NAME, INVALID_VALUE = 1, 2
 CLOSED, NOT_CLOSEABLE = 1, 3
-# Hours away.
+# Takes hours.
 AGGREGATE = "SELECT sum(hash(a.i * b.i) % 7) FROM range(10_000_000) a(i), range(10_000_000) b(i)"
 TOKYO = "SELECT current_setting('timezone')"
 
@@ -259,7 +259,7 @@ def test_an_option_that_was_set_stays_after_a_rollback(server):
 
 
 def heaviest(connection, sql):
-    """The most rows and bytes of a batch of the result, and all rows."""
+    """The maximum rows and bytes of a batch of the result, and all rows."""
     [endpoint] = connection.query(sql).endpoints
     _, *found = wire.batches(connection.get(endpoint.ticket))
     most, largest = max(batch.num_rows for batch in found), max(batch.nbytes for batch in found)
@@ -283,7 +283,7 @@ def test_batches_are_as_large_as_the_session_wants(ada):
     _, default, expected = heaviest(ada, ROWS)
     ada.set(batch_bytes=wire.whole(300_000))
     _, small, found = heaviest(ada, ROWS)
-    # DuckDB gives 2,048 rows at once; with the last of them a batch may exceed what was wanted.
+    # DuckDB returns 2,048 rows at once; with the last of them, a batch may exceed the limit.
     assert small <= 300_000 + 2048 * 120 < default
     assert found.equals(expected)
     ada.set(batch_bytes=wire.whole(16 << 20), batch_rows=wire.whole(1 << 20))
@@ -382,7 +382,7 @@ def test_waiting_for_a_connection_counts_for_the_timeout(launch):
         call = busy.get(protobuf.statement(AGGREGATE))
         try:
             with wire.refused(grpc.StatusCode.DEADLINE_EXCEEDED):
-                # The other one may be on its way still.
+                # The other one may still be in transit.
                 for _ in range(1000):
                     read(waiting, "SELECT 42")
         finally:
@@ -395,7 +395,7 @@ def test_waiting_for_a_connection_counts_for_the_timeout(launch):
 
 
 class Jar(pyarrow.flight.ClientMiddlewareFactory):
-    """Keeps the cookies that come and sends them along, on any number of connections."""
+    """Keeps the received cookies and sends them, on any number of connections."""
 
     def __init__(self):
         super().__init__()
@@ -748,7 +748,7 @@ def test_of_many_readers_of_a_stream_one_gets_it(server, ada):
 def test_idle_sessions_end_with_what_they_hold(launch):
     server = launch("--session-idle-seconds", 1, "--max-connections", 2)
     with wire.Wire(server, "ada") as idle, wire.Wire(server, "bob") as busy:
-        # A server of two connections has a place for one session with TEMP objects.
+        # A server with two connections has room for one session with TEMP objects.
         [endpoint] = idle.query("CREATE TEMP TABLE t AS SELECT 1 AS i").endpoints
 
         def place():

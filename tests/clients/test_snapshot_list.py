@@ -1,4 +1,4 @@
-"""The action snapshots: what each snapshot changed, by name, and which ones are listed."""
+"""The action snapshots: the changes of each snapshot, by name, and which ones are listed."""
 
 import json
 
@@ -18,7 +18,7 @@ def snapshots(server, **fields):
 
 
 def changes_of(server, *statements):
-    """What the list says that the one snapshot of these statements changed."""
+    """The listed changes of the one snapshot of these statements."""
     for sql in statements:
         server.sql(sql)
     [newest] = snapshots(server, limit=1)

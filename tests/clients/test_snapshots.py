@@ -1,4 +1,4 @@
-"""Every result names the snapshot that it was read at, and older snapshots stay readable."""
+"""Every result contains the snapshot that it was read at, and older snapshots remain readable."""
 
 import json
 

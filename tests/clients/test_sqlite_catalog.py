@@ -1,4 +1,4 @@
-"""A catalog in SQLite: transactions that write take turns, and what cannot be said says why."""
+"""A catalog in SQLite: writing transactions take turns, and unsupported ones report the reason."""
 
 import sqlite3
 import threading
@@ -32,7 +32,7 @@ def test_a_writer_waits_for_the_transaction_that_writes(server, table):
         second.start()
         sql = "SELECT count(*) FROM merganser_queries() WHERE sql LIKE 'INSERT%(2)' AND state = 'running'"
         harness.wait_until(lambda: server.scalar(sql) == 1, "the second runs")
-        # Who reads does not wait.
+        # Readers do not wait.
         assert server.scalar(f"SELECT count(*) FROM {table}") == 0
         first.commit()
         second.join()

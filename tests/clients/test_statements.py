@@ -1,4 +1,5 @@
-"""The server reads statements as DuckDB does: odd spellings, several statements in one text, variables, and PREPARE as text."""
+"""The server parses statements like DuckDB: unusual spellings, several statements in one call, variables, and PREPARE
+in SQL."""
 
 import threading
 
@@ -16,7 +17,7 @@ INVALID = grpc.StatusCode.INVALID_ARGUMENT
 MISSING = grpc.StatusCode.NOT_FOUND
 REFUSED = grpc.StatusCode.UNIMPLEMENTED
 NOT_NOW = grpc.StatusCode.FAILED_PRECONDITION
-# Hours away.
+# Takes hours.
 AGGREGATE = "SELECT sum(hash(a.i * b.i) % 7) FROM range(10_000_000) a(i), range(10_000_000) b(i)"
 
 

@@ -1,4 +1,4 @@
-"""TLS: who trusts whom, certificates that change, and clients that never finish to shake hands."""
+"""TLS: trusted authorities, certificates that change, and clients that never complete the handshake."""
 
 import contextlib
 import os
@@ -65,7 +65,7 @@ def sql(server, *arguments, **variables):
 
 
 def served_certificate(server):
-    """What the server shows to somebody who connects now."""
+    """The certificate that the server presents to a new connection."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with socket.create_connection(address(server), timeout=20) as plain:
@@ -173,7 +173,7 @@ def test_a_new_certificate_is_served_and_streams_go_on(authority, launch):
         info = client.get_flight_info(pyarrow.flight.FlightDescriptor.for_command(protobuf.statement(LARGE)))
         reader = client.do_get(info.endpoints[0].ticket)
         rows = reader.read_chunk().data.num_rows
-        # Half replaced, then broken, then whole: the old one stays until there is a good one.
+        # Half replaced, then broken, then complete: the old one is used until there is a valid one.
         old, (new_cert, new_key) = cert.read_bytes().strip(), authority.issue("renewed")
         cert.write_bytes(new_cert)
         wait_until(lambda: "keeping the current one" in server.log(), "the half is noticed")
@@ -229,7 +229,7 @@ def test_half_open_connections_hold_up_nobody(scheme, authority, launch):
                 held[-1].send(b"\x16\x03\x01\x02\x00")
         ended = sql(server, "--ca", authority.file)
         assert (ended.returncode, ended.stdout) == (0, "i\n42\n"), ended.stderr
-        # Those that never say anything are hung up on.
+        # Connections that never send anything are closed.
         held[-1].settimeout(20)
         try:
             assert held[-1].recv(1) == b""

@@ -1,4 +1,5 @@
-"""Transactions: what is rolled back is gone, what is committed stays, and open ones that do nothing hold nothing."""
+"""Transactions: rolled back changes are gone, committed ones are kept, and open ones without statements hold
+nothing."""
 
 import contextlib
 import threading
@@ -10,7 +11,7 @@ import protobuf
 import wire
 
 LOGIN = {"username": "ada", "password": "secret"}
-# More than the server's queue of batches and the windows of gRPC hold, so that the server has to put the rest aside.
+# More than the server's queue of batches and the windows of gRPC hold, so that the server has to spool the rest.
 MANY_ROWS = 3_000_000
 OVERTAKEN = "another transaction has changed rows of the table since this one began: repeat the transaction"
 
@@ -278,14 +279,14 @@ def test_transactions_of_closed_connections_give_their_connection_back(launch, l
     timeouts = {"adbc.flight.sql.rpc.timeout_seconds.update": "10"}
     for _ in range(6):
         with server.adbc(autocommit=False, **timeouts, **login) as connection:
-            # Closed without commit or rollback, as a program that ends with an exception does.
+            # Closed without commit or rollback, like a program that ends with an exception.
             execute(connection, "SELECT 1")
     assert server.scalar("SELECT 42") == 42
 
 
 @pytest.mark.parametrize("login", [{}, LOGIN], ids=["anonymous", "logged in"])
 def test_a_cursor_goes_on_with_its_statement_in_the_next_transaction(server, table, login):
-    """DBAPI keeps a statement prepared as long as a cursor is given the same text."""
+    """DBAPI keeps a statement prepared as long as a cursor executes the same SQL text."""
     with server.adbc(autocommit=False, **login) as connection, connection.cursor() as cursor:
         for number in range(4):
             cursor.execute(f"INSERT INTO {table} VALUES (?)", (number,))
