@@ -449,7 +449,7 @@ def test_jobs_lists_what_ran(server, tmp_path, name):
     assert succeeded["started"] <= succeeded["ended"]
 
 
-def test_attach_tells_the_outcome_of_a_finished_job(server, tmp_path, name):
+def test_attach_returns_the_outcome_of_a_finished_job(server, tmp_path, name):
     last = server.action("ingest", {"source": write_parquet(tmp_path / "d.parquet", table(1)), "dataset": name})[-1]
     assert server.action("job.attach", {"job_id": last["job_id"]}) == [last]
 
@@ -506,7 +506,7 @@ def job_state(server, job_id):
 
 
 @pytest.mark.parametrize(("cancels", "outcome"), [(False, "succeeded"), (True, "cancelled")])
-def test_a_dropped_stream_cancels_only_when_asked_to(server, tmp_path, name, large, cancels, outcome):
+def test_a_dropped_stream_cancels_only_on_request(server, tmp_path, name, large, cancels, outcome):
     source = large if cancels else write_parquet(tmp_path / "d.parquet", media_table([png(i, 0, 0) for i in range(256)]))
     body = {"source": source, "dataset": name, "cancel_on_disconnect": cancels}
     events = server.events("ingest", body)
@@ -536,7 +536,7 @@ def test_tags_are_set_listed_and_deleted(server, name):
     assert server.scalar("SELECT id FROM lake.current_snapshot()") == version, "tags make no snapshots"
 
 
-def test_setting_a_tag_again_where_it_stands_changes_nothing(server, name):
+def test_setting_a_tag_to_its_own_snapshot_changes_nothing(server, name):
     assert tags(server, name=name, version=1) == tags(server, name=name, version=1)
 
 

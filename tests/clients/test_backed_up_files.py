@@ -107,7 +107,7 @@ def test_cleanup_leaves_what_a_backup_names(server, launch, tmp_path):
     assert server.scalar("SELECT count(*) FROM __ducklake_metadata_lake.ducklake_files_scheduled_for_deletion") == 0
 
 
-def test_the_oldest_backup_is_told_and_each_keeps_its_own(server, launch, tmp_path):
+def test_the_oldest_backup_is_reported_and_each_keeps_its_own(server, launch, tmp_path):
     states = history(server)
     first = server.result("backup")["backup"]
     of_first = files(server)

@@ -154,7 +154,7 @@ def test_backups_at_the_same_time_take_turns(server):
     assert latest(server) == max(backups)
 
 
-def test_the_list_tells_what_is_wrong(server, launch):
+def test_the_list_contains_the_faults(server, launch):
     server.sql("CREATE TABLE t AS SELECT 1 AS i")
     names = [server.result("backup")["backup"] for _ in range(5)]
     good, truncated, flipped, unreadable, unfinished = names
@@ -192,7 +192,7 @@ def test_the_list_tells_what_is_wrong(server, launch):
     assert {name: backup["state"] for name, backup in verified.items()} == states | {flipped: "damaged"}
 
 
-def test_older_backups_go_when_asked(server):
+def test_older_backups_are_removed_on_request(server):
     names = [server.result("backup")["backup"] for _ in range(3)]
     taken = server.result("backup", {"keep": 2})
     assert sorted(taken["removed"]) == names[:2]
@@ -208,7 +208,7 @@ def test_older_backups_go_when_asked(server):
     assert latest(server) == last["backup"]
 
 
-def test_the_server_can_be_told_how_many_stay(launch):
+def test_the_number_of_kept_backups_is_configurable(launch):
     server = launch("--backup-keep", 2)
     names = [server.result("backup")["backup"] for _ in range(3)]
     assert sorted(listed(server)) == names[1:]

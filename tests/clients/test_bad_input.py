@@ -170,7 +170,7 @@ def test_a_wrong_body_of_an_action_is_an_argument_error(ada, action, body):
         ada.action(action, body)
 
 
-def test_a_body_that_says_nothing_may_say_anything(ada):
+def test_the_body_of_a_request_without_fields_is_ignored(ada):
     [result] = ada.action("BeginTransaction", b"\xff\xff")
     assert protobuf.unpack(result)[0] == protobuf.SQL + "ActionBeginTransactionResult"
 
@@ -555,7 +555,7 @@ def test_a_row_above_the_default_limit_of_grpc_is_an_error_that_names_the_limit(
 # === numbers ===
 
 
-def test_a_thousand_sessions_that_nobody_closes_leave_nothing(server, ada):
+def test_a_thousand_sessions_that_are_not_closed_leave_nothing(server, ada):
     with wire.Wire(server) as connection:
         for number in range(1000):
             connection.handshake(protobuf.message((2, f"user {number}"), (3, "secret")))
@@ -592,7 +592,7 @@ def test_a_thousand_prepared_statements_end_with_their_connection(server, cost):
         wait_until(gone, "the statements end with the network connection")
 
 
-def test_two_hundred_connections_that_say_nothing_hurt_nobody(server, ada):
+def test_two_hundred_silent_connections_are_harmless(server, ada):
     host, port = server.uri.removeprefix("grpc://").split(":")
     sockets = [socket.create_connection((host, int(port))) for _ in range(200)]
     try:
@@ -604,7 +604,7 @@ def test_two_hundred_connections_that_say_nothing_hurt_nobody(server, ada):
             each.close()
 
 
-def test_a_thousand_results_that_nobody_reads_make_way(server, ada):
+def test_a_thousand_unread_results_make_way(server, ada):
     tickets = [ada.query(f"SELECT {number} AS i").endpoints[0].ticket for number in range(1100)]
     assert rows(ada.get(tickets[-1])).to_pylist() == [{"i": 1099}]
     with wire.refused(MISSING):

@@ -197,7 +197,7 @@ def test_a_timeout_ends_the_rows(server):
 # === exactly once ===
 
 
-def test_a_call_starts_when_it_is_asked_for_and_never_again(server, source, name):
+def test_a_call_starts_when_it_is_requested_and_never_again(server, source, name):
     sql = f"CALL merganser.ingest('{source}', '{name}')"
     with server.flight() as client:
         before = jobs_of(server, "ingest")
@@ -219,7 +219,7 @@ def test_a_call_starts_when_it_is_asked_for_and_never_again(server, source, name
     assert rows_of(server, f"raw.{name}") == [1, 1, 2, 2, 3, 3]
 
 
-def test_a_call_that_nobody_fetches_is_done_all_the_same(server, source, name):
+def test_a_call_that_is_not_fetched_is_completed(server, source, name):
     with server.flight() as client:
         for _ in range(3):
             client.get_flight_info(descriptor(f"CALL merganser.ingest('{source}', '{name}')"))
@@ -244,7 +244,7 @@ def put_update(server, sql):
             return protobuf.parse(reader.read().to_pybytes())
 
 
-def test_an_update_waits_for_the_end_and_tells_the_failure(server, source, name):
+def test_an_update_waits_for_the_end_and_reports_the_failure(server, source, name):
     put_update(server, f"CALL merganser.ingest('{source}', '{name}')")
     assert rows_of(server, f"raw.{name}") == [1, 2, 3]
     with pytest.raises(pyarrow.ArrowInvalid, match="no such luck"):
@@ -318,7 +318,7 @@ def test_a_prepared_call_is_a_query_that_starts_when_executed(server, source, na
         ("merganser_jobs()", "merganser.<action>"),
     ],
 )
-def test_a_wrong_call_says_what_is_wrong(server, text, said):
+def test_an_invalid_call_reports_the_mistake(server, text, said):
     message = str(failure(server, f"CALL {text}"))
     assert re.search(said, message), message
     assert len(message) < 4096

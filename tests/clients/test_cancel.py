@@ -80,7 +80,7 @@ def test_a_query_that_computes_is_cancelled_before_anybody_reads_it(server, ada,
 
 
 @pytest.mark.parametrize("how", HOW)
-def test_a_reader_that_waits_for_rows_is_told_that_the_query_was_cancelled(server, ada, how):
+def test_a_reader_that_waits_for_rows_gets_the_cancellation(server, ada, how):
     for _ in range(4):
         info = ada.query(AGGREGATE)
         messages = ada.get(info.endpoints[0].ticket)
@@ -106,7 +106,7 @@ def test_a_stream_is_cancelled_in_the_midst_of_its_rows(server, ada, how):
     all_connections_are_free(server)
 
 
-def test_a_stream_that_nobody_reads_on_is_cancelled(server, ada):
+def test_a_stream_without_a_reader_is_cancelled(server, ada):
     """Whatever its worker is doing: producing rows, or waiting for its reader."""
     for _ in range(10):
         infos = [ada.query(STREAM) for _ in range(2)]
@@ -201,7 +201,7 @@ def test_an_unread_query_that_fails_after_some_rows_does_not_block_the_rollback(
         assert list(ada.stream("DoAction", protobuf.message((1, "EndTransaction"), (2, rollback)), seconds=10)) == []
 
 
-def test_adbc_cancels_what_it_streams_and_goes_on(server):
+def test_adbc_cancels_a_stream_and_continues(server):
     with server.adbc(**LOGIN) as connection, connection.cursor() as cursor:
         for _ in range(3):
             cursor.execute(STREAM)

@@ -147,7 +147,7 @@ DELETE, UPDATE = "DELETE FROM {} WHERE i = {}", "UPDATE {} SET j = 1 WHERE i = {
 
 # With SQLite the later one waits.
 @pytest.mark.parametrize("kind", ["duckdb", "postgres"])
-def test_of_two_who_delete_from_one_file_the_later_repeats(launch, catalog_flags, tmp_path, kind):
+def test_of_two_deletes_from_one_file_the_later_conflicts(launch, catalog_flags, tmp_path, kind):
     server = launch(*catalog_flags(tmp_path, kind))
     for number, (first, second) in enumerate(itertools.product([DELETE, UPDATE], repeat=2)):
         name = f"t{number}"

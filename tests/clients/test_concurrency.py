@@ -103,7 +103,7 @@ def test_of_two_transactions_that_upsert_a_key_one_is_refused(server, name):
     assert server.sql(f"FROM {name}") == [(1,)]
 
 
-def test_who_only_adds_rows_disturbs_nobody(server, name):
+def test_clients_that_only_add_rows_have_no_conflicts(server, name):
     server.sql(f"CREATE TABLE {name} (k INTEGER)")
     with server.adbc(autocommit=False) as one, server.adbc(autocommit=False) as two:
         for number, connection in enumerate((one, two)):
@@ -114,7 +114,7 @@ def test_who_only_adds_rows_disturbs_nobody(server, name):
     assert server.scalar(f"SELECT count(*) FROM {name}") == 20
 
 
-def test_an_insert_that_is_cancelled_doubles_nobody_elses_rows(server, name, rounds):
+def test_a_cancelled_insert_duplicates_no_rows_of_others(server, name, rounds):
     server.sql(f"CREATE TABLE {name} (i BIGINT)")
     users, patient = 12, 9
     acknowledged, cancelled = [], []

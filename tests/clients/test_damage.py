@@ -66,7 +66,7 @@ def is_lost(ada, server, sql):
 
 
 @pytest.mark.parametrize("storage", ["local", "s3"])
-def test_a_damaged_file_is_told_and_harms_nobody_else(launch, new_storage, storage):
+def test_a_damaged_file_is_reported_and_affects_no_others(launch, new_storage, storage):
     flags, settings = new_storage(storage)
     server = launch(*flags, **settings)
     files = {}

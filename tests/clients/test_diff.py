@@ -117,7 +117,7 @@ def test_an_update_that_changes_nothing_is_no_change(server, states):
     assert diff(server, **{"from": version(last)}) == []
 
 
-def test_equal_rows_are_told_as_often_as_they_are_more_or_fewer(server, name):
+def test_equal_rows_are_listed_as_often_as_they_were_added_or_removed(server, name):
     table = f"silver.{name}"
     server.sql(f"CREATE TABLE {table} AS SELECT 1 AS i FROM range(5)")
     first = current(server)

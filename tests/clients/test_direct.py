@@ -42,7 +42,7 @@ def test_the_result_is_that_of_two_calls(ada):
     assert one.schema.equals(two.schema, check_metadata=True) and one.equals(two)
 
 
-def test_the_first_message_tells_the_snapshot(server, ada, table):
+def test_the_first_message_contains_the_snapshot(server, ada, table):
     before = snapshot(ada.get(protobuf.statement(f"FROM {table}")))
     assert before == server.scalar("SELECT id FROM lake.current_snapshot()")
     assert snapshot(ada.get(protobuf.statement(f"INSERT INTO {table} VALUES (1)"))) == before + 1
@@ -64,7 +64,7 @@ def test_a_write_runs_once_a_call(server, ada, table):
     assert server.sql(f"SELECT i FROM {table}") == [(11,), (11,)]
 
 
-def test_a_write_runs_although_nobody_reads_its_count(server, ada, table):
+def test_a_write_runs_although_its_count_is_not_read(server, ada, table):
     for _ in range(20):
         messages = ada.get(protobuf.statement(f"INSERT INTO {table} VALUES (1)"))
         next(messages)

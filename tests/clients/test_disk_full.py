@@ -105,7 +105,7 @@ def test_many_small_writes_until_nothing_fits(server, disk):
     assert server.scalar("SELECT count(*) FROM t") == acknowledged + 1
 
 
-def test_a_server_that_starts_on_a_full_disk_says_so(server, disk):
+def test_a_server_that_starts_on_a_full_disk_reports_it(server, disk):
     server.sql("CREATE TABLE t AS SELECT 1 AS i")
     server.stop()
     state = os.statvfs(disk)

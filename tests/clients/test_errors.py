@@ -229,7 +229,7 @@ def test_malformed_rows_in_do_put_are_an_argument_error(server):
         writer.close()
 
 
-def test_calls_that_are_not_offered_say_so(server):
+def test_unsupported_calls_report_it(server):
     with server.flight() as client:
         with pytest.raises(pyarrow.ArrowNotImplementedError):
             list(client.list_flights())
@@ -263,7 +263,7 @@ def test_an_unknown_action_is_not_offered_and_lists_those_that_are(server):
     ],
     ids=str,
 )
-def test_a_wrong_body_is_an_argument_error_that_says_what_is_wrong(server, body, text):
+def test_an_invalid_body_is_an_argument_error_with_the_mistake(server, body, text):
     with pytest.raises(pyarrow.ArrowInvalid, match=text):
         server.action("tag", body)
 

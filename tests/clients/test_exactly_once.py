@@ -44,7 +44,7 @@ def test_different_inserts_unfetched_on_one_cursor_run_once_each(server, table):
     assert server.sql(f"SELECT count(*), count(DISTINCT i) FROM {table}") == [(FEWER_ROWS, FEWER_ROWS)]
 
 
-def test_fetched_inserts_run_once_each_and_tell_their_count(server, table):
+def test_fetched_inserts_run_once_each_and_return_their_count(server, table):
     with server.adbc() as connection, connection.cursor() as cursor:
         for i in range(FEWER_ROWS):
             cursor.execute(f"INSERT INTO {table} VALUES ({i})")

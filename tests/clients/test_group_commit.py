@@ -92,7 +92,7 @@ def test_texts_parameters_defaults_and_several_rows_go_together(server, name):
     ]
 
 
-def test_a_mistake_is_told_to_who_made_it(server, name):
+def test_a_mistake_is_reported_to_its_client(server, name):
     server.sql(f"CREATE TABLE {name} (i BIGINT NOT NULL)")
 
     def right(cursor):
@@ -154,7 +154,7 @@ def test_sessions_with_other_settings_stay_apart(server, name):
         assert found == [(3 * 3600, ROWS), (12 * 3600, ROWS)]
 
 
-def test_who_must_not_write_does_not_by_others(server, table):
+def test_clients_that_must_not_write_do_not_through_others(server, table):
     version = current(server)
 
     def right(cursor):

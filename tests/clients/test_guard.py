@@ -160,7 +160,7 @@ def test_only_the_server_changes_files_snapshots_and_options(server, ada, kept, 
     assert ada.read(f"SELECT count(*) FROM {kept}") == [(10,)]
 
 
-def test_functions_that_only_tell_about_the_lake_are_run(ada, kept):
+def test_functions_that_only_read_the_lake_are_run(ada, kept):
     files = f"ducklake_list_files('lake', '{kept}')"
     for call in ("lake.snapshots()", "ducklake_snapshots('lake')", "lake.options()", "lake.table_info()", files):
         assert ada.read(f"SELECT count(*) > 0 FROM {call}") == [(True,)]

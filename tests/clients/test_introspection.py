@@ -91,7 +91,7 @@ def test_nothing_that_gives_access_is_listed(server, name):
 # === sessions ===
 
 
-def test_sessions_tell_what_they_hold(server, name):
+def test_sessions_list_what_they_hold(server, name):
     with server.adbc(username=name, password="x") as connection, connection.cursor() as cursor:
         cursor.execute("SET timezone = 'Asia/Tokyo'")
         cursor.fetchall()

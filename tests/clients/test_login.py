@@ -319,7 +319,7 @@ def test_the_command_line_logs_in(guarded, credentials):
     check_42(sql(guarded, MERGANSER_TOKEN=token))
 
 
-def test_the_command_line_says_how_to_log_in(guarded):
+def test_the_command_line_explains_how_to_log_in(guarded):
     ended = sql(guarded, "--user", "robot")
     assert ended.returncode == 1
     for text in ["robot", WRONG, "MERGANSER_PASSWORD", "--password-stdin", "MERGANSER_TOKEN"]:
@@ -350,13 +350,13 @@ def on_terminal(arguments, answers):
     return os.waitstatus_to_exitcode(status), shown.decode()
 
 
-def test_the_command_line_asks_for_the_password_on_a_terminal(guarded):
+def test_the_command_line_prompts_for_the_password_on_a_terminal(guarded):
     arguments = ["sql", "SELECT 42 AS i", "--url", guarded.uri, "--user", "alice"]
     code, shown = on_terminal(arguments, [(b"password of alice: ", PASSWORD)])
     assert code == 0 and "42" in shown and PASSWORD not in shown
 
 
-def test_hash_password_asks_twice_on_a_terminal():
+def test_hash_password_prompts_twice_on_a_terminal():
     code, shown = on_terminal(["hash-password"], [(b"password: ", "a"), (b"repeat the password: ", "b")])
     assert code == 1 and "do not match" in shown
     code, shown = on_terminal(["hash-password"], [(b"password: ", "secret!"), (b"repeat the password: ", "secret!")])
@@ -372,7 +372,7 @@ def test_new_token_refuses_names_that_cannot_be():
 # === faults ===
 
 
-def test_faults_of_credentials_are_told_at_once_without_secrets(tmp_path):
+def test_faults_of_credentials_are_reported_together_without_secrets(tmp_path):
     config = tmp_path / "merganser.toml"
     config.write_text('[users]\nalice = "hunter2"\n[tokens]\nrobot = "hunter2"\nother = 1\n')
     for command in ("serve", "check"):

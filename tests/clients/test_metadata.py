@@ -174,7 +174,7 @@ def test_info_names_the_server_and_duckdb(server):
     assert info["vendor_arrow_version"].startswith("58.")
 
 
-def test_catalog_metadata_is_there_for_tools_that_ask_by_sql(server):
+def test_catalog_metadata_is_available_in_sql(server):
     assert server.sql("SELECT current_catalog()") == [("lake",)]
     tables = server.sql("SELECT table_name FROM information_schema.tables WHERE table_schema = 'silver'")
     assert tables == [("types",)]

@@ -145,7 +145,7 @@ def test_keywords_and_functions_are_duckdbs(server):
         assert not set(found[code]) - known, code
 
 
-def test_null_orders_and_names_are_as_said(server):
+def test_null_orders_and_names_are_as_reported(server):
     found = info(server)
     assert found[507] == 3
     for order in ["ASC", "DESC"]:
@@ -221,14 +221,14 @@ def test_types_by_code(server, code, names):
     assert [row["type_name"] for row in type_info(server, code)] == names
 
 
-def test_decimal_says_what_it_takes(server):
+def test_decimal_lists_its_parameters(server):
     [row] = [row for row in type_info(server) if row["type_name"] == "DECIMAL"]
     assert row["create_params"] == ["precision", "scale"]
     assert (row["column_size"], row["minimum_scale"], row["maximum_scale"]) == (38, 0, 38)
     assert (row["unsigned_attribute"], row["num_prec_radix"]) == (False, 10)
 
 
-def test_only_texts_can_be_asked_with_like(server):
+def test_only_strings_support_like(server):
     for row in type_info(server):
         assert row["searchable"] == (3 if row["type_name"] in ("VARCHAR", "JSON") else 2)
         assert row["case_sensitive"] == (row["type_name"] in ("VARCHAR", "JSON"))
@@ -254,7 +254,7 @@ WRITTEN = {
 }
 
 
-def test_literals_are_written_as_said(server):
+def test_literals_are_written_as_reported(server):
     for row in type_info(server):
         if row["literal_prefix"] is None:
             assert row["literal_suffix"] is None

@@ -109,7 +109,7 @@ def test_timestamps_with_a_zone_come_back_in_every_unit(server, unit):
     check(server, "TIMESTAMPTZ", moments, pyarrow.timestamp(unit, "UTC"))
 
 
-def test_a_moment_in_another_zone_is_the_same_moment(server):
+def test_a_timestamp_in_another_zone_is_the_same_time(server):
     zone = datetime.timezone(datetime.timedelta(hours=5, minutes=45))
     moment = datetime.datetime(2024, 1, 1, 5, 45, tzinfo=zone)
     bound = pyarrow.record_batch({"0": pyarrow.array([moment], pyarrow.timestamp("us", "+05:45"))})
@@ -152,7 +152,7 @@ def test_parameters_filter(server):
 
 
 @pytest.mark.parametrize("parameters", [(), (1,), (1, 2, 3)], ids=len)
-def test_a_wrong_count_is_an_error_and_the_connection_goes_on(server, parameters):
+def test_a_wrong_count_is_an_error_and_the_connection_works(server, parameters):
     with server.adbc() as connection, connection.cursor() as cursor:
         with pytest.raises(connection.ProgrammingError, match="parameter"):
             cursor.execute("SELECT ?::INTEGER + ?::INTEGER", parameters)
@@ -161,7 +161,7 @@ def test_a_wrong_count_is_an_error_and_the_connection_goes_on(server, parameters
         assert cursor.fetchall() == [(42,)]
 
 
-def test_a_value_of_the_wrong_type_is_an_error_and_the_connection_goes_on(server):
+def test_a_value_of_the_wrong_type_is_an_error_and_the_connection_works(server):
     with server.adbc() as connection, connection.cursor() as cursor:
         with pytest.raises(connection.ProgrammingError, match="Conversion Error"):
             cursor.execute("SELECT ?::INTEGER", ("many",))

@@ -69,7 +69,7 @@ def test_a_pin_survives_commits_and_other_sessions_see_them(server, ada, history
     assert read(ada, f"FROM {name}") == [{"i": 1}]
 
 
-def test_tags_and_moments_name_snapshots(server, ada, history):
+def test_tags_and_timestamps_name_snapshots(server, ada, history):
     name, (first, second, _) = history
     server.result("tag", {"name": f"release/{name}", "version": second})
     ada.set(snapshot=text(f"release/{name}"))
@@ -159,7 +159,7 @@ def test_temp_tables_and_transactions_work(server, ada, history):
         connection.rollback()
 
 
-def test_a_header_pins_who_has_a_session(server, history):
+def test_a_header_pins_the_session_of_its_client(server, history):
     name, (first, second, _) = history
     with at(server, first, "cy") as connection:
         assert count(connection, name) == 1
@@ -169,7 +169,7 @@ def test_a_header_pins_who_has_a_session(server, history):
         assert count(connection, name) == 2
 
 
-def test_a_header_pins_the_calls_of_who_has_none(server, history):
+def test_a_header_pins_the_calls_of_clients_without_a_session(server, history):
     name, (first, _, _) = history
     with at(server, first) as pinned, wire.Wire(server) as free:
         assert count(pinned, name) == 1

@@ -34,7 +34,7 @@ def rows(server):
 # === who may know what ===
 
 
-def test_nobody_learns_the_password(server, cluster):
+def test_the_password_stays_secret(server, cluster):
     seen = [
         server.sql(sql)
         for sql in [
@@ -59,7 +59,7 @@ def test_nobody_learns_the_password(server, cluster):
         assert cluster.password not in text and cluster.password.split("-")[1] not in text
 
 
-def test_what_is_wrong_with_the_database_is_told(cluster, tmp_path):
+def test_faults_of_the_database_are_reported(cluster, tmp_path):
     said = refused(cluster.uri("postgres", password="hunter2"), tmp_path)
     assert "rejects the user or the password" in said and "hunter2" not in said
     said = refused(cluster.uri("nothing"), tmp_path)
@@ -148,7 +148,7 @@ def test_the_first_statement_after_a_restart_works(server, table, cluster):
     assert rows(server) == [1, 2]
 
 
-def test_while_it_is_down_statements_say_so_and_afterwards_they_work(server, table, cluster):
+def test_while_it_is_down_statements_report_it_and_afterwards_they_work(server, table, cluster):
     cluster.crash()
     try:
         for sql in ["FROM t", "INSERT INTO t VALUES (1)", "CREATE TABLE u (i INT)"]:
@@ -161,7 +161,7 @@ def test_while_it_is_down_statements_say_so_and_afterwards_they_work(server, tab
     assert rows(server) == [2]
 
 
-def test_a_transaction_across_a_restart_commits_nothing_and_says_so(server, table, cluster):
+def test_a_transaction_across_a_restart_commits_nothing_and_reports_it(server, table, cluster):
     with server.adbc(autocommit=False) as connection, connection.cursor() as cursor:
         cursor.execute("INSERT INTO t VALUES (1)")
         cluster.restart()
@@ -183,7 +183,7 @@ def test_a_transaction_left_open_across_a_restart_does_no_harm(server, table, cl
     assert rows(server) == [2]
 
 
-def test_a_commit_of_unknown_outcome_says_so(server, table, cluster):
+def test_a_commit_of_unknown_outcome_reports_it(server, table, cluster):
     with server.adbc(autocommit=False) as connection, connection.cursor() as cursor:
         cursor.execute("INSERT INTO t VALUES (1)")
         cluster.crash()

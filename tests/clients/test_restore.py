@@ -128,7 +128,7 @@ def is_there(server, table):
 
 # The driver counts incorrectly if a connection is closed under a cursor.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_who_reads_while_the_lake_is_replaced(server):
+def test_reads_while_the_lake_is_replaced(server):
     """Running streams and jobs end in order, and no client sees an intermediate state."""
     first, second, _ = history(server)
     spoil(server)
@@ -341,7 +341,7 @@ def test_a_lost_catalog_comes_back(launch):
 
 
 @pytest.mark.parametrize("kind", CATALOGS)
-def test_the_place_of_a_catalog_needs_force_and_nobody_in_it(launch, request, tmp_path, kind):
+def test_replacing_a_catalog_needs_force_and_no_other_users(launch, request, tmp_path, kind):
     server = launch("--catalog", place(request, tmp_path, kind))
     first, second, backup = history(server)
     spoil(server)

@@ -122,7 +122,7 @@ def test_the_table_takes_rows_afterwards(server, table):
     assert len(content(server, table, versions[2])[1]) == 2
 
 
-def test_a_dry_run_tells_and_changes_nothing(server, table):
+def test_a_dry_run_reports_and_changes_nothing(server, table):
     table, versions = table
     before, state = current(server), content(server, table)
     result = rollback(server, table=table, to={"version": versions[0]}, dry_run=True)
@@ -148,7 +148,7 @@ def test_a_tag_names_the_version(server, table, name):
     assert len(content(server, table)[1]) == 3
 
 
-def test_a_moment_names_the_version(server, table):
+def test_a_timestamp_names_the_version(server, table):
     table, versions = table
     moment = server.scalar(f"SELECT snapshot_time::VARCHAR FROM lake.snapshots() WHERE snapshot_id = {versions[1]}")
     assert rollback(server, table=table, to={"timestamp": moment})["restored_from"] == versions[1]
@@ -248,7 +248,7 @@ def test_a_schema_comes_back_and_nothing_else(server, name):
     assert server.sql(f"FROM {name}.v") == [(2,)]
 
 
-def test_a_rollback_of_the_lake_to_the_newest_snapshot_says_that_there_is_nothing_to_do(server, table):
+def test_a_rollback_of_the_lake_to_the_newest_snapshot_reports_nothing_to_do(server, table):
     newest = current(server)
     result = rollback(server, lake=True, to={"version": newest})
     assert (result["unchanged"], result["tables"], result["snapshot_id"]) == (True, [], newest)
@@ -329,7 +329,7 @@ def test_macros_come_back(launch):
     assert rollback(server, lake=True, to={"version": version})["unchanged"]
 
 
-def test_a_rollback_of_the_lake_beside_writers_brings_it_back_or_is_told_to_repeat(launch):
+def test_a_rollback_of_the_lake_beside_writers_restores_it_or_conflicts(launch):
     server = launch()
     for table in ("silver.t", "silver.u"):
         server.sql(f"CREATE TABLE {table} AS SELECT i FROM range(100) r(i)")

@@ -91,7 +91,7 @@ def test_a_write_that_does_not_arrive_commits_nothing(server, cable, name, fault
 
 
 @pytest.mark.parametrize("fault", ["refused", "silent", "cut on the way back", "cut before the answer"])
-def test_a_read_that_does_not_arrive_says_so(server, cable, name, fault):
+def test_a_read_that_does_not_arrive_reports_it(server, cable, name, fault):
     server.sql(f"CREATE TABLE {name} AS {ROWS}")
     server.restart()
     FAULTS[fault](cable)

@@ -78,7 +78,7 @@ def test_an_action_with_an_unknown_token_is_unauthenticated(server):
 
 
 @pytest.mark.parametrize("value", ["expected value", "x" * 40_000], ids=["short", "long"])
-def test_headers_that_nobody_knows_do_no_harm(server, value):
+def test_unknown_headers_are_harmless(server, value):
     headers = pyarrow.flight.FlightCallOptions(headers=[(b"x-middleware", value.encode())])
     with server.flight() as client:
         with pytest.raises(pyarrow.ArrowInvalid):
@@ -178,7 +178,7 @@ def test_every_action_is_listed_once_and_answers(server, ada):
 
 
 @pytest.mark.parametrize("name", sorted(REFUSED_ACTIONS))
-def test_actions_that_are_not_offered_say_so_by_name(ada, name):
+def test_unsupported_actions_report_it_by_name(ada, name):
     with wire.refused(grpc.StatusCode.UNIMPLEMENTED) as said:
         ada.action(name, command(f"Action{name}Request"))
     assert name in said[0]
@@ -320,7 +320,7 @@ def test_a_polled_insert_runs_once(server, ada, table):
     assert server.sql(f"FROM {table}") == [(1_000_000,)]
 
 
-def test_a_polled_failure_is_told_with_its_text(server, ada):
+def test_a_polled_failure_is_reported_with_its_message(server, ada):
     sql = "SELECT CAST(max(md5(i::VARCHAR)) AS INTEGER) FROM range(1_500_000) t(i)"
     with wire.refused(grpc.StatusCode.INVALID_ARGUMENT) as said:
         poll = ada.poll(wire.descriptor(protobuf.statement(sql)))
@@ -343,7 +343,7 @@ def test_adbc_polls_a_query_with_incremental_execution(server, heavy):
 # Transposed: the server's metadata is the snapshot, which is in FlightInfo; endpoints contain no other.
 
 
-def test_a_result_says_what_it_was_read_at(ada):
+def test_a_result_contains_its_snapshot(ada):
     info = ada.query("SELECT 1")
     [endpoint] = info.endpoints
     assert list(json.loads(info.app_metadata)) == ["snapshot_id"]
@@ -410,7 +410,7 @@ def same_columns(connection, what):
 
 
 @pytest.mark.parametrize("name", METADATA)
-def test_the_columns_of_a_command_are_the_same_wherever_they_are_told(ada, scenario, name):
+def test_the_columns_of_a_command_are_the_same_everywhere(ada, scenario, name):
     found = same_columns(ada, METADATA[name])
     if name.startswith("tables"):
         assert "scenario" in found["table_name"].to_pylist()
@@ -424,7 +424,7 @@ def test_a_query_and_an_update(server, ada, scenario, table):
     assert server.scalar(f"SELECT count(*) FROM {table}") == 3
 
 
-def test_columns_of_a_query_tell_their_type(ada, scenario):
+def test_columns_of_a_query_contain_their_type(ada, scenario):
     field = same_columns(ada, protobuf.statement("SELECT id FROM scenario")).schema.field("id")
     told = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
     metadata = {key.removeprefix("ARROW:FLIGHT:SQL:"): value for key, value in told.items()}
@@ -525,7 +525,7 @@ def test_a_transaction_has_queries_and_updates_of_both_kinds(server, ada, scenar
     assert server.scalar(f"SELECT count(*) FROM {table}") == 4
 
 
-def test_savepoints_are_refused_and_the_transaction_goes_on(server, ada, table):
+def test_savepoints_are_rejected_and_the_transaction_continues(server, ada, table):
     transaction = begin(ada)
     ada.query(f"INSERT INTO {table} VALUES (1)", transaction)
     requests = {"BeginSavepoint": ((1, transaction), (2, "name")), "EndSavepoint": ((1, b"id"), (2, 1))}

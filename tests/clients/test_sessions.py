@@ -61,7 +61,7 @@ def value(connection, sql):
     ],
     ids=repr,
 )
-def test_an_option_is_told_as_it_was_set_and_set_back_by_no_value(ada, name, given, told):
+def test_an_option_is_returned_as_it_was_set_and_reset_by_no_value(ada, name, given, told):
     before = ada.options()
     assert ada.set(**{name: given}) == {}
     assert ada.options() == before | {name.lower(): told}
@@ -221,7 +221,7 @@ def test_a_value_that_cannot_be_is_an_error_and_changes_nothing(ada, sql):
 
 
 @pytest.mark.parametrize("sql", ["SET timezone = 'UTC'", "USE silver", "RESET timezone"])
-def test_who_has_not_logged_in_is_told_to(server, sql):
+def test_clients_without_a_login_are_asked_for_one(server, sql):
     with wire.Wire(server) as nobody, wire.refused(grpc.StatusCode.FAILED_PRECONDITION) as said:
         nobody.query(sql)
     assert "log in" in said[0]
@@ -438,7 +438,7 @@ def timezone(client):
     return client.do_get(info.endpoints[0].ticket).read_all().to_pylist()[0]["z"]
 
 
-def test_who_sets_an_option_without_login_gets_a_session_in_a_cookie(server):
+def test_setting_an_option_without_login_creates_a_session_in_a_cookie(server):
     jar = Jar()
     client, action = browser(server, jar)
     wire.get_options(action)
@@ -458,7 +458,7 @@ def test_who_sets_an_option_without_login_gets_a_session_in_a_cookie(server):
         each.close()
 
 
-def test_a_cookie_that_nobody_gave_is_ignored(server):
+def test_an_unknown_cookie_is_ignored(server):
     jar = Jar()
     jar.cookies["arrow_flight_session_id"] = "01890a5d-ac96-774b-bcce-b302099a8057"
     client, action = browser(server, jar)
@@ -479,7 +479,7 @@ def test_another_user_s_cookie_gives_no_session(server):
         assert "timezone" not in bob.options()
 
 
-def test_adbc_keeps_the_cookie_when_told_to(server):
+def test_adbc_keeps_the_cookie_if_configured(server):
     cookies = {"adbc.flight.sql.rpc.with_cookie_middleware": "true"}
     with server.adbc(**cookies) as connection, connection.cursor() as cursor:
         connection.adbc_connection.set_options(**{OPTION + "timezone": "Asia/Tokyo"})
@@ -558,7 +558,7 @@ def test_a_stream_that_is_being_read_outlives_its_session(ada):
     assert sum(1 for _ in messages) > 3
 
 
-def test_the_session_of_everybody_is_not_closed(server):
+def test_the_shared_session_is_not_closed(server):
     with wire.Wire(server) as nobody:
         assert nobody.close_session() == NOT_CLOSEABLE
         assert value(nobody, "SELECT 42") == 42
@@ -708,7 +708,7 @@ def test_forged_and_truncated_tickets_are_not_found(ada, table):
     assert rows(ada, endpoint.ticket) == [(1,)]
 
 
-def test_a_ticket_does_not_tell_the_statement(ada):
+def test_a_ticket_does_not_contain_the_statement(ada):
     [endpoint] = ada.query("SELECT 'secret' AS s").endpoints
     assert b"secret" not in endpoint.ticket and b"ada" not in endpoint.ticket
 

@@ -54,7 +54,7 @@ def test_statements_run_once(server, name):
     connection.close()
 
 
-def test_a_failure_says_why(server):
+def test_a_failure_reports_its_cause(server):
     connection = connect(server)
     with pytest.raises(pyarrow.ArrowKeyError, match="nowhere"):
         connection.cursor().execute("FROM nowhere")

@@ -39,7 +39,7 @@ def test_a_writer_waits_for_the_transaction_that_writes(server, table):
     assert server.sql(f"SELECT i FROM {table} ORDER BY i") == [(1,), (2,)]
 
 
-def test_who_waits_for_the_turn_can_be_stopped(server, table):
+def test_a_waiting_writer_can_be_stopped(server, table):
     with server.adbc(autocommit=False) as first:
         execute(first, f"INSERT INTO {table} VALUES (1)")
         with server.adbc(username="ada", password="x") as second, second.cursor() as cursor:

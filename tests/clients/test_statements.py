@@ -574,7 +574,7 @@ def cities(server, name):
     return name
 
 
-def test_a_pivot_looks_for_its_columns(ada, nobody, cities):
+def test_a_pivot_determines_its_columns(ada, nobody, cities):
     pivot = f"PIVOT {cities} ON year USING sum(n)::INTEGER GROUP BY city ORDER BY city"
     expected = [("A", 1, 2), ("B", 3, None)]
     for connection in (ada, nobody):

@@ -75,7 +75,7 @@ def test_memory_does_not_grow_with_the_result(launch):
         assert server.rss_bytes() - before < 64 * MIB
 
 
-def test_memory_does_not_grow_while_nobody_reads(launch):
+def test_memory_does_not_grow_without_a_reader(launch):
     server = launch()
     with reading(server, LARGE) as reader:
         read(reader, 50 * MIB)
