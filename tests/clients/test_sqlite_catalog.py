@@ -81,5 +81,5 @@ def test_a_file_that_is_none_is_refused_and_left_alone(tmp_path):
     file.write_text("my diary, not a database. " * 1000)
     done = harness.run("serve", "--home", tmp_path / "home", "--listen", "127.0.0.1:0", "--catalog", f"sqlite:{file}")
     assert done.returncode == 1
-    assert "no SQLite database" in done.stderr and str(file) in done.stderr
+    assert "not an SQLite database" in done.stderr and str(file) in done.stderr
     assert file.read_text().startswith("my diary")
