@@ -109,7 +109,7 @@ def test_create_append_makes_or_appends(server, name):
 
 @pytest.mark.parametrize("modes", [(0, 1), (1, 0), (1, 9), (None, None)])
 def test_an_unsaid_mode_is_refused(server, name, modes):
-    with pytest.raises(pyarrow.ArrowInvalid, match="where the table exists"):
+    with pytest.raises(pyarrow.ArrowInvalid, match="if the table exists"):
         with writer(server, command(name, *modes), ROWS.schema) as (_, count):
             count()
     assert not exists(server, name)

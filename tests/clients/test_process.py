@@ -88,7 +88,7 @@ def test_a_catalog_that_is_none_is_refused_and_left_alone(tmp_path):
     catalog = home / "catalog.ducklake"
     catalog.write_bytes(b"my diary, not a database. " * 1000)
     before = catalog.read_bytes()
-    check_refused(*serve(home), texts=["catalog.ducklake", "no DuckDB database"])
+    check_refused(*serve(home), texts=["catalog.ducklake", "not a DuckDB database"])
     assert catalog.read_bytes() == before
 
 

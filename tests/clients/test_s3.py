@@ -206,7 +206,7 @@ def test_objects_elsewhere_are_not_read_with_the_key(server, buckets):
     with pytest.raises(adbc_driver_manager.OperationalError, match="HTTP GET error"):
         server.sql("FROM read_text(?)", [f"{buckets.url}/private/x.txt"])
     root = server.sql("SELECT scope FROM duckdb_secrets()")[0][0]
-    with pytest.raises(adbc_driver_manager.OperationalError, match="refuses"):
+    with pytest.raises(adbc_driver_manager.OperationalError, match="denies access"):
         server.sql("FROM read_text(?)", [f"{root[0]}../../../private/x.txt"])
     with pytest.raises(adbc_driver_manager.ProgrammingError, match="NOT_FOUND.*nothing.parquet"):
         server.sql("FROM read_parquet(?)", [f"{root[0]}nothing.parquet"])

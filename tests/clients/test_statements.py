@@ -560,7 +560,7 @@ def test_clients_prepare_and_execute_execute(server, table):
         for _ in range(2):
             cursor.execute("EXECUTE all_rows")
             assert cursor.fetchall() == [(1,)]
-        with pytest.raises(adbc_driver_manager.ProgrammingError, match="takes no parameters"):
+        with pytest.raises(adbc_driver_manager.ProgrammingError, match="takes no other parameters"):
             cursor.execute("EXECUTE all_rows", (2,))
 
 
