@@ -38,7 +38,7 @@ impl Credentials {
     /// Adds the user `name` with a password hash.
     ///
     /// # Errors
-    /// A text that names the fault and does not contain the hash.
+    /// A message that describes the fault and does not contain the hash.
     pub fn add_user(&mut self, name: &str, hash: &str) -> Result<(), String> {
         check_name(name)?;
         self.users.insert(name.to_owned(), PasswordHash::parse(hash)?);
@@ -48,7 +48,7 @@ impl Credentials {
     /// Adds a token of `name` by its hash.
     ///
     /// # Errors
-    /// A text that names the fault and does not contain the hash.
+    /// A message that describes the fault and does not contain the hash.
     pub fn add_token(&mut self, name: &str, hash: &str) -> Result<(), String> {
         check_name(name)?;
         let hash = TokenHash::parse(hash)?;

@@ -20,10 +20,10 @@ pub struct PasswordHash(String);
 // === impl PasswordHash ===
 
 impl PasswordHash {
-    /// Hashes `password` with a salt of its own and the default cost (19 MiB, 2 passes).
+    /// Hashes `password` with its own salt and the default cost (19 MiB, 2 passes).
     ///
     /// # Errors
-    /// Internal when argon2 fails.
+    /// Internal if argon2 fails.
     pub fn of(password: &[u8]) -> Result<Self> {
         Self::with_params(password, Params::default())
     }
@@ -31,7 +31,7 @@ impl PasswordHash {
     /// Parses a PHC string such as `$argon2id$v=19$m=19456,t=2,p=1$<salt>$<hash>`.
     ///
     /// # Errors
-    /// A text that describes the expected format and does not contain the input.
+    /// A message that describes the expected format and does not contain the input.
     pub fn parse(text: &str) -> Result<Self, String> {
         let expected = || "expected an argon2id hash as \"merganser hash-password\" prints it".to_owned();
         let hash = password_hash::PasswordHash::new(text).map_err(|_| expected())?;

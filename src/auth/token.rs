@@ -36,7 +36,7 @@ impl TokenHash {
     /// Parses `sha256:` and 64 hexadecimal digits.
     ///
     /// # Errors
-    /// A text that describes the expected format and does not contain the input.
+    /// A message that describes the expected format and does not contain the input.
     pub fn parse(text: &str) -> Result<Self, String> {
         let parse = || {
             let digits = text.strip_prefix(ALGORITHM).filter(|digits| digits.len() == 64)?;

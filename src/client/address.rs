@@ -1,4 +1,4 @@
-//! Where a server is, and whom to trust there.
+//! The address of a server, and the authorities to trust.
 
 use std::{
     error::Error as _,
@@ -15,16 +15,16 @@ use crate::error::{Context, Error, ErrorKind, Result};
 pub struct Address {
     /// The URL.
     pub url: String,
-    /// What goes with `grpc+tls`.
+    /// The options for `grpc+tls`.
     pub tls: Tls,
 }
 
 /// Files for TLS, as PEM.
 #[derive(Clone, Debug, Default)]
 pub struct Tls {
-    /// The authorities to trust; `None`: those that this machine trusts.
+    /// The trusted authorities; `None` for those of this machine.
     pub ca: Option<PathBuf>,
-    /// The certificate and the key to show to a server that asks for one.
+    /// The client certificate and its key, for servers that request one.
     pub identity: Option<(PathBuf, PathBuf)>,
 }
 
@@ -34,7 +34,8 @@ impl Address {
     /// Connects.
     ///
     /// # Errors
-    /// `InvalidArgument` for a URL of another form and for files that cannot be used; Unavailable when nobody answers.
+    /// `InvalidArgument` for a URL of another form and for files that cannot be used; Unavailable if there is no
+    /// response.
     pub(super) async fn connect(&self) -> Result<Channel> {
         let endpoint = self.endpoint()?.tcp_nodelay(true).connect_timeout(std::time::Duration::from_secs(20));
         endpoint.connect().await.map_err(|err| {
@@ -45,17 +46,17 @@ impl Address {
             let url = &self.url;
             let cause = cause.to_string();
             let text = if cause.contains("certificate") {
-                format!("connect to {url}: {cause}; --ca names the authority of the server's certificate")
+                format!("connect to {url}: {cause}; specify the authority of the server certificate with --ca")
             } else {
                 format!(
-                    "no server answers at {url} ({cause}); start one with \"merganser serve\", or name it with --url"
+                    "no server answers at {url} ({cause}); start one with \"merganser serve\", or specify it with --url"
                 )
             };
             Error::new(ErrorKind::Unavailable, text).with_source(err)
         })
     }
 
-    /// Adds a guess to the error of the first call: a server with TLS closes the connection of a client without it.
+    /// Adds a hint to the error of the first call: a server with TLS closes the connection of a client without it.
     /// Depending on when it closes, hyper reports the call as cancelled.
     pub(super) fn explain(&self, err: Error) -> Error {
         match err.kind() {
@@ -78,13 +79,13 @@ impl Address {
             "grpc" | "grpc+tcp" => "http",
             "grpc+tls" => "https",
             _ => {
-                let text = format!("\"{url}\" is no server: write grpc://HOST:PORT or grpc+tls://HOST:PORT");
+                let text = format!("\"{url}\" is not a server URL: write grpc://HOST:PORT or grpc+tls://HOST:PORT");
                 return Err(Error::invalid(text));
             }
         };
         let wrong = |err: tonic::transport::Error| {
             let cause = err.source().map_or_else(|| err.to_string(), ToString::to_string);
-            Error::invalid(format!("\"{url}\" is no server: {cause}"))
+            Error::invalid(format!("\"{url}\" is not a server URL: {cause}"))
         };
         let endpoint = Endpoint::from_shared(format!("{scheme}://{rest}")).map_err(wrong)?;
         if self.is_encrypted() { endpoint.tls_config(self.tls.config()?).map_err(wrong) } else { Ok(endpoint) }

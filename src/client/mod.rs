@@ -24,23 +24,23 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Client {
     channel: Channel,
-    /// Names the session.
+    /// The token of the session.
     token: String,
     /// The snapshot that queries read.
     snapshot: Option<String>,
 }
 
-/// Who a client says it is. No `Debug`: it holds secrets.
+/// The credentials of a client. No `Debug`: it contains secrets.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "holds secrets")]
 pub enum Login {
-    /// A user, and their password.
+    /// A user and a password.
     Password(String, String),
-    /// Whoever this token belongs to.
+    /// A bearer token.
     Token(String),
 }
 
-/// A result as it comes.
+/// A result that is read as a stream.
 #[expect(missing_debug_implementations, reason = "a stream has nothing to show")]
 pub struct Rows {
     /// The columns.
@@ -51,23 +51,23 @@ pub struct Rows {
     pub batches: stream::BoxStream<'static, Result<RecordBatch>>,
 }
 
-/// What ListActions says of an action.
+/// The description of an action from ListActions.
 #[derive(Clone, Debug)]
 pub struct ActionInfo {
     /// Its name.
     pub name: String,
-    /// What it does and takes.
+    /// Its description and parameters.
     pub description: String,
 }
 
 // === impl Client ===
 
 impl Client {
-    /// Connects to `address` and opens a session as who `login` says, the author of what it writes.
+    /// Connects to `address` and opens a session with the credentials `login`, whose principal is the author of writes.
     ///
     /// # Errors
-    /// `InvalidArgument` for a URL of another form; Unavailable when nobody answers; Unauthenticated for a wrong user or
-    /// password. A wrong token is refused with the first call.
+    /// `InvalidArgument` for a URL of another form; Unavailable if there is no response; Unauthenticated for a wrong
+    /// user or password. A wrong token is rejected with the first call.
     pub async fn connect(address: &Address, login: &Login) -> Result<Self> {
         let channel = address.connect().await?;
         let token = match login {
@@ -80,16 +80,16 @@ impl Client {
         Ok(Self { channel, token, snapshot: None })
     }
 
-    /// The same, for queries of the lake as it was at `snapshot`.
+    /// The same, for queries of the lake at `snapshot`.
     #[must_use]
     pub fn at(self, snapshot: Option<String>) -> Self {
         Self { snapshot, ..self }
     }
 
-    /// Executes a statement; the rows come as they are read.
+    /// Executes a statement; the rows are streamed.
     ///
     /// # Errors
-    /// What the server says.
+    /// Errors of the server.
     pub async fn execute(&self, sql: &str) -> Result<Rows> {
         let mut client = FlightSqlServiceClient::new_from_inner(self.service());
         client.set_token(self.token.clone());
@@ -125,7 +125,7 @@ impl Client {
     /// The actions of the server.
     ///
     /// # Errors
-    /// What the server says.
+    /// Errors of the server.
     pub async fn actions(&self) -> Result<Vec<ActionInfo>> {
         let actions =
             self.service().list_actions(self.request(Empty {})?).await.map_err(|status| from_status(&status))?;
@@ -138,7 +138,7 @@ impl Client {
     fn request<T>(&self, message: T) -> Result<Request<T>> {
         let mut request = Request::new(message);
         let header = format!("Bearer {}", self.token).parse();
-        let header = header.map_err(|_| Error::invalid("a token has no line breaks and only ASCII letters"))?;
+        let header = header.map_err(|_| Error::invalid("a token must be ASCII, without line breaks"))?;
         request.metadata_mut().insert("authorization", header);
         Ok(request)
     }
@@ -148,7 +148,8 @@ impl Client {
     }
 }
 
-/// Shakes hands, for a token. (arrow-flight's own client does not tell a refusal from a broken connection.)
+/// Performs the handshake, which returns a token. (arrow-flight's own client does not distinguish a rejection from a
+/// broken connection.)
 async fn log_in(channel: Channel, user: &str, password: &str) -> Result<String, Status> {
     let mut request = Request::new(stream::iter([HandshakeRequest::default()]));
     let credentials = BASE64_STANDARD.encode(format!("{user}:{password}"));
@@ -167,7 +168,7 @@ fn from_flight(err: FlightError) -> Error {
     }
 }
 
-/// The server's error as ours; its text is for people as it stands.
+/// Converts the server's error; its message is used unchanged.
 fn from_status(status: &Status) -> Error {
     let kind = match status.code() {
         Code::InvalidArgument => ErrorKind::InvalidArgument,

@@ -1,8 +1,8 @@
-//! Arrow data in the forms that DuckDB takes.
+//! Converts Arrow data to the types that DuckDB accepts.
 //!
-//! DuckDB reads most of Arrow's types as they are. The others have a plain form with the same values, which takes their
-//! place before the rows reach it: dictionaries and run-end encodings are unpacked, half floats widened, wide decimals
-//! narrowed to the 38 digits that DuckDB has, fixed-size lists made lists (DuckLake has no arrays).
+//! DuckDB reads most Arrow types as they are. The others are converted to a plain type with the same values before the
+//! rows reach DuckDB: dictionaries and run-end encodings are unpacked, half floats widened, wide decimals narrowed to
+//! DuckDB's 38 digits, and fixed-size lists converted to lists (DuckLake has no arrays).
 
 use std::sync::Arc;
 
@@ -18,10 +18,10 @@ use crate::error::{Error, Result};
 const STRICT: CastOptions<'static> =
     CastOptions { safe: false, format_options: arrow::util::display::FormatOptions::new() };
 
-/// The columns in the forms that DuckDB takes.
+/// The columns with types that DuckDB accepts.
 ///
 /// # Errors
-/// Unsupported for a type that has no such form; the text names the column.
+/// Unsupported for a type without such an equivalent; the message names the column.
 pub fn schema(sent: &SchemaRef) -> Result<SchemaRef> {
     let fields: Result<Fields> = sent.fields().iter().map(column).collect();
     let fields = fields?;
@@ -31,10 +31,10 @@ pub fn schema(sent: &SchemaRef) -> Result<SchemaRef> {
     Ok(Arc::new(Schema::new_with_metadata(fields, sent.metadata().clone())))
 }
 
-/// The rows with the columns of `to`, which [`schema`] gave for them.
+/// The rows with the columns of `to`, which [`schema`] returned for them.
 ///
 /// # Errors
-/// `InvalidArgument` for a value that DuckDB's type cannot hold, and for columns that are not those of the schema.
+/// `InvalidArgument` for a value that DuckDB's type cannot hold, and for columns that do not match the schema.
 pub fn batch(sent: &RecordBatch, to: &SchemaRef) -> Result<RecordBatch> {
     if sent.schema().fields() == to.fields() {
         return Ok(sent.clone());
@@ -45,7 +45,7 @@ pub fn batch(sent: &RecordBatch, to: &SchemaRef) -> Result<RecordBatch> {
     RecordBatch::try_new_with_options(Arc::clone(to), columns?, &options).map_err(|err| Error::invalid(err.to_string()))
 }
 
-/// `sent` as an array of type `to`, which is its own or what [`kind`] gave for it.
+/// `sent` as an array of type `to`, which is its own type or the one that [`kind`] returned for it.
 ///
 /// # Errors
 /// `InvalidArgument` for a value that the type cannot hold.
@@ -68,10 +68,10 @@ fn field(sent: &FieldRef) -> Result<FieldRef> {
     Ok(Arc::new(Field::clone(sent).with_data_type(to)))
 }
 
-/// The type that DuckDB takes for values of an Arrow type.
+/// The type that DuckDB accepts for values of an Arrow type.
 ///
 /// # Errors
-/// Unsupported where there is none.
+/// Unsupported if there is none.
 pub fn kind(sent: &DataType) -> Result<DataType> {
     Ok(match sent {
         DataType::Float16 => DataType::Float32,

@@ -1,4 +1,4 @@
-//! One row of an Arrow batch as DuckDB values, to be bound to a statement's parameters.
+//! Converts one row of an Arrow batch to DuckDB values, which are bound to a statement's parameters.
 
 use arrow::{
     array::{Array, ArrayRef, AsArray, RecordBatch},
@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const MILLIS_PER_DAY: i64 = 86_400_000;
 
-/// The values of row `row`, one a column, from the forms that [`accept`] gives them.
+/// The values of row `row`, one per column, after conversion by [`accept`].
 ///
 /// # Errors
 /// Unsupported for an Arrow type that no DuckDB parameter can take; `InvalidArgument` for a value out of range.
@@ -129,7 +129,7 @@ fn duration_micros(array: &ArrayRef, row: usize, unit: TimeUnit) -> Result<i64> 
     micros.ok_or_else(|| Error::invalid("a duration is out of range"))
 }
 
-/// DuckDB knows zoned timestamps in microseconds only, and plain ones in every unit.
+/// DuckDB has zoned timestamps in microseconds only, and plain ones in every unit.
 fn timestamp_value(array: &ArrayRef, row: usize, unit: TimeUnit, zoned: bool) -> Result<Value> {
     let (ticks, micros) = match unit {
         TimeUnit::Second => {

@@ -1,4 +1,4 @@
-//! Where DuckDB's extensions lie and whether they are the right ones.
+//! The location of DuckDB's extensions, and their versions.
 
 use std::{
     env, fs,
@@ -8,10 +8,10 @@ use std::{
 use super::duckdb::{Connection, library_version};
 use crate::error::{Error, Result};
 
-/// The DuckDB that this server is built for; its extensions must be of the same version.
+/// The DuckDB version that this server is built for; extensions must be built for the same version.
 pub const DUCKDB_VERSION: &str = "v1.5.5";
 
-/// What DuckDB calls the platform, as in the folders that hold its extensions.
+/// DuckDB's name of the platform, as in the folders of its extensions.
 const PLATFORM: &str = match (cfg!(target_os = "macos"), cfg!(target_arch = "aarch64")) {
     (true, true) => "osx_arm64",
     (true, false) => "osx_amd64",
@@ -19,7 +19,7 @@ const PLATFORM: &str = match (cfg!(target_os = "macos"), cfg!(target_arch = "aar
     (false, false) => "linux_amd64",
 };
 
-/// Checks that the linked library is the one the server is built for.
+/// Checks that the linked library has the version that the server is built for.
 ///
 /// # Errors
 /// `FailedPrecondition` with the remedy.
@@ -29,13 +29,13 @@ pub fn check_library() -> Result<()> {
         return Ok(());
     }
     Err(Error::precondition(format!(
-        "this server needs DuckDB {DUCKDB_VERSION}, the library it found is {found}; run scripts/fetch-duckdb.sh, \
+        "this server needs DuckDB {DUCKDB_VERSION}, but the library found is {found}; run scripts/fetch-duckdb.sh, \
          or put the right libduckdb beside the program"
     )))
 }
 
-/// The folder that holds `<version>/<platform>/*.duckdb_extension`: the configured one, else one beside the program,
-/// else the one that the program was built with.
+/// The folder that contains `<version>/<platform>/*.duckdb_extension`: the configured one, else one beside the
+/// executable, else the one that the executable was built with.
 pub fn find_folder(configured: Option<&Path>) -> Option<PathBuf> {
     if let Some(folder) = configured {
         return Some(folder.to_path_buf());
@@ -50,10 +50,10 @@ pub fn find_folder(configured: Option<&Path>) -> Option<PathBuf> {
     beside.chain(built_with).find(|folder| folder.join(DUCKDB_VERSION).is_dir())
 }
 
-/// The extensions of the prebuilt library that are not in one built from source; time zones need them.
+/// The extensions of the prebuilt library that one built from source lacks; time zones need them.
 const OF_THE_PREBUILT: &[&str] = &["icu"];
 
-/// Loads what the prebuilt library has inside and this one has not.
+/// Loads the extensions that the prebuilt library contains and this one does not.
 ///
 /// # Errors
 /// As [`load`].
@@ -72,10 +72,10 @@ struct Loaded {
     loaded: bool,
 }
 
-/// Loads `name`, which must lie in `folder` or be installable from DuckDB's own repository.
+/// Loads `name`, which must be in `folder` or installable from DuckDB's own repository.
 ///
 /// # Errors
-/// `FailedPrecondition` that names the file and the remedy.
+/// `FailedPrecondition` with the file and the remedy.
 pub fn load(connection: &Connection, folder: &Path, name: &str) -> Result<()> {
     let file = folder.join(DUCKDB_VERSION).join(PLATFORM).join(format!("{name}.duckdb_extension"));
     let loaded = if file.is_file() {

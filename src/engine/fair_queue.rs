@@ -1,7 +1,7 @@
-//! Who uses a connection next: a fair queue of permits.
+//! Decides which user gets the next connection: a fair queue of permits.
 //!
-//! When all permits are taken, the next ones are given to the users in rotation, so that a user with a thousand statements
-//! delays another one by one statement at most.
+//! When all permits are taken, further ones are given to the users in rotation, so that a user with a thousand
+//! statements delays another user by at most one statement.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::context::Principal;
 
-/// A number of permits, which users get in rotation.
+/// A number of permits, given to users in rotation.
 #[derive(Debug)]
 pub struct FairQueue(Mutex<State>);
 
@@ -18,7 +18,7 @@ pub struct FairQueue(Mutex<State>);
 struct State {
     free: usize,
     closed: bool,
-    /// None of them is empty; the first is next.
+    /// None of them is empty; the first is served next.
     lines: VecDeque<Line>,
 }
 
@@ -28,7 +28,7 @@ struct Line {
     waiting: VecDeque<oneshot::Sender<Permit>>,
 }
 
-/// The right to use a connection; dropping it gives it to the next in the queue.
+/// The right to use a connection. Dropping it passes it to the next in the queue.
 #[derive(Debug)]
 pub struct Permit(Arc<FairQueue>);
 
@@ -39,7 +39,7 @@ impl FairQueue {
         Arc::new(Self(Mutex::new(State { free: count, closed: false, lines: VecDeque::new() })))
     }
 
-    /// Waits for a permit in the line of `user`; `None` once no permit can be had any more.
+    /// Waits for a permit in the line of `user`; `None` once the queue is closed.
     pub async fn take(self: &Arc<Self>, user: &Principal) -> Option<Permit> {
         let permit = {
             let mut state = self.0.lock();
@@ -57,12 +57,12 @@ impl FairQueue {
         permit.await.ok()
     }
 
-    /// How many could be had at once now.
+    /// The number of permits that are available now.
     pub fn free(&self) -> usize {
         self.0.lock().free
     }
 
-    /// Sends away those who wait; nobody gets a permit any more.
+    /// Rejects all waiters and all later requests.
     pub fn close(&self) {
         let lines = {
             let mut state = self.0.lock();
@@ -86,7 +86,7 @@ impl State {
         &mut self.lines[at]
     }
 
-    /// The next in line, whose line goes to the end.
+    /// The next waiter, whose line moves to the end.
     fn next(&mut self) -> Option<oneshot::Sender<Permit>> {
         let mut line = self.lines.pop_front()?;
         let next = line.waiting.pop_front();
@@ -102,11 +102,11 @@ impl State {
 impl Drop for Permit {
     fn drop(&mut self) {
         let mut state = self.0.0.lock();
-        // Some may have left the line without a word.
+        // Some waiters may have been dropped.
         while let Some(next) = state.next() {
             if !next.is_closed() {
                 drop(state);
-                // Who leaves now drops the permit, which comes back here.
+                // A waiter that is dropped now drops the permit, which returns here.
                 let _ = next.send(Self(Arc::clone(&self.0)));
                 return;
             }
@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(queue.free(), 0);
         drop(stays.now_or_never().flatten().unwrap());
         assert_eq!(queue.free(), 1);
-        // One that was given a permit and leaves before it looks gives it back.
+        // A waiter that is dropped before it reads its permit returns it.
         let first = queue.take(&ann).now_or_never().flatten();
         let mut given = Box::pin(queue.take(&ann));
         assert!(given.as_mut().now_or_never().is_none());

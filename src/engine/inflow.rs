@@ -1,11 +1,11 @@
-//! Rows on their way from a client into a statement.
+//! Rows in transit from a client to a statement.
 //!
 //! ```text
 //! Flight ─▶ InflowSender ─▶ queue of a few MiB ─▶ Inflow ─▶ the scan, on one or several threads of DuckDB
 //! ```
 //!
-//! The queue holds a few MiB; when it is full the sender waits, and the client with it. Whoever goes away first ends it
-//! for the other side: without [`InflowSender::finish`] the rows do not count as complete.
+//! The queue holds a few MiB; when it is full, the sender waits, and so does the client. If either side is dropped, the
+//! other one ends: without [`InflowSender::finish`], the rows are not considered complete.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -22,19 +22,20 @@ use crate::error::{Error, Result};
 
 /// The sender waits while this much is queued.
 const QUEUE_BYTES: usize = 16 << 20;
-/// Below this number of rows one thread reads alone, which keeps their order: DuckDB writes that many to a row group.
+/// Below this number of rows, a single thread reads, which preserves their order: this is the size of DuckDB's row
+/// groups.
 const PARALLEL_ROWS: usize = 122_880;
-/// A helping thread that found nothing to read for this long goes back to other work.
+/// A helper thread that found nothing to read for this long returns to other work.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// Rows that a statement reads; see [`Connection::scan`](super::Connection::scan). Dropping it stops the sender.
+/// Rows read by a statement; see [`Connection::scan`](super::Connection::scan). Dropping it stops the sender.
 #[derive(Debug)]
 pub struct Inflow {
     schema: SchemaRef,
     queue: Arc<Queue>,
 }
 
-/// Where the rows come from. Dropping it before [`finish`](Self::finish) is a failure.
+/// The source of the rows. Dropping it before [`finish`](Self::finish) is a failure.
 #[derive(Debug)]
 pub struct InflowSender(Arc<Queue>);
 
@@ -43,7 +44,7 @@ struct Queue {
     state: Mutex<State>,
     /// Something was queued, or the end was reached.
     arrived: Condvar,
-    /// There is room again, or nobody reads any more.
+    /// There is room again, or there are no readers any more.
     taken: Notify,
 }
 
@@ -52,9 +53,9 @@ struct State {
     batches: VecDeque<(RecordBatch, usize)>,
     bytes: usize,
     rows: usize,
-    /// No more will be queued.
+    /// Nothing more will be queued.
     ended: bool,
-    /// Nobody reads any more.
+    /// There are no readers any more.
     abandoned: bool,
     failure: Option<Error>,
     readers: usize,
@@ -63,7 +64,7 @@ struct State {
 /// The two ends of a queue for rows with the columns of `schema`.
 ///
 /// # Errors
-/// Unsupported for an Arrow type that DuckDB cannot take; `InvalidArgument` for names that cannot be columns.
+/// Unsupported for an Arrow type that DuckDB cannot accept; `InvalidArgument` for invalid column names.
 pub fn inflow(schema: &SchemaRef) -> Result<(InflowSender, Inflow)> {
     check_names(schema)?;
     let queue = Arc::<Queue>::default();
@@ -76,7 +77,7 @@ fn check_names(schema: &SchemaRef) -> Result<()> {
     }
     let mut seen = HashSet::new();
     match schema.fields().iter().find(|field| !seen.insert(field.name().to_lowercase())) {
-        Some(twice) => Err(Error::invalid(format!("the rows have two columns \"{}\" (case aside)", twice.name()))),
+        Some(twice) => Err(Error::invalid(format!("the rows have two columns \"{}\" (ignoring case)", twice.name()))),
         None => Ok(()),
     }
 }
@@ -84,13 +85,13 @@ fn check_names(schema: &SchemaRef) -> Result<()> {
 // === impl InflowSender ===
 
 impl InflowSender {
-    /// Queues rows, when there is room for them.
+    /// Queues rows once there is room for them.
     ///
     /// # Errors
-    /// Cancelled when nobody reads them any more.
+    /// Cancelled if there are no readers any more.
     pub async fn send(&self, batch: RecordBatch) -> Result<()> {
         loop {
-            // One that is made before the state is looked at misses no change of it.
+            // A future that is created before the state is inspected misses no change of it.
             let taken = self.0.taken.notified();
             {
                 let mut state = self.0.state.lock();
@@ -112,7 +113,7 @@ impl InflowSender {
         self.0.state.lock().ended = true;
     }
 
-    /// There are no more rows than those sent, and they do not count.
+    /// Ends the rows with a failure: those sent are discarded.
     pub fn fail(self, err: Error) {
         self.0.state.lock().failure = Some(err);
     }
@@ -132,7 +133,7 @@ impl Drop for InflowSender {
 // === impl Inflow ===
 
 impl Inflow {
-    /// Rows that are all here.
+    /// Rows that are complete.
     ///
     /// # Errors
     /// As [`inflow`].
@@ -143,23 +144,23 @@ impl Inflow {
         Ok(inflow)
     }
 
-    /// The columns, as DuckDB gets them.
+    /// The columns, as passed to DuckDB.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
-    /// Why the rows that were read are not all; `None` when they are.
+    /// Why the rows that were read are incomplete; `None` if they are complete.
     pub(super) fn take_failure(&self) -> Option<Error> {
         self.queue.state.lock().failure.take()
     }
 
-    /// The rows cannot be read on; the first reason counts.
+    /// Reports that no more rows can be read; the first reason is kept.
     pub(super) fn fail(&self, err: Error) {
         self.queue.state.lock().failure.get_or_insert(err);
         self.queue.arrived.notify_all();
     }
 
-    /// Waits until there is enough to tell, and says whether more than one thread should read.
+    /// Waits until the size can be estimated, and returns whether more than one thread should read.
     pub(super) fn is_large(&self) -> bool {
         let mut state = self.queue.state.lock();
         while !state.ended && state.bytes < QUEUE_BYTES && state.rows < PARALLEL_ROWS {
@@ -168,13 +169,13 @@ impl Inflow {
         state.batches.len() > 1 && state.rows >= PARALLEL_ROWS
     }
 
-    /// Another thread reads from now on, until [`next`](Self::next) gave it nothing.
+    /// Adds a reading thread, until [`next`](Self::next) returns `None` to it.
     pub(super) fn join(&self) {
         self.queue.state.lock().readers += 1;
     }
 
-    /// The next rows; `None` at the end, after a failure, and for a helper that is not needed. One that `stays` waits as
-    /// long as it takes; the last reader stays in any case.
+    /// The next rows; `None` at the end, after a failure, and for a helper that is not needed. A reader with `stays`
+    /// waits as long as necessary; the last reader always does.
     pub(super) fn next(&self, stays: bool) -> Option<RecordBatch> {
         let mut state = self.queue.state.lock();
         loop {
@@ -226,7 +227,7 @@ impl State {
         Some(batch)
     }
 
-    /// Lets a reader go, unless it is the last one.
+    /// Lets a reader leave unless it is the last one.
     fn leave(&mut self) -> bool {
         let may = self.readers > 1;
         self.readers -= usize::from(may);

@@ -1,8 +1,8 @@
-//! DuckDB, and everything that is true of it alone.
+//! DuckDB, and everything specific to it.
 //!
-//! The only module that names DuckDB's library. It opens the instance, keeps a pool of worker threads with a
-//! connection each, binds Arrow values, and streams results with bounded memory. It knows SQL only as text: what a
-//! lake is, it does not know.
+//! The only module that uses DuckDB's library. It opens the instance, keeps a pool of worker threads with a connection
+//! each, binds Arrow values, and streams results with bounded memory. It treats SQL as opaque, and does not depend on
+//! the lake.
 //!
 //! ```text
 //! Engine ─ lease ─▶ Lease ─ worker ─▶ Worker (thread) ─▶ Connection ─▶ Statement ─▶ ResultStream ─▶ BatchStream
@@ -41,24 +41,24 @@ pub use self::{
 };
 use crate::{context::Principal, error::Result};
 
-/// What the engine needs to know to open.
+/// The settings for opening the engine.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The folder with DuckDB's extensions; `None` looks beside the program.
+    /// The folder with DuckDB's extensions; `None` for one beside the executable.
     pub extensions: Option<PathBuf>,
-    /// Where extensions may be installed when no folder holds them.
+    /// Where extensions may be installed if no folder contains them.
     pub extensions_fallback: PathBuf,
-    /// An existing folder for what does not fit into memory and for results that wait for their reader.
+    /// An existing folder for data that does not fit into memory and for results that wait for their reader.
     pub staging: PathBuf,
-    /// The most memory that DuckDB's buffers use, in bytes; `None` is 60 % of the machine's.
+    /// The memory limit of DuckDB's buffers in bytes; `None` for 60 % of the machine's memory.
     pub memory_limit_bytes: Option<u64>,
-    /// Threads that DuckDB computes with; `None` is one a core.
+    /// The number of DuckDB's threads; `None` for one per core.
     pub threads: Option<usize>,
-    /// How many statements may run or wait to be fetched at once.
+    /// The maximum number of statements that run or wait to be fetched at the same time.
     pub max_connections: usize,
 }
 
-/// What is done to an instance before it is used.
+/// The setup of an instance before it is used.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Setup<'a> {
     /// The extensions to load.
@@ -80,18 +80,18 @@ pub struct Engine {
     waiting: Arc<AtomicUsize>,
 }
 
-/// How busy the pool of connections is.
+/// The utilisation of the pool of connections.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolUse {
-    /// The most connections.
+    /// The maximum number of connections.
     pub limit: usize,
-    /// Those that are borrowed.
+    /// The number of leased connections.
     pub in_use: usize,
-    /// How many wait for one.
+    /// The number of requests that wait for a connection.
     pub waiting: usize,
 }
 
-/// Counts who waits, for as long as it lives.
+/// Counts a waiting request while it exists.
 struct Waiting<'a>(&'a AtomicUsize);
 
 // === impl Engine ===
@@ -100,7 +100,7 @@ impl Engine {
     /// Opens DuckDB in memory and sets it up.
     ///
     /// # Errors
-    /// `FailedPrecondition` when the library or an extension is missing or of another version; what the script says.
+    /// `FailedPrecondition` if the library or an extension is missing or has another version; errors of the script.
     pub fn open(settings: &Settings, setup: &Setup<'_>) -> Result<Self> {
         extensions::check_library()?;
         let folder = extensions::find_folder(settings.extensions.as_deref());
@@ -120,15 +120,15 @@ impl Engine {
         Ok(Self { pool, staging, max_connections, threads, memory_limit_bytes, waiting: Arc::default() })
     }
 
-    /// Borrows a connection for work of the server's own, waiting in line while all are taken.
+    /// Leases a connection for the server's own work; waits in the queue while all are in use.
     ///
     /// # Errors
-    /// `ResourceExhausted` when none came free in time.
+    /// `ResourceExhausted` if none became free in time.
     pub async fn lease(&self) -> Result<Lease> {
         self.lease_for(&Principal::server()).await
     }
 
-    /// Borrows a connection for `user`; while all are taken permits are given to the users by turns.
+    /// Leases a connection for `user`. While all are in use, permits are given to the users in rotation.
     ///
     /// # Errors
     /// As [`lease`](Self::lease).
@@ -137,24 +137,25 @@ impl Engine {
         self.pool.lease(user).await
     }
 
-    /// A worker beside the pool, which works when all connections are taken; it must be dropped before the end.
+    /// A worker outside of the pool, which works when all connections are in use; it must be dropped before the engine
+    /// closes.
     ///
     /// # Errors
-    /// What DuckDB says.
+    /// Errors of DuckDB.
     pub async fn spare_worker(&self) -> Result<Worker> {
         self.pool.connect().await
     }
 
-    /// How busy the pool is.
+    /// The utilisation of the pool.
     pub fn pool_use(&self) -> PoolUse {
         let waiting = self.waiting.load(Ordering::Relaxed);
         PoolUse { limit: self.max_connections, in_use: self.pool.in_use(), waiting }
     }
 
-    /// Does `work` on a borrowed connection. Dropping the future interrupts it.
+    /// Runs `work` on a leased connection. Dropping the future interrupts it.
     ///
     /// # Errors
-    /// What `work` says.
+    /// Errors of `work`.
     pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
@@ -162,17 +163,17 @@ impl Engine {
         self.lease().await?.worker().run(work).await
     }
 
-    /// How many connections there can be.
+    /// The maximum number of connections.
     pub fn max_connections(&self) -> usize {
         self.pool.max_connections()
     }
 
-    /// How many threads DuckDB computes with.
+    /// The number of DuckDB's threads.
     pub fn threads(&self) -> usize {
         self.threads
     }
 
-    /// The most memory that DuckDB's buffers use, in bytes.
+    /// The memory limit of DuckDB's buffers in bytes.
     pub fn memory_limit_bytes(&self) -> u64 {
         self.memory_limit_bytes
     }
@@ -187,8 +188,8 @@ impl Engine {
         self.pool.close(grace).await;
     }
 
-    /// Resolves when the instance has closed: after [`close`](Self::close), when the last copy of this has gone. A
-    /// process that ends earlier pulls the libraries of a catalog's database away from under it.
+    /// Resolves when the instance has closed: after [`close`](Self::close), when the last clone of this is dropped. A
+    /// process that exits earlier unloads the libraries of a catalog's database while they are in use.
     pub fn closed(&self) -> impl Future<Output = ()> + use<> {
         self.pool.closed()
     }
@@ -222,12 +223,12 @@ fn options(settings: &Settings, extensions: &Path) -> Vec<(&'static str, String)
     options
 }
 
-/// DuckDB's own default for `memory_limit`, a share of what the machine or its control group has.
+/// DuckDB's own default for `memory_limit`, as a share of the memory of the machine or its control group.
 const DUCKDB_SHARE_PERCENT: u64 = 80;
-/// The server's: the rest is for results on their way, Arrow buffers, and what DuckDB does not count.
+/// The server's default: the rest is for results in transit, Arrow buffers, and memory that DuckDB does not track.
 const SERVER_SHARE_PERCENT: u64 = 60;
 
-/// Settings that need a running instance; gives the memory limit in bytes.
+/// Applies the settings that need a running instance; returns the memory limit in bytes.
 fn set_limits(connection: &Connection, settings: &Settings) -> Result<u64> {
     let bytes = match settings.memory_limit_bytes {
         Some(bytes) => bytes,

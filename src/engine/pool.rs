@@ -1,6 +1,6 @@
 //! A bounded pool of workers, one connection each.
 //!
-//! Statements outside a transaction borrow a worker for as long as they run; a transaction keeps one until it ends.
+//! Statements outside a transaction lease a worker while they run; a transaction keeps one until it ends.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
 };
 
-/// How long a statement waits for a connection before it is refused.
+/// How long a statement waits for a connection before it is rejected.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The connections of one instance.
@@ -30,13 +30,13 @@ pub struct Pool {
     idle: Mutex<Vec<Worker>>,
 }
 
-/// A borrowed worker. When the lease ends its open transaction is rolled back and the worker goes back.
+/// A leased worker. When the lease ends, its open transaction is rolled back and the worker returns to the pool.
 #[derive(Debug)]
 pub struct Lease {
     worker: Worker,
     pool: Arc<Pool>,
     permit: Option<Permit>,
-    /// The connection may hold TEMP objects: it is closed instead of going back.
+    /// The connection may have TEMP objects: it is closed instead of returned.
     retired: bool,
 }
 
@@ -49,10 +49,10 @@ impl Pool {
         Arc::new(Self { database, on_connect, queue, max_connections, idle: Mutex::default() })
     }
 
-    /// Borrows a worker for `user`, waiting in line while all are taken.
+    /// Leases a worker for `user`; waits in the queue while all are in use.
     ///
     /// # Errors
-    /// `ResourceExhausted` when none came free in time; what DuckDB says of a new connection.
+    /// `ResourceExhausted` if none became free in time; errors of DuckDB when a connection is opened.
     pub async fn lease(self: &Arc<Self>, user: &Principal) -> Result<Lease> {
         let permit = tokio::time::timeout(QUEUE_TIMEOUT, self.queue.take(user)).await;
         let Ok(Some(permit)) = permit else {
@@ -70,10 +70,10 @@ impl Pool {
         Ok(Lease { worker, pool: Arc::clone(self), permit: Some(permit), retired: false })
     }
 
-    /// A worker beside the pool, with a connection of its own that counts nowhere.
+    /// A worker outside of the pool, with its own connection, which is not counted.
     ///
     /// # Errors
-    /// What DuckDB says.
+    /// Errors of DuckDB.
     pub async fn connect(&self) -> Result<Worker> {
         let worker = Worker::start(self.database.connect()?)?;
         let on_connect = self.on_connect.clone();
@@ -81,22 +81,22 @@ impl Pool {
         Ok(worker)
     }
 
-    /// How many connections there can be.
+    /// The maximum number of connections.
     pub fn max_connections(&self) -> usize {
         self.max_connections
     }
 
-    /// How many connections are borrowed.
+    /// The number of leased connections.
     pub fn in_use(&self) -> usize {
         self.max_connections.saturating_sub(self.queue.free())
     }
 
-    /// Resolves when the instance has closed, after the last owner of this pool has gone.
+    /// Resolves when the instance has closed, after the last owner of this pool was dropped.
     pub fn closed(&self) -> impl Future<Output = ()> + use<> {
         self.database.closed()
     }
 
-    /// Waits until every lease has ended, or `grace` is over; then no connection can be had any more.
+    /// Waits until every lease has ended, or for `grace`; no connection can be leased afterwards.
     pub async fn close(&self, grace: Duration) {
         let server = Principal::server();
         let all = futures::future::join_all((0..self.max_connections).map(|_| self.queue.take(&server)));
@@ -109,12 +109,12 @@ impl Pool {
 // === impl Lease ===
 
 impl Lease {
-    /// The worker, to queue tasks on.
+    /// The worker, for queueing tasks.
     pub fn worker(&self) -> &Worker {
         &self.worker
     }
 
-    /// Closes the connection at the end of the lease, because it may hold TEMP objects.
+    /// Closes the connection at the end of the lease, because it may have TEMP objects.
     pub fn retire(&mut self) {
         self.retired = true;
     }

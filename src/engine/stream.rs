@@ -1,12 +1,12 @@
-//! Rows on their way from a worker to a reader.
+//! Rows in transit from a worker to a reader.
 //!
 //! ```text
 //! DuckDB ─▶ ResultStream (chunks of 2,048 rows to batches) ─▶ bounded channel ─▶ BatchStream ─▶ Flight
 //! ```
 //!
-//! The channel holds a few batches; when it is full the worker waits, and DuckDB with it, so memory does not grow
-//! with the result. Inside a transaction the connection may be wanted for the next statement while a reader is slow
-//! or gone for now: the rest of the rows then moves to a file in the staging folder and the worker is free.
+//! The channel holds a few batches; when it is full, the worker and DuckDB wait, so memory does not grow with the
+//! result. Inside a transaction, the next statement may need the connection while a reader is slow or absent: the rest
+//! of the rows is then moved to a file in the staging folder, and the worker is free.
 
 use std::{
     fs::File,
@@ -29,10 +29,10 @@ use super::{
 };
 use crate::error::{Error, Result};
 
-/// How many batches wait for a slow reader.
+/// The number of batches that are buffered for a slow reader.
 const CHANNEL_BATCHES: usize = 4;
 
-/// Where a worker puts the batches of a result.
+/// The end to which a worker sends the batches of a result.
 #[derive(Debug)]
 pub struct BatchSender {
     limits: BatchLimits,
@@ -47,10 +47,10 @@ pub struct BatchSender {
 pub struct BatchStream {
     schema: SchemaRef,
     channel: mpsc::Receiver<Result<Item>>,
-    /// What [`ready`](Self::ready) saw and nobody took yet.
+    /// What [`ready`](Self::ready) received and has not been returned yet.
     first: Option<Result<Item>>,
     spool: Option<Spool>,
-    /// Whether the statement has a connection of its own.
+    /// Whether the statement has its own connection.
     alone: bool,
     /// Present while the statement may still run.
     guard: Option<TaskGuard>,
@@ -80,8 +80,8 @@ pub struct BatchReceiver(mpsc::Receiver<Result<Item>>);
 // === impl BatchReceiver ===
 
 impl BatchReceiver {
-    /// The stream, once `schema` is known; `guard` ends the statement when the stream is dropped.
-    /// `alone` says that the statement has a connection of its own.
+    /// The stream, once `schema` is known; `guard` ends the statement when the stream is dropped. `alone` specifies
+    /// that the statement has its own connection.
     pub fn into_stream(self, schema: SchemaRef, guard: TaskGuard, alone: bool) -> BatchStream {
         BatchStream { schema, channel: self.0, first: None, spool: None, alone, guard: Some(guard) }
     }
@@ -90,7 +90,7 @@ impl BatchReceiver {
 // === impl BatchSender ===
 
 impl BatchSender {
-    /// Sends all rows of `rows`; an error in midstream is sent as well. Returns early when the reader is gone.
+    /// Sends all of `rows`; an error midway is sent as well. Returns early if the reader is gone.
     pub fn send_all(&self, rows: &mut ResultStream<'_>) {
         loop {
             let batch = match rows.next_batch_of(self.limits) {
@@ -106,7 +106,7 @@ impl BatchSender {
         }
     }
 
-    /// Tells the reader, behind the rows, that the statement failed after them.
+    /// Reports to the reader, after the rows, that the statement failed after them.
     pub fn fail(&self, err: Error) {
         if let Sent::Queued(failure) = self.send_or_make_way(Err(err)) {
             let channel = self.channel.clone();
@@ -133,7 +133,7 @@ impl BatchSender {
         })
     }
 
-    /// Another statement waits for the connection: writes the rest to a file and leaves its delivery to the runtime.
+    /// Another statement waits for the connection: writes the rest to a file, whose delivery is left to the runtime.
     fn spool_rest(&self, first: Result<Item>, rows: &mut ResultStream<'_>) {
         let rest = spool(&self.staging, self.limits, rows).map(Item::Spool);
         let channel = self.channel.clone();
@@ -178,7 +178,8 @@ impl BatchStream {
         Self { schema, channel, first: None, spool: None, alone: false, guard: None }
     }
 
-    /// A result that no worker makes; it is read ahead as far as the channel goes. Dropping the stream drops `rows`.
+    /// A result that no worker produces; it is read ahead up to the capacity of the channel. Dropping the stream drops
+    /// `rows`.
     pub fn of(schema: SchemaRef, mut rows: BoxStream<'static, Result<RecordBatch>>) -> Self {
         let (sender, channel) = mpsc::channel(CHANNEL_BATCHES);
         tokio::spawn(async move {
@@ -199,19 +200,19 @@ impl BatchStream {
         Arc::clone(&self.schema)
     }
 
-    /// Whether its statement still runs, on a connection that nothing else needs.
+    /// Whether its statement is still running, on a connection that nothing else needs.
     pub fn holds_connection(&self) -> bool {
         self.alone && !self.channel.is_closed()
     }
 
-    /// Resolves once rows, the end or a failure are there.
+    /// Resolves once rows, the end or a failure are available.
     pub async fn ready(&mut self) {
         if self.first.is_none() && self.spool.is_none() {
             self.first = self.channel.recv().await;
         }
     }
 
-    /// The failure that came before any row, if [`ready`](Self::ready) saw one.
+    /// The failure that preceded all rows, if [`ready`](Self::ready) received one.
     pub fn failed_first(&mut self) -> Option<Error> {
         match self.first.take() {
             Some(Err(err)) => Some(self.explain(err)),
@@ -237,7 +238,7 @@ impl BatchStream {
                 Some(Ok(Item::Batch(batch))) => return Some(Ok(batch)),
                 Some(Ok(Item::Spool(spool))) => self.spool = Some(spool),
                 Some(Err(err)) => return Some(Err(self.explain(err))),
-                // A statement that was stopped ends without a word.
+                // A statement that was stopped ends without an error.
                 None => return self.stop_reason().map(Err),
             }
         }

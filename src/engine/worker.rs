@@ -1,9 +1,9 @@
-//! A thread that owns one DuckDB connection and does one task after the other on it.
+//! A thread that owns one DuckDB connection and runs one task after the other on it.
 //!
-//! DuckDB blocks, and a connection belongs to one thread at a time; the server's runtime must never wait for it.
-//! Whoever starts a task holds a [`TaskGuard`]: dropping it before the task ended interrupts DuckDB, but only when
-//! it is that very task which runs, never a later one on the same connection. A [`TaskHandle`] does the same from
-//! elsewhere and says why.
+//! DuckDB blocks, and a connection belongs to one thread at a time; the server's runtime must never wait for it. The
+//! caller that starts a task holds a [`TaskGuard`]: dropping it before the task has ended interrupts DuckDB, but only
+//! if that very task is running, never a later one on the same connection. A [`TaskHandle`] does the same from
+//! elsewhere, with a reason.
 
 use std::{
     any::Any,
@@ -25,7 +25,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 type Task = Box<dyn FnOnce(&Connection) + Send>;
 
-/// A handle to the thread; the thread ends when the last handle and task are gone.
+/// A handle to the thread, which ends when the last handle and task are dropped.
 #[derive(Clone, Debug)]
 pub struct Worker {
     tasks: mpsc::Sender<Task>,
@@ -35,18 +35,18 @@ pub struct Worker {
 #[derive(Debug)]
 struct Shared {
     interrupt: InterruptHandle,
-    /// The task that runs now. Interrupts happen under this lock.
+    /// The running task. Interrupts happen under this lock.
     running: Mutex<Option<TaskHandle>>,
     next_number: AtomicU64,
-    /// How many tasks wait, so that a stream which waits for its reader makes way for them.
+    /// The number of waiting tasks, so that a stream which waits for its reader yields to them.
     queued: watch::Sender<usize>,
 }
 
-/// Ends its task when dropped: a task that waits is never started, one that runs is interrupted.
+/// Ends its task when dropped: a waiting task is never started, a running one is interrupted.
 #[derive(Debug)]
 pub struct TaskGuard(Option<TaskHandle>);
 
-/// A task, to stop it and to ask about it, for as long as one likes.
+/// A task, for stopping and inspecting it at any time.
 #[derive(Clone, Debug)]
 pub struct TaskHandle {
     number: u64,
@@ -61,7 +61,7 @@ impl Worker {
     /// Starts a thread for `connection`.
     ///
     /// # Errors
-    /// Internal when the operating system refuses a thread.
+    /// Internal if the operating system cannot start a thread.
     pub fn start(connection: Connection) -> Result<Self> {
         let (tasks, queue) = mpsc::channel::<Task>();
         let shared = Arc::new(Shared {
@@ -78,7 +78,7 @@ impl Worker {
         Ok(Self { tasks, shared })
     }
 
-    /// Queues `task`. It is not started when its guard is gone by then.
+    /// Queues `task`. It is not started if its guard has been dropped by then.
     pub fn spawn(&self, task: impl FnOnce(&Connection) + Send + 'static) -> TaskGuard {
         let handle = TaskHandle {
             number: self.shared.next_number.fetch_add(1, Ordering::Relaxed),
@@ -94,7 +94,7 @@ impl Worker {
             connection.resume();
             let stopped = handle.stopped.clone();
             *shared.running.lock() = Some(handle);
-            // Between the two lines the task may have been stopped without anything to interrupt.
+            // Between the two lines, the task may have been stopped without anything to interrupt.
             if !stopped.is_cancelled()
                 && let Err(panic) = catch_unwind(AssertUnwindSafe(|| task(connection)))
             {
@@ -107,10 +107,10 @@ impl Worker {
         guard
     }
 
-    /// Does `work` on the connection and gives back what it returns. Dropping the future interrupts it.
+    /// Runs `work` on the connection and returns its result. Dropping the future interrupts it.
     ///
     /// # Errors
-    /// What `work` says; Internal when it panicked.
+    /// Errors of `work`; Internal if it panicked.
     pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
@@ -118,11 +118,11 @@ impl Worker {
         self.run_until(std::future::pending(), work).await
     }
 
-    /// Does `work` like [`run`](Self::run), but when `stop` resolves first interrupts it and waits for what became of
-    /// it: a commit that was under way may have succeeded.
+    /// Runs `work` like [`run`](Self::run), but if `stop` resolves first, interrupts it and waits for the outcome: a
+    /// commit that was in progress may have succeeded.
     ///
     /// # Errors
-    /// As [`run`](Self::run); Cancelled when it had not begun.
+    /// As [`run`](Self::run); Cancelled if it had not begun.
     pub async fn run_until<T: Send + 'static>(
         &self,
         stop: impl Future<Output = ()>,
@@ -130,7 +130,7 @@ impl Worker {
     ) -> Result<T> {
         let (reply, mut answer) = oneshot::channel();
         let guard = self.spawn(move |connection| {
-            // Nobody listens any more when the future was dropped.
+            // The receiver is gone if the future was dropped.
             let _ = reply.send(work(connection));
         });
         tokio::select! {
@@ -148,7 +148,7 @@ impl Worker {
         let _ = self.shared.queued.subscribe().wait_for(|queued| *queued > 0).await;
     }
 
-    /// Cancelled when the task that runs now is stopped; for that task to wait on.
+    /// Cancelled when the running task is stopped; for that task to wait on.
     pub fn running_task_stopped(&self) -> CancellationToken {
         self.shared.running.lock().as_ref().map(|task| task.stopped.clone()).unwrap_or_default()
     }
@@ -157,12 +157,12 @@ impl Worker {
 // === impl TaskGuard ===
 
 impl TaskGuard {
-    /// The task, to be stopped from elsewhere; `None` once it was detached.
+    /// The task, for stopping it from elsewhere; `None` once it was detached.
     pub fn handle(&self) -> Option<&TaskHandle> {
         self.0.as_ref()
     }
 
-    /// Lets the task run to its end although nobody waits for it.
+    /// Lets the task run to its end although nothing waits for it.
     pub fn detach(mut self) {
         self.0.take();
     }
@@ -179,7 +179,7 @@ impl Drop for TaskGuard {
 // === impl TaskHandle ===
 
 impl TaskHandle {
-    /// Stops the task, if it has not ended: its failure is `kind` with `reason`, the first one given.
+    /// Stops the task, if it has not ended: it fails with `kind` and `reason`; the first reason is kept.
     pub fn stop(&self, kind: ErrorKind, reason: &'static str) {
         let _ = self.reason.set((kind, reason));
         self.stopped.cancel();
@@ -194,13 +194,12 @@ impl TaskHandle {
         self.reason.get().map(|(kind, reason)| Error::new(*kind, *reason))
     }
 
-    /// The failure of the task with its reason, where DuckDB knows only that it was interrupted.
+    /// The failure of the task with its reason, if DuckDB reports only that it was interrupted.
     pub fn explain(&self, err: Error) -> Error {
         if err.kind() == ErrorKind::Cancelled { self.stop_reason().unwrap_or(err) } else { err }
     }
 
-    /// How much of the running statement is done, as a share of 1; `None` while that is not known, or another task
-    /// runs.
+    /// The progress of the running statement, from 0 to 1; `None` while it is unknown, or another task is running.
     pub fn progress(&self) -> Option<f64> {
         let running = self.shared.running.lock();
         let mine = running.as_ref().is_some_and(|task| task.number == self.number);
@@ -208,7 +207,7 @@ impl TaskHandle {
     }
 }
 
-/// The text of a panic.
+/// The message of a panic.
 fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown")

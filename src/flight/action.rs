@@ -1,4 +1,4 @@
-//! DoAction and ListActions: bodies in both forms to requests, and events back in the same form.
+//! DoAction and ListActions: parses bodies in both forms to requests, and returns events in the same form.
 
 use arrow_flight::{Action as FlightAction, ActionType, sql::Any as SqlAny, sql::ProstMessageExt};
 use bytes::Bytes;
@@ -17,27 +17,27 @@ use crate::{
     query::Queries,
 };
 
-/// What DoAction answers with.
+/// The result of DoAction.
 pub type ResultStream = BoxStream<'static, Result<arrow_flight::Result, Status>>;
 
-/// The actions of Flight SQL itself that are offered, with what ListActions says of them.
+/// The supported actions of Flight SQL itself, with their descriptions in ListActions.
 const SQL_ACTIONS: &[(&str, &str)] = &[
     ("CreatePreparedStatement", "Prepares a statement. Request: ActionCreatePreparedStatementRequest."),
-    ("ClosePreparedStatement", "Forgets a prepared statement. Request: ActionClosePreparedStatementRequest."),
+    ("ClosePreparedStatement", "Closes a prepared statement. Request: ActionClosePreparedStatementRequest."),
     ("BeginTransaction", "Opens a transaction. Request: ActionBeginTransactionRequest."),
     ("EndTransaction", "Commits a transaction or rolls it back. Request: ActionEndTransactionRequest."),
-    ("CancelFlightInfo", "Stops a statement and gives up its rows. Request: CancelFlightInfoRequest."),
+    ("CancelFlightInfo", "Stops a statement and drops its rows. Request: CancelFlightInfoRequest."),
     ("CancelQuery", "The older form of CancelFlightInfo. Request: ActionCancelQueryRequest."),
-    ("RenewFlightEndpoint", "Lets a result wait for its reader anew. Request: RenewFlightEndpointRequest."),
+    ("RenewFlightEndpoint", "Restarts the time that a result is kept. Request: RenewFlightEndpointRequest."),
     ("SetSessionOptions", "Sets options of the session. Request: SetSessionOptionsRequest."),
-    ("GetSessionOptions", "Tells the options of the session. Request: GetSessionOptionsRequest."),
-    ("CloseSession", "Ends the session with everything that it holds. Request: CloseSessionRequest."),
+    ("GetSessionOptions", "Returns the options of the session. Request: GetSessionOptionsRequest."),
+    ("CloseSession", "Ends the session and releases what it holds. Request: CloseSessionRequest."),
 ];
 
 /// All actions with their descriptions.
 ///
 /// # Errors
-/// Internal when an action's message is unknown.
+/// Internal if an action's message is unknown.
 pub fn list() -> Result<Vec<ActionType>> {
     let sql = SQL_ACTIONS.iter().map(|(name, text)| Ok(action_type(name, (*text).to_owned())));
     let own = actions::ALL.iter().map(|action| Ok(action_type(action.name, describe(action)?)));
@@ -48,7 +48,7 @@ fn action_type(name: &str, description: String) -> ActionType {
     ActionType { r#type: name.to_owned(), description }
 }
 
-/// The request's comment and its fields, a line each.
+/// The request's comment and its fields, one per line.
 fn describe(action: &actions::Entry) -> Result<String> {
     let described = proto::describe(action.request)?;
     let mut text = described.comment;
@@ -59,7 +59,7 @@ fn describe(action: &actions::Entry) -> Result<String> {
     Ok(text)
 }
 
-/// Does an action of Flight SQL or of the server.
+/// Runs an action of Flight SQL or of the server.
 pub async fn call(
     queries: &Queries,
     actions: &Actions,
@@ -116,7 +116,7 @@ pub async fn call(
     Ok(response)
 }
 
-/// The form of a body and of the events that answer it.
+/// The form of a body and of its response events.
 #[derive(Clone, Copy)]
 enum Form {
     Json,
@@ -131,7 +131,7 @@ impl Form {
         match body.trim_ascii_start().first() {
             None | Some(b'{') => Self::Json,
             Some(_) if body.first() == Some(&0x0a) && body.get(2) == Some(&b't') => Self::Protobuf,
-            // Whatever else it is, the JSON reader says best what is wrong with it.
+            // Whatever else it is, the JSON parser reports the most helpful error.
             Some(_) if std::str::from_utf8(body).is_ok() => Self::Json,
             Some(_) => Self::Protobuf,
         }
@@ -154,9 +154,9 @@ fn one(body: Vec<u8>) -> ResultStream {
     stream::iter([Ok(arrow_flight::Result { body: body.into() })]).boxed()
 }
 
-/// The message that a Flight SQL action carries in an `Any`.
+/// The message of a Flight SQL action, packed in an `Any`.
 fn unpack<M: ProstMessageExt>(body: &Bytes) -> Result<M> {
-    let any = SqlAny::decode(body.as_ref()).map_err(|_| Error::invalid("the body is no protobuf message in an Any"))?;
+    let any = SqlAny::decode(body.as_ref()).map_err(|_| Error::invalid("the body is not a message in an Any"))?;
     let message = any.unpack().map_err(|err| Error::invalid(format!("read the body: {err}")))?;
-    message.ok_or_else(|| Error::invalid(format!("the body is a {}, another message is needed", any.type_url)))
+    message.ok_or_else(|| Error::invalid(format!("the body is a {}, expected another message", any.type_url)))
 }

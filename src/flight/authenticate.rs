@@ -1,8 +1,8 @@
-//! Who calls: from the `authorization` header to a session, and the handshake that hands out tokens.
+//! Authentication of calls: from the `authorization` header to a session, and the handshake that issues tokens.
 //!
-//! Who somebody is says [`auth`](crate::auth); here is how clients show it. A handshake takes a name and a password, as
-//! header or as payload, and gives a bearer token for a session of one's own. A static token of the configuration needs
-//! no handshake, and all its calls share one session.
+//! [`auth`](crate::auth) verifies identities; this module reads the credentials that clients send. A handshake takes a
+//! name and a password, as header or as payload, and returns a bearer token for a new session. A static token of the
+//! configuration needs no handshake, and all its calls share one session.
 
 use std::sync::Arc;
 
@@ -31,27 +31,27 @@ const AUTHORIZATION: &str = "authorization";
 const AUTH_TOKEN: &str = "auth-token-bin";
 /// Pins the session of its call to a snapshot.
 const SNAPSHOT: &str = "merganser-snapshot";
-/// Go's driver leaves the padding away, C++ and Python send it.
+/// Go's driver omits the padding, C++ and Python send it.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// How a client shows who it is.
+/// How a client authenticates.
 #[derive(Clone, Copy, Debug)]
 enum Scheme {
     Basic,
     Bearer,
 }
 
-/// Who makes a call.
+/// The caller of a call.
 #[derive(Debug)]
 pub struct Caller {
     /// The session that the call belongs to.
     pub session: Arc<Session>,
     /// The network connection that it came on.
     pub connection: Option<ConnectionId>,
-    /// With which driver.
+    /// The driver.
     pub client: Client,
 }
 
@@ -64,10 +64,10 @@ impl Drop for Caller {
     }
 }
 
-/// Who makes `request`.
+/// Authenticates `request`.
 ///
 /// # Errors
-/// Unauthenticated for a token that is none or has ended, and where credentials are needed for none.
+/// Unauthenticated for an invalid or expired token, and without credentials if they are required.
 pub fn caller<T>(door: &Authenticator, sessions: &Sessions, request: &Request<T>) -> Result<Caller> {
     let connection = request.extensions().get::<ConnectionId>().copied();
     let session = session(door, sessions, request.metadata())?;
@@ -85,7 +85,7 @@ pub fn caller<T>(door: &Authenticator, sessions: &Sessions, request: &Request<T>
 
 fn snapshot(header: &MetadataValue<Ascii>) -> Result<&str> {
     let text = header.to_str().ok().map(str::trim).filter(|text| !text.is_empty());
-    text.ok_or_else(|| Error::invalid(format!("the header {SNAPSHOT} must be a version, a tag or a moment")))
+    text.ok_or_else(|| Error::invalid(format!("the header {SNAPSHOT} must be a version, a tag or a timestamp")))
 }
 
 fn session(door: &Authenticator, sessions: &Sessions, headers: &MetadataMap) -> Result<Arc<Session>> {
@@ -93,7 +93,7 @@ fn session(door: &Authenticator, sessions: &Sessions, headers: &MetadataMap) -> 
         Some((Scheme::Bearer, token)) => by_token(door, sessions, &token),
         _ if door.is_open() => Ok(sessions.shared(&Principal::anonymous())),
         Some((Scheme::Basic, _)) => {
-            Err(unauthenticated("a password is taken by Handshake only; send the bearer token that it answers with"))
+            Err(unauthenticated("only Handshake accepts a password; send the bearer token that it returns"))
         }
         None => Err(unauthenticated("log in with a user and a password, or send a bearer token")),
     }
@@ -109,7 +109,7 @@ fn by_token(door: &Authenticator, sessions: &Sessions, token: &str) -> Result<Ar
     }
 }
 
-/// Answers a handshake: opens a session and returns its token as header and as payload.
+/// Responds to a handshake: opens a session and returns its token as header and as payload.
 ///
 /// # Errors
 /// Unauthenticated for credentials that are wrong or cannot be read.
@@ -119,13 +119,15 @@ pub async fn handshake(
     headers: &MetadataMap,
     mut requests: impl Stream<Item = Result<HandshakeRequest, Status>> + Unpin,
 ) -> Result<Response<stream::BoxStream<'static, Result<HandshakeResponse, Status>>>, Status> {
-    // Read in any case: who is answered before it has spoken may take that for a broken stream.
+    // Read in any case: a client that receives a response before it has sent its message may treat the stream as
+    // broken.
     let payload = match requests.next().await {
         Some(request) => request?.payload,
         None => bytes::Bytes::new(),
     };
     let (name, password) = match shown(headers)? {
-        // A token login (JDBC) has its token and reads no other. Nor is it repeated: clients show headers in errors.
+        // A token login (JDBC) has its token and reads no other. The token is not repeated either: clients show headers
+        // in errors.
         Some((Scheme::Bearer, token)) => {
             by_token(door, sessions, &token)?;
             return Ok(Response::new(stream::iter([Ok(HandshakeResponse::default())]).boxed()));
@@ -153,16 +155,16 @@ fn shown(headers: &MetadataMap) -> Result<Option<(Scheme, String)>> {
     Ok(Some((known.1, rest.trim().to_owned())))
 }
 
-/// The token as clients with an "auth handler" send it (C++, pyarrow): it is what the handshake answered with.
+/// The token as clients with an "auth handler" send it (C++, pyarrow): the one that the handshake returned.
 fn shown_by_handler(headers: &MetadataMap) -> Result<Option<(Scheme, String)>> {
     let Some(header) = headers.get_bin(AUTH_TOKEN) else { return Ok(None) };
     let token = header.to_bytes().ok().and_then(|token| String::from_utf8(token.to_vec()).ok());
     token
         .map(|token| Some((Scheme::Bearer, token)))
-        .ok_or_else(|| unauthenticated("the auth-token-bin header is no token"))
+        .ok_or_else(|| unauthenticated("the auth-token-bin header is not a token"))
 }
 
-/// The name and the password in Basic credentials; where there is no colon, all of it is the name.
+/// The name and the password in Basic credentials; without a colon, all of it is the name.
 fn basic(credentials: &str) -> Result<(String, String)> {
     let bytes = BASE64.decode(credentials).map_err(|_| unauthenticated("the Basic credentials are not base64"))?;
     let text = String::from_utf8(bytes).map_err(|_| unauthenticated("the Basic credentials are not text"))?;
@@ -172,7 +174,7 @@ fn basic(credentials: &str) -> Result<(String, String)> {
 
 /// The older form of the handshake: a `BasicAuth` message as payload.
 fn from_payload(payload: &[u8]) -> Result<(String, String)> {
-    let auth = BasicAuth::decode(payload).map_err(|_| unauthenticated("the handshake's payload is no BasicAuth"))?;
+    let auth = BasicAuth::decode(payload).map_err(|_| unauthenticated("the handshake's payload is not a BasicAuth"))?;
     Ok((auth.username, auth.password))
 }
 

@@ -1,11 +1,11 @@
-//! What is known of the client that calls, where its driver needs other answers than the rest.
+//! Identifies clients whose drivers need different responses.
 //!
-//! Java's Flight SQL driver (18.3) reads dictionaries as their indices, and writes milliseconds into parameters of every
-//! unit of time. It gets plain values, and is asked for milliseconds. On the wire it says no more of itself than the
-//! gRPC library that it is built on.
+//! Java's Flight SQL driver (18.3) reads dictionaries as their indices, and writes milliseconds into parameters of
+//! every time unit. It receives plain values, and parameters in milliseconds are requested from it. On the wire, it
+//! identifies itself only by the gRPC library that it is built on.
 //!
-//! ADBC's driver reads all endpoints of a result at once and in order. Many programs read the first endpoint alone, so
-//! only a client that is known to read all of them gets several.
+//! ADBC's driver reads all endpoints of a result concurrently and in order. Many programs read only the first endpoint,
+//! so only a client that is known to read all of them receives several.
 
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ impl Client {
         self == Self::Adbc
     }
 
-    /// The columns of a result as the client reads them.
+    /// The columns of a result in the form that the client reads.
     pub fn columns(self, schema: &Schema) -> SchemaRef {
         let fields = schema.fields().iter().map(|field| match (self, field.data_type()) {
             (Self::Java, DataType::Dictionary(_, value)) => with_type(field, value.as_ref().clone()),
@@ -59,7 +59,7 @@ impl Client {
     /// Rows in [`columns`](Self::columns).
     ///
     /// # Errors
-    /// Internal when values cannot be taken out of their dictionary.
+    /// Internal if dictionary values cannot be decoded.
     pub fn rows(self, batch: RecordBatch, columns: &SchemaRef) -> Result<RecordBatch> {
         if self != Self::Java {
             return Ok(batch);
@@ -75,14 +75,14 @@ impl Client {
             .map_err(|err| Error::internal("make rows plain").with_source(err))
     }
 
-    /// The parameters of a statement as the client shall send them.
+    /// The parameters of a statement in the form that the client should send.
     pub fn parameters(self, schema: &Schema) -> Schema {
         let fields = schema.fields().iter().map(|field| match (self, field.data_type()) {
             (Self::Java, DataType::Timestamp(_, zone)) => {
                 with_type(field, DataType::Timestamp(TimeUnit::Millisecond, zone.clone()))
             }
             (Self::Java, DataType::Time64(_)) => with_type(field, DataType::Time32(TimeUnit::Millisecond)),
-            // It can send nothing but NULL for a parameter without a type.
+            // It can send only NULL for a parameter without a type.
             (Self::Java, DataType::Null) => with_type(field, DataType::Utf8),
             _ => field.as_ref().clone(),
         });

@@ -14,12 +14,12 @@ use crate::{
     ids::SnapshotId,
 };
 
-/// What a descriptor asks for.
+/// The request in a descriptor.
 #[derive(Debug)]
 pub enum Asked<'a> {
     /// A command of Flight SQL.
     Command(Command),
-    /// The rows behind the result of an action.
+    /// The rows of an action's result.
     RowsOf {
         /// The action's name.
         action: &'a str,
@@ -28,11 +28,11 @@ pub enum Asked<'a> {
     },
 }
 
-/// What a descriptor asks for: a Flight SQL command; or an action, by a path of its name and its request as JSON, or by
-/// its request packed in an `Any`.
+/// The request in a descriptor: a Flight SQL command; or an action, as a path of its name and its request as JSON, or
+/// as its request packed in an `Any`.
 ///
 /// # Errors
-/// `InvalidArgument` for any other path, and for bytes that are no such command.
+/// `InvalidArgument` for any other path, and for bytes that are not such a command.
 pub fn in_descriptor(descriptor: &FlightDescriptor) -> Result<Asked<'_>> {
     if descriptor.r#type() == DescriptorType::Path {
         return match descriptor.path.as_slice() {
@@ -56,7 +56,7 @@ pub fn in_descriptor(descriptor: &FlightDescriptor) -> Result<Asked<'_>> {
     Ok(Asked::Command(command))
 }
 
-/// The command in the descriptor of what a client sends.
+/// The command in the descriptor of data that a client sends.
 ///
 /// # Errors
 /// As [`in_descriptor`]; `InvalidArgument` for an action.
@@ -70,14 +70,14 @@ pub fn of_put(descriptor: &FlightDescriptor) -> Result<Command> {
 /// The command in a ticket.
 ///
 /// # Errors
-/// `InvalidArgument` for bytes that are no ticket of this server.
+/// `InvalidArgument` for bytes that are not a ticket of this server.
 pub fn in_ticket(ticket: &Ticket) -> Result<Command> {
-    decode(&ticket.ticket).map_err(|err| Error::invalid("the ticket is none of this server").with_source(err))
+    decode(&ticket.ticket).map_err(|err| Error::invalid("the ticket is not from this server").with_source(err))
 }
 
 fn decode(bytes: &[u8]) -> Result<Command> {
     let any = Any::decode(bytes)
-        .map_err(|err| Error::invalid("the command is no Flight SQL message in a protobuf Any").with_source(err))?;
+        .map_err(|err| Error::invalid("the command is not a Flight SQL message in a protobuf Any").with_source(err))?;
     let name = any.type_url.rsplit('/').next().unwrap_or_default().to_owned();
     if name.is_empty() {
         return Err(Error::invalid("the command is empty; send a Flight SQL message in a protobuf Any"));
@@ -85,18 +85,18 @@ fn decode(bytes: &[u8]) -> Result<Command> {
     Command::try_from(any).map_err(|err| Error::invalid(format!("read the command {name}: {err}")))
 }
 
-/// The refusal of a command that is known and not offered.
+/// The error for a command that is known and not supported.
 pub fn unsupported(command: &Command) -> Error {
     Error::unsupported(format!("{} is not offered by this server", command.type_url().rsplit('.').next().unwrap_or("")))
 }
 
-/// The ticket of an execution's result, whose sealed form is `handle`.
+/// The ticket of an execution's result, with the sealed form `handle`.
 pub fn statement_ticket(handle: Vec<u8>) -> Ticket {
     let handle = TicketStatementQuery { statement_handle: handle.into() };
     Ticket::new(handle.as_any().encode_to_vec())
 }
 
-/// What a client needs to fetch a result: its columns and where it is.
+/// The information for fetching a result: its columns and its location.
 ///
 /// # Errors
 /// Internal for columns that cannot be encoded.
@@ -106,7 +106,7 @@ pub fn flight_info(
     endpoints: Vec<FlightEndpoint>,
     rows: Option<usize>,
 ) -> Result<FlightInfo> {
-    // An empty list of locations means: ask the server that you have.
+    // An empty list of locations means the current server.
     let mut info = FlightInfo::new()
         .try_with_schema(schema)
         .map_err(|err| Error::internal("encode result columns").with_source(err))?
@@ -117,12 +117,12 @@ pub fn flight_info(
     Ok(info)
 }
 
-/// What `FlightInfo.app_metadata` says of a result: the snapshot that it was read at.
+/// The `FlightInfo.app_metadata` of a result: the snapshot that it was read at.
 pub fn app_metadata(snapshot_id: SnapshotId) -> String {
     serde_json::json!({ "snapshot_id": snapshot_id }).to_string()
 }
 
-/// The answer of GetSchema.
+/// The response to GetSchema.
 ///
 /// # Errors
 /// Internal for columns that cannot be encoded.

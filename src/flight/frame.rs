@@ -1,4 +1,4 @@
-//! Messages of a result as they go over the wire: small pieces are put together, the buffers of rows are not touched.
+//! The wire format of a result's messages: small pieces are merged, the buffers of rows are not copied.
 //!
 //! ```text
 //! gRPC:     flag (1 byte, 0: not compressed) · length (4 bytes) · message
@@ -29,9 +29,9 @@ const APP_METADATA: u32 = 3;
 const DATA_BODY: u32 = 1000;
 /// The flag and the length in front of a message.
 const PREFIX_BYTES: usize = 5;
-/// What arrow's own writer aligns buffers to.
+/// The alignment of buffers in arrow's own writer.
 const ALIGNMENT: usize = 64;
-/// Pieces up to this size are copied together: each piece that travels by itself costs a frame of HTTP/2.
+/// Pieces up to this size are copied together: each separate piece costs an HTTP/2 frame.
 const SMALL_BYTES: usize = 8 << 10;
 
 /// One message, in pieces.
@@ -43,7 +43,7 @@ pub struct Encoder {
     options: IpcWriteOptions,
     dictionaries: DictionaryTracker,
     message_bytes: usize,
-    /// Whether arrays are nothing but a mask and one or two buffers, which travel as they are.
+    /// Whether arrays consist only of a mask and one or two buffers, which are sent as they are.
     flat: bool,
 }
 
@@ -54,9 +54,9 @@ impl Encoder {
     pub fn new(schema: &Schema, compression: Option<CompressionType>, message_bytes: usize) -> Self {
         let flat = compression.is_none() && schema.fields().iter().all(|field| is_flat(field.data_type()));
         Self {
-            // Both codecs are built in, so that neither fails.
+            // Both codecs are built in, so this cannot fail.
             options: IpcWriteOptions::default().try_with_compression(compression).unwrap_or_default(),
-            // A dictionary may be sent anew with each batch.
+            // A dictionary may be sent again with each batch.
             dictionaries: DictionaryTracker::new(false),
             message_bytes,
             flat,
@@ -73,7 +73,7 @@ impl Encoder {
     /// The messages of a batch.
     ///
     /// # Errors
-    /// Internal when the batch cannot be encoded.
+    /// Internal if the batch cannot be encoded.
     pub fn rows(&mut self, batch: &RecordBatch) -> Result<Vec<Frame>> {
         let bytes = if self.flat {
             let mut body = Body::default();
@@ -105,7 +105,7 @@ impl Encoder {
     }
 }
 
-/// Whether arrays of the type are nothing but a mask and one or two buffers.
+/// Whether arrays of the type consist only of a mask and one or two buffers.
 fn is_flat(kind: &DataType) -> bool {
     kind.is_primitive() || matches!(kind, DataType::Boolean | DataType::Utf8 | DataType::Binary)
 }
@@ -117,7 +117,7 @@ fn frame(header: &[u8], app_metadata: &[u8], body: Bytes) -> Frame {
     pieces.end()
 }
 
-/// A buffer that the network holds until it is sent.
+/// A buffer that the network layer holds until it is sent.
 struct Owned(Memory);
 
 impl AsRef<[u8]> for Owned {
@@ -126,7 +126,7 @@ impl AsRef<[u8]> for Owned {
     }
 }
 
-/// The body of a record batch: what the IPC metadata says of it, and its buffers with their padding.
+/// The body of a record batch: its description in the IPC metadata, and its buffers with padding.
 #[derive(Default)]
 struct Body {
     nodes: Vec<FieldNode>,
@@ -142,7 +142,7 @@ impl Body {
         self.nodes.push(FieldNode::new(as_i64(array.len()), as_i64(array.null_count())));
         match array.nulls().filter(|nulls| nulls.null_count() > 0) {
             Some(nulls) => self.push_buffer(nulls.buffer().clone()),
-            // No mask at all means that all rows have a value.
+            // Without a mask, all rows are valid.
             None => self.places.push(Buffer::new(as_i64(self.len), 0)),
         }
         for buffer in array.buffers() {

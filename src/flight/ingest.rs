@@ -1,6 +1,6 @@
-//! CommandStatementIngest: the rows of a DoPut become a table, or part of one.
+//! CommandStatementIngest: writes the rows of a DoPut to a new or an existing table.
 //!
-//! The command's `options` are hints without a meaning here; clients send their own, and none is refused.
+//! The command's `options` are hints that have no effect here; clients send their own, and none is rejected.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::{
     write::{IfAbsent, IfPresent, Ingest},
 };
 
-/// Writes the rows that the client sends, and says how many.
+/// Writes the rows that the client sends, and returns their number.
 pub async fn do_put(
     queries: &Arc<Queries>,
     caller: &Caller,
@@ -27,14 +27,14 @@ pub async fn do_put(
     let ingest = ingest(caller, command)?;
     let (rows, decoding) = stream::decode(data).await?;
     let (queries, session) = (Arc::clone(queries), Arc::clone(&caller.session));
-    // Goes on when the client is gone: the rows end then, and the statement cleans up what an interrupt would leave.
+    // Continues if the client is gone: the rows end then, and the statement cleans up what an interrupt would leave.
     let mut writing = tokio::spawn(async move { queries.ingest(&session, ingest, rows).await });
     let written = tokio::select! {
         written = &mut writing => written,
         () = decoding.finish() => writing.await,
     };
     let written = written.map_err(|err| Error::internal("ingest").with_source(err))??;
-    i64::try_from(written).map_err(|_| Error::internal("more rows than can be told"))
+    i64::try_from(written).map_err(|_| Error::internal("the number of rows is out of range"))
 }
 
 fn ingest(caller: &Caller, command: &CommandStatementIngest) -> Result<Ingest> {
@@ -53,7 +53,7 @@ fn ingest(caller: &Caller, command: &CommandStatementIngest) -> Result<Ingest> {
 }
 
 fn modes(options: Option<&TableDefinitionOptions>) -> Result<(IfAbsent, IfPresent)> {
-    let unsaid = || Error::invalid("say what to do where the table exists, and where it does not");
+    let unsaid = || Error::invalid("specify what to do if the table exists, and if it does not");
     let options = options.ok_or_else(unsaid)?;
     let if_absent = match TableNotExistOption::try_from(options.if_not_exist) {
         Ok(TableNotExistOption::Create) => IfAbsent::Create,

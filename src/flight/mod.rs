@@ -1,10 +1,10 @@
 //! Arrow Flight and Flight SQL: from calls to sessions and actions, and back.
 //!
-//! The only module, with the command line's `client`, that names `arrow_flight` and `tonic`. It decodes, finds the
-//! session, asks the layers below and encodes; it decides nothing and knows no SQL beyond the metadata queries that
-//! the protocol asks for. One short file a command; `service` is the table of contents.
+//! Together with the command line's `client`, the only module that uses `arrow_flight` and `tonic`. It decodes, finds
+//! the session, calls the layers below and encodes; it makes no decisions, and contains no SQL beyond the metadata
+//! queries that the protocol requires. One short file per command; `service` is the table of contents.
 //!
-//! `FlightService` is implemented directly and not through arrow-flight's `FlightSqlService`: that one answers
+//! `FlightService` is implemented directly and not through arrow-flight's `FlightSqlService`, which responds to
 //! GetSchema and PollFlightInfo itself (with Unimplemented), drops results of some actions and always lists its own.
 
 mod action;

@@ -1,4 +1,4 @@
-//! PollFlightInfo: a statement that is asked about while it works, instead of being waited for.
+//! PollFlightInfo: polls a statement while it runs, instead of waiting for it.
 
 use std::{
     sync::Arc,
@@ -24,11 +24,11 @@ use crate::{
     session::Described,
 };
 
-/// An answer waits this long for the end of the statement, so that short ones need one call and clients do not ask
-/// without pause.
+/// A response waits this long for the end of the statement, so that short statements need one call and clients do not
+/// poll continuously.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Begins to execute a statement that was not prepared.
+/// Starts a statement that was not prepared.
 pub async fn query(
     queries: &Arc<Queries>,
     caller: &Caller,
@@ -41,7 +41,7 @@ pub async fn query(
     answer(queries, caller, &execution, descriptor).await
 }
 
-/// Begins to execute a prepared statement with what was bound last.
+/// Starts a prepared statement with the parameters that were bound last.
 pub async fn prepared(
     queries: &Arc<Queries>,
     caller: &Caller,
@@ -55,7 +55,7 @@ pub async fn prepared(
     answer(queries, caller, &execution, descriptor).await
 }
 
-/// Tells how far an execution is that an earlier call began: its descriptor holds the ticket to be.
+/// The progress of an execution started by an earlier call: its descriptor contains the future ticket.
 pub async fn again(
     queries: &Queries,
     caller: &Caller,
@@ -67,7 +67,7 @@ pub async fn again(
     answer(queries, caller, &execution, descriptor).await
 }
 
-/// The answer for a result that is there.
+/// The response for a result that is available.
 pub fn complete(info: FlightInfo) -> PollInfo {
     PollInfo { info: Some(info), flight_descriptor: None, progress: Some(1.0), expiration_time: None }
 }
@@ -86,7 +86,7 @@ async fn answer(
             flight_info(descriptor, &describe_all(&caller.client.columns(&known.schema)), vec![endpoint], known.count)?;
         return Ok(complete(info.with_app_metadata(app_metadata(known.snapshot_id))));
     }
-    // The descriptor to ask again with; it also lets CancelFlightInfo find the statement.
+    // The descriptor for the next poll, by which CancelFlightInfo also finds the statement.
     let ticket = statement_ticket(queries.ticket(&execution));
     let again = FlightDescriptor::new_cmd(ticket.ticket);
     let nothing = Arc::new(Schema::empty());
@@ -99,7 +99,7 @@ async fn answer(
     })
 }
 
-/// The columns that the result will have, as far as they are known.
+/// The columns of the result, as far as they are known.
 fn columns(described: &Described) -> SchemaRef {
     let count = || Arc::new(Schema::new(vec![Field::new("Count", DataType::Int64, true)]));
     described.columns.clone().unwrap_or_else(count)

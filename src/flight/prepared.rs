@@ -26,11 +26,11 @@ use crate::{
     query::Queries,
 };
 
-/// The protocol's `ActionCreatePreparedStatementResult` with its field 4, which arrow-flight 58 lacks: JDBC decides
-/// by it between query and update.
+/// The protocol's `ActionCreatePreparedStatementResult` with its field 4, which arrow-flight 58 lacks: JDBC uses it to
+/// distinguish queries from updates.
 #[derive(Clone, PartialEq, Message)]
 pub struct CreateResult {
-    /// Names the statement from now on.
+    /// Identifies the statement from now on.
     #[prost(bytes = "bytes", tag = "1")]
     pub prepared_statement_handle: Bytes,
     /// The result's columns as an IPC message; empty for updates.
@@ -48,7 +48,7 @@ pub struct CreateResult {
 pub const CREATE_RESULT_TYPE: &str =
     "type.googleapis.com/arrow.flight.protocol.sql.ActionCreatePreparedStatementResult";
 
-/// Prepares; nothing is executed.
+/// Prepares a statement; nothing is executed.
 pub async fn create(
     queries: &Queries,
     caller: &Caller,
@@ -57,7 +57,7 @@ pub async fn create(
     let transaction = request.transaction_id.as_deref().map(transaction::id).transpose()?;
     let prepared = queries.prepare(&caller.session, &request.query, transaction, caller.connection).await?;
     let described = prepared.described();
-    // JDBC takes an update for a query when it has columns.
+    // JDBC treats an update with columns as a query.
     let columns = described.columns.as_deref().filter(|_| !described.is_update);
     let dataset_schema =
         columns.map(|columns| ipc(&describe_all(&caller.client.columns(columns)))).transpose()?.unwrap_or_default();
@@ -67,12 +67,12 @@ pub async fn create(
     Ok(CreateResult { prepared_statement_handle: handle.to_bytes(), dataset_schema, parameter_schema, is_update })
 }
 
-/// Forgets a statement.
+/// Closes a statement.
 pub fn close(caller: &Caller, request: &ActionClosePreparedStatementRequest) -> Result<()> {
     caller.session.close_prepared(&request.prepared_statement_handle)
 }
 
-/// Binds the rows that the client sent, for the executions to come.
+/// Binds the rows that the client sent, for later executions.
 pub async fn bind(
     caller: &Caller,
     command: &CommandPreparedStatementQuery,
@@ -83,7 +83,7 @@ pub async fn bind(
     Ok(())
 }
 
-/// Executes with what was bound last; each call is an execution of its own.
+/// Executes with the parameters that were bound last; each call is a separate execution.
 pub async fn get_flight_info(
     queries: &Queries,
     caller: &Caller,
@@ -96,7 +96,7 @@ pub async fn get_flight_info(
     info_of(queries, caller, outcomes, descriptor)
 }
 
-/// Executes with what was bound last, and gives the rows in the same call.
+/// Executes with the parameters that were bound last, and returns the rows in the same call.
 pub async fn do_get(
     queries: &Queries,
     caller: &Caller,
@@ -114,8 +114,8 @@ pub fn get_schema(caller: &Caller, command: &CommandPreparedStatementQuery) -> R
     columns.ok_or_else(|| Error::invalid("the statement's columns are not known before it runs"))
 }
 
-/// Executes once a row of the parameters that the client sent (once without parameters), and says how many rows
-/// that changed.
+/// Executes once per row of the parameters that the client sent (once without parameters), and returns the number of
+/// changed rows.
 pub async fn do_put_update(
     queries: &Queries,
     caller: &Caller,

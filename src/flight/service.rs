@@ -1,4 +1,4 @@
-//! The Flight service: every call of the protocol, and where it is answered.
+//! The Flight service: all calls of the protocol, and their handlers.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ pub struct Service {
 // === impl Service ===
 
 impl Service {
-    /// A service on these queries and actions, for those whom the door lets in.
+    /// A service with these queries and actions, for clients that `door` admits.
     pub fn new(door: Arc<Authenticator>, queries: Arc<Queries>, actions: Arc<Actions>) -> Self {
         Self { door, queries, actions }
     }
@@ -71,7 +71,7 @@ impl Service {
             }
             _ => {
                 let schema = metadata::schema(&command)?.ok_or_else(|| unsupported(&command))?;
-                // The command itself is the ticket: reading metadata twice does no harm.
+                // The command itself is the ticket: reading metadata twice is harmless.
                 let endpoint = FlightEndpoint::new().with_ticket(Ticket::new(descriptor.cmd.clone()));
                 flight_info(descriptor, &schema, vec![endpoint], None)
             }
@@ -85,7 +85,7 @@ impl Service {
                 poll::prepared(&self.queries, caller, &query, descriptor).await
             }
             Command::TicketStatementQuery(ticket) => poll::again(&self.queries, caller, &ticket, descriptor).await,
-            // Metadata is there at once.
+            // Metadata is available immediately.
             _ => Ok(poll::complete(self.flight_info(caller, descriptor).await?)),
         }
     }
@@ -103,7 +103,7 @@ impl Service {
     async fn data(&self, caller: &Caller, ticket: &Ticket) -> Result<FrameStream> {
         match in_ticket(ticket)? {
             Command::TicketStatementQuery(ticket) => statement::fetch(&self.queries, caller, &ticket),
-            // A whole query in one call, for those who want no FlightInfo: the call is the execution.
+            // A whole query in one call, for clients that skip GetFlightInfo: the call is the execution.
             Command::CommandStatementQuery(query) => statement::do_get(&self.queries, caller, &query).await,
             Command::CommandPreparedStatementQuery(query) => prepared::do_get(&self.queries, caller, &query).await,
             command => {
@@ -169,7 +169,7 @@ impl FlightService for Service {
     }
 
     async fn list_flights(&self, _: Request<Criteria>) -> Result<Response<Self::ListFlightsStream>, Status> {
-        Err(Error::unsupported("flights are not listed; GetTables tells of the tables").into())
+        Err(Error::unsupported("flights are not listed; list tables with GetTables").into())
     }
 
     async fn get_flight_info(&self, request: Request<FlightDescriptor>) -> Result<Response<FlightInfo>, Status> {
@@ -188,7 +188,7 @@ impl FlightService for Service {
     }
 
     async fn do_get(&self, _: Request<Ticket>) -> Result<Response<Self::DoGetStream>, Status> {
-        Err(Error::internal("DoGet is answered by the endpoint, before the codec").into())
+        Err(Error::internal("DoGet is handled by the endpoint, before the codec").into())
     }
 
     async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Result<Response<Self::DoPutStream>, Status> {

@@ -13,38 +13,38 @@ use crate::{
     session::{OptionFault, OptionValue, Session},
 };
 
-/// The value of an option; none sets it back.
+/// The value of an option; `None` resets it.
 #[derive(Clone, PartialEq, Message)]
 pub struct SessionOptionValue {
-    /// In one of its forms.
+    /// In one of its types.
     #[prost(oneof = "Form", tags = "1, 2, 3, 4, 5")]
     pub form: Option<Form>,
 }
 
-/// The forms of a value.
+/// The types of a value.
 #[derive(Clone, PartialEq, prost::Oneof)]
 pub enum Form {
-    /// A text.
+    /// A string.
     #[prost(string, tag = "1")]
     Text(String),
-    /// A truth value.
+    /// A Boolean.
     #[prost(bool, tag = "2")]
     Flag(bool),
-    /// A whole number.
+    /// An integer.
     #[prost(sfixed64, tag = "3")]
     Whole(i64),
-    /// A number.
+    /// A floating-point number.
     #[prost(double, tag = "4")]
     Number(f64),
-    /// Several texts.
+    /// A list of strings.
     #[prost(message, tag = "5")]
     List(StringListValue),
 }
 
-/// A list of texts.
+/// A list of strings.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct StringListValue {
-    /// The texts.
+    /// The strings.
     #[prost(string, repeated, tag = "1")]
     pub values: Vec<String>,
 }
@@ -52,15 +52,15 @@ pub struct StringListValue {
 /// The request of SetSessionOptions.
 #[derive(Clone, PartialEq, Message)]
 pub struct SetSessionOptionsRequest {
-    /// What to set.
+    /// The options to set.
     #[prost(map = "string, message", tag = "1")]
     pub session_options: HashMap<String, SessionOptionValue>,
 }
 
-/// The answer of SetSessionOptions: the options that were not set.
+/// The response to SetSessionOptions: the options that were not set.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct SetSessionOptionsResult {
-    /// Why, by name.
+    /// The errors by name.
     #[prost(map = "string, message", tag = "1")]
     pub errors: HashMap<String, OptionError>,
 }
@@ -77,7 +77,7 @@ pub struct OptionError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, prost::Enumeration)]
 #[repr(i32)]
 pub enum Reason {
-    /// Not said.
+    /// Not specified.
     Unspecified = 0,
     /// There is no such option.
     InvalidName = 1,
@@ -87,7 +87,7 @@ pub enum Reason {
     Error = 3,
 }
 
-/// The answer of GetSessionOptions.
+/// The response to GetSessionOptions.
 #[derive(Clone, PartialEq, Message)]
 pub struct GetSessionOptionsResult {
     /// All options that have a value.
@@ -95,39 +95,39 @@ pub struct GetSessionOptionsResult {
     pub session_options: HashMap<String, SessionOptionValue>,
 }
 
-/// The answer of CloseSession.
+/// The response to CloseSession.
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
 pub struct CloseSessionResult {
-    /// What became of the session.
+    /// The status of the session.
     #[prost(enumeration = "CloseStatus", tag = "1")]
     pub status: i32,
 }
 
-/// What became of a session.
+/// The status of a session after closing it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, prost::Enumeration)]
 #[repr(i32)]
 pub enum CloseStatus {
-    /// Not said.
+    /// Not specified.
     Unspecified = 0,
     /// It is closed.
     Closed = 1,
     /// It is being closed.
     Closing = 2,
-    /// It is one that others use too.
+    /// It is shared with other clients.
     NotCloseable = 3,
 }
 
-/// Sets options; who shares a session gets one of their own for it, whose token is given back.
+/// Sets options. A client that shares a session gets its own for this, whose token is returned.
 ///
 /// # Errors
-/// `InvalidArgument` for a body that is no request; `ResourceExhausted` for too many sessions.
+/// `InvalidArgument` for a body that is not a request; `ResourceExhausted` for too many sessions.
 pub async fn set(
     queries: &Queries,
     caller: &Caller,
     body: &[u8],
 ) -> Result<(SetSessionOptionsResult, Option<SessionToken>)> {
     let request = SetSessionOptionsRequest::decode(body)
-        .map_err(|err| Error::invalid("the body is no SetSessionOptionsRequest").with_source(err))?;
+        .map_err(|err| Error::invalid("the body is not a SetSessionOptionsRequest").with_source(err))?;
     let (session, token) = own_session(queries, caller)?;
     let mut errors = HashMap::new();
     for (name, value) in request.session_options {
@@ -159,7 +159,7 @@ pub fn get(caller: &Caller) -> GetSessionOptionsResult {
     GetSessionOptionsResult { session_options }
 }
 
-/// Ends the caller's session with everything that it holds.
+/// Closes the caller's session and releases everything that it holds.
 pub fn close(queries: &Queries, caller: &Caller) -> CloseSessionResult {
     let closed = queries.close_session(&caller.session);
     CloseSessionResult { status: if closed { CloseStatus::Closed } else { CloseStatus::NotCloseable }.into() }

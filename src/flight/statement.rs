@@ -1,4 +1,4 @@
-//! Statements that are not prepared: query, update, and the fetching of results.
+//! Statements that are not prepared: query, update, and fetching of results.
 
 use arrow::datatypes::SchemaRef;
 use arrow_flight::{
@@ -19,7 +19,7 @@ use crate::{
     query::{Execution, Outcome, Queries, Statement},
 };
 
-/// Runs the statement; the ticket names this execution.
+/// Runs the statement; the ticket identifies this execution.
 pub async fn get_flight_info(
     queries: &Queries,
     caller: &Caller,
@@ -31,7 +31,7 @@ pub async fn get_flight_info(
     info_of(queries, caller, outcomes, descriptor)
 }
 
-/// Executes a statement for GetFlightInfo: as several where the client reads their results at once.
+/// Executes a statement for GetFlightInfo, in several partitions if the client reads their results concurrently.
 pub async fn execute(queries: &Queries, caller: &Caller, statement: Statement) -> Result<Vec<Outcome>> {
     if caller.client.reads_in_parallel() {
         return queries.execute_in_partitions(&caller.session, statement).await;
@@ -47,33 +47,33 @@ pub async fn get_schema(queries: &Queries, caller: &Caller, query: &CommandState
     columns.ok_or_else(|| Error::invalid("the statement's columns are not known before it runs"))
 }
 
-/// Runs the statement and gives its rows in the same call.
+/// Runs the statement and returns its rows in the same call.
 pub async fn do_get(queries: &Queries, caller: &Caller, query: &CommandStatementQuery) -> Result<FrameStream> {
     let statement = statement(caller, &query.query, query.transaction_id.as_deref())?;
     let outcome = queries.execute(&caller.session, statement).await?;
     Ok(rows_of(caller, outcome))
 }
 
-/// The rows of an execution that waits.
+/// The rows of a waiting execution.
 pub fn fetch(queries: &Queries, caller: &Caller, ticket: &TicketStatementQuery) -> Result<FrameStream> {
     let reader = caller.session.principal();
     let rows = queries.executions().take(queries.ticketed(&ticket.statement_handle, reader)?, reader)?;
     Ok(stream::encode(rows, caller, ""))
 }
 
-/// Runs the statement and says how many rows it changed.
+/// Runs the statement and returns the number of changed rows.
 pub async fn do_put_update(queries: &Queries, caller: &Caller, update: &CommandStatementUpdate) -> Result<i64> {
     let statement = statement(caller, &update.query, update.transaction_id.as_deref())?;
     record_count(queries.execute(&caller.session, statement).await?).await
 }
 
-/// A statement that was not prepared, in the transaction that the client names.
+/// A statement that was not prepared, in the transaction that the client specified.
 pub fn statement(caller: &Caller, sql: &str, transaction: Option<&[u8]>) -> Result<Statement> {
     let transaction = transaction.map(transaction::id).transpose()?;
     Statement::parse(sql, None, transaction, caller.connection)
 }
 
-/// Keeps the results whose rows make up one result, one behind the other, and tells where they are.
+/// Keeps the results whose rows are concatenated to one result, and returns their locations.
 pub fn info_of(
     queries: &Queries,
     caller: &Caller,
@@ -88,7 +88,7 @@ pub fn info_of(
     Ok(info.with_app_metadata(app_metadata(snapshot_id)))
 }
 
-/// Where the result of an execution is fetched; with a time until when it can be fetched again and again.
+/// The endpoint for fetching the result of an execution, with an expiry time if it can be fetched repeatedly.
 pub fn endpoint(queries: &Queries, execution: &Execution) -> FlightEndpoint {
     let endpoint = FlightEndpoint::new().with_ticket(statement_ticket(queries.ticket(execution)));
     match execution.expires() {
@@ -103,10 +103,10 @@ pub fn rows_of(caller: &Caller, outcome: Outcome) -> FrameStream {
     stream::encode(rows, caller, &app_metadata(outcome.snapshot_id))
 }
 
-/// Waits for the end of an update; the count of its reply is −1 where it is not known.
+/// Waits for the end of an update; the count in its response is −1 if it is unknown.
 ///
 /// # Errors
-/// What goes wrong on the way.
+/// Errors of the execution.
 pub async fn record_count(outcome: Outcome) -> Result<i64> {
     let changed = outcome.finish().await?;
     Ok(changed.and_then(|changed| i64::try_from(changed).ok()).unwrap_or(-1))

@@ -1,14 +1,14 @@
-//! The only maker of `tonic::Status` from the crate's errors.
+//! Converts the crate's errors to `tonic::Status`, in this module only.
 
 use tonic::{Code, Status};
 
 use crate::error::{Error, ErrorKind};
 
-/// The most bytes of a message on the wire, where everything but plain ASCII takes three a byte: pyarrow changes the
-/// error's class above 8 KB and loses the text at 30 KB.
+/// The maximum size of a message on the wire in bytes, where every byte other than plain ASCII takes three: pyarrow
+/// changes the error's class above 8 KB and loses the message at 30 KB.
 const MAX_ENCODED_BYTES: usize = 3_000;
 
-/// Logs an error where its journey ends and makes the status that the client sees.
+/// Logs an error at the boundary of the server and creates the status that the client receives.
 pub fn from_error(err: &Error) -> Status {
     let code = code(err.kind());
     match err.kind() {
@@ -28,15 +28,15 @@ pub fn from_error(err: &Error) -> Status {
         | ErrorKind::Unsupported => tracing::info!(?code, "a call was refused"),
     }
     let message = match err.kind() {
-        // The rest of a bug's text is a stack trace, for the log alone.
+        // The rest of a bug's message is a stack trace, for the log only.
         ErrorKind::Internal => err.message().lines().next().unwrap_or_default(),
         _ => err.message(),
     };
     Status::new(code, cap(message))
 }
 
-/// The gRPC code of a kind. Its choice decides the exception class of the clients in the ADBC and JDBC
-/// drivers: what the caller can repair is an argument error, what repeats may heal is Aborted.
+/// The gRPC code of a kind. It determines the exception class of the clients in the ADBC and JDBC drivers: errors that
+/// the caller can fix are argument errors, errors that a retry may resolve are Aborted.
 fn code(kind: ErrorKind) -> Code {
     match kind {
         ErrorKind::InvalidArgument => Code::InvalidArgument,
@@ -66,7 +66,7 @@ fn source_chain(err: &Error) -> String {
     texts.join(": ")
 }
 
-/// Cuts a text to what fits on the wire, between characters.
+/// Truncates a message to the maximum size, between characters.
 fn cap(text: &str) -> String {
     let mut encoded = 0;
     for (at, c) in text.char_indices() {

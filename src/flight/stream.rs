@@ -1,4 +1,4 @@
-//! Batches to Flight data, and Flight data to batches.
+//! Converts batches to Flight data, and Flight data to batches.
 
 use std::{fmt::Display, panic::AssertUnwindSafe};
 
@@ -32,15 +32,15 @@ use crate::{
     telemetry::Quiet,
 };
 
-/// What DoGet answers with.
+/// The result of DoGet.
 pub type FrameStream = BoxStream<'static, Result<Frame, Status>>;
 
-/// What a client sends with DoPut.
+/// The data that a client sends with DoPut.
 pub trait PutStream: Stream<Item = Result<FlightData, Status>> + Send + 'static {}
 
 impl<S: Stream<Item = Result<FlightData, Status>> + Send + 'static> PutStream for S {}
 
-/// Rows as they come, the schema first and `app_metadata` with it. Dropping it ends the statement.
+/// Rows as they are produced; the schema is first, with `app_metadata`. Dropping it ends the statement.
 pub fn encode(rows: Reading, caller: &Caller, app_metadata: &str) -> FrameStream {
     let (client, options) = (caller.client, caller.session.options());
     let compression = match options.compression() {
@@ -77,11 +77,11 @@ fn frames(
     stream::iter([Ok(schema)]).chain(rows.try_flatten()).boxed()
 }
 
-/// The rows that a client sends, for a statement that reads them as they come. The handle keeps the decoding alive.
+/// The rows that a client sends, for a statement that reads them as they arrive. The handle keeps the decoding running.
 ///
 /// # Errors
-/// `InvalidArgument` for data that is no Arrow stream, Unsupported for columns that DuckDB cannot take. What goes wrong
-/// behind the columns fails the statement.
+/// `InvalidArgument` for data that is not an Arrow stream, Unsupported for columns that DuckDB cannot accept. Later
+/// failures fail the statement.
 pub async fn decode(data: impl PutStream) -> Result<(Inflow, Decoding)> {
     let (schema, mut decoder) = decode_columns(data).await?;
     let (sender, rows) = inflow(&schema)?;
@@ -99,14 +99,14 @@ async fn forward(decoder: &mut FlightDataDecoder, sender: &InflowSender) -> Resu
     Ok(())
 }
 
-/// Rows on their way to the statement that reads them. Dropping it fails the statement.
+/// Rows in transit to the statement that reads them. Dropping it fails the statement.
 #[derive(Debug)]
 pub struct Decoding(AbortOnDropHandle<(InflowSender, Result<()>)>);
 
 // === impl Decoding ===
 
 impl Decoding {
-    /// Waits for the last row and tells the statement that it was the last; for the task of the call itself.
+    /// Waits for the last row and reports the end to the statement; called by the task of the call itself.
     pub async fn finish(self) {
         // A task that was aborted has dropped the sender, which fails the statement.
         let Ok((sender, end)) = self.0.await else { return };
@@ -118,9 +118,9 @@ impl Decoding {
     }
 }
 
-/// Never returns in a call that its client has cancelled: gRPC's decoder takes the reset of a stream for its end, and
-/// half of the rows would be taken for all of them. While a call waits, the server looks whether it was reset, and drops
-/// it then.
+/// Never returns in a call that its client has cancelled: gRPC's decoder treats the reset of a stream as its end, and
+/// half of the rows would be treated as all of them. While a call waits, the server checks whether it was reset, and
+/// then drops it.
 async fn not_cancelled() {
     tokio::task::yield_now().await;
 }
@@ -128,7 +128,7 @@ async fn not_cancelled() {
 /// All rows that a client sent, as one batch.
 ///
 /// # Errors
-/// `InvalidArgument` for data that is no Arrow stream.
+/// `InvalidArgument` for data that is not an Arrow stream.
 pub async fn decode_all(data: impl PutStream) -> Result<RecordBatch> {
     let (schema, mut decoder) = decode_columns(data).await?;
     let mut batches = Vec::new();
@@ -166,7 +166,7 @@ async fn decode_batch(decoder: &mut FlightDataDecoder) -> Result<Option<RecordBa
     }
 }
 
-/// Malformed IPC makes arrow-ipc panic: only the call may fail.
+/// arrow-ipc panics on malformed IPC: only the call may fail.
 async fn decode_next(decoder: &mut FlightDataDecoder) -> Result<Option<DecodedPayload>> {
     match AssertUnwindSafe(Quiet(decoder.try_next())).catch_unwind().await {
         Ok(Ok(next)) => Ok(next.map(|next| next.payload)),

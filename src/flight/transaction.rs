@@ -9,7 +9,7 @@ use crate::{
     session::End,
 };
 
-/// The transaction that a client's bytes name.
+/// The transaction that a client's bytes identify.
 pub fn id(bytes: &[u8]) -> Result<TransactionId> {
     TransactionId::from_bytes(bytes).ok_or_else(|| Error::not_found("the transaction was never opened here"))
 }
@@ -24,7 +24,7 @@ pub async fn end(caller: &Caller, request: &ActionEndTransactionRequest) -> Resu
     let end = match request.action() {
         EndTransaction::Commit => End::Commit,
         EndTransaction::Rollback => End::Rollback,
-        EndTransaction::Unspecified => return Err(Error::invalid("say whether to commit or to roll back")),
+        EndTransaction::Unspecified => return Err(Error::invalid("specify whether to commit or to roll back")),
     };
     caller.session.end(id(&request.transaction_id)?, end).await.map(|_| ())
 }

@@ -1,5 +1,5 @@
-//! The service on HTTP/2. Everything goes through tonic's codec but the answers of DoGet, whose messages are written
-//! here so that rows are not copied on their way.
+//! The service on HTTP/2. All messages use tonic's codec except the responses of DoGet, which are written here so that
+//! rows are not copied.
 
 use std::{
     convert::Infallible,
@@ -31,7 +31,7 @@ pub struct Endpoint {
 // === impl Endpoint ===
 
 impl Endpoint {
-    /// `service`, which takes messages of at most `max_message_bytes`.
+    /// Serves `service` with messages of at most `max_message_bytes`.
     pub fn new(service: Service, max_message_bytes: usize) -> Self {
         let codec = FlightServiceServer::new(service.clone())
             .max_decoding_message_size(max_message_bytes)

@@ -1,4 +1,4 @@
-//! Where DuckLake keeps its catalog, and what attaching it takes.
+//! The location of DuckLake's catalog, and what is needed to attach it.
 
 use std::path::{Path, PathBuf};
 
@@ -9,20 +9,20 @@ use crate::{
     quote::literal,
 };
 
-/// How long a connection to SQLite waits for the lock of another one.
+/// How long a connection to SQLite waits for another connection's lock.
 const SQLITE_BUSY_MILLIS: u32 = 5_000;
 
-/// The tags of a lake that was made when they lay in a schema, which SQLite has not, move to their place.
+/// Moves the tags of a lake that was created when they were in a schema, which SQLite does not have, to their table.
 const MOVE_TAGS: &str = include_str!("../../sql/02_move_tags.sql");
-/// What keeps servers that share a PostgreSQL from losing each other's deletions.
+/// Keeps servers that share a PostgreSQL database from losing each other's deletions.
 const GUARD: &str = include_str!("../../sql/05_postgres.sql");
 
-/// Where DuckLake keeps its catalog.
+/// The location of DuckLake's catalog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Catalog {
-    /// A DuckDB file, which one process can open; made when absent.
+    /// A DuckDB file, which one process can open; created if absent.
     DuckdbFile(PathBuf),
-    /// An SQLite file, which one transaction can write at a time; made when absent.
+    /// An SQLite file, which one transaction can write at a time; created if absent.
     Sqlite(PathBuf),
     /// A PostgreSQL database, which several servers can share; it must exist.
     Postgres(Postgres),
@@ -31,7 +31,7 @@ pub enum Catalog {
 // === impl Catalog ===
 
 impl Catalog {
-    /// The file that holds it, if one does.
+    /// The file that contains it, if it is one.
     pub(super) fn file(&self) -> Option<&Path> {
         match self {
             Self::DuckdbFile(file) | Self::Sqlite(file) => Some(file),
@@ -39,11 +39,11 @@ impl Catalog {
         }
     }
 
-    /// Reads the form of `--catalog` and of every other place where one is named: a path, `duckdb:PATH`, `sqlite:PATH`
-    /// or a URI of PostgreSQL.
+    /// Parses the form of `--catalog` and of all other options that name a catalog: a path, `duckdb:PATH`,
+    /// `sqlite:PATH` or a PostgreSQL URI.
     ///
     /// # Errors
-    /// `InvalidArgument` for another form. The text does not repeat it: it can hold a password.
+    /// `InvalidArgument` for another form. The message does not repeat the value, which can contain a password.
     pub fn parse(text: &str) -> Result<Self> {
         let fault = || Error::invalid("expected a path, duckdb:PATH, sqlite:PATH or postgres://USER@HOST/DATABASE");
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
@@ -54,7 +54,7 @@ impl Catalog {
             None if !text.split('/').next().unwrap_or_default().contains('=') => (Self::DuckdbFile, text),
             Some(("duckdb", path)) => (Self::DuckdbFile, path),
             Some(("sqlite", path)) => (Self::Sqlite, path),
-            // What stands behind the first slash is a name like any other.
+            // What follows the first slash is a name like any other.
             Some((before, _)) if before.contains('/') => (Self::DuckdbFile, text),
             _ => return Err(fault()),
         };
@@ -73,7 +73,7 @@ impl Catalog {
         }
     }
 
-    /// What kind of database holds it.
+    /// The kind of database that contains it.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::DuckdbFile(_) => "duckdb",
@@ -82,8 +82,8 @@ impl Catalog {
         }
     }
 
-    /// The extensions of DuckDB that it needs. Each scanner reaches whatever files and hosts the process can reach, so
-    /// none is loaded without need.
+    /// The DuckDB extensions that it needs. Each scanner can access all files and hosts that the process can access, so
+    /// none is loaded unless needed.
     pub(super) fn extensions(&self) -> &'static [&'static str] {
         match self {
             Self::DuckdbFile(_) => &["ducklake"],
@@ -92,8 +92,8 @@ impl Catalog {
         }
     }
 
-    /// Whether only one transaction at a time can write. With SQLite a commit fails when another transaction committed
-    /// after it had first read, whatever both of them did.
+    /// Whether only one transaction at a time can write. With SQLite, a commit fails if another transaction committed
+    /// after its first read, whatever either of them did.
     pub(super) fn has_one_writer(&self) -> bool {
         matches!(self, Self::Sqlite(_))
     }
@@ -103,11 +103,12 @@ impl Catalog {
         matches!(self, Self::Postgres(_))
     }
 
-    /// `attach`, a script with places for the catalog, with what comes before and behind it.
+    /// The script `attach`, with its placeholders for the catalog filled in, and the statements that precede and follow
+    /// it.
     pub(super) fn script(&self, attach: &str, settings: &engine::Settings) -> String {
         let (location, options) = match self {
             Self::DuckdbFile(file) => (format!("ducklake:{}", file.display()), String::new()),
-            // In another journal mode a reader and a writer lock each other out for good.
+            // In another journal mode, a reader and a writer lock each other out permanently.
             Self::Sqlite(file) => (
                 format!("ducklake:sqlite:{}", file.display()),
                 format!("META_JOURNAL_MODE 'WAL', META_BUSY_TIMEOUT {SQLITE_BUSY_MILLIS}, "),
@@ -137,7 +138,7 @@ impl Catalog {
         }
     }
 
-    /// What DuckDB's own shell attaches; without user and password.
+    /// The location to attach in the DuckDB shell, without user and password.
     pub(super) fn public_location(&self) -> String {
         match self {
             Self::DuckdbFile(file) => format!("ducklake:{}", absolute(file)),
@@ -146,7 +147,7 @@ impl Catalog {
         }
     }
 
-    /// What an existing lake goes through after it was attached.
+    /// The statements that upgrade an existing lake after it was attached.
     pub(super) fn upgrade(&self) -> String {
         match self {
             Self::DuckdbFile(_) => MOVE_TAGS.to_owned(),
@@ -155,7 +156,7 @@ impl Catalog {
         }
     }
 
-    /// Turns what DuckDB says of a catalog that it cannot attach into what the operator can do.
+    /// Replaces DuckDB's error about a catalog that it cannot attach by one that contains the remedy.
     pub(super) fn explain(&self, err: Error) -> Error {
         let text = err.original();
         let has = |words: &[&str]| words.iter().any(|words| text.contains(words));
@@ -165,25 +166,25 @@ impl Catalog {
                 Some("another process has it open: stop that server, or give this one its own --home")
             }
             Self::DuckdbFile(_) if has(&["not a valid DuckDB"]) => {
-                Some("the file is no DuckDB database: move it away, or restore a backup")
+                Some("the file is not a DuckDB database: move it away, or restore a backup")
             }
             Self::Sqlite(_) if has(&["file is not a database"]) => {
-                Some("the file is no SQLite database: move it away, or restore a backup")
+                Some("the file is not an SQLite database: move it away, or restore a backup")
             }
             Self::Sqlite(_) if has(&["database is locked"]) => {
-                Some("another process is writing to it: stop that one, or try again")
+                Some("another process is writing to it: stop it, or try again")
             }
             Self::DuckdbFile(_) | Self::Sqlite(_) => None,
         };
         let remedy = remedy.or_else(|| {
             if has(&["could not find schema that corresponds", "schema with id", "Column with name"]) {
-                Some("the catalog is damaged: run merganser check, which says what can be repaired")
+                Some("the catalog is damaged: run merganser check, which reports what can be repaired")
             } else if text.contains("does not match existing data path") {
-                Some("the files of this lake lie elsewhere: give the --storage that it was made with")
+                Some("the files of this lake are elsewhere: specify the --storage that it was created with")
             } else if text.contains("DuckLake") && text.contains("version") {
-                Some("it was made by another DuckLake: use the merganser that made it, or a newer one")
+                Some("it was created by another DuckLake version: use the merganser that created it, or a newer one")
             } else if has(&["newer version", "storage version"]) {
-                Some("it was made by a newer DuckDB: use the merganser that made it, or a newer one")
+                Some("it was created by a newer DuckDB: use the merganser that created it, or a newer one")
             } else {
                 None
             }
@@ -196,7 +197,7 @@ impl Catalog {
         Error::new(ErrorKind::FailedPrecondition, format!("open catalog \"{}\": {remedy} ({cause})", self.name()))
     }
 
-    /// What to call it in texts; without user and password.
+    /// The name in messages, without user and password.
     pub fn name(&self) -> String {
         match self {
             Self::DuckdbFile(file) => file.display().to_string(),
@@ -206,7 +207,7 @@ impl Catalog {
     }
 }
 
-/// The path as others find the file too.
+/// The absolute path, by which other processes find the file as well.
 fn absolute(file: &Path) -> String {
     std::path::absolute(file).unwrap_or_else(|_| file.to_path_buf()).display().to_string()
 }

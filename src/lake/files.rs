@@ -9,10 +9,10 @@ use crate::{
     ids::SnapshotId,
 };
 
-/// Columns that DuckLake gives every table unless it has some of the same name: a row's file, counted from 0 in the
-/// order in which files are read, …
+/// Virtual columns that DuckLake adds to every table unless it has columns of these names: the index of a row's file,
+/// counted from 0 in the order in which files are read, …
 pub const FILE_INDEX: &str = "file_index";
-/// … and its place in the file.
+/// … and the row's position in the file.
 pub const FILE_ROW_NUMBER: &str = "file_row_number";
 
 /// The files of a table at a snapshot.
@@ -20,15 +20,15 @@ pub const FILE_ROW_NUMBER: &str = "file_row_number";
 pub struct Files {
     /// The newest snapshot.
     pub snapshot: SnapshotId,
-    /// How many rows each file has, deleted ones included, the older files first.
+    /// The number of rows in each file, including deleted ones; older files first.
     pub rows: Vec<u64>,
 }
 
-/// The files that a table has now; no schema means the one in which names are looked up. No file when there is no such
-/// table, or a column of its own hides [`FILE_INDEX`] or [`FILE_ROW_NUMBER`].
+/// The files that a table has now. Without a schema, the default schema is used. Empty if there is no such table, or if
+/// a column of the table hides [`FILE_INDEX`] or [`FILE_ROW_NUMBER`].
 ///
 /// # Errors
-/// What DuckDB says.
+/// Errors of DuckDB.
 pub fn of(connection: &Connection, schema: Option<&str>, table: &str) -> Result<Files> {
     let sql = format!(
         "WITH t AS (

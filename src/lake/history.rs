@@ -1,7 +1,7 @@
-//! What each snapshot changed, by name.
+//! The changes of each snapshot, by name.
 //!
-//! DuckLake notes the changes of a snapshot with ids for what was there, and calls a rename a creation. Its other tables
-//! know every name with the snapshots in which it held; together they tell the whole story.
+//! DuckLake records the changes of a snapshot with the ids of existing objects, and records a rename as a creation. Its
+//! other tables contain every name with the snapshots in which it was valid; together they give the complete history.
 
 use serde::Deserialize;
 
@@ -21,13 +21,13 @@ use crate::{
 /// Which snapshots are listed.
 #[derive(Clone, Debug)]
 pub struct Filter {
-    /// Only those that changed what had this name at any time.
+    /// Only those that changed an object that ever had this name.
     pub table: Option<TableRef>,
     /// Only older ones.
     pub before: Option<SnapshotRef>,
     /// Only newer ones.
     pub after: Option<SnapshotRef>,
-    /// At most so many, the newest.
+    /// The maximum number, starting with the newest.
     pub limit: u64,
 }
 
@@ -38,33 +38,33 @@ pub struct Entry {
     pub id: SnapshotId,
     /// When it was committed, as DuckDB writes a TIMESTAMPTZ in UTC.
     pub time: String,
-    /// Who signed it.
+    /// Its author.
     pub author: Option<String>,
-    /// What its author said of it.
+    /// Its commit message.
     pub message: Option<String>,
     /// The tags on it.
     pub tags: Vec<String>,
-    /// It grows with every snapshot that changes more than rows.
+    /// Incremented by every snapshot that changes more than rows.
     pub schema_version: i64,
-    /// What it changed: what was made first.
+    /// Its changes; created objects first.
     pub changes: Vec<Change>,
 }
 
-/// One thing that a snapshot changed.
+/// A change made by a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Change {
-    /// What was done: `table created`, `inserted into`, …
+    /// The kind of change: `table created`, `inserted into`, …
     pub change: String,
-    /// The name that it had in the snapshot, or last.
+    /// The name in the snapshot, or the last one before it.
     pub name: String,
-    /// The name before, for what was renamed.
+    /// The previous name, if it was renamed.
     pub renamed_from: Option<String>,
 }
 
-/// The snapshots that `filter` means, the newest first.
+/// The snapshots that match `filter`, newest first.
 ///
 /// # Errors
-/// `NotFound` for a table that never was, and for an unknown tag; `InvalidArgument` for a moment that is none.
+/// `NotFound` for a table that never existed, and for an unknown tag; `InvalidArgument` for an invalid timestamp.
 pub fn list(connection: &Connection, filter: &Filter) -> Result<Vec<Entry>> {
     let mut conditions = vec!["true".to_owned()];
     if let Some(table) = &filter.table {
@@ -107,11 +107,11 @@ fn check_known(connection: &Connection, table: &TableRef) -> Result<()> {
         objects()
     );
     let found: Found = connection.record(&sql, &[Value::varchar(&table.to_string())])?;
-    if found.known { Ok(()) } else { Err(Error::not_found(format!("no snapshot knows a table \"{table}\""))) }
+    if found.known { Ok(()) } else { Err(Error::not_found(format!("no snapshot contains a table \"{table}\""))) }
 }
 
-/// The condition that a snapshot lies on one side of `bound`. It need not exist: lists are read page by page, and
-/// snapshots expire meanwhile.
+/// The condition that a snapshot is on one side of `bound`, which need not exist: lists are read page by page, and
+/// snapshots can expire in between.
 fn compare(connection: &Connection, sign: &str, bound: &SnapshotRef) -> Result<String> {
     Ok(match snapshots::moment(connection, bound)? {
         Moment::Snapshot(id) => format!("s.snapshot_id {sign} {id}"),
@@ -119,7 +119,8 @@ fn compare(connection: &Connection, sign: &str, bound: &SnapshotRef) -> Result<S
     })
 }
 
-/// All that ever had a name, one row a name, with the snapshots in which it held. Ids are unique among all kinds.
+/// All objects that ever had a name, one row per name, with the snapshots in which it was valid. Ids are unique across
+/// all kinds.
 fn objects() -> String {
     let in_schema = |kind: &str, name: &str| {
         let is_relation = kind != "macro";
@@ -138,7 +139,7 @@ fn objects() -> String {
     )
 }
 
-/// What happened to which of the `objects`: names that began, and what DuckLake noted of ids.
+/// The changes of the `objects`: new names, and the changes that DuckLake recorded by id.
 fn changes() -> &'static str {
     "named AS (
        SELECT *, system.main.lag(name) OVER (PARTITION BY id ORDER BY begin_snapshot) AS name_before FROM objects),

@@ -1,9 +1,9 @@
-//! Keeping the lake fast and small: fewer and larger files, and none that no snapshot needs.
+//! Keeps the lake fast and small: fewer and larger files, and no files that no snapshot needs.
 //!
-//! DuckLake has a function for each step. What is added here: one transaction a table, so that a writer who is in the way
-//! of one does not stop the others; tagged snapshots stay; and files are removed only after a time in which whoever still
-//! reads them is done. Every snapshot that is kept reads as before. DuckLake only lists the files that it would remove:
-//! it knows nothing of backups, so others remove them, one by one.
+//! DuckLake has a function for each step. This module adds: one transaction per table, so that a conflict on one does
+//! not stop the others; tagged snapshots are kept; and files are removed only after a grace period in which their
+//! readers finish. Every snapshot that is kept reads as before. DuckLake only lists the files that it would remove: it
+//! does not know about backups, so they are removed elsewhere, one by one.
 
 use serde::Deserialize;
 
@@ -20,62 +20,62 @@ use crate::{
     quote::literal,
 };
 
-/// Files of at least this size are not merged: what DuckLake aims at.
+/// Files of at least this size are not merged: DuckLake's target size.
 const LARGE_FILE_BYTES: u64 = 512_000_000;
 
-/// What counts as small.
+/// Files below this size are counted as small.
 const SMALL_FILE_BYTES: u64 = 16 << 20;
 
-/// How it is done.
+/// The options of maintenance.
 #[derive(Clone, Debug)]
 pub struct Maintenance {
-    /// The only table whose files are merged and rewritten; all when absent.
+    /// The only table whose files are merged and rewritten; all if absent.
     pub table: Option<TableRef>,
-    /// Files are rewritten from this share of deleted rows on.
+    /// Files are rewritten if at least this share of their rows is deleted.
     pub rewrite_share: f64,
-    /// Snapshots older than this many days expire; none when absent.
+    /// Snapshots older than this many days expire; none if absent.
     pub expire_days: Option<f64>,
-    /// The newest so many never do; at least 1.
+    /// The number of newest snapshots that never expire; at least 1.
     pub keep: u64,
     /// Files are removed after this many hours.
     pub grace_hours: f64,
-    /// Whether to only report what would be done.
+    /// Whether only to report what would be done.
     pub dry_run: bool,
 }
 
-/// What was done.
+/// The outcome of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Done {
-    /// By which step.
+    /// The step.
     pub step: Step,
-    /// To which table; none for steps that concern the whole lake.
+    /// The table; `None` for steps that concern the whole lake.
     pub table: Option<TableRef>,
     /// Files that were merged, rewritten or removed.
     pub files: u64,
-    /// Files that were made of them.
+    /// Files that were written in their place.
     pub files_made: u64,
     /// Snapshots that expired.
     pub snapshots: Vec<SnapshotId>,
-    /// Files that were not removed because a backup names them.
+    /// Files that were kept because a backup references them.
     pub files_kept: u64,
-    /// The backup for which they stay.
+    /// The backup that references them.
     pub kept_for: Option<String>,
 }
 
-/// What the lake holds: what there is to maintain.
+/// Statistics of the lake that show whether maintenance is needed.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub struct Statistics {
-    /// Snapshots.
+    /// The number of snapshots.
     pub snapshots: u64,
-    /// Live data files.
+    /// The number of live data files.
     pub files: u64,
-    /// Those of them below 16 MiB.
+    /// The number of live data files below 16 MiB.
     pub small_files: u64,
-    /// Live files that list deleted rows.
+    /// The number of live delete files.
     pub delete_files: u64,
 }
 
-/// A table that has something to do.
+/// A table that a step applies to.
 #[derive(Debug, Deserialize)]
 struct Candidate {
     schema: String,
@@ -102,10 +102,10 @@ struct Version {
 // === impl Statistics ===
 
 impl Statistics {
-    /// Counts.
+    /// Reads the statistics.
     ///
     /// # Errors
-    /// What DuckDB says.
+    /// Errors of DuckDB.
     pub fn read(connection: &Connection) -> Result<Self> {
         connection.record(
             &format!(
@@ -123,7 +123,7 @@ impl Statistics {
 // === impl Done ===
 
 impl Done {
-    /// Nothing yet.
+    /// An outcome without changes.
     pub fn nothing(step: Step) -> Self {
         Self { step, table: None, files: 0, files_made: 0, snapshots: Vec::new(), files_kept: 0, kept_for: None }
     }
@@ -132,10 +132,10 @@ impl Done {
 // === impl Maintenance ===
 
 impl Maintenance {
-    /// The tables that a step has something to do for.
+    /// The tables that a step applies to.
     ///
     /// # Errors
-    /// What DuckDB says.
+    /// Errors of DuckDB.
     pub fn tables(&self, connection: &Connection, step: Step) -> Result<Vec<(TableRef, u64)>> {
         let condition = match step {
             Step::Merge => {
@@ -161,10 +161,10 @@ impl Maintenance {
         Ok(found.filter(|(table, _)| self.table.as_ref().is_none_or(|only| only == table)).collect())
     }
 
-    /// Does a step to one table that has `files` for it.
+    /// Runs a step on one table, to which `files` files are subject.
     ///
     /// # Errors
-    /// Conflict when others keep writing the table; what DuckDB says.
+    /// Conflict if other transactions keep writing to the table; errors of DuckDB.
     pub fn compact(&self, writer: Writer<'_>, author: &str, step: Step, table: &TableRef, files: u64) -> Result<Done> {
         let done = |files, files_made| Done { table: Some(table.clone()), files, files_made, ..Done::nothing(step) };
         if self.dry_run {
@@ -193,10 +193,10 @@ impl Maintenance {
         writer.write(author, Retry::OnConflict, work).map(|written| written.value)
     }
 
-    /// Lets old snapshots expire.
+    /// Expires old snapshots.
     ///
     /// # Errors
-    /// What DuckDB says.
+    /// Errors of DuckDB.
     pub fn expire(&self, writer: Writer<'_>, author: &str) -> Result<Done> {
         let snapshots = self.expire_old(writer, author).context(|| "expire snapshots")?;
         Ok(Done { snapshots, ..Done::nothing(Step::Expire) })
@@ -227,10 +227,10 @@ impl Maintenance {
         writer.write(author, Retry::OnConflict, work).map(|written| written.value)
     }
 
-    /// The files that cleanup or orphans would remove, by their places below `data_path`; those that lie elsewhere stay.
+    /// The files that cleanup or orphans would remove, as paths relative to `data_path`; files outside of it are kept.
     ///
     /// # Errors
-    /// What DuckDB says.
+    /// Errors of DuckDB.
     pub fn unneeded(&self, connection: &Connection, step: Step, data_path: &str) -> Result<Vec<String>> {
         let function = match step {
             Step::Orphans => "ducklake_delete_orphaned_files",
@@ -247,10 +247,10 @@ impl Maintenance {
     }
 }
 
-/// Notes that the files at `paths`, which no snapshot needed, are removed.
+/// Records that the files at `paths`, which no snapshot needed, are removed.
 ///
 /// # Errors
-/// What DuckDB says.
+/// Errors of DuckDB.
 pub fn forget(writer: Writer<'_>, author: &str, paths: &[String]) -> Result<()> {
     let paths = paths.iter().map(|path| literal(path)).collect::<Vec<_>>().join(", ");
     let sql = format!("DELETE FROM {METADATA}.ducklake_files_scheduled_for_deletion WHERE path IN ({paths})");

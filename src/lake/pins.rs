@@ -1,9 +1,9 @@
-//! The lake as it was: engines of their own in which one snapshot is the newest, and nothing can be written.
+//! Past states of the lake: separate engines in which one snapshot is the newest, and nothing can be written.
 //!
-//! A name such as `lake.raw.t` must mean the table of the pinned snapshot wherever it stands, in metadata and views as
-//! well. So a pin attaches the lake again, under the same name and read-only, in a second instance of DuckDB. A catalog
-//! in a DuckDB file can be opened only once: there the copy of the file is attached (not of the data, whose files never
-//! change). Who pins the same snapshot shares it.
+//! A name such as `lake.raw.t` must mean the table of the pinned snapshot wherever it is used, including metadata and
+//! views. So a pin attaches the lake again, under the same name and read-only, in a second instance of DuckDB. A
+//! catalog in a DuckDB file can be opened only once: in that case a copy of the file is attached (not of the data,
+//! whose files never change). Sessions that pin the same snapshot share the pin.
 
 use std::{
     fmt,
@@ -27,18 +27,18 @@ use crate::{
     ids::SnapshotId,
 };
 
-/// The most snapshots that are pinned at the same time.
+/// The maximum number of snapshots that are pinned at the same time.
 const MAX_PINS: usize = 8;
-/// A pin that nobody uses is kept for so long.
+/// How long an unused pin is kept.
 const KEEP: Duration = Duration::from_mins(5);
-/// The part of the server's memory limit that a pin may use besides …
+/// A pin may use the server's memory limit divided by this, …
 const MEMORY_SHARE: u64 = 16;
-/// … but at least so much.
+/// … but at least this much.
 const MIN_MEMORY_BYTES: u64 = 256 << 20;
 
 const ATTACH: &str = include_str!("../../sql/01_pin.sql");
 
-/// What every new engine goes through before it is used.
+/// Prepares a new engine before it is used.
 type Prepare = dyn Fn(&Connection) -> Result<()> + Send + Sync;
 
 /// The pins of one lake.
@@ -47,7 +47,7 @@ pub struct Pins {
     settings: engine::Settings,
     lake: attach::Settings,
     prepare: OnceLock<Box<Prepare>>,
-    /// One opens at a time.
+    /// Only one opens at a time.
     opening: tokio::sync::Mutex<()>,
     open: Mutex<Vec<Pin>>,
 }
@@ -58,14 +58,14 @@ struct Pin {
     snapshot: SnapshotId,
     engine: Engine,
     used: Instant,
-    /// The copy of the catalog, where there is one.
+    /// The copy of the catalog, if one was needed.
     _copy: Option<TempDir>,
 }
 
 // === impl Pins ===
 
 impl Pins {
-    /// No pin yet of `lake`, which was opened as `engine`.
+    /// Creates an empty set of pins of `lake`, which was opened as `engine`.
     pub fn new(engine: Engine, settings: engine::Settings, lake: attach::Settings) -> Self {
         Self {
             engine,
@@ -77,17 +77,17 @@ impl Pins {
         }
     }
 
-    /// How the lake was opened.
+    /// The settings with which the lake was opened.
     pub fn origin(&self) -> (&engine::Settings, &attach::Settings) {
         (&self.settings, &self.lake)
     }
 
-    /// From now on every new engine goes through `prepare`, once.
+    /// Runs `prepare` once on every new engine from now on.
     pub fn prepare_with(&self, prepare: impl Fn(&Connection) -> Result<()> + Send + Sync + 'static) {
         let _ = self.prepare.set(Box::new(prepare));
     }
 
-    /// The snapshot that `name` means now.
+    /// The snapshot that `name` refers to now.
     ///
     /// # Errors
     /// As [`snapshots::resolve`].
@@ -95,11 +95,11 @@ impl Pins {
         self.engine.run(move |connection| snapshots::resolve(connection, &name)).await
     }
 
-    /// The engine in which `id` is the newest snapshot. Whoever works in it keeps it, but for work to come it must be
-    /// asked for again.
+    /// The engine in which `id` is the newest snapshot. Holding it keeps it open, but it must be requested again for
+    /// each new piece of work.
     ///
     /// # Errors
-    /// `NotFound` when there is no such snapshot any more; `ResourceExhausted` when too many are being read.
+    /// `NotFound` if the snapshot does not exist any more; `ResourceExhausted` if too many are being read.
     pub async fn get(self: &Arc<Self>, id: SnapshotId) -> Result<Engine> {
         if let Some(engine) = self.find(id) {
             return Ok(engine);
@@ -127,17 +127,17 @@ impl Pins {
         Ok(engine)
     }
 
-    /// Gives up those that nobody has used for a while.
+    /// Drops the pins that have not been used for a while.
     pub fn drop_idle(&self) {
         self.open.lock().retain(|pin| pin.is_in_use() || pin.used.elapsed() < KEEP);
     }
 
-    /// Gives up all; what is being read is read to its end.
+    /// Drops all pins; running reads are completed.
     pub fn clear(&self) {
         self.open.lock().clear();
     }
 
-    /// Resolves when those that are open now have closed.
+    /// Resolves when all pins that are open now have closed.
     pub fn closed(&self) -> impl Future<Output = ()> + use<> {
         let closed = futures::future::join_all(self.open.lock().iter().map(|pin| pin.engine.closed()));
         async move { _ = closed.await }
@@ -162,7 +162,7 @@ impl Pins {
         Ok(())
     }
 
-    /// Copies the catalog as it is now into a new folder.
+    /// Copies the current catalog to a new folder.
     fn copy_catalog(&self, connection: &Connection) -> Result<TempDir> {
         let folder = tempfile::Builder::new().prefix("pin-").tempdir_in(&self.settings.staging)?;
         catalog_copy::copy(connection, &copy_in(folder.path())).context(|| "pin a snapshot").map(|()| folder)
@@ -187,7 +187,7 @@ impl Pins {
 // === impl Pin ===
 
 impl Pin {
-    /// Whether statements run, or something keeps a connection.
+    /// Whether statements are running, or a connection is held.
     fn is_in_use(&self) -> bool {
         self.engine.pool_use().in_use > 0
     }

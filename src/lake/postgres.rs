@@ -1,7 +1,7 @@
-//! The PostgreSQL database that holds a catalog: from its URI to what DuckDB attaches.
+//! The PostgreSQL database that contains a catalog: from its URI to what DuckDB attaches.
 //!
-//! Host, user and password travel in a secret of DuckDB, which is dropped as soon as the lake is attached: what errors,
-//! logs and `duckdb_databases()` show is the location, and the location holds no secret.
+//! Host, user and password are passed in a DuckDB secret, which is dropped as soon as the lake is attached: errors,
+//! logs and `duckdb_databases()` show the location, and the location contains no secret.
 
 use std::{
     fmt, thread,
@@ -21,29 +21,29 @@ use crate::{
 /// The name of the secret while the lake is attached.
 const SECRET: &str = "merganser_catalog";
 
-/// The most connections that are kept while nothing uses them.
+/// The maximum number of idle connections that are kept.
 const KEPT_CONNECTIONS: usize = 16;
 
-/// Options of a connection unless the URI names others: a database that does not answer must not keep a statement
-/// waiting for minutes, and operators look for who is connected.
+/// Options of a connection unless the URI sets them: a database that does not respond must not block a statement for
+/// minutes, and operators need to identify connected clients.
 const DEFAULTS: [(&str, &str); 2] = [("connect_timeout", "10"), ("application_name", "merganser")];
 
-/// How long a connection that was closed may be listed, …
+/// How long a closed connection may still be listed, …
 const LEAVING: Duration = Duration::from_secs(3);
-/// … and how often that is looked at.
+/// … and how often this is checked.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
-/// Words of PostgreSQL's client library, and what the operator can do.
+/// Parts of the error messages of PostgreSQL's client library, and the remedies.
 const REMEDIES: &[(&[&str], &str)] = &[
     (
         &["password authentication failed", "no password supplied", "authentication failed"],
-        "PostgreSQL refuses the user or the password: correct them in the URI",
+        "PostgreSQL rejects the user or the password: correct them in the URI",
     ),
     (&["database \"", "does not exist"], "create the database, or correct its name in the URI"),
-    (&["permission denied"], "let the user create tables there: make it the owner of the database"),
+    (&["permission denied"], "the user may not create tables there: make it the owner of the database"),
     (
         &["too many clients", "too many connections", "connection slots are reserved"],
-        "PostgreSQL has no connection left: raise max_connections there",
+        "PostgreSQL has no free connection: raise max_connections there",
     ),
     (
         &["Unable to connect to Postgres", "server closed the connection"],
@@ -51,23 +51,23 @@ const REMEDIES: &[(&[&str], &str)] = &[
     ),
 ];
 
-/// Where a PostgreSQL database is, and who may use it.
+/// The location of a PostgreSQL database, and the credentials for it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Postgres {
-    /// Parameters that the secret holds, by the names that DuckDB gives them.
+    /// The parameters in the secret, under DuckDB's names.
     secret: Vec<(&'static str, String)>,
-    /// What else the URI says, by the names of PostgreSQL's client library.
+    /// The other options of the URI, under the names of PostgreSQL's client library.
     options: Vec<(String, String)>,
 }
 
 // === impl Postgres ===
 
 impl Postgres {
-    /// Reads `postgres://USER:PASSWORD@HOST:PORT/DATABASE?NAME=VALUE`. What is left out, PostgreSQL's client library
-    /// takes from its own variables and files (`PGUSER`, `PGPASSWORD`, `~/.pgpass`).
+    /// Parses `postgres://USER:PASSWORD@HOST:PORT/DATABASE?NAME=VALUE`. PostgreSQL's client library takes omitted parts
+    /// from its own variables and files (`PGUSER`, `PGPASSWORD`, `~/.pgpass`).
     ///
     /// # Errors
-    /// `FailedPrecondition` for another form. The text does not repeat the URI, which can hold a password.
+    /// `FailedPrecondition` for another form. The message does not repeat the URI, which can contain a password.
     pub fn parse(uri: &str) -> Result<Self> {
         let (_, rest) = uri.split_once("://").ok_or_else(|| fault("it has no scheme"))?;
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -90,7 +90,7 @@ impl Postgres {
         Ok(postgres)
     }
 
-    /// Sets a part of the secret, whose last value counts.
+    /// Sets a parameter of the secret. The last value is used.
     fn set(&mut self, name: &'static str, value: String) {
         if !value.is_empty() {
             self.secret.retain(|(known, _)| *known != name);
@@ -105,20 +105,20 @@ impl Postgres {
             "user" => self.set("USER", value),
             "password" => self.set("PASSWORD", value),
             "dbname" => self.set("DATABASE", value),
-            // Everybody may see the options, and a name must not end where another begins.
+            // The options are public, and a name must not end where another begins.
             "sslpassword" => return Err(fault("sslpassword cannot be given; use a key without one")),
             _ if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') => self.options.push((name, value)),
-            _ => return Err(fault("an option has a name that is none")),
+            _ => return Err(fault("an option has an invalid name")),
         }
         Ok(())
     }
 
-    /// What of the location everybody may see, in the form of PostgreSQL's client library.
+    /// The public part of the location, in the form of PostgreSQL's client library.
     pub(super) fn options(&self) -> String {
         options_of(self.options.iter().cloned())
     }
 
-    /// Where the database is, for whoever knows a user and a password.
+    /// The location of the database without credentials.
     pub(super) fn public_options(&self) -> String {
         let places = [("HOST", "host"), ("PORT", "port"), ("DATABASE", "dbname")];
         let places = places.iter().filter_map(|(part, name)| Some(((*name).to_owned(), self.part(part)?.to_owned())));
@@ -126,13 +126,13 @@ impl Postgres {
         options_of(places.chain(self.options.iter().filter(own).cloned()))
     }
 
-    /// What ATTACH is told besides the location.
+    /// The option of ATTACH besides the location.
     pub(super) fn attach_option() -> String {
         format!("META_SECRET {}, ", literal(SECRET))
     }
 
-    /// What comes before ATTACH. Each of `max_connections` statements holds one of PostgreSQL's connections; the pool
-    /// keeps a few of them for the next ones. Its thread that closes idle ones can outlive the instance.
+    /// The statements before ATTACH. Each of `max_connections` statements uses one PostgreSQL connection; the pool
+    /// keeps a few of them for the next ones. Its thread that closes idle connections can outlive the instance.
     pub(super) fn before_attach(&self, max_connections: usize) -> String {
         let kept = max_connections.min(KEPT_CONNECTIONS);
         let secret = self.secret.iter().map(|(name, value)| format!(", {name} {}", literal(value)));
@@ -142,19 +142,19 @@ impl Postgres {
         )
     }
 
-    /// What comes after it.
+    /// The statements after ATTACH.
     pub(super) fn after_attach() -> String {
         format!("DROP TEMPORARY SECRET {SECRET}")
     }
 
-    /// Attaches the database as `name`, as it is.
+    /// Attaches the database as `name`, without DuckLake.
     pub(super) fn attach_plain(&self, name: &str) -> String {
         let (before, after) = (self.before_attach(1), Self::after_attach());
         let options = literal(&self.options());
         format!("{before};\nATTACH {options} AS {name} (TYPE postgres, SECRET {SECRET});\n{after};\n")
     }
 
-    /// The same, by a name under which nobody else is connected; gives that as well.
+    /// The same, under an application name that no other client uses; returns that name as well.
     #[must_use]
     pub(super) fn named_uniquely(mut self) -> (Self, String) {
         let name = format!("merganser-{}", Uuid::new_v4());
@@ -163,13 +163,13 @@ impl Postgres {
         (self, name)
     }
 
-    /// What the operator can do about a failure of PostgreSQL's.
+    /// The remedy for a failure of PostgreSQL.
     pub(super) fn remedy(text: &str) -> Option<&'static str> {
         let found = REMEDIES.iter().find(|(words, _)| words.iter().any(|words| text.contains(words)));
         found.map(|(_, remedy)| *remedy)
     }
 
-    /// PostgreSQL's own words in a failure.
+    /// PostgreSQL's own message in an error.
     pub(super) fn cause(text: &str) -> &str {
         let behind = text.rsplit_once("Unable to connect to Postgres at \"\": ").map_or(text, |(_, behind)| behind);
         behind.lines().next().unwrap_or_default()
@@ -180,11 +180,11 @@ impl Postgres {
     }
 }
 
-/// Checks that nobody is connected to the database that is attached as `database` but who goes by `name`. Connections
-/// that were closed a moment ago may be listed still, so it asks for some seconds.
+/// Checks that no client other than `name` is connected to the database that is attached as `database`. Recently closed
+/// connections may still be listed, so the check is repeated for some seconds.
 ///
 /// # Errors
-/// `FailedPrecondition` when others are.
+/// `FailedPrecondition` if others are connected.
 pub(super) fn check_alone(connection: &Connection, database: &str, name: &str) -> Result<()> {
     #[derive(Deserialize)]
     struct Others {
@@ -208,7 +208,7 @@ pub(super) fn check_alone(connection: &Connection, database: &str, name: &str) -
         }
         if Instant::now() > deadline {
             return Err(Error::precondition(format!(
-                "{others} others are connected to the catalog's database: stop the servers and programs that use it"
+                "{others} other clients are connected to the catalog's database: stop these servers and programs"
             )));
         }
         thread::sleep(ASK_AGAIN);
@@ -244,7 +244,7 @@ fn options_of(options: impl Iterator<Item = (String, String)>) -> String {
     options.map(|(name, value)| format!("{name}='{}'", escape(&value))).collect::<Vec<_>>().join(" ")
 }
 
-/// What stands between the scheme and the options, by the names of the secret's parts.
+/// What is between the scheme and the options, under the names of the secret's parameters.
 fn parts(place: &str) -> [(&'static str, &str); 5] {
     let (authority, database) = place.split_once('/').unwrap_or((place, ""));
     let (account, address) = authority.rsplit_once('@').unwrap_or(("", authority));
@@ -258,7 +258,7 @@ fn parts(place: &str) -> [(&'static str, &str); 5] {
 
 fn decode(text: &str) -> Result<String> {
     let decoded = percent_decode_str(text).decode_utf8().map_err(|_| fault("it is not UTF-8"))?;
-    if decoded.contains('\0') { Err(fault("it holds a NUL")) } else { Ok(decoded.into_owned()) }
+    if decoded.contains('\0') { Err(fault("it contains a NUL character")) } else { Ok(decoded.into_owned()) }
 }
 
 fn fault(cause: &str) -> Error {
@@ -277,7 +277,7 @@ impl fmt::Display for Postgres {
     }
 }
 
-/// As [`Display`](fmt::Display): the secret is for DuckDB alone.
+/// As [`Display`](fmt::Display): only DuckDB may see the secret.
 impl fmt::Debug for Postgres {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Postgres({self})")

@@ -1,4 +1,4 @@
-//! Snapshots: which one a read sees, which one a commit made, and which one a name means.
+//! Snapshots: the one that a read sees, the one that a commit created, and the one that a name refers to.
 
 use serde::Deserialize;
 
@@ -15,15 +15,15 @@ use crate::{
 pub enum SnapshotRef {
     /// By its id.
     Version(SnapshotId),
-    /// The newest one at or before this moment, in a form that DuckDB reads as TIMESTAMPTZ.
+    /// The newest one at or before this time, in a form that DuckDB reads as TIMESTAMPTZ.
     Timestamp(String),
-    /// By the tag on it.
+    /// By a tag.
     Tag(String),
-    /// By any of them: a whole number is a version, another text a tag if there is such a tag, else a moment.
+    /// Any of these: an integer is a version; anything else is a tag if it exists, or else a timestamp.
     Text(String),
 }
 
-/// Where a name lies in the history of the lake.
+/// The position of a name in the history of the lake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Moment {
     /// At a snapshot, which may have expired.
@@ -40,7 +40,7 @@ struct Row {
 /// The snapshot before `id`.
 ///
 /// # Errors
-/// `NotFound` when it is the oldest.
+/// `NotFound` if it is the oldest.
 pub fn before(connection: &Connection, id: SnapshotId) -> Result<SnapshotId> {
     let sql =
         format!("SELECT system.main.max(snapshot_id) AS id FROM {METADATA}.ducklake_snapshot WHERE snapshot_id < ?");
@@ -48,7 +48,7 @@ pub fn before(connection: &Connection, id: SnapshotId) -> Result<SnapshotId> {
     row.id.ok_or_else(|| Error::not_found(format!("there is no snapshot before {id}")))
 }
 
-/// Where `name` lies, for comparing with it.
+/// The position of `name` in the history, for comparisons.
 ///
 /// # Errors
 /// `NotFound` for an unknown tag.
@@ -65,11 +65,11 @@ pub(super) fn moment(connection: &Connection, name: &SnapshotRef) -> Result<Mome
     }
 }
 
-/// The id of the snapshot that `name` means.
+/// The id of the snapshot that `name` refers to.
 ///
 /// # Errors
-/// `NotFound` for a version or tag that does not exist or a moment before the first snapshot; `InvalidArgument` for a
-/// moment that is none or lies in the future (DuckLake would silently read the newest snapshot).
+/// `NotFound` for a version or tag that does not exist, or a time before the first snapshot; `InvalidArgument` for an
+/// invalid timestamp or one in the future (for which DuckLake would silently read the newest snapshot).
 pub fn resolve(connection: &Connection, name: &SnapshotRef) -> Result<SnapshotId> {
     match name {
         SnapshotRef::Version(id) => by_version(connection, *id),
@@ -90,14 +90,14 @@ fn by_text(connection: &Connection, text: &str) -> Result<SnapshotId> {
     }
     by_timestamp(connection, text).map_err(|err| match err.kind() {
         ErrorKind::InvalidArgument if !err.message().contains("future") => {
-            Error::not_found(format!("\"{text}\" is no version, no tag, and no moment such as 2026-01-31 12:00:00"))
+            Error::not_found(format!("\"{text}\" is not a version, a tag or a timestamp such as 2026-01-31 12:00:00"))
         }
         _ => err,
     })
 }
 
 fn by_version(connection: &Connection, id: SnapshotId) -> Result<SnapshotId> {
-    // DuckLake's function would read what each of them changed.
+    // DuckLake's function would read the changes of each.
     let sql =
         format!("SELECT system.main.max(snapshot_id) AS id FROM {METADATA}.ducklake_snapshot WHERE snapshot_id = ?");
     let row: Row = connection.record(&sql, &[Value::bigint(id.0)])?;
@@ -114,7 +114,7 @@ fn by_timestamp(connection: &Connection, moment: &str) -> Result<SnapshotId> {
                (SELECT system.main.max(snapshot_id) FROM lake.snapshots() WHERE snapshot_time <= ?::TIMESTAMPTZ) AS id";
     let found: Found = connection.record(sql, &[Value::varchar(moment), Value::varchar(moment)])?;
     if found.future {
-        return Err(Error::invalid(format!("the moment {moment} lies in the future")));
+        return Err(Error::invalid(format!("the timestamp {moment} is in the future")));
     }
     found.id.ok_or_else(|| Error::not_found(format!("the lake has no snapshot at or before {moment}")))
 }

@@ -1,7 +1,7 @@
-//! What DuckLake's own tables say of the lake at a snapshot: which tables there are, with columns, keys and comments.
+//! The state of the lake at a snapshot according to DuckLake's own tables: tables with columns, keys and comments.
 //!
-//! The rows of these tables carry the range of snapshots in which they hold. Every query here names its snapshot, so
-//! that a commit that lands meanwhile cannot slip in.
+//! The rows of these tables contain the range of snapshots in which they are valid. Every query here specifies its
+//! snapshot, so that a concurrent commit is not visible.
 
 use std::collections::HashSet;
 
@@ -15,12 +15,12 @@ use crate::{
     quote::identifier,
 };
 
-/// DuckLake's id of a table; it outlives renames, and a table that is made again has another one.
+/// DuckLake's id of a table. It survives renames; a table that is created again has a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(transparent)]
 pub(super) struct TableId(pub(super) i64);
 
-/// A table or view that a snapshot holds.
+/// A table or view in a snapshot.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Relation {
     pub(super) id: TableId,
@@ -29,7 +29,7 @@ pub(super) struct Relation {
     pub(super) is_view: bool,
 }
 
-/// All that a snapshot holds of a table besides its rows.
+/// Everything a snapshot contains about a table except its rows.
 #[derive(Clone, Debug)]
 pub(super) struct TableState {
     pub(super) relation: Relation,
@@ -38,10 +38,10 @@ pub(super) struct TableState {
     pub(super) attributes: Attributes,
 }
 
-/// A column or, with a parent, a part of one. Two snapshots have the same columns when all of this is equal.
+/// A column or, with a parent, a part of one. Two snapshots have the same columns if all of this is equal.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(super) struct Column {
-    /// It outlives renames; a column that is made again has another one.
+    /// Survives renames; a column that is created again has a new one.
     pub(super) id: i64,
     pub(super) parent: Option<i64>,
     position: i64,
@@ -52,7 +52,7 @@ pub(super) struct Column {
     default_kind: Option<String>,
 }
 
-/// What can be changed without touching columns or rows.
+/// The attributes that can be changed without touching columns or rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Attributes {
     pub(super) partition_keys: Vec<PartitionKey>,
@@ -60,14 +60,14 @@ pub(super) struct Attributes {
     pub(super) comments: Vec<Comment>,
 }
 
-/// One part of how a table's files are split.
+/// One part of the partition key of a table's files.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(super) struct PartitionKey {
     pub(super) column_name: String,
     pub(super) transform: String,
 }
 
-/// One part of how the rows of a table's files are sorted.
+/// One part of the sort key of a table's files.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(super) struct SortKey {
     pub(super) expression: String,
@@ -82,7 +82,7 @@ pub(super) struct Comment {
     pub(super) text: String,
 }
 
-/// A column as `CREATE TABLE` needs it: types with all that they hold, defaults as expressions.
+/// A column in the form that `CREATE TABLE` needs: complete types, and defaults as expressions.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(super) struct Definition {
     pub(super) name: String,
@@ -91,7 +91,7 @@ pub(super) struct Definition {
     pub(super) default_sql: Option<String>,
 }
 
-/// The tables and views that snapshot `at` holds.
+/// The tables and views in snapshot `at`.
 pub(super) fn relations(connection: &Connection, at: SnapshotId) -> Result<Vec<Relation>> {
     let (in_schema, in_table, in_view) = (visible("s", at), visible("t", at), visible("v", at));
     let sql = format!(
@@ -106,7 +106,7 @@ pub(super) fn relations(connection: &Connection, at: SnapshotId) -> Result<Vec<R
     connection.records(&sql, &[])
 }
 
-/// The schemas that snapshot `at` holds.
+/// The schemas in snapshot `at`.
 pub(super) fn schemas(connection: &Connection, at: SnapshotId) -> Result<Vec<String>> {
     #[derive(Deserialize)]
     struct Row {
@@ -120,12 +120,12 @@ pub(super) fn schemas(connection: &Connection, at: SnapshotId) -> Result<Vec<Str
     Ok(rows.into_iter().map(|row| row.name).collect())
 }
 
-/// The one of `relations` that SQL would find by this name.
+/// The relation that this name refers to in SQL.
 pub(super) fn find<'a>(relations: &'a [Relation], schema: &str, name: &str) -> Option<&'a Relation> {
     relations.iter().find(|it| it.is_called(schema, name))
 }
 
-/// The tables of which anything may have changed after snapshot `since`, rows or not.
+/// The tables that may have changed in any way, rows or not, after snapshot `since`.
 pub(super) fn touched(connection: &Connection, since: SnapshotId) -> Result<HashSet<TableId>> {
     #[derive(Deserialize)]
     struct Found {
@@ -134,7 +134,7 @@ pub(super) fn touched(connection: &Connection, since: SnapshotId) -> Result<Hash
     let changed = format!("begin_snapshot > {since} OR end_snapshot > {since}");
     let with_table_id =
         ["table", "column", "column_tag", "partition_info", "sort_info"].map(|name| ("table_id", name, String::new()));
-    // Merged files hold rows of several snapshots.
+    // Merged files contain rows of several snapshots.
     let files = ["data_file", "delete_file"].map(|name| ("table_id", name, format!(" OR partial_max > {since}")));
     let tags = [("object_id", "tag", String::new())];
     let parts = with_table_id.iter().chain(&files).chain(&tags);
@@ -162,8 +162,8 @@ pub(super) fn shape_changed(connection: &Connection, id: TableId, since: Snapsho
     connection.record(&sql, &[]).map(|found: Found| found.changed)
 }
 
-/// Whether files of the table came or went after snapshot `since`; when not, its rows are those of that snapshot: the
-/// lake keeps no rows outside files (`sql/00_attach.sql` switches inlining off).
+/// Whether files of the table were added or removed after snapshot `since`. If not, its rows are those of that
+/// snapshot: the lake keeps no rows outside files (`sql/00_attach.sql` disables inlining).
 pub(super) fn files_changed(connection: &Connection, id: TableId, since: SnapshotId) -> Result<bool> {
     #[derive(Deserialize)]
     struct Found {
@@ -179,7 +179,7 @@ pub(super) fn files_changed(connection: &Connection, id: TableId, since: Snapsho
     connection.record(&sql, &[]).map(|found: Found| found.changed)
 }
 
-/// The SQL condition that the row called `alias` of one of DuckLake's tables holds at snapshot `at`.
+/// The SQL condition that the row with alias `alias` of one of DuckLake's tables is valid at snapshot `at`.
 pub(super) fn visible(alias: &str, at: SnapshotId) -> String {
     format!("{at} >= {alias}.begin_snapshot AND ({alias}.end_snapshot IS NULL OR {at} < {alias}.end_snapshot)")
 }
@@ -187,22 +187,22 @@ pub(super) fn visible(alias: &str, at: SnapshotId) -> String {
 // === impl Relation ===
 
 impl Relation {
-    /// The name for SQL.
+    /// The name in SQL.
     pub(super) fn path(&self) -> String {
         format!("{CATALOG}.{}.{}", identifier(&self.schema), identifier(&self.name))
     }
 
-    /// The name of its schema for SQL.
+    /// The name of its schema in SQL.
     pub(super) fn schema_path(&self) -> String {
         format!("{CATALOG}.{}", identifier(&self.schema))
     }
 
-    /// Whether SQL would find it by this name: case does not matter to DuckDB, for ASCII letters.
+    /// Whether this name refers to it in SQL: DuckDB ignores the case of ASCII letters.
     pub(super) fn is_called(&self, schema: &str, name: &str) -> bool {
         self.schema.eq_ignore_ascii_case(schema) && self.name.eq_ignore_ascii_case(name)
     }
 
-    /// The name for people.
+    /// The name for messages.
     pub(super) fn full_name(&self) -> String {
         format!("{}.{}", self.schema, self.name)
     }
@@ -220,7 +220,7 @@ impl Column {
 // === impl TableState ===
 
 impl TableState {
-    /// Reads what snapshot `at` holds of `relation`.
+    /// Reads the state of `relation` at snapshot `at`.
     pub(super) fn read(connection: &Connection, relation: &Relation, at: SnapshotId) -> Result<Self> {
         let id = relation.id;
         let attributes = Attributes {
@@ -233,7 +233,7 @@ impl TableState {
         Ok(Self { relation: relation.clone(), columns, definitions, attributes })
     }
 
-    /// Whether a table made like this one could not be told from `other` but by its name and rows.
+    /// Whether a table created from this state would differ from `other` in its name and rows only.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         self.definitions == other.definitions && self.attributes == other.attributes
     }
@@ -245,7 +245,7 @@ impl TableState {
         columns.filter_map(move |column| Some((column, find(&column.name)?)))
     }
 
-    /// Whether a column hides DuckLake's virtual columns, by which row versions are told apart.
+    /// Whether a column hides DuckLake's virtual columns, which identify row versions.
     pub(super) fn hides_row_versions(&self) -> bool {
         self.has_column("rowid") || self.has_column("snapshot_id")
     }
@@ -300,7 +300,7 @@ fn sort_keys(connection: &Connection, id: TableId, at: SnapshotId) -> Result<Vec
 }
 
 fn comments(connection: &Connection, id: TableId, at: SnapshotId) -> Result<Vec<Comment>> {
-    // A comment that was taken away stays as a row without a text.
+    // A removed comment remains as a row with a NULL comment.
     let sql = format!(
         "SELECT NULL AS column_name, t.value AS text FROM {METADATA}.ducklake_tag t \
          WHERE t.object_id = ? AND t.key = 'comment' AND t.value IS NOT NULL AND {} \

@@ -1,25 +1,25 @@
-//! Checks: what they are called, what they take, and the query that finds the rows which fail.
+//! Checks: their names, their arguments, and the query that finds the failing rows.
 
 use std::fmt;
 
 use super::nearest::hint;
 
-/// The names that a check can have.
+/// The names of checks.
 const NAMES: [&str; 5] = ["unique", "not_null", "accepted_values", "row_count", "sql"];
 
-/// Something that must hold for every row of a table.
+/// A condition on the rows of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
-    /// What must hold.
+    /// The condition.
     pub kind: CheckKind,
     /// The line of the model file, from 1.
     pub line: usize,
 }
 
-/// The kinds of checks; columns and values are SQL as it stands in the file.
+/// The kinds of checks; columns and values are SQL as written in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CheckKind {
-    /// No two rows agree in these columns.
+    /// No two rows have the same values in these columns.
     Unique(Vec<String>),
     /// None of these columns is NULL.
     NotNull(Vec<String>),
@@ -30,18 +30,18 @@ pub enum CheckKind {
         /// The values as SQL literals.
         values: Vec<String>,
     },
-    /// The number of rows compares so with the bound.
+    /// The number of rows has this relation to the bound.
     RowCount(Relation, Bound),
-    /// The query returns nothing.
+    /// The query returns no rows.
     Sql {
-        /// What messages call it.
+        /// The title in messages.
         title: String,
         /// Returns the rows that fail.
         query: String,
     },
 }
 
-/// How two numbers of rows compare.
+/// A comparison of two numbers of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Relation {
     /// `=`
@@ -58,7 +58,7 @@ pub enum Relation {
     AtLeast,
 }
 
-/// What a number of rows is compared with.
+/// The bound of a number of rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Bound {
     /// A number.
@@ -67,7 +67,7 @@ pub enum Bound {
     Table(String),
 }
 
-/// The longer signs stand before those that they start with.
+/// Longer signs precede their prefixes.
 const RELATIONS: [(&str, Relation); 6] = [
     ("<>", Relation::Unequal),
     ("<=", Relation::AtMost),
@@ -80,7 +80,7 @@ const RELATIONS: [(&str, Relation); 6] = [
 // === impl Check ===
 
 impl Check {
-    /// Reads what stands behind `check:` on `line`. The error is a text without the place.
+    /// Parses the text after `check:` on `line`. The error is a message without the position.
     pub(super) fn parse(text: &str, line: usize) -> Result<Self, String> {
         let text = text.trim();
         let (name, rest) = text.split_once('(').map_or((text, None), |(name, rest)| (name.trim(), Some(rest)));
@@ -92,7 +92,7 @@ impl Check {
         Ok(Self { kind, line })
     }
 
-    /// The query for the rows of `table` that fail; no statement, so that it can stand in parentheses.
+    /// The query for the failing rows of `table`; without a semicolon, so that it can be put in parentheses.
     pub(super) fn failing_rows(&self, table: &str) -> String {
         match &self.kind {
             CheckKind::Unique(columns) => {
@@ -164,7 +164,7 @@ fn parse_call(name: &str, rest: &str) -> Result<CheckKind, String> {
     let (mut arguments, behind) =
         split_arguments(rest).ok_or_else(|| format!("the parenthesis of check {name} is not closed"))?;
     if !behind.trim().is_empty() {
-        return Err(format!("check {name} ends at its parenthesis; \"{}\" is too much", behind.trim()));
+        return Err(format!("check {name} ends at its parenthesis; unexpected \"{}\"", behind.trim()));
     }
     if arguments.iter().any(String::is_empty) {
         return Err(format!("check {name} has an empty argument"));
@@ -196,8 +196,8 @@ fn parse_row_count(arguments: &[String]) -> Result<CheckKind, String> {
     Ok(CheckKind::RowCount(relation, Bound::Table(bound.to_owned())))
 }
 
-/// The arguments up to the parenthesis that closes them, and what stands behind it. Commas and parentheses within
-/// quotes, parentheses or brackets belong to an argument.
+/// The arguments up to the closing parenthesis, and the text after it. Commas and parentheses within quotes,
+/// parentheses or brackets belong to an argument.
 fn split_arguments(text: &str) -> Option<(Vec<String>, &str)> {
     let mut arguments = vec![String::new()];
     let mut quote = None;

@@ -1,21 +1,21 @@
-//! Where models come from: those of this program, or a folder that replaces them.
+//! Loads models: the built-in ones, or a folder that replaces them.
 
 use std::{collections::HashMap, fs, path::Path};
 
 use super::{Model, parse};
 use crate::error::{Context, Error, Result};
 
-/// The files of this program, in the order of the layers.
+/// The built-in files, in the order of the layers.
 const BUILT_IN: [(&str, &str); 3] = [
     ("10_raw.sql", include_str!("../../sql/10_raw.sql")),
     ("20_silver.sql", include_str!("../../sql/20_silver.sql")),
     ("30_gold.sql", include_str!("../../sql/30_gold.sql")),
 ];
 
-/// The models that come with this program.
+/// The built-in models.
 ///
 /// # Errors
-/// None but for a mistake in those files, which a test would find.
+/// Only for a mistake in those files, which a test would find.
 pub fn built_in() -> Result<Vec<Model>> {
     let mut models = Vec::new();
     for (file, text) in BUILT_IN {
@@ -25,11 +25,11 @@ pub fn built_in() -> Result<Vec<Model>> {
     Ok(models)
 }
 
-/// The models of all `*.sql` files of `folder`, in the order of the files' names.
+/// The models in all `*.sql` files of `folder`, ordered by file name.
 ///
 /// # Errors
-/// `NotFound` for a folder that is not there; `InvalidArgument` for a mistake, with file and line, for a table that
-/// has two sections, and for a folder without any model.
+/// `NotFound` if the folder does not exist; `InvalidArgument` for a mistake, with file and line, for a table that has
+/// two sections, and for a folder without any model.
 pub fn load(folder: &Path) -> Result<Vec<Model>> {
     let doing = || format!("load models from \"{}\"", folder.display());
     let mut files = Vec::new();
@@ -53,7 +53,7 @@ pub fn load(folder: &Path) -> Result<Vec<Model>> {
     Ok(models)
 }
 
-/// A table with two sections would have two truths.
+/// A table with two sections would have two definitions.
 fn check_names(models: &[Model]) -> Result<()> {
     let mut seen = HashMap::new();
     for model in models {

@@ -1,13 +1,12 @@
-//! The medallion: SQL models that turn what was ingested into clean and ready tables, each with its checks.
+//! The medallion: SQL models that transform ingested data into clean and ready-to-use tables, each with its checks.
 //!
-//! A *model* is one SELECT whose result is a table of a layer. Models stand in SQL files with their checks written
-//! beside them, so that what a table promises is read where the table is made. Without checks inside the transaction a
-//! bad landing would be in front of the training loop before anybody looked; without the difference being applied,
-//! every run would replace every table and with it lose comments, partitioning, row history and the meaning of "what
-//! changed".
+//! A *model* is one SELECT whose result is a table of a layer. Models are written in SQL files together with their
+//! checks, so that the guarantees of a table are next to its definition. Without checks inside the transaction, a bad
+//! landing would reach the training loop before it is noticed; without applying the difference, every run would replace
+//! every table and thereby lose comments, partitioning, row history and the meaning of "what changed".
 //!
-//! This module reads model files and runs statements on the connection that it is given. It knows neither jobs nor
-//! sessions, and writes no table but those that its models name.
+//! This module parses model files and runs statements on the connection that it is passed. It does not depend on jobs
+//! or sessions, and writes only the tables of its models.
 //!
 //! # Model files
 //!
@@ -30,27 +29,27 @@
 //! * A *head*, `-- model: layer.table` or `-- source: layer.table`, starts a section; the section ends at the next head
 //!   or at the end of the file. Layers are `raw`, `silver` and `gold`; names are lower case.
 //! * The *header* is the head and the `--` lines directly below it: `-- check: …` is a check, everything else is the
-//!   description. A line with two or more spaces behind `--` continues the line above it.
-//! * The rest of a model is its SELECT; a `;` may end it. A source has none.
-//! * Tables are named with their layer; names that leave out the catalog mean the lake's. The order of the models
-//!   follows from the tables that they and their checks read, not from their place in the files. Sources are checked
-//!   before any model that reads them.
-//! * Files without any head, such as `00_attach.sql`, are none of this module's.
+//!   description. A line with two or more spaces after `--` continues the line above it.
+//! * The rest of a model is its SELECT, optionally terminated by `;`. A source has none.
+//! * Tables are named with their layer; names without a catalog refer to the lake. The order of the models follows from
+//!   the tables that they and their checks read, not from their position in the files. Sources are checked before any
+//!   model that reads them.
+//! * Files without any head, such as `00_attach.sql`, are ignored.
 //!
 //! | check | a row fails when |
 //! |---|---|
 //! | `unique(a, b)` | another row has the same `a` and `b`; rows with a NULL among them never fail |
 //! | `not_null(a, b)` | `a` or `b` is NULL |
 //! | `accepted_values(a, 'x', 'y')` | `a` is neither NULL nor one of the values |
-//! | `row_count(<= 100)`, `row_count(= raw.t)` | the number of rows does not compare so with the number, or with the rows of the table; `=` `<>` `<` `<=` `>` `>=` |
-//! | `sql(title) SELECT …` | the query returns it; the title stands in messages and has no `)` |
+//! | `row_count(<= 100)`, `row_count(= raw.t)` | the number of rows does not have this relation to the number, or to the number of rows of the table; `=` `<>` `<` `<=` `>` `>=` |
+//! | `sql(title) SELECT …` | the query returns it; the title is used in messages and contains no `)` |
 //!
 //! Columns may be expressions over the columns, such as `not_null(bbox.x)`.
 //!
-//! Limits: a model's table is compared with all of its columns, so a run costs a read of old and new rows even when
-//! nothing changed; a view between two models hides their order, and so do `query()` and `query_table()`; a model that
-//! reads `AT` an older snapshot of another model's table sees newer rows in a dry run (DuckLake shows a transaction
-//! its own writes even there).
+//! Limits: a model's table is compared with all of its columns, so a run reads old and new rows even if nothing
+//! changed; a view between two models hides their order, and so do `query()` and `query_table()`; a model that reads
+//! `AT` an older snapshot of another model's table sees newer rows in a dry run (in DuckLake, a transaction sees its
+//! own writes even there).
 
 mod check;
 mod load;

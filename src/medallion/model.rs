@@ -5,7 +5,7 @@ use std::fmt;
 use super::Check;
 use crate::{lake, quote::identifier};
 
-/// The layers that a table can belong to, in the order in which data passes through them.
+/// The layers of tables, in the order in which data passes through them.
 pub const LAYERS: [&str; 3] = ["raw", "silver", "gold"];
 
 /// A model, or a source.
@@ -15,13 +15,13 @@ pub struct Model {
     pub layer: String,
     /// The table within the layer.
     pub table: String,
-    /// What the header says beside its checks.
+    /// The header without its checks.
     pub description: String,
     /// The SELECT; `None` for a source.
     pub query: Option<String>,
-    /// What must hold for the table.
+    /// The checks of the table.
     pub checks: Vec<Check>,
-    /// Where the head stands.
+    /// The position of the head.
     pub origin: Origin,
 }
 
@@ -37,17 +37,17 @@ pub struct Origin {
 // === impl Model ===
 
 impl Model {
-    /// `layer.table`, as people write it.
+    /// `layer.table`, for messages.
     pub fn name(&self) -> String {
         format!("{}.{}", self.layer, self.table)
     }
 
-    /// The table as SQL names it wherever it stands.
+    /// The qualified name of the table in SQL.
     pub fn sql_name(&self) -> String {
         format!("{}.{}.{}", lake::CATALOG, identifier(&self.layer), identifier(&self.table))
     }
 
-    /// Whether the table is delivered by ingest instead of made here.
+    /// Whether the table is delivered by ingest instead of created by a query.
     pub fn is_source(&self) -> bool {
         self.query.is_none()
     }

@@ -1,6 +1,6 @@
-//! "Did you mean": the known word that a mistyped one is nearest to.
+//! "Did you mean": the known word that is nearest to a mistyped one.
 
-/// Words that differ in more places than this are not taken for each other.
+/// Words with a larger edit distance are not suggested.
 const MAX_DISTANCE: usize = 2;
 
 /// The candidate that `word` was probably meant to be, ignoring case.

@@ -1,4 +1,4 @@
-//! Reads model files; the grammar stands in the module's documentation.
+//! Parses model files; the grammar is in the module's documentation.
 //!
 //! 1. A head starts a section.
 //! 2. The `--` lines directly below it are its header: checks and description.
@@ -10,23 +10,23 @@ use super::{
 };
 use crate::error::{Error, Result};
 
-/// The words with a meaning in front of a colon.
+/// The keys before a colon.
 const KEYS: [&str; 3] = ["model", "source", "check"];
 
-/// A section while its lines are read.
+/// A section while its lines are parsed.
 struct Section {
     model: Model,
     is_model: bool,
     in_header: bool,
-    /// The check whose continuation may follow, with its line.
+    /// The check that the next line may continue, with its line.
     open_check: Option<(String, usize)>,
     body: String,
 }
 
-/// The models and sources of `text`, which comes from `file`, in their order. A text without any head has none.
+/// The models and sources of `text`, which is from `file`, in their order; empty without a head.
 ///
 /// # Errors
-/// `InvalidArgument` that names file and line.
+/// `InvalidArgument` with file and line.
 pub fn parse(file: &str, text: &str) -> Result<Vec<Model>> {
     if !text.lines().any(|line| head(line).is_some()) {
         return Ok(Vec::new());
@@ -49,20 +49,20 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Model>> {
     Ok(models)
 }
 
-/// `model` or `source` and the name behind it, when `line` is a head.
+/// `model` or `source` and the name after it, if `line` is a head.
 fn head(line: &str) -> Option<(&str, &str)> {
     let (key, name) = line.trim_start().strip_prefix("--")?.split_once(':')?;
     matches!(key.trim(), "model" | "source").then(|| (key.trim(), name.trim()))
 }
 
-/// In front of the first head there may be comments only, and none that was meant as a head.
+/// Before the first head, only comments are allowed, and none that looks like a head.
 fn check_preamble(line: &str) -> Result<(), String> {
     let line = line.trim();
     match line.strip_prefix("--") {
-        Some(comment) if comment.trim_start().starts_with("check:") => Err("a check in front of the first head".into()),
+        Some(comment) if comment.trim_start().starts_with("check:") => Err("a check before the first head".into()),
         Some(comment) => check_key(comment),
         None if line.is_empty() => Ok(()),
-        None => Err("SQL in front of the first \"-- model: layer.table\" belongs to no model".into()),
+        None => Err("SQL before the first \"-- model: layer.table\" belongs to no model".into()),
     }
 }
 
@@ -71,7 +71,7 @@ fn check_key(comment: &str) -> Result<(), String> {
     let Some((key, _)) = comment.split_once(':') else { return Ok(()) };
     let key = key.trim();
     match nearest(key, KEYS) {
-        Some(meant) if meant != key => Err(format!("\"{key}:\" means nothing here; did you mean \"{meant}:\"")),
+        Some(meant) if meant != key => Err(format!("unknown key \"{key}:\"; did you mean \"{meant}:\"")),
         _ => Ok(()),
     }
 }
@@ -79,13 +79,13 @@ fn check_key(comment: &str) -> Result<(), String> {
 /// Layer and table of `name`.
 fn split_name(name: &str) -> Result<(String, String), String> {
     let (layer, table) =
-        name.split_once('.').ok_or_else(|| format!("\"{name}\" is no name of the form layer.table"))?;
+        name.split_once('.').ok_or_else(|| format!("\"{name}\" is not a name of the form layer.table"))?;
     if !LAYERS.contains(&layer) {
         return Err(format!("no layer \"{layer}\"{}; there are {}", hint(layer, LAYERS), LAYERS.join(", ")));
     }
     let is_plain = table.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
     if !is_plain || !table.starts_with(|c: char| c.is_ascii_lowercase() || c == '_') {
-        return Err(format!("\"{table}\" is no name for a table: use lower-case letters, digits and underscores"));
+        return Err(format!("\"{table}\" is not a valid table name: use lower-case letters, digits and underscores"));
     }
     Ok((layer.to_owned(), table.to_owned()))
 }
@@ -109,7 +109,7 @@ impl Section {
         match comment {
             Some(comment) if self.in_header => self.take_header(comment, number),
             Some(comment) if comment.trim_start().starts_with("check:") => {
-                let text = "a check behind the header: checks stand directly below the head, without blank lines";
+                let text = "a check after the header: put checks directly below the head, without blank lines";
                 Err(self.fault(number, text))
             }
             Some(_) | None => {

@@ -1,9 +1,10 @@
-//! Which models run, and in which order.
+//! Determines which models run, and in which order.
 //!
-//! 1. What a model reads comes from DuckDB's own parse of its SELECT and of its checks.
-//! 2. What reads stands behind what is read; otherwise sources come first and the order of the files holds. A cycle is
-//!    an error.
-//! 3. What was not selected is left out, but for the sources that a selected model reads: their checks come first.
+//! 1. The tables that a model reads are taken from DuckDB's own parse of its SELECT and of its checks.
+//! 2. A model follows the models that it reads; otherwise sources are first, and the order of the files is kept. A
+//!    cycle is an error.
+//! 3. Models that were not selected are omitted, except the sources that a selected model reads: their checks run
+//!    first.
 
 use super::{Model, nearest::hint, tables::tables};
 use crate::{
@@ -11,13 +12,14 @@ use crate::{
     error::{Context, Error, Result},
 };
 
-/// How many names an error lists.
+/// The maximum number of names in an error.
 const NAMES_MAX: usize = 12;
 
 /// The models and sources to run, in order.
 ///
 /// # Errors
-/// `InvalidArgument` for SQL that DuckDB cannot parse and for a cycle; `NotFound` for a selected name that is none.
+/// `InvalidArgument` for SQL that DuckDB cannot parse and for a cycle; `NotFound` for a selected name that does not
+/// exist.
 pub(super) fn plan<'m>(connection: &Connection, models: &'m [Model], select: &[String]) -> Result<Vec<&'m Model>> {
     let reads = models.iter().map(|model| reads(connection, model, models)).collect::<Result<Vec<_>>>()?;
     let order = order(models, &reads)?;
@@ -37,7 +39,7 @@ fn is_set(flags: &[bool], index: usize) -> bool {
     flags.get(index).copied().unwrap_or_default()
 }
 
-/// The places in `models` of what `model` reads. Sources wait for nothing: they are there already.
+/// The indices in `models` of what `model` reads. Sources do not wait: they exist already.
 fn reads(connection: &Connection, model: &Model, models: &[Model]) -> Result<Vec<usize>> {
     let Some(query) = &model.query else { return Ok(Vec::new()) };
     let place = || format!("read model {} at {}", model.name(), model.origin);
@@ -48,7 +50,7 @@ fn reads(connection: &Connection, model: &Model, models: &[Model]) -> Result<Vec
         let place = || format!("read check {check} at {}:{}", model.origin.file, check.line);
         names.extend(tables(connection, &check.failing_rows(&model.sql_name())).context(place)?);
     }
-    // A check reads its own table as a matter of course; the SELECT must not.
+    // A check naturally reads its own table; the SELECT must not.
     names.retain(|name| reads_itself || *name != own);
     let reads: Vec<_> = (0..models.len())
         .filter(|index| models.get(*index).is_some_and(|model| names.contains(&model.name())))
@@ -56,7 +58,7 @@ fn reads(connection: &Connection, model: &Model, models: &[Model]) -> Result<Vec
     Ok(reads)
 }
 
-/// Where a model is while the order is made.
+/// The state of a model during the ordering.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mark {
     New,
@@ -64,12 +66,12 @@ enum Mark {
     Placed,
 }
 
-/// A search in depth: a model is placed when all that it reads is placed.
+/// A depth-first search: a model is placed once everything that it reads is placed.
 struct Search<'a> {
     models: &'a [Model],
     reads: &'a [Vec<usize>],
     marks: Vec<Mark>,
-    /// From a model to the one that is looked at now.
+    /// From a model to the current one.
     path: Vec<usize>,
     order: Vec<usize>,
 }
@@ -77,7 +79,7 @@ struct Search<'a> {
 fn order(models: &[Model], reads: &[Vec<usize>]) -> Result<Vec<usize>> {
     let marks = vec![Mark::New; models.len()];
     let mut search = Search { models, reads, marks, path: Vec::new(), order: Vec::new() };
-    // Sources come first: better no model runs than some, when ingest did not deliver.
+    // Sources come first: it is better to run no models than some, if ingest did not deliver.
     let (sources, made): (Vec<_>, Vec<_>) =
         (0..models.len()).partition(|index| models.get(*index).is_some_and(Model::is_source));
     for index in sources.into_iter().chain(made) {
@@ -86,7 +88,7 @@ fn order(models: &[Model], reads: &[Vec<usize>]) -> Result<Vec<usize>> {
     Ok(search.order)
 }
 
-/// A flag for each of `models`: whether it was selected by its name, its layer, or by selecting nothing.
+/// A flag for each of `models`: whether it was selected by its name, by its layer, or because nothing was selected.
 fn selected(models: &[Model], select: &[String]) -> Result<Vec<bool>> {
     for name in select {
         if !models.iter().any(|model| is_meant(model, name)) {
@@ -137,7 +139,7 @@ impl Search<'_> {
         }
     }
 
-    /// The part of the path that comes back to `index`.
+    /// The part of the path that returns to `index`.
     fn cycle(&self, index: usize) -> Error {
         let ring = self.path.iter().skip_while(|on_path| **on_path != index).chain([&index]);
         let names: Vec<_> = ring.filter_map(|index| self.models.get(*index)).map(Model::name).collect();

@@ -1,13 +1,14 @@
-//! Makes a model's table what its SELECT says, inside the open transaction.
+//! Updates a model's table to the result of its SELECT, inside the open transaction.
 //!
 //! 1. The new rows are staged in a TEMP table: the lake is read before it is written.
-//! 2. No table yet: it is created from the stage.
-//! 3. Other columns, or a full refresh: the table is replaced, which gives up its comments, partitioning and history.
-//! 4. Otherwise both sets of rows are summed up, new ones as +1 and old ones as -1: what does not cancel out is the
-//!    difference. Equal rows count one by one.
-//! 5. Rows to delete are found by row id, as many of equal ones as are too many; then the rows that are new are
-//!    inserted. Without a difference nothing is written, and the commit makes no snapshot.
-//! 6. The TEMP tables are dropped. A rollback takes them away as well: they were made in the transaction.
+//! 2. If there is no table, it is created from the stage.
+//! 3. If the columns differ, or for a full refresh, the table is replaced, which loses its comments, partitioning and
+//!    history.
+//! 4. Otherwise both sets of rows are added up, new ones as +1 and old ones as -1: the rows that do not cancel out are
+//!    the difference. Duplicate rows are counted individually.
+//! 5. Rows to delete are found by row id, of duplicates as many as are in excess; then new rows are inserted. Without a
+//!    difference, nothing is written, and the commit creates no snapshot.
+//! 6. The TEMP tables are dropped. A rollback drops them as well, because they were created in the transaction.
 
 use serde::Deserialize;
 use uuid::Uuid;
@@ -21,12 +22,12 @@ use crate::{
     quote::identifier,
 };
 
-/// How often a row is there too often (above 0: it is new) or too seldom; no model may have a column of that name.
+/// How often a row must be inserted (if positive) or deleted (if negative); no model may have a column of that name.
 const SURPLUS: &str = "merganser_surplus";
-/// Column names with a meaning of their own here.
+/// Reserved column names.
 const RESERVED: [&str; 2] = ["rowid", SURPLUS];
 
-/// What became of a table.
+/// The change of a table.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Refreshed {
     pub(super) change: Change,
@@ -41,7 +42,7 @@ struct Column {
     column_type: String,
 }
 
-/// The TEMP tables of one refresh, named so that no other table can hide behind them.
+/// The TEMP tables of one refresh, with unique names that cannot hide other tables.
 struct Scratch<'c> {
     connection: &'c Connection,
     stage: String,
@@ -49,10 +50,10 @@ struct Scratch<'c> {
     gone: String,
 }
 
-/// Brings the table of `model` up to `query`, its SELECT.
+/// Updates the table of `model` to the result of `query`, its SELECT.
 ///
 /// # Errors
-/// What DuckDB says; `InvalidArgument` for a reserved column name.
+/// Errors of DuckDB; `InvalidArgument` for a reserved column name.
 pub(super) fn refresh(transaction: &mut Transaction<'_>, model: &Model, query: &str, full: bool) -> Result<Refreshed> {
     let connection = transaction.connection();
     let scratch = Scratch::new(connection);
@@ -84,7 +85,7 @@ pub(super) fn refresh(transaction: &mut Transaction<'_>, model: &Model, query: &
     Ok(refreshed)
 }
 
-/// How many rows the table of a source has; `None` when it is not there.
+/// The number of rows in the table of a source; `None` if it does not exist.
 pub(super) fn count_if_exists(connection: &Connection, table: &str) -> Result<Option<u64>> {
     match columns(connection, table)? {
         Some(_) => count(connection, table).map(Some),
@@ -92,7 +93,7 @@ pub(super) fn count_if_exists(connection: &Connection, table: &str) -> Result<Op
     }
 }
 
-/// The columns of `table`; `None` when it is not there.
+/// The columns of `table`; `None` if it does not exist.
 fn columns(connection: &Connection, table: &str) -> Result<Option<Vec<Column>>> {
     let sql = format!("SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {table})");
     match connection.records(&sql, &[]) {
@@ -133,7 +134,7 @@ impl<'c> Scratch<'c> {
         }
     }
 
-    /// Deletes from `table` and inserts into it what makes it the stage; says how many rows were inserted and deleted.
+    /// Deletes and inserts rows until `table` equals the stage; returns the numbers of inserted and deleted rows.
     fn apply_difference(&self, table: &str, columns: &[Column]) -> Result<(u64, u64)> {
         let Self { connection, stage, difference, gone } = self;
         let names: Vec<_> = columns.iter().map(|column| identifier(&column.column_name)).collect();
@@ -197,7 +198,7 @@ struct Expected {
     deleted: u64,
 }
 
-/// A table that is not the stage afterwards must not be committed.
+/// A table that differs from the stage afterwards must not be committed.
 fn expect_rows(verb: &str, got: u64, expected: u64) -> Result<()> {
     if got == expected {
         return Ok(());

@@ -1,13 +1,13 @@
-//! The transform: runs models in the order of what they read.
+//! The transform: runs models in the order of their dependencies.
 //!
-//! 1. The plan: which models, and in which order.
-//! 2. For a source: its table must be there, and its checks must hold.
-//! 3. For a model, in one transaction: its table becomes what its SELECT says; its checks look at the new content
-//!    under its real name; the commit is signed with author, model and numbers.
-//! 4. A check that fails rolls back, so that the old table stays, and ends the run: what reads the table would carry
-//!    the fault on. Models committed before stay.
-//! 5. A commit that lost against another writer is repeated, from the reading on.
-//! 6. A dry run does all of it in one transaction, which it rolls back.
+//! 1. The plan determines which models run, and in which order.
+//! 2. For a source, its table must exist, and its checks must pass.
+//! 3. For a model, in one transaction: its table is updated to the result of its SELECT; its checks inspect the new
+//!    content under its real name; the commit is signed with author, model and numbers.
+//! 4. A failing check rolls back, so that the old table is kept, and ends the run, because models that read the table
+//!    would propagate the fault. Models committed before are kept.
+//! 5. A commit that fails with a conflict is retried, starting with the reads.
+//! 6. A dry run does all of this in one transaction, which it rolls back.
 
 use super::{
     Model, plan,
@@ -21,9 +21,9 @@ use crate::{
     proto::transform_result::model::Change,
 };
 
-/// The text of a failure stays below this.
+/// The maximum size of a failure message in bytes.
 const MESSAGE_BYTES: usize = 2000;
-/// How many names of models, or of checks, a failure lists.
+/// The maximum number of names of models, or of checks, in a failure.
 const NAMES_MAX: usize = 4;
 
 /// What to run.
@@ -33,62 +33,62 @@ pub struct Request<'a> {
     pub select: &'a [String],
     /// Replaces the tables instead of applying the difference.
     pub full_refresh: bool,
-    /// Does everything and keeps nothing.
+    /// Runs everything and rolls it back.
     pub dry_run: bool,
-    /// Who signs the commits.
+    /// The author of the commits.
     pub author: &'a str,
 }
 
-/// What became of a model, or of a source.
+/// The outcome of a model, or of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelOutcome {
     /// `layer.table`.
     pub model: String,
-    /// What happened to the table.
+    /// The change of the table.
     pub change: Change,
-    /// How many rows it has.
+    /// The number of rows.
     pub rows: u64,
-    /// How many of them are new.
+    /// The number of inserted rows.
     pub rows_inserted: u64,
-    /// How many rows are gone.
+    /// The number of deleted rows.
     pub rows_deleted: u64,
-    /// The snapshot that the commit made; `None` for a table that did not change, a source, and in a dry run.
+    /// The snapshot that the commit created; `None` for a table that did not change, a source, and in a dry run.
     pub snapshot_id: Option<SnapshotId>,
-    /// How many checks hold.
+    /// The number of checks that passed.
     pub checks_passed: u32,
-    /// How many checks do not: above 0 only in [`Step::Failed`].
+    /// The number of checks that failed: above 0 only in [`Step::Failed`].
     pub checks_failed: u32,
 }
 
-/// Tells who waits what the run does.
+/// Reports the progress of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// `layer.table`.
     pub model: String,
-    /// What happens with it.
+    /// The step.
     pub step: Step,
-    /// How many models and sources are done.
+    /// The number of models and sources that are done.
     pub done: usize,
-    /// How many there are.
+    /// The total number.
     pub total: usize,
 }
 
-/// What happens with a model.
+/// The steps of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// It is computed and written.
     Refreshing,
     /// Its checks run.
     Checking,
-    /// It lost against another writer and is tried again.
+    /// It failed with a conflict and is retried.
     Repeating,
     /// It is done.
     Done(ModelOutcome),
-    /// Its checks failed; the table is as it was, and the run ends.
+    /// Its checks failed; the table is unchanged, and the run ends.
     Failed(ModelOutcome),
 }
 
-/// A run under way.
+/// A run in progress.
 struct Run<'a> {
     writer: Writer<'a>,
     request: &'a Request<'a>,
@@ -100,9 +100,9 @@ struct Run<'a> {
 /// Runs the selected `models`; no transaction may be open on the writer's connection.
 ///
 /// # Errors
-/// `FailedPrecondition` when a check fails or a source is not in the lake, with the remedy; `NotFound` for a selected
-/// name that is none; `InvalidArgument` for a model that is wrong, with its place; `Conflict` when other writers were
-/// faster each time. What was committed before stays, and the text says so.
+/// `FailedPrecondition` if a check fails or a source is not in the lake, with the remedy; `NotFound` for a selected
+/// name that does not exist; `InvalidArgument` for an invalid model, with its position; `Conflict` if other writers won
+/// every time. What was committed before is kept, and the message reports it.
 pub fn run(
     writer: Writer<'_>,
     models: &[Model],
@@ -125,7 +125,7 @@ pub fn run(
 // === impl Run ===
 
 impl<'a> Run<'a> {
-    /// All models: each in a transaction of its own, or all in the one that is open.
+    /// All models: each in its own transaction, or all in the one that is open.
     fn all(&mut self, mut open: Option<&mut Transaction<'a>>) -> Result<()> {
         for model in self.plan.clone() {
             let outcome = match open.as_deref_mut() {
@@ -148,7 +148,7 @@ impl<'a> Run<'a> {
         (self.progress)(Progress { model: model.name(), step, done, total });
     }
 
-    /// One model or source, repeated as long as it loses against other writers.
+    /// One model or source, retried while it fails with a conflict.
     fn one(&mut self, model: &Model) -> Result<ModelOutcome> {
         let (writer, author) = (self.writer, self.request.author);
         let mut lost = false;
@@ -166,7 +166,7 @@ impl<'a> Run<'a> {
         Ok(outcome)
     }
 
-    /// What happens inside the transaction.
+    /// The part inside the transaction.
     fn attempt(&mut self, model: &Model, transaction: &mut Transaction<'_>) -> Result<ModelOutcome> {
         let refreshed = match &model.query {
             Some(query) => {
@@ -195,7 +195,7 @@ impl<'a> Run<'a> {
         Ok(Refreshed { change: Change::Checked, rows, rows_inserted: 0, rows_deleted: 0 })
     }
 
-    /// Adds where the run ended, and what that means for the other models.
+    /// Adds where the run ended, and the consequences for the other models.
     fn explain(&self, model: &Model, err: Error) -> Error {
         if err.kind() == ErrorKind::Cancelled {
             return err;
@@ -223,7 +223,7 @@ impl<'a> Run<'a> {
 // === impl ModelOutcome ===
 
 impl ModelOutcome {
-    /// Whether the table is another than before.
+    /// Whether the table changed.
     pub fn is_changed(&self) -> bool {
         matches!(self.change, Change::Created | Change::Updated | Change::Replaced)
     }
@@ -242,7 +242,7 @@ fn outcome(model: &Model, refreshed: Refreshed, verdict: &Verdict) -> ModelOutco
     }
 }
 
-/// Says what the commit did.
+/// Sets the commit message.
 fn sign(transaction: &mut Transaction<'_>, outcome: &ModelOutcome) {
     let details = serde_json::json!({
         "model": outcome.model,
@@ -254,7 +254,7 @@ fn sign(transaction: &mut Transaction<'_>, outcome: &ModelOutcome) {
     transaction.sign(format!("transform {}", outcome.model), Some(details));
 }
 
-/// What the checks found, for who must act.
+/// The findings of the checks, with the remedy.
 fn failed(model: &Model, verdict: &Verdict) -> Error {
     let mut parts = Vec::new();
     if let Some(Failure { check, place, rows, samples }) = verdict.failures.first() {
@@ -268,12 +268,12 @@ fn failed(model: &Model, verdict: &Verdict) -> Error {
     parts.push(if model.is_source() {
         "nothing that reads it was run: ingest corrected data, or change the check".to_owned()
     } else {
-        "the table stays as it was: correct the rows that it is made from, or the model, and run again".to_owned()
+        "the table is unchanged: correct the rows that it is made from, or the model, and run again".to_owned()
     });
     Error::precondition(parts.join("; "))
 }
 
-/// The first of `names`, and how many more there are.
+/// The first of `names`, and the number of further ones.
 fn listed(names: &[String]) -> String {
     let first: Vec<_> = names.iter().take(NAMES_MAX).map(|name| verdict::shorten(name, 60)).collect();
     let more = names.len().saturating_sub(NAMES_MAX);

@@ -1,8 +1,8 @@
-//! Which tables a query names, from DuckDB's own parse of it.
+//! The tables that a query names, from DuckDB's own parse of it.
 //!
-//! Nothing is bound, so that nothing needs to exist: a model may read what another one makes later in the run.
-//! (`duckdb_get_table_names` does bind, against tables without columns, and gives back nothing at all for a query with
-//! USING, AT or a window over what it cannot know.)
+//! Nothing is bound, so that nothing needs to exist: a model may read what another one creates later in the run.
+//! (`duckdb_get_table_names` does bind, against tables without columns, and returns nothing at all for a query with
+//! USING, AT or a window over what it cannot resolve.)
 
 use serde::Deserialize;
 
@@ -12,14 +12,14 @@ use crate::{
     lake,
 };
 
-/// The syntax tree as JSON; DuckDB writes an object with the fault instead of failing.
+/// The syntax tree as JSON; DuckDB returns an object with the error instead of failing.
 const TREE: &str = "json_serialize_sql(?::VARCHAR, skip_null := true, skip_empty := true)";
 
-/// The tables of the lake that `query` names with their schema, as `schema.table` in lower case. Names without a schema
-/// are those of common table expressions, or of tables that belong to no layer.
+/// The tables of the lake that `query` names with their schema, as `schema.table` in lower case. Unqualified names
+/// refer to common table expressions, or to tables that belong to no layer.
 ///
 /// # Errors
-/// `InvalidArgument` for what is not exactly one SELECT.
+/// `InvalidArgument` if it is not exactly one SELECT.
 pub(super) fn tables(connection: &Connection, query: &str) -> Result<Vec<String>> {
     #[derive(Deserialize)]
     struct Parsed {
@@ -41,7 +41,7 @@ pub(super) fn tables(connection: &Connection, query: &str) -> Result<Vec<String>
         Parsed { statements: Some(1), .. } => {}
         Parsed { statements, .. } => {
             let n = statements.unwrap_or_default();
-            return Err(Error::invalid(format!("one SELECT is expected, the text holds {n} statements")));
+            return Err(Error::invalid(format!("expected one SELECT, got {n} statements")));
         }
     }
     let sql = format!(

@@ -1,4 +1,4 @@
-//! Runs the checks of a table and says which of them failed, and on what.
+//! Runs the checks of a table and reports which of them failed, with examples.
 
 use serde::Deserialize;
 
@@ -8,14 +8,14 @@ use crate::{
     error::{Context, Result},
 };
 
-/// How many failing rows a message shows.
+/// The maximum number of failing rows in a message.
 const SAMPLES: usize = 5;
-/// How many bytes of each.
+/// The maximum size of each in bytes.
 const SAMPLE_BYTES: usize = 160;
-/// How many bytes of a check's text.
+/// The maximum size of a check's text in bytes.
 const CHECK_BYTES: usize = 120;
 
-/// What the checks of a table found.
+/// The outcome of the checks of a table.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Verdict {
     pub(super) passed: u32,
@@ -25,20 +25,20 @@ pub(super) struct Verdict {
 /// A check that failed.
 #[derive(Clone, Debug)]
 pub(super) struct Failure {
-    /// The check as the model file writes it, shortened.
+    /// The check as written in the model file, shortened.
     pub(super) check: String,
     /// File and line.
     pub(super) place: String,
-    /// How many rows fail.
+    /// The number of failing rows.
     pub(super) rows: u64,
     /// Some of them as JSON, shortened.
     pub(super) samples: Vec<String>,
 }
 
-/// Runs every check of `model`, also behind one that failed: the whole list of faults saves runs.
+/// Runs every check of `model`, even after one failed: the complete list of faults saves runs.
 ///
 /// # Errors
-/// A check that DuckDB cannot run, with its place.
+/// A check that DuckDB cannot run, with its position.
 pub(super) fn judge(connection: &Connection, model: &Model) -> Result<Verdict> {
     let mut verdict = Verdict::default();
     for check in &model.checks {
@@ -55,7 +55,7 @@ pub(super) fn judge(connection: &Connection, model: &Model) -> Result<Verdict> {
     Ok(verdict)
 }
 
-/// The number of failing rows and the first of them; `None` when there are none.
+/// The number of failing rows and the first of them; `None` if there are none.
 fn examine(connection: &Connection, model: &Model, check: &Check) -> Result<Option<(u64, Vec<String>)>> {
     #[derive(Deserialize)]
     struct Count {

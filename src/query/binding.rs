@@ -12,7 +12,7 @@ use crate::{
 
 /// The connection that a statement is bound to.
 pub(super) enum Binding {
-    /// It is borrowed, and given back with the last row.
+    /// It is leased, and returned after the last row.
     Borrowed(Lease),
     /// The session keeps it.
     Pinned(Worker),
@@ -23,7 +23,7 @@ pub(super) enum Binding {
 /// Finds a connection for the statement.
 ///
 /// # Errors
-/// `ResourceExhausted` when none came free; the errors of the session's transaction.
+/// `ResourceExhausted` if none became free; errors of the session's transaction.
 pub(super) async fn bind(
     shared: &Shared,
     session: &Session,

@@ -1,5 +1,5 @@
-//! Statements that concern the session instead of DuckDB: BEGIN, COMMIT and ROLLBACK, SET, RESET and USE, PREPARE, EXECUTE
-//! and DEALLOCATE as SQL text.
+//! Statements about the session, which DuckDB does not run: BEGIN, COMMIT and ROLLBACK, SET, RESET and USE, PREPARE,
+//! EXECUTE and DEALLOCATE in SQL.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::{
     sql::{self, Constant, Execute, Kind, Name, ParsedStatement, Setting, TransactionControl},
 };
 
-/// BEGIN, COMMIT and ROLLBACK as SQL text.
+/// BEGIN, COMMIT and ROLLBACK in SQL.
 pub(super) async fn transaction(
     shared: &Shared,
     session: &Session,
@@ -43,8 +43,8 @@ fn nothing_to_end(what: &str) -> Error {
     Error::precondition(format!("TransactionContext Error: cannot {what} - no transaction is active"))
 }
 
-/// BEGIN, COMMIT and ROLLBACK as SQL text in a transaction that the client named: drivers keep one open all the time, and
-/// some tools send the words besides. The transaction stays open and is as new.
+/// BEGIN, COMMIT and ROLLBACK in SQL in a transaction that the client specified: drivers keep one open all the time,
+/// and some tools send the statements as well. The transaction stays open and is reset.
 pub(super) async fn named_transaction(
     shared: &Shared,
     session: &Session,
@@ -72,7 +72,7 @@ pub(super) async fn named_transaction(
     Ok(Outcome::nothing(running, snapshot_id))
 }
 
-/// SET, RESET and USE as SQL text: they change the options of the session, not a connection that is anybody's.
+/// SET, RESET and USE in SQL: they change the options of the session, not the connection, which is shared.
 pub(super) async fn set(
     shared: &Shared,
     session: &Session,
@@ -83,7 +83,7 @@ pub(super) async fn set(
     let (name, value) = match statement.setting().ok_or_else(unreadable)? {
         Setting::Session(name, value) => (name, value.map(option_value).transpose()?),
         Setting::Global(_) => {
-            return Err(Error::unsupported("global settings belong to the server; leave GLOBAL away"));
+            return Err(Error::unsupported("global settings belong to the server; omit GLOBAL"));
         }
         Setting::Use(name) => ("schema".to_owned(), Some(OptionValue::Text(schema(&name)?))),
         Setting::Variable(_) => return Err(unreadable()),
@@ -111,7 +111,7 @@ fn option_value(constant: Constant) -> Result<OptionValue> {
     }
 }
 
-/// The schema that `USE` names: `silver`, `lake.silver`, or `lake` for its main one.
+/// The schema of a `USE` statement: `silver`, `lake.silver`, or `lake` for its main one.
 fn schema(name: &Name) -> Result<String> {
     match name.parts() {
         [catalog] if catalog.eq_ignore_ascii_case(CATALOG) => Ok("main".into()),
@@ -121,10 +121,10 @@ fn schema(name: &Name) -> Result<String> {
     }
 }
 
-/// Sets an option of a session that is its client's own; no value sets it back.
+/// Sets an option of a client's own session; without a value, resets it.
 ///
 /// # Errors
-/// `FailedPrecondition` for a shared session; what DuckDB says of the value.
+/// `FailedPrecondition` for a shared session; errors of DuckDB about the value.
 pub(super) async fn set_option(
     shared: &Shared,
     session: &Session,
@@ -146,7 +146,7 @@ pub(super) async fn set_option(
     let before = session.replace_options(options);
     if tries && let Err(err) = shared.leases.lease_for(session).await {
         session.replace_options(before);
-        // DuckDB says "not implemented" of a time zone that there is not.
+        // DuckDB reports an unknown time zone as "not implemented".
         return Err(if err.kind() == ErrorKind::Unsupported { Error::invalid(err.message()) } else { err });
     }
     for worker in session.workers() {
@@ -156,7 +156,7 @@ pub(super) async fn set_option(
     Ok(Ok(()))
 }
 
-/// PREPARE as SQL text: the session keeps the statement, and DuckDB looks at it once.
+/// PREPARE in SQL: the session keeps the statement, and DuckDB validates it once.
 pub(super) async fn prepare(
     shared: &Shared,
     session: &Session,
@@ -184,7 +184,7 @@ pub(super) async fn prepare(
     Ok(Outcome::nothing(running, shared.newest(session).await?))
 }
 
-/// DEALLOCATE as SQL text.
+/// DEALLOCATE in SQL.
 pub(super) async fn deallocate(
     shared: &Shared,
     session: &Session,
@@ -196,7 +196,7 @@ pub(super) async fn deallocate(
     Ok(Outcome::nothing(running, shared.newest(session).await?))
 }
 
-/// The statement that an EXECUTE as SQL text means, with the values of its parameters.
+/// The statement that an EXECUTE in SQL refers to, with the values of its parameters.
 pub(super) async fn prepared_of(
     shared: &Shared,
     session: &Session,
@@ -205,7 +205,7 @@ pub(super) async fn prepared_of(
 ) -> Result<Statement> {
     let Execute { name, arguments } = parsed.execution()?.ok_or_else(|| Error::internal("read EXECUTE"))?;
     if statement.parameters.is_some() {
-        return Err(Error::invalid("EXECUTE has its values in the text, and takes no parameters besides"));
+        return Err(Error::invalid("EXECUTE has its values in the SQL text, and takes no other parameters"));
     }
     let prepared = session.textual_prepared(&name)?;
     if arguments.is_empty() {

@@ -1,4 +1,4 @@
-//! What a statement takes and gives, before it runs.
+//! The parameters and columns of a statement, before it runs.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use crate::{
     sql::{Kind, ParsedStatement},
 };
 
-/// Says what a text takes and gives, without executing it.
+/// Returns the parameters and columns of a statement, without executing it.
 ///
 /// # Errors
-/// `InvalidArgument` and `NotFound` for what DuckDB's parser and binder refuse.
+/// `InvalidArgument` and `NotFound` for errors of DuckDB's parser and binder.
 pub(super) async fn describe(
     shared: &Shared,
     session: &Session,
@@ -29,7 +29,7 @@ pub(super) async fn describe(
     match statements {
         [] => Err(Error::invalid("the statement is empty")),
         [only] => describe_one(shared, session, only, transaction).await,
-        // What the last one gives may depend on those before it.
+        // The columns of the last statement may depend on the previous ones.
         [.., last] => match last.kind() {
             Kind::Read | Kind::Execute | Kind::Call => {
                 let described = describe_one(shared, session, last, transaction).await;
@@ -41,7 +41,7 @@ pub(super) async fn describe(
     }
 }
 
-/// A statement that takes and gives nothing.
+/// A statement without parameters and columns.
 fn nothing() -> Described {
     let empty = Arc::new(Schema::empty());
     Described { is_update: true, columns: Some(Arc::clone(&empty)), parameters: empty }

@@ -1,8 +1,8 @@
-//! Executing a text: its statements one after the other, exactly once a call.
+//! Executes SQL text: its statements one after the other, exactly once per call.
 //!
 //! ```text
 //! text ─▶ CALL merganser.…          ─▶ procedure
-//!      ─▶ BEGIN, SET, PREPARE …     ─▶ control (the session's state; DuckDB is not asked)
+//!      ─▶ BEGIN, SET, PREPARE …     ─▶ control (the session's state; not sent to DuckDB)
 //!      ─▶ anything else             ─▶ run (a connection)
 //!      ─▶ several statements        ─▶ each of these, in one transaction unless they begin or end some themselves
 //! ```
@@ -29,13 +29,13 @@ use crate::{
 /// Executes `statement`.
 ///
 /// # Errors
-/// What DuckDB says, and the errors of its transaction.
+/// Errors of DuckDB, and the errors of its transaction.
 pub(super) async fn execute(shared: &Shared, session: &Arc<Session>, statement: Statement) -> Result<Outcome> {
     let running = shared.executions.begin(session.principal(), session.id(), Arc::clone(&statement.sql));
     text(shared, session, running, &statement).await.map_err(|err| session.explain(err))
 }
 
-/// Begins to execute `statement` and does not wait for it: who polls the execution finds its result or its failure.
+/// Starts `statement` and does not wait for it: polling the execution returns its result or its failure.
 pub(super) fn begin(
     shared: &Arc<Shared>,
     session: &Arc<Session>,
@@ -64,7 +64,7 @@ pub(super) fn begin(
     execution
 }
 
-/// Executes a text.
+/// Executes SQL text.
 async fn text(shared: &Shared, session: &Arc<Session>, running: Running, statement: &Statement) -> Result<Outcome> {
     if let Some(timeout) = session.options().timeout().or(shared.settings.query_timeout) {
         running.execution().limit(timeout);
@@ -73,7 +73,7 @@ async fn text(shared: &Shared, session: &Arc<Session>, running: Running, stateme
         [] => Err(Error::invalid("the statement is empty")),
         [only] => one(shared, session, running, statement, only).await,
         several if statement.parameters.is_some() => Err(Error::invalid(format!(
-            "the text holds {} statements, and parameters go with one: send them one at a time",
+            "parameters require a single statement, got {}: send them one at a time",
             several.len()
         ))),
         several => unit(shared, session, running, statement, several).await,
@@ -109,7 +109,7 @@ async fn one(
     }
 }
 
-/// Executes several statements in order; the last one's result is the answer, and what all have changed its count.
+/// Executes several statements in order; returns the last one's result, and the number of rows that all have changed.
 async fn unit(
     shared: &Shared,
     session: &Arc<Session>,
@@ -117,7 +117,7 @@ async fn unit(
     statement: &Statement,
     all: &[ParsedStatement],
 ) -> Result<Outcome> {
-    // DuckDB reads the whole of a text before it runs any of it.
+    // DuckDB parses the whole text before it runs any of it.
     let texts: Vec<_> = all.iter().map(|parsed| Arc::clone(parsed.text())).collect();
     let parse = move |connection: &Connection| texts.iter().try_for_each(|text| connection.steps(text).map(|_| ()));
     shared.run(session, parse).await?;
@@ -131,14 +131,14 @@ async fn unit(
             Err(err) if err.kind() == ErrorKind::Conflict => {}
             _ => break,
         }
-        // Each attempt is listed for itself.
+        // Each attempt is listed separately.
         let again = shared.executions.begin(session.principal(), session.id(), Arc::clone(&statement.sql));
         outcome = in_transaction(shared, session, again, statement, all).await;
     }
     outcome
 }
 
-/// Executes statements in order, in a transaction of their own.
+/// Executes statements in order, in one transaction.
 async fn in_transaction(
     shared: &Shared,
     session: &Arc<Session>,
@@ -151,7 +151,7 @@ async fn in_transaction(
     let outcome = match in_order(shared, session, running, &inside, all).await {
         Ok(outcome) => outcome,
         Err(err) => {
-            // The failure of the statement is what the client must know.
+            // The client needs the error of the statement.
             let _ = session.end(id, End::Rollback).await;
             return Err(err);
         }
@@ -162,7 +162,7 @@ async fn in_transaction(
             shared.saw_snapshot(snapshot_id);
             Ok(Outcome { snapshot_id, ..outcome })
         }
-        // What failed behind the first rows of the last statement has ended the transaction.
+        // A failure after the first rows of the last statement has ended the transaction.
         Err(err) if err.kind() == ErrorKind::FailedPrecondition => Err(outcome.finish().await.err().unwrap_or(err)),
         Err(err) => Err(err),
     }

@@ -1,4 +1,4 @@
-//! Executions: statements from their start until nobody can read their result any more.
+//! Executions: statements from their start until their result cannot be read any more.
 //!
 //! ```text
 //! begin ─▶ Running ─┬▶ keep ─▶ Waiting (its ticket is out) ─┬▶ take ─▶ Reading ─▶ gone
@@ -6,8 +6,8 @@
 //!                   └▶ dropped: failed, or had nothing to give ─▶ gone
 //! ```
 //!
-//! A client asks for a result with GetFlightInfo and fetches it with DoGet, or never. The statement runs at the first,
-//! exactly once; what waits here is its result: complete (it may be read again) or a stream (read once).
+//! A client requests a result with GetFlightInfo and fetches it with DoGet, or never. The statement runs at the first,
+//! exactly once; what is kept here is its result: complete (it may be read again) or a stream (read once).
 
 use std::{
     collections::{HashMap, HashSet},
@@ -28,22 +28,22 @@ use crate::{
     ids::{ExecutionId, SessionId, SnapshotId},
 };
 
-/// The most results that wait at once; the oldest is given up for a new one.
+/// The maximum number of waiting results; a new one evicts the oldest.
 const MAX_WAITING: usize = 1024;
 
-/// The executions that are under way or wait.
+/// The executions that are running or waiting.
 #[derive(Debug)]
 pub struct Executions {
     all: Mutex<HashMap<ExecutionId, Arc<Execution>>>,
     ttl: Duration,
 }
 
-/// One of them.
+/// An execution.
 #[derive(Debug)]
 pub struct Execution {
-    /// What its ticket names.
+    /// The id in its ticket.
     pub id: ExecutionId,
-    /// Whose it is.
+    /// Its owner.
     pub owner: Principal,
     /// The session that it ends with.
     pub session: SessionId,
@@ -51,11 +51,11 @@ pub struct Execution {
     pub sql: Arc<str>,
     /// When it began.
     pub started: SystemTime,
-    /// The columns that it will have, for those who poll.
+    /// The expected columns, for polling.
     expected: OnceLock<SchemaRef>,
-    /// What is known of its result, for those who poll.
+    /// The properties of its result, for polling.
     known: OnceLock<Known>,
-    /// When somebody polled it last, if anybody does.
+    /// The time of the last poll, if it is polled.
     polled: Mutex<Option<Instant>>,
     changed: Notify,
     stopped: Arc<Stopped>,
@@ -64,12 +64,12 @@ pub struct Execution {
     state: Mutex<State>,
 }
 
-/// What is known of a result once it waits.
+/// The properties of a waiting result.
 #[derive(Clone, Debug)]
 pub struct Known {
     /// The columns.
     pub schema: SchemaRef,
-    /// How many rows there are, where that is known.
+    /// The number of rows, if known.
     pub count: Option<usize>,
     /// The snapshot that it was read at.
     pub snapshot_id: SnapshotId,
@@ -82,16 +82,16 @@ pub(super) struct Stopped {
     token: CancellationToken,
 }
 
-/// How far an execution is.
+/// The phase of an execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Its result is not there yet.
+    /// Its result is not available yet.
     Running,
     /// Its result waits to be fetched.
     Waiting,
     /// Its result is being fetched.
     Reading,
-    /// It failed, and who polls has not heard of it yet.
+    /// It failed, and the polling client has not received the error yet.
     Failed,
 }
 
@@ -117,7 +117,7 @@ impl Executions {
         Arc::new(Self { all: Mutex::default(), ttl })
     }
 
-    /// Notes that `owner` executes `sql`, for as long as the answer lives.
+    /// Registers that `owner` executes `sql`, while the returned value exists.
     pub(super) fn begin(self: &Arc<Self>, owner: &Principal, session: SessionId, sql: Arc<str>) -> Running {
         let execution = Arc::new(Execution {
             id: ExecutionId::new(),
@@ -141,7 +141,7 @@ impl Executions {
     /// The rows that wait under `id`, and the execution that ends with them if they can be read once.
     ///
     /// # Errors
-    /// `NotFound` when they were read already, waited too long, or are another user's.
+    /// `NotFound` if they were read already, waited too long, or belong to another user.
     pub(super) fn take_rows(
         self: &Arc<Self>,
         id: ExecutionId,
@@ -166,10 +166,10 @@ impl Executions {
         }
     }
 
-    /// Stops an execution and gives up its rows.
+    /// Stops an execution and drops its rows.
     ///
     /// # Errors
-    /// `NotFound` when it has ended, or is another user's.
+    /// `NotFound` if it has ended, or belongs to another user.
     pub fn cancel(&self, id: ExecutionId, who: &Principal) -> Result<()> {
         let execution = self.find(id, who)?;
         execution.stop(ErrorKind::Cancelled, "the statement was cancelled");
@@ -179,10 +179,10 @@ impl Executions {
         Ok(())
     }
 
-    /// Lets a result wait anew; says until when, where it may be read more than once.
+    /// Restarts the time that a result is kept; returns its expiry, if it may be read more than once.
     ///
     /// # Errors
-    /// `NotFound` when it has ended, or is another user's.
+    /// `NotFound` if it has ended, or belongs to another user.
     pub fn renew(&self, id: ExecutionId, who: &Principal) -> Result<Option<SystemTime>> {
         let execution = self.find(id, who)?;
         if let State::Waiting { expires, .. } = &mut *execution.state.lock() {
@@ -191,10 +191,10 @@ impl Executions {
         Ok(execution.expires())
     }
 
-    /// An execution, for who started it and polls now.
+    /// An execution, for its owner, who polls it.
     ///
     /// # Errors
-    /// `NotFound` when it has ended, or is another user's; the failure that it ended with, once.
+    /// `NotFound` if it has ended, or belongs to another user; its failure, once.
     pub fn poll(&self, id: ExecutionId, who: &Principal) -> Result<Arc<Execution>> {
         let execution = self.find(id, who)?;
         *execution.polled.lock() = Some(Instant::now());
@@ -211,14 +211,14 @@ impl Executions {
         }
     }
 
-    /// Keeps the failure of an execution for who polls it.
+    /// Keeps the failure of an execution for the polling client.
     pub(super) fn fail(&self, execution: &Arc<Execution>, err: Error) {
         *execution.state.lock() = State::Failed { err: Some(err), expires: Instant::now() + self.ttl };
         self.all.lock().insert(execution.id, Arc::clone(execution));
         execution.changed.notify_waiters();
     }
 
-    /// All that are under way or wait, the oldest first.
+    /// All that are running or waiting, oldest first.
     pub fn list(&self) -> Vec<Arc<Execution>> {
         let mut all: Vec<_> = self.all.lock().values().cloned().collect();
         all.sort_by_key(|execution| execution.started);
@@ -244,7 +244,7 @@ impl Executions {
         execution.changed.notify_waiters();
     }
 
-    /// Gives up the oldest stream, if it has waited for `age`: its statement holds a connection that others need.
+    /// Drops the oldest stream, if it has waited for `age`: its statement holds a connection that others need.
     pub(super) fn drop_oldest_stream(&self, age: Duration) {
         let mut all = self.all.lock();
         let streams = all.values().filter(|execution| execution.holds_connection());
@@ -262,24 +262,24 @@ impl Executions {
         });
         for execution in self.list() {
             if execution.phase() == Phase::Running && execution.polled.lock().is_some_and(|at| at + self.ttl < now) {
-                execution.stop(ErrorKind::Cancelled, "nobody polled the statement any more");
+                execution.stop(ErrorKind::Cancelled, "the statement was not polled any more");
                 self.all.lock().remove(&execution.id);
             }
         }
     }
 
-    /// Gives up the results of a session that wait.
+    /// Drops the waiting results of a session.
     pub(super) fn drop_session(&self, session: SessionId) {
         self.all.lock().retain(|_, execution| execution.session != session || execution.phase() != Phase::Waiting);
     }
 
-    /// Gives up the results that wait of sessions that are not among `living`.
+    /// Drops the waiting results of sessions that are not among `living`.
     pub(super) fn keep_sessions(&self, living: &HashSet<SessionId>) {
         let mut all = self.all.lock();
         all.retain(|_, execution| living.contains(&execution.session) || execution.phase() != Phase::Waiting);
     }
 
-    /// How many results wait.
+    /// The number of waiting results.
     pub fn count(&self) -> usize {
         self.all.lock().values().filter(|execution| execution.phase() == Phase::Waiting).count()
     }
@@ -296,7 +296,7 @@ fn gone() -> Error {
 // === impl Execution ===
 
 impl Execution {
-    /// How far it is.
+    /// Its phase.
     pub fn phase(&self) -> Phase {
         match &*self.state.lock() {
             State::Running => Phase::Running,
@@ -306,22 +306,22 @@ impl Execution {
         }
     }
 
-    /// Whether somebody polls it.
+    /// Whether it is polled.
     pub fn is_polled(&self) -> bool {
         self.polled.lock().is_some()
     }
 
-    /// What is known of its result, once it waits.
+    /// The properties of its result, once it waits.
     pub fn known(&self) -> Option<&Known> {
         self.known.get()
     }
 
-    /// The columns that it will have, as far as that was known when it began.
+    /// The expected columns, as far as they were known when it began.
     pub fn expected(&self) -> Option<&SchemaRef> {
         self.expected.get()
     }
 
-    /// Notes that somebody polls it, and the columns that it will have.
+    /// Registers that it is polled, and the expected columns.
     pub(super) fn expect(&self, columns: SchemaRef) {
         *self.polled.lock() = Some(Instant::now());
         let _ = self.expected.set(columns);
@@ -331,21 +331,21 @@ impl Execution {
         let _ = self.known.set(known);
     }
 
-    /// Resolves when its result is there or it failed, at the latest after `patience`.
+    /// Resolves when its result is available or it failed, at the latest after `patience`.
     pub async fn settled(&self, patience: Duration) {
         let changed = self.changed.notified();
         if self.phase() == Phase::Running {
-            // Whoever asks looks again.
+            // The caller checks again.
             let _ = tokio::time::timeout(patience, changed).await;
         }
     }
 
-    /// The share of its work that is done, where DuckDB can tell.
+    /// The progress, from 0 to 1, if DuckDB reports it.
     pub fn progress(&self) -> Option<f64> {
         self.task.get()?.progress()
     }
 
-    /// Until when its result may be read again and again; `None` for one that is read once.
+    /// The expiry of a result that may be read repeatedly; `None` for one that is read once.
     pub fn expires(&self) -> Option<SystemTime> {
         match &*self.state.lock() {
             State::Waiting { rows: Rows::Complete(..), expires, .. } => {
@@ -355,19 +355,19 @@ impl Execution {
         }
     }
 
-    /// Stops it when it has not ended after `timeout`.
+    /// Stops it if it has not ended after `timeout`.
     pub(super) fn limit(self: &Arc<Self>, timeout: Duration) {
         let execution = Arc::downgrade(self);
         let timer = tokio::spawn(async move {
             tokio::time::sleep(timeout).await;
             if let Some(execution) = execution.upgrade() {
-                execution.stop(ErrorKind::DeadlineExceeded, "the statement ran into its timeout");
+                execution.stop(ErrorKind::DeadlineExceeded, "the statement exceeded its timeout");
             }
         });
         let _ = self.timer.set(AbortOnDropHandle::new(timer));
     }
 
-    /// Ties it to the task that does it.
+    /// Attaches it to the task that runs it.
     pub(super) fn begun(&self, task: &TaskHandle) {
         let _ = self.task.set(task.clone());
         if let Some((kind, reason)) = self.stopped.reason.get() {
@@ -375,15 +375,15 @@ impl Execution {
         }
     }
 
-    /// Waits for `work` unless the execution is stopped before it is done.
+    /// Waits for `work` unless the execution is stopped first.
     ///
     /// # Errors
-    /// What `work` says; why the execution was stopped.
+    /// Errors of `work`; the reason why the execution was stopped.
     pub(super) async fn unless_stopped<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         self.stopped.unless(work).await
     }
 
-    /// Whether it was stopped, for those who shall not keep it alive.
+    /// Whether it was stopped, without keeping the execution alive.
     pub(super) fn stopped(&self) -> Arc<Stopped> {
         Arc::clone(&self.stopped)
     }
@@ -411,7 +411,7 @@ impl Execution {
 // === impl Stopped ===
 
 impl Stopped {
-    /// Waits for `work` unless the execution is stopped before it is done.
+    /// Waits for `work` unless the execution is stopped first.
     pub(super) async fn unless<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::select! {
             biased;
@@ -432,13 +432,13 @@ impl Running {
         &self.execution
     }
 
-    /// Lets `rows` wait for their reader.
+    /// Keeps `rows` until they are read.
     pub fn keep(self, rows: Rows) -> Arc<Execution> {
         self.all.keep(&self.execution, rows);
         Arc::clone(&self.execution)
     }
 
-    /// Notes that its rows are with their reader.
+    /// Registers that its rows are being read.
     pub(super) fn is_being_read(&self) {
         *self.execution.state.lock() = State::Reading;
     }
@@ -447,7 +447,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         let goes = match self.execution.phase() {
-            // Who polls it hears of its failure next.
+            // The polling client receives its failure next.
             Phase::Running => !self.execution.is_polled(),
             Phase::Reading => true,
             Phase::Waiting | Phase::Failed => false,

@@ -1,12 +1,15 @@
-//! The statement guard: what is refused before it runs, because the lake or another client would be harmed.
+//! The statement guard: rejects statements that would harm the lake or other clients, before they run.
 //!
-//! * Kinds of statements that belong to the server, and whatever DuckDB takes for another kind than [`sql`](crate::sql).
-//! * Secrets: without the one of the object store, or with another in front of it, nobody can read the lake any more.
-//! * DuckLake's functions that remove files, however they are called; and text that is run unread.
-//! * Macros and schemas with the names of DuckDB's own functions and of catalogs: everybody's statements would mean them.
+//! * Kinds of statements that are reserved for the server, and any that DuckDB classifies differently from
+//!   [`sql`](crate::sql).
+//! * Secrets: without the object store's secret, or with another one that takes precedence, no client can read the
+//!   lake.
+//! * DuckLake's functions that remove files, however they are called; and SQL that is run unparsed.
+//! * Macros and schemas with the names of DuckDB's own functions and of catalogs: they would affect all clients'
+//!   statements.
 //! * Writes to other catalogs than the lake and the session's TEMP objects.
-//! * What DuckLake (of the version that is pinned here) does not survive: some macros, a rename to the same name, and in
-//!   one transaction
+//! * What DuckLake (of the pinned version) does not support: some macros, a rename to the same name, and in one
+//!   transaction
 //!   - ALTER or COMMENT ON a table that was there before, and then RENAME TO of it: the commit succeeds, and afterwards no
 //!     statement on the lake does (duckdb/ducklake#1332);
 //!   - RESET PARTITIONED BY, and then an INSERT or UPDATE: the process aborts.
@@ -24,7 +27,7 @@ use crate::{
 
 /// DuckLake's functions that remove files.
 const REMOVING: &[&str] = &["ducklake_cleanup_old_files", "ducklake_delete_orphaned_files"];
-/// DuckDB's and DuckLake's functions that change the lake or the engine although they stand in queries.
+/// DuckDB's and DuckLake's functions that change the lake or the engine although they are used in queries.
 const CHANGING: &[&str] = &[
     "ducklake_add_data_files",
     "ducklake_commit",
@@ -41,14 +44,14 @@ const CHANGING: &[&str] = &[
     "checkpoint",
     "force_checkpoint",
 ];
-/// Functions that run what nobody has read.
+/// Functions that run unparsed SQL.
 const UNREAD: &[&str] = &["json_execute_serialized_sql"];
 /// The catalogs of DuckDB itself.
 const OTHER_CATALOGS: &[&str] = &["memory", "system", METADATA];
 /// The catalog of a session's own objects.
 const TEMP: &str = "temp";
 
-/// What statements are compared with.
+/// The names that statements are checked against.
 #[derive(Debug)]
 pub struct Guard {
     /// The names of DuckDB's and DuckLake's own functions, in lower case.
@@ -58,10 +61,10 @@ pub struct Guard {
 // === impl Guard ===
 
 impl Guard {
-    /// Reads which functions there are.
+    /// Reads the names of all functions.
     ///
     /// # Errors
-    /// What DuckDB says.
+    /// Errors of DuckDB.
     pub fn load(connection: &Connection) -> Result<Self> {
         #[derive(Deserialize)]
         struct Function {
@@ -72,7 +75,7 @@ impl Guard {
         Ok(Self { built_in: functions.into_iter().map(|function| function.name).collect() })
     }
 
-    /// Refuses a statement that must not run, in whatever transaction.
+    /// Rejects a statement that must not run in any transaction.
     ///
     /// # Errors
     /// Unsupported; `InvalidArgument` and `NotFound` for names.
@@ -107,7 +110,7 @@ impl Guard {
         let taken = name.map(Name::last).filter(|name| self.built_in.contains(name));
         taken.map_or(Ok(()), |name| {
             Err(Error::unsupported(format!(
-                "\"{name}\" is a function of DuckDB, which a macro would replace in everybody's statements: choose another name"
+                "\"{name}\" is a function of DuckDB, which a macro would replace for all clients: choose another name"
             )))
         })
     }
@@ -130,7 +133,7 @@ fn check_calls(statement: &ParsedStatement) -> Result<()> {
     }
     if calls.runs_unread_text || calls_any(UNREAD) {
         return Err(Error::unsupported(
-            "query() takes one plain text, and serialized statements are not run: what a statement runs is checked first",
+            "query() takes one plain string, and serialized statements are not run: statements are checked first",
         ));
     }
     Ok(())
@@ -147,23 +150,24 @@ fn check_kind(kind: &Kind) -> Result<()> {
     }
 }
 
-/// Why a statement that neither reads nor writes rows or tables is not run, and what to do instead.
+/// Why a statement that does not read or write rows or tables is rejected, and the alternative.
 fn refuse(name: &str) -> Error {
     let remedy = match name {
         "COPY" | "EXPORT" => "files come in with the ingest action, and rows go out to the client",
-        "VACUUM" | "ANALYZE" => "the server looks after its files",
+        "VACUUM" | "ANALYZE" => "the server maintains its files",
         "CALL" => "the server's actions are called as merganser.<action>(…), or with DoAction",
         "PRAGMA" => "write SET for settings of the session, and SHOW or DESCRIBE to see tables",
-        _ => "the server looks after its own databases and extensions",
+        _ => "the server manages its own databases and extensions",
     };
     Error::unsupported(format!("{name} is not offered to clients: {remedy}"))
 }
 
-/// Refuses a target in a catalog that is neither the lake nor the session's.
+/// Rejects a target in a catalog that is neither the lake nor the session's.
 fn check_catalog(target: &Name, definition: Option<&Definition>) -> Result<()> {
     let parts = target.parts();
     let is_schema = definition.is_some_and(|definition| definition.object == Object::Schema);
-    // Of a schema the catalog stands first of two, of other things first of three; what stands first of two may be either.
+    // The catalog is the first of two parts for a schema, and the first of three for other objects, where the first of
+    // two parts may be either.
     let certain = if is_schema { parts.len() > 1 } else { parts.len() > 2 };
     let first = parts.first().map(|first| first.to_lowercase()).unwrap_or_default();
     let allowed = first == CATALOG || first == TEMP;
@@ -196,8 +200,7 @@ fn check_rename(definition: &Definition) -> Result<()> {
     }
 }
 
-/// Refuses a statement that DuckDB takes for something else than this server does: what was decided by its text would be
-/// wrong.
+/// Rejects a statement that DuckDB classifies differently from this server: decisions based on its text would be wrong.
 ///
 /// # Errors
 /// Unsupported.
@@ -218,14 +221,14 @@ pub(super) fn check_verdict(statement: &ParsedStatement, verdict: StatementKind)
     }
     let word = statement.kind().word();
     Err(Error::unsupported(format!(
-        "the server reads {word} where DuckDB sees another kind of statement ({verdict:?}): write it in a plainer way"
+        "the server parsed {word}, but DuckDB another kind of statement ({verdict:?}): write it in a simpler way"
     )))
 }
 
-/// Refuses a statement that must not run any more in a transaction in which `before` defined something.
+/// Rejects a statement that must not run in a transaction in which `before` defined objects.
 ///
 /// # Errors
-/// `FailedPrecondition`; the transaction can go on with others.
+/// `FailedPrecondition`; the transaction can continue with other statements.
 pub(super) fn check_sequence(before: &[ParsedStatement], statement: &ParsedStatement) -> Result<()> {
     let changes = before.iter().filter_map(ParsedStatement::definition);
     if statement.writes() && !statement.defines() {
@@ -239,7 +242,8 @@ pub(super) fn check_sequence(before: &[ParsedStatement], statement: &ParsedState
     let Some(Definition { change: Change::Rename(_), name: Some(name), .. }) = statement.definition() else {
         return Ok(());
     };
-    // What was made in the transaction has no past that could be confused. Of the names in between only the last counts.
+    // Objects created in the transaction have no past that could be confused. Of the names in between, only the last
+    // counts.
     let (mut name, mut altered) = (name.last(), false);
     for earlier in before.iter().rev() {
         let Some(definition) = earlier.definition() else { continue };
@@ -253,7 +257,7 @@ pub(super) fn check_sequence(before: &[ParsedStatement], statement: &ParsedState
     }
     if altered {
         return Err(Error::precondition(
-            "the transaction has altered what is renamed: rename it before that, or in another transaction",
+            "the transaction has altered the renamed object: rename it before that, or in another transaction",
         ));
     }
     Ok(())

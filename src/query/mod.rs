@@ -1,4 +1,4 @@
-//! A statement's life: from its text to the rows that its client fetches.
+//! The life of a statement: from its SQL text to the rows that its client fetches.
 //!
 //! ```text
 //! Queries ─▶ execute (what kind of statement) ─▶ control | procedure | run (a connection) ─▶ Outcome

@@ -1,9 +1,10 @@
 //! A partitioned scan: a whole table in several partitions, for clients that read several streams at once.
 //!
-//! `SELECT a, b FROM t` becomes statements of the same snapshot, one for each partitionition, whose rows one behind the other
-//! are those of the statement: a partition is some files of the table or, where it has one, some rows of the file. Neither
-//! the engine's nor the network's single stream is the limit then. Only statements that read a table from end to end are
-//! partitioned: with a WHERE there may be few rows, and a connection for each partition would cost more than it gives.
+//! `SELECT a, b FROM t` is replaced by statements on the same snapshot, one per partition, whose concatenated rows are
+//! those of the statement: a partition is some files of the table or, if it has a single one, some rows of the file.
+//! The throughput is then not limited by a single stream of the engine or the network. Only statements that read a
+//! whole table are partitioned: with a WHERE clause there may be few rows, and a connection per partition would cost
+//! more than it gains.
 
 use std::sync::Arc;
 
@@ -24,9 +25,9 @@ use crate::{
     sql::{self, ParsedStatement, WholeTable},
 };
 
-/// The most partitions; more streams than this gave no more rows a second.
+/// The maximum number of partitions; more streams did not increase the throughput.
 const MAX_PARTITIONS: usize = 4;
-/// A partition has at least about so many rows: below, one stream is there before a second one has begun.
+/// The minimum number of rows of a partition, roughly: below it, one stream finishes before a second one has begun.
 const MIN_ROWS: u64 = 1_000_000;
 /// The statements of the partitions, which read one snapshot.
 struct Plan {
@@ -34,7 +35,7 @@ struct Plan {
     partitions: Vec<ParsedStatement>,
 }
 
-/// Executes `statement` as one or several, whose rows one behind the other are the result.
+/// Executes `statement` as one or several statements, whose concatenated rows are the result.
 ///
 /// # Errors
 /// As [`Sessions::execute`].
@@ -44,13 +45,13 @@ pub(super) async fn execute(shared: &Shared, session: &Arc<Session>, statement: 
     {
         return Ok(outcomes);
     }
-    // What is wrong with a partition is reported of the client's own words.
+    // Errors are reported for the client's own statement, not for a partition.
     Ok(vec![execute::execute(shared, session, statement).await?])
 }
 
-/// How to partition the statement; `None` where it cannot be or need not be.
+/// How to partition the statement; `None` if it cannot or need not be partitioned.
 async fn plan(shared: &Shared, session: &Arc<Session>, statement: &Statement) -> Result<Option<Plan>> {
-    // In a transaction there may be rows that no snapshot has, and TEMP objects hide tables.
+    // In a transaction there may be rows that are in no snapshot, and TEMP objects hide tables.
     let inside = session.transaction(statement.transaction)?.is_some() || session.pinned_worker().is_some();
     if inside || session.is_pinned() || statement.parameters.is_some() {
         return Ok(None);
@@ -113,25 +114,25 @@ fn partition(table: &WholeTable, snapshot: SnapshotId, condition: &str) -> Resul
     sql::parse_one(&format!("SELECT {columns} FROM {written} {alias} AT (VERSION => {snapshot}) WHERE {condition}"))
 }
 
-/// Conditions that each row of a table meets exactly one of, in the order of its rows, and about equally many meet
-/// each: at most `most`, at least one.
+/// Conditions of which each row of a table meets exactly one, in the order of its rows, with about equal numbers of
+/// rows: at most `most`, at least one.
 fn conditions(rows: &[u64], most: usize) -> Vec<String> {
     let total: u64 = rows.iter().sum();
     let parts = u64::try_from(most).unwrap_or(u64::MAX).min(total / MIN_ROWS).max(1);
-    // The rows before each cut.
+    // The number of rows before each cut.
     let goals = (1..parts).map(|part| total / parts * part);
     let (column, mut cuts): (_, Vec<u64>) = match rows {
         [_] => (FILE_ROW_NUMBER, goals.collect()),
         _ => (FILE_INDEX, goals.map(|goal| files_before(rows, goal)).collect()),
     };
     cuts.dedup();
-    // The first and the last part are open, so that all rows are there even if a count is wrong.
+    // The first and the last part are open, so that all rows are included even if a count is wrong.
     let starts = std::iter::once(None).chain(cuts.iter().copied().map(Some));
     let ends = cuts.iter().copied().map(Some).chain(std::iter::once(None));
     starts.zip(ends).map(|(start, end)| condition(column, start, end)).collect()
 }
 
-/// How many files lie before the boundary that is nearest to the row `goal`, between the first and the last.
+/// The number of files before the file boundary that is nearest to the row `goal`, between the first and the last.
 fn files_before(rows: &[u64], goal: u64) -> u64 {
     let boundaries = rows.iter().scan(0, |before, count| {
         *before += count;
@@ -164,7 +165,7 @@ mod tests {
             conditions(&[1_000_000; 6], 3),
             ["file_index < 2", "file_index >= 2 AND file_index < 4", "file_index >= 4"]
         );
-        // One big file: some of the cuts fall together.
+        // One big file: some of the cuts coincide.
         assert_eq!(conditions(&[1, 1, 9_000_000], 4), ["file_index < 2", "file_index >= 2"]);
     }
 }

@@ -1,6 +1,6 @@
-//! Statements that the server does itself instead of DuckDB: `CALL` of its procedures.
+//! Statements that the server runs instead of DuckDB: `CALL` of its procedures.
 //!
-//! A query knows of a procedure what a client must know, and how it is started; what it does, it does not know.
+//! This module knows only the signature of a procedure and how to start it, not what it does.
 
 use std::{fmt, sync::Arc};
 
@@ -24,31 +24,31 @@ use crate::{
     sql::ParsedStatement,
 };
 
-/// The rows of a procedure as they come; its failure, if any, is the last.
+/// The rows of a procedure as they are produced; its failure, if any, is the last item.
 pub type ProcedureRows = BoxStream<'static, Result<RecordBatch>>;
 
-/// Looks for the procedure that a statement calls.
+/// Finds the procedure that a statement calls.
 type Find = dyn Fn(&ParsedStatement) -> Result<Option<Procedure>> + Send + Sync;
 
-/// Starts a procedure for somebody with the parameters that were bound.
+/// Starts a procedure for a principal with the bound parameters.
 type Start = dyn FnOnce(&Principal, Option<&RecordBatch>) -> Result<ProcedureRows> + Send;
 
-/// Finds what a statement calls: nothing when it is DuckDB's, a failure when it calls a procedure in a wrong way.
+/// Finds the procedure that a statement calls: `None` if it is DuckDB's, an error if the call is invalid.
 pub struct Procedures(Box<Find>);
 
-/// A call of a procedure that has not begun.
+/// A procedure call that has not started.
 pub struct Procedure {
     /// The columns of its rows.
     pub columns: SchemaRef,
     /// Its parameters.
     pub parameters: SchemaRef,
-    /// Whether it changes something.
+    /// Whether it changes anything.
     pub writes: bool,
-    /// Starts it. It goes on when nobody reads its rows, unless its arguments say otherwise.
+    /// Starts it. It continues when its rows are not read, unless its arguments specify otherwise.
     pub start: Box<Start>,
 }
 
-/// Starts the procedure; a call is an execution of its own. `newest` gives the newest snapshot.
+/// Starts the procedure; a call is a separate execution. `newest` returns the newest snapshot.
 pub(super) async fn call(
     newest: impl Future<Output = Result<SnapshotId>>,
     session: &Session,
@@ -58,7 +58,7 @@ pub(super) async fn call(
 ) -> Result<Outcome> {
     if session.transaction(statement.transaction)?.is_some() {
         return Err(Error::precondition(
-            "actions have transactions of their own: commit or roll back first, and CALL with the client's autocommit on",
+            "actions run in their own transactions: commit or roll back first, and CALL with autocommit enabled",
         ));
     }
     if session.is_pinned() && procedure.writes {
@@ -74,7 +74,7 @@ pub(super) async fn call(
     Ok(Outcome { execution, rows, changed: None, snapshot_id })
 }
 
-/// The rows until the execution is stopped, which is the last that is told.
+/// The rows until the execution is stopped, which is reported last.
 fn until_stopped(rows: ProcedureRows, stopped: Arc<Stopped>) -> ProcedureRows {
     let step = move |rows: Option<ProcedureRows>| {
         let stopped = Arc::clone(&stopped);
@@ -92,7 +92,7 @@ fn until_stopped(rows: ProcedureRows, stopped: Arc<Stopped>) -> ProcedureRows {
 // === impl Procedures ===
 
 impl Procedures {
-    /// Those that `find` knows.
+    /// The procedures that `find` returns.
     pub fn new(find: impl Fn(&ParsedStatement) -> Result<Option<Procedure>> + Send + Sync + 'static) -> Self {
         Self(Box::new(find))
     }

@@ -1,4 +1,4 @@
-//! All that clients do with statements.
+//! All operations of clients on statements.
 
 use std::{
     sync::{Arc, atomic::AtomicI64},
@@ -29,10 +29,10 @@ use crate::{
     write::{self, Ingest},
 };
 
-/// How often idle sessions and results are looked for.
+/// The interval between searches for idle sessions and results.
 const REAP_INTERVAL: Duration = Duration::from_secs(5);
-/// A result that nobody began to fetch for this long makes way where a connection is needed: a client that means to fetch
-/// does it at once.
+/// A result that was not fetched for this long is dropped if a connection is needed: clients that fetch do so
+/// immediately.
 const MAKE_WAY_AGE: Duration = Duration::from_secs(5);
 
 /// Statements, their executions, and the sessions that they belong to.
@@ -45,7 +45,7 @@ pub struct Queries {
 // === impl Queries ===
 
 impl Queries {
-    /// Nothing runs yet; statements may call `procedures`.
+    /// The state without running statements; statements may call `procedures`.
     pub fn new(
         lake: Lake,
         pins: Arc<Pins>,
@@ -81,12 +81,12 @@ impl Queries {
         self.shared.leases.lake().engine()
     }
 
-    /// How long a result that nobody fetches is kept.
+    /// How long a result is kept without being fetched.
     pub fn result_ttl(&self) -> Duration {
         self.shared.settings.result_ttl
     }
 
-    /// How long a statement may take.
+    /// The maximum duration of a statement.
     pub fn query_timeout(&self) -> Option<Duration> {
         self.shared.settings.query_timeout
     }
@@ -99,13 +99,13 @@ impl Queries {
     /// Executes a statement.
     ///
     /// # Errors
-    /// What DuckDB says, and the errors of its transaction.
+    /// Errors of DuckDB, and the errors of its transaction.
     pub async fn execute(&self, session: &Arc<Session>, statement: Statement) -> Result<Outcome> {
         execute::execute(&self.shared, session, statement).await
     }
 
-    /// Executes a statement as one or several, whose results one behind the other are its own; for a client that reads
-    /// them at the same time.
+    /// Executes a statement as one or several, whose concatenated results are its own; for a client that reads them
+    /// concurrently.
     ///
     /// # Errors
     /// As [`execute`](Self::execute).
@@ -113,16 +113,16 @@ impl Queries {
         partitions::execute(&self.shared, session, statement).await
     }
 
-    /// Begins to execute a statement, which will have the columns `expected`, and does not wait for it:
-    /// [`Executions::poll`] tells how far it is.
+    /// Starts a statement, which will have the columns `expected`, and does not wait for it: [`Executions::poll`]
+    /// returns its progress.
     pub fn begin(&self, session: &Arc<Session>, statement: Statement, expected: SchemaRef) -> Arc<Execution> {
         execute::begin(&self.shared, session, statement, expected)
     }
 
-    /// Says what a text takes and gives, without executing it.
+    /// Returns the parameters and columns of a statement, without executing it.
     ///
     /// # Errors
-    /// `InvalidArgument` and `NotFound` for what DuckDB's parser and binder refuse.
+    /// `InvalidArgument` and `NotFound` for errors of DuckDB's parser and binder.
     pub async fn describe(
         &self,
         session: &Session,
@@ -132,7 +132,7 @@ impl Queries {
         describe::describe(&self.shared, session, &sql::parse(sql)?, transaction).await
     }
 
-    /// Prepares a text in the transaction that it will run in; nothing is executed.
+    /// Prepares SQL text in the transaction that it will run in; nothing is executed.
     ///
     /// # Errors
     /// As [`describe`](Self::describe).
@@ -148,10 +148,10 @@ impl Queries {
         Ok(Prepared::new(sql.into(), statements.into(), described, transaction, opened_on))
     }
 
-    /// A prepared statement with what was bound last, called on `connection`.
+    /// A prepared statement with the parameters that were bound last, called on `connection`.
     ///
     /// # Errors
-    /// `FailedPrecondition` when the transaction that it runs in is not clear.
+    /// `FailedPrecondition` if the transaction that it runs in is ambiguous.
     pub fn prepared(
         &self,
         session: &Session,
@@ -167,7 +167,7 @@ impl Queries {
         })
     }
 
-    /// Writes rows that a client streams; says how many.
+    /// Writes rows that a client streams; returns their number.
     ///
     /// # Errors
     /// As [`write::ingest`].
@@ -175,10 +175,10 @@ impl Queries {
         write::ingest(&self.shared.leases, session, ingest, rows).await
     }
 
-    /// Sets an option of a session that is its client's own; no value sets it back.
+    /// Sets an option of a client's own session; without a value, resets it.
     ///
     /// # Errors
-    /// `FailedPrecondition` for a shared session; what DuckDB says of the value.
+    /// `FailedPrecondition` for a shared session; errors of DuckDB about the value.
     pub async fn set_option(
         &self,
         session: &Session,
@@ -188,11 +188,11 @@ impl Queries {
         control::set_option(&self.shared, session, name, value).await
     }
 
-    /// Does `work`, which only reads, where the session's next statement would run: in the transaction that it has open
-    /// (the only one, where the client names none), on its pinned connection, or on one set up for it.
+    /// Runs `work`, which only reads, where the session's next statement would run: in its open transaction (the only
+    /// one, if the client specifies none), on its pinned connection, or on one set up for it.
     ///
     /// # Errors
-    /// As [`Leases::lease_for`]; what `work` says.
+    /// As [`Leases::lease_for`]; errors of `work`.
     pub async fn inspect<T: Send + 'static>(
         &self,
         session: &Session,
@@ -209,16 +209,16 @@ impl Queries {
         self.shared.tickets.seal(execution.id, &execution.owner)
     }
 
-    /// The execution that a ticket names, which `reader` shows.
+    /// The execution of a ticket that `reader` presents.
     ///
     /// # Errors
-    /// `NotFound` for a ticket that is none of this server, or another user's: nobody learns which.
+    /// `NotFound` for an unknown ticket, or another user's: the error does not reveal which.
     pub fn ticketed(&self, ticket: &[u8], reader: &Principal) -> Result<ExecutionId> {
         self.shared.tickets.open(ticket, reader)
     }
 
-    /// Ends a session of its own with everything that it holds; streams that are being read go on. Says whether it
-    /// did: shared ones stay.
+    /// Ends a client's own session with everything that it holds; streams that are being read continue. Returns whether
+    /// it was ended: shared sessions are not.
     pub fn close_session(&self, session: &Session) -> bool {
         let closed = self.sessions.close_session(session);
         if closed {
@@ -227,7 +227,7 @@ impl Queries {
         closed
     }
 
-    /// Ends what is idle, for ever; runs until it is dropped.
+    /// Ends idle sessions and results; runs until it is dropped.
     pub async fn reap(self: Arc<Self>) {
         let mut interval = tokio::time::interval(REAP_INTERVAL);
         loop {
@@ -240,13 +240,13 @@ impl Queries {
         }
     }
 
-    /// Resolves when DuckDB has closed, for the lake as it is and as it was: after the end of all that uses it.
+    /// Resolves when DuckDB has closed, for the current lake and all pins: after everything that uses it has ended.
     pub fn engines_closed(&self) -> impl Future<Output = ()> + use<> {
         let closed = futures::future::join(self.engine().closed(), self.shared.leases.pins().closed());
         async move { _ = closed.await }
     }
 
-    /// Ends all sessions and gives up results that nobody fetches; streams that are being read go on.
+    /// Ends all sessions and drops results that are not being fetched; streams that are being read continue.
     pub fn close(&self) {
         self.shared.executions.clear();
         self.sessions.close();

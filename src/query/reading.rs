@@ -1,4 +1,4 @@
-//! The rows of an execution with their reader.
+//! The rows of an execution while they are read.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ impl Reading {
 // === impl Running ===
 
 impl Running {
-    /// Gives `rows` to their reader at once.
+    /// Passes `rows` to their reader immediately.
     pub fn read(self, rows: Rows) -> Reading {
         self.is_being_read();
         match rows {
@@ -52,7 +52,7 @@ impl Executions {
     /// The rows that wait under `id`.
     ///
     /// # Errors
-    /// `NotFound` when they were read already, waited too long, or are another user's.
+    /// `NotFound` if they were read already, waited too long, or belong to another user.
     pub fn take(self: &Arc<Self>, id: ExecutionId, reader: &Principal) -> Result<Reading> {
         let (rows, execution) = self.take_rows(id, reader)?;
         Ok(Reading { rows, _execution: execution })

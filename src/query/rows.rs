@@ -7,9 +7,9 @@ use crate::{engine::BatchStream, error::Error};
 /// The rows of an execution.
 #[derive(Debug)]
 pub enum Rows {
-    /// All of them are here.
+    /// All of them are available.
     Complete(SchemaRef, Vec<RecordBatch>),
-    /// They come as they are read.
+    /// They are produced as they are read.
     Stream(Box<BatchStream>),
 }
 
@@ -24,14 +24,14 @@ impl Rows {
         }
     }
 
-    /// Resolves once the first rows are there.
+    /// Resolves once the first rows are available.
     pub(super) async fn ready(&mut self) {
         if let Self::Stream(stream) = self {
             stream.ready().await;
         }
     }
 
-    /// The failure that came before any row, if [`ready`](Self::ready) saw one.
+    /// The failure that preceded all rows, if [`ready`](Self::ready) received one.
     pub(super) fn failed_first(&mut self) -> Option<Error> {
         match self {
             Self::Stream(stream) => stream.failed_first(),
@@ -39,7 +39,7 @@ impl Rows {
         }
     }
 
-    /// How many rows there are, where that is known.
+    /// The number of rows, if known.
     pub fn count(&self) -> Option<usize> {
         match self {
             Self::Complete(_, batches) => Some(batches.iter().map(RecordBatch::num_rows).sum()),

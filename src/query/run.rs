@@ -1,6 +1,6 @@
-//! One statement on a connection, exactly once.
+//! Runs one statement on a connection, exactly once.
 //!
-//! A statement outside a transaction runs in one of its own, so that its snapshot is known and its commit is signed.
+//! A statement outside a transaction runs in its own, so that its snapshot is known and its commit is signed.
 //!
 //! ```text
 //! bind ─▶ BEGIN ─▶ prepare ─▶ read:  snapshot, rows are streamed, COMMIT
@@ -40,49 +40,49 @@ use crate::{
     write::{Committed, Failure, Groups, Joined, Signature, SmallInsert, Together, Written, bulk},
 };
 
-/// How long the start of a query waits for its first rows: what fails within this time fails at once, and slower
-/// queries are announced by their columns while they work.
+/// How long the start of a query waits for its first rows: failures within this time are reported immediately, and
+/// slower queries return their columns while they run.
 const EARLY: Duration = Duration::from_millis(50);
 
 /// The transaction that a statement runs in.
 enum Scope {
-    /// One of its own.
+    /// The statement's own transaction.
     Own(Own),
-    /// One of the session.
+    /// The session's transaction.
     Session(Arc<Mutex<Option<session::Open>>>),
 }
 
-/// What a transaction of a statement's own must know.
+/// The data of a statement's own transaction.
 struct Own {
-    /// Who commits it, and what the commit says if the session says it.
+    /// The author of its commit, and the commit message if the session sets it.
     signature: Signature,
-    /// Present when the statement may go together with others.
+    /// Present if the statement may be combined with others.
     insert: Option<SmallInsert>,
-    /// The snapshot to report where the statement reads none, so that DuckLake need not be asked.
+    /// The snapshot to report if the statement reads none, so that DuckLake need not be queried.
     newest: Option<SnapshotId>,
 }
 
-/// What the worker reports before the rows come.
+/// What the worker reports before the rows.
 enum Head {
-    /// The rows come as they are read.
+    /// The rows are produced as they are read.
     Stream { snapshot_id: SnapshotId, schema: SchemaRef },
     /// The statement has run.
     Complete { snapshot_id: SnapshotId, schema: SchemaRef, batches: Vec<RecordBatch>, changed: u64 },
 }
 
-/// Whether a connection is as it was before the statement.
+/// Whether a connection is in the same state as before the statement.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Left {
-    /// It may serve the next session.
+    /// It may serve another session.
     Clean,
-    /// Something of the statement may live on it, such as a TEMP object.
+    /// It may have objects of the statement, such as a TEMP object.
     Used,
 }
 
-/// Runs the only statement of `statement`, and waits for what is known of its result first.
+/// Runs the single statement of `statement`, and first waits until the properties of its result are known.
 ///
 /// # Errors
-/// What DuckDB says, and the errors of its transaction.
+/// Errors of DuckDB, and the errors of its transaction.
 pub(super) async fn run(
     shared: &Shared,
     session: &Arc<Session>,
@@ -143,7 +143,7 @@ async fn start(
         Head::Stream { snapshot_id, schema } => {
             shared.saw_snapshot(snapshot_id);
             let mut stream = receiver.into_stream(schema, guard, is_borrowed);
-            // A failure that comes at once is reported here, where clients look for it first.
+            // An immediate failure is reported here, where clients expect it.
             let _ = tokio::time::timeout(EARLY, stream.ready()).await;
             if let Some(err) = stream.failed_first() {
                 return Err(err);
@@ -173,7 +173,7 @@ impl Own {
             author: session.principal().name().to_owned(),
             message: options.commit_message().map(ToOwned::to_owned),
         };
-        // A pinned session has an engine of its own, in which writes are refused.
+        // A pinned session has its own engine, in which writes are rejected.
         let knows_newest = !session.is_pinned();
         let insert = (is_borrowed && knows_newest && *parsed.kind() == Kind::Insert)
             .then(|| SmallInsert::of(parsed, statement.parameters.as_ref(), &signature, options.script()));
@@ -189,9 +189,9 @@ struct Run {
     scope: Scope,
     committer: Arc<Committer>,
     groups: Arc<Groups>,
-    /// Whether somebody asks how far it is: DuckDB counts only when it is told to, as it costs a twentieth of the time.
+    /// Whether its progress is polled: DuckDB tracks it only if enabled, because it costs a twentieth of the time.
     polled: bool,
-    /// Where the worker reports how it began, once.
+    /// Where the worker reports the start, once.
     reply: Option<oneshot::Sender<Result<Head>>>,
     rows: BatchSender,
 }
@@ -202,7 +202,7 @@ impl Run {
     /// Runs the statement; failures have been reported to the caller.
     fn on(self, connection: &Connection) -> Left {
         if self.polled {
-            // Nothing depends on it.
+            // The result does not matter.
             let _ = connection.execute("SET SESSION enable_progress_bar = true", &[]);
         }
         let polled = self.polled;
@@ -248,7 +248,7 @@ impl Run {
         }
     }
 
-    /// Runs INSERTs of several sessions as one.
+    /// Runs INSERTs of several sessions as one statement.
     fn commit_together(
         &self,
         connection: &Connection,
@@ -266,7 +266,7 @@ impl Run {
         });
         outcome.map_err(|err| {
             connection.rollback();
-            // Of these nobody knows for certain that nothing was committed: no member may run again.
+            // It is uncertain whether these were committed: no member may run again.
             let may_have_committed = is_lost_commit(&err) || err.kind() == ErrorKind::Internal;
             if may_have_committed { Failure::OfAll(err) } else { Failure::OfOne }
         })
@@ -281,17 +281,17 @@ impl Run {
         Left::Clean
     }
 
-    /// Whether it runs again when it loses against another writer.
+    /// Whether it is retried after a conflict.
     fn retry_policy(&self) -> Retry {
         match (&self.scope, self.statement.kind()) {
-            // The rows of EXPLAIN ANALYZE are out before it commits.
+            // The rows of EXPLAIN ANALYZE are returned before it commits.
             (Scope::Session(_), _) | (_, Kind::Explain { .. }) => Retry::Never,
             (Scope::Own(_), _) => Retry::OnConflict,
         }
     }
 
-    /// Whether the statement can run again as if nothing had been: it read, alone in its transaction, when the catalog's
-    /// database was lost, and the caller knows nothing of it yet.
+    /// Whether the statement can be repeated without side effects: it only read, alone in its transaction, when the
+    /// catalog's database was lost, and nothing was returned to the caller yet.
     fn can_repeat(&self, err: &Error) -> bool {
         matches!(self.scope, Scope::Own(_)) && self.reply.is_some() && is_lost(err) && !self.statement.writes()
     }
@@ -313,7 +313,7 @@ impl Run {
         Ok(if clean { Left::Clean } else { Left::Used })
     }
 
-    /// Begins the statement's own transaction, or notes the statement in the session's.
+    /// Begins the statement's own transaction, or registers the statement in the session's.
     fn begin(&mut self, connection: &Connection) -> Result<Option<OpenTransaction>> {
         match &self.scope {
             Scope::Own(_) if self.statement.writes() => {
@@ -321,7 +321,7 @@ impl Run {
                 open.will_run(&self.committer, connection, &self.statement)?;
                 Ok(Some(open))
             }
-            // Where the snapshot is known already, nothing is read that must be of one state.
+            // If the snapshot is known already, no reads need a consistent state.
             Scope::Own(Own { newest: Some(_), .. }) => Ok(None),
             Scope::Own(_) => connection.begin().map(|()| None),
             Scope::Session(open) => {
@@ -410,7 +410,7 @@ impl Run {
         open.commit(&self.committer, connection, &own.signature.author)
     }
 
-    /// Notes in the session's transaction what was done.
+    /// Registers what was done in the session's transaction.
     fn note_written(&self) {
         let Scope::Session(open) = &self.scope else { return };
         if let Some(open) = open.lock().as_mut() {
@@ -456,7 +456,7 @@ impl Run {
         match (self.reply.take(), head) {
             // The caller may be gone.
             (Some(reply), head) => _ = reply.send(head),
-            // The rows are on their way: what fails now is reported behind them.
+            // The rows are in transit: a failure now is reported after them.
             (None, Err(err)) => self.rows.fail(err),
             (None, Ok(_)) => {}
         }
@@ -468,11 +468,11 @@ fn is_plain(kind: &Kind) -> bool {
     matches!(kind, Kind::Read | Kind::Insert | Kind::Update | Kind::Delete | Kind::Merge)
 }
 
-/// Runs all steps of a statement but the one that gives its result, which is prepared. DuckDB puts a transaction around
-/// the steps of one that writes; here one is open already.
+/// Runs all steps of a statement except the one that returns its result, which is prepared. DuckDB wraps the steps of a
+/// writing statement in a transaction; here one is open already.
 fn prepare_last<'c>(steps: &mut engine::Steps<'c>) -> Result<engine::Statement<'c>> {
     let mut prepared = steps.prepare(0)?;
-    // DuckDB 1.5.5 calls the BEGIN that it puts there a SET.
+    // DuckDB 1.5.5 reports the BEGIN that it inserts as a SET.
     let begins = matches!(prepared.kind(), StatementKind::Transaction | StatementKind::Other("SET"));
     let is_wrapped = steps.count() > 2 && begins;
     let last = steps.count() - if is_wrapped { 2 } else { 1 };
@@ -485,7 +485,7 @@ fn prepare_last<'c>(steps: &mut engine::Steps<'c>) -> Result<engine::Statement<'
     Ok(prepared)
 }
 
-/// Whether the catalog's database was lost, perhaps to be there again at once.
+/// Whether the catalog's database was lost, possibly only briefly.
 pub(super) fn is_lost(err: &Error) -> bool {
     err.kind() == ErrorKind::Unavailable || is_lost_commit(err)
 }

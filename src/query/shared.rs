@@ -1,4 +1,4 @@
-//! What all executions share.
+//! The state that all executions share.
 
 use std::{
     sync::{
@@ -21,16 +21,16 @@ use crate::{
     write::Groups,
 };
 
-/// How long results wait, and how long statements may take.
+/// How long results are kept, and the maximum duration of statements.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// How long a result that nobody fetches is kept.
+    /// How long a result is kept without being fetched.
     pub result_ttl: Duration,
-    /// How long a statement may take, from its call to the last row fetched; `None` is no limit.
+    /// The maximum duration of a statement, from its call to the last row fetched; `None` for no limit.
     pub query_timeout: Option<Duration>,
 }
 
-/// What all executions share.
+/// The state that all executions share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub settings: Settings,
@@ -41,15 +41,15 @@ pub(super) struct Shared {
     pub guard: Guard,
     pub groups: Arc<Groups>,
     pub small_tables: SmallTables,
-    /// The newest snapshot that a statement saw or made; below zero before the first.
+    /// The newest snapshot that a statement saw or created; negative before the first.
     pub newest: AtomicI64,
 }
 
-/// What goes before a look at a statement in the transaction where it will run: one that will write acquires the writer
+/// Prepares for inspecting a statement in the transaction in which it will run: one that will write acquires the writer
 /// lock before the first read.
 pub(super) struct Entry {
     committer: Arc<Committer>,
-    /// The transaction, where there is one and the statement writes.
+    /// The transaction, if there is one and the statement writes.
     open: Option<Arc<Mutex<Option<Open>>>>,
 }
 
@@ -73,7 +73,7 @@ impl Entry {
 // === impl Shared ===
 
 impl Shared {
-    /// The newest snapshot that a statement of this server saw or made.
+    /// The newest snapshot that a statement of this server saw or created.
     pub fn newest_seen(&self) -> Option<SnapshotId> {
         let newest = self.newest.load(Ordering::Relaxed);
         (newest >= 0).then_some(SnapshotId(newest))
@@ -88,7 +88,7 @@ impl Shared {
         self.leases.lease(session).await?.worker().run(snapshots::current).await
     }
 
-    /// Does `work` on the pinned connection of the session, else on a borrowed one.
+    /// Runs `work` on the pinned connection of the session, or else on a leased one.
     pub async fn run<T: Send + 'static>(
         &self,
         session: &Session,
@@ -100,7 +100,7 @@ impl Shared {
         }
     }
 
-    /// The workers that see what `session` has made, if there is only one.
+    /// The worker that sees what `session` has created, if there is only one.
     pub fn only_worker(session: &Session) -> Option<Worker> {
         match session.workers().as_slice() {
             [worker] => Some(worker.clone()),

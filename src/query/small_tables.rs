@@ -1,4 +1,4 @@
-//! Tables that are not worth a partitioned scan.
+//! Tables that are too small for a partitioned scan.
 
 use std::{
     collections::HashMap,
@@ -7,12 +7,12 @@ use std::{
 
 use parking_lot::Mutex;
 
-/// How long a table is taken to be small once it was seen to be …
+/// How long a table is considered small after it was found to be, …
 const SMALL_FOR: Duration = Duration::from_secs(10);
 /// … and how many are remembered.
 const MAX_SMALL: usize = 1024;
 
-/// Tables that were too small for partitions when somebody looked: looking takes as long as reading one of them.
+/// Tables that were found to be too small for partitions: checking takes as long as reading one of them.
 #[derive(Debug, Default)]
 pub(super) struct SmallTables(Mutex<HashMap<String, Instant>>);
 

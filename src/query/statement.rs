@@ -1,4 +1,4 @@
-//! A statement to execute, and what comes of it.
+//! A statement to execute, and its outcome.
 
 use std::sync::Arc;
 
@@ -11,38 +11,38 @@ use crate::{
     sql::{self, ParsedStatement},
 };
 
-/// A text to execute.
+/// SQL text to execute.
 #[derive(Clone, Debug)]
 pub struct Statement {
-    /// The text, as the client sent it.
+    /// The SQL text, as the client sent it.
     pub sql: Arc<str>,
-    /// Its statements, read; usually one.
+    /// Its parsed statements; usually one.
     pub parsed: Arc<[ParsedStatement]>,
     /// One row for each execution; a read takes one row.
     pub parameters: Option<RecordBatch>,
-    /// The transaction that the client named.
+    /// The transaction that the client specified.
     pub transaction: Option<TransactionId>,
-    /// The network connection that it came on, with which a transaction that it opens ends.
+    /// The network connection that it was sent on, with which a transaction that it opens ends.
     pub connection: Option<ConnectionId>,
 }
 
-/// What came of an execution.
+/// The outcome of an execution.
 #[derive(Debug)]
 pub struct Outcome {
     /// The execution, which ends unless its rows are kept or read.
     pub execution: Running,
     /// The rows; for a write that returns none, DuckDB's count of changed rows.
     pub rows: Rows,
-    /// How many rows a write changed; `None` for reads.
+    /// The number of rows that a write changed; `None` for reads.
     pub changed: Option<u64>,
-    /// The snapshot that a read saw or a commit made.
+    /// The snapshot that a read saw or a commit created.
     pub snapshot_id: SnapshotId,
 }
 
 // === impl Statement ===
 
 impl Statement {
-    /// Reads a text that a client sent.
+    /// Parses SQL text that a client sent.
     ///
     /// # Errors
     /// As [`sql::parse`].
@@ -56,7 +56,7 @@ impl Statement {
         Ok(Self { sql: sql.into(), parsed, parameters, transaction, connection })
     }
 
-    /// The same call with one of its statements, or another one in its place.
+    /// The same call with one of its statements, or a replacement.
     pub(super) fn with(&self, statement: ParsedStatement) -> Self {
         Self { parsed: [statement].into(), ..self.clone() }
     }
@@ -71,10 +71,10 @@ impl Outcome {
         Self { execution, rows, changed: Some(0), snapshot_id }
     }
 
-    /// Reads the rows to their end, for who does not want them, and says how many a write changed.
+    /// Reads and discards the rows to their end, and returns the number of rows that a write changed.
     ///
     /// # Errors
-    /// What goes wrong behind the first rows.
+    /// Errors after the first rows.
     pub async fn finish(self) -> Result<Option<u64>> {
         let mut rows = self.execution.read(self.rows);
         while let Some(batch) = rows.next().await {

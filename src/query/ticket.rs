@@ -1,10 +1,11 @@
-//! Tickets: the names under which clients fetch results, signed for their owner.
+//! Tickets: the handles with which clients fetch results, signed for their owner.
 //!
 //! ```text
 //! ticket = execution id (16 bytes) · HMAC-SHA256 over the id and the owner's name (32 bytes)
 //! ```
 //!
-//! The key is made when the server starts and never leaves it: results wait in memory, so no ticket outlives a restart.
+//! The key is generated when the server starts and never leaves it: results are kept in memory, so no ticket outlives a
+//! restart.
 
 use hmac::{Hmac, Mac, digest::KeyInit};
 use rand::Rng;
@@ -16,10 +17,10 @@ use crate::{
     ids::ExecutionId,
 };
 
-/// How many bytes of a ticket are the id.
+/// The number of bytes of the id in a ticket.
 const ID_BYTES: usize = 16;
 
-/// Makes tickets and recognises them.
+/// Creates and verifies tickets.
 pub(super) struct Tickets {
     key: [u8; 64],
 }
@@ -33,18 +34,18 @@ impl Tickets {
         Self { key }
     }
 
-    /// The ticket of `id`, good for `owner` alone.
+    /// The ticket of `id`, valid for `owner` only.
     pub(super) fn seal(&self, id: ExecutionId, owner: &Principal) -> Vec<u8> {
         let signature = self.mac(id.as_bytes(), owner).finalize().into_bytes();
         [id.as_bytes().as_slice(), &signature].concat()
     }
 
-    /// What `reader` shows a ticket for.
+    /// The id in a ticket that `reader` presents.
     ///
     /// # Errors
-    /// `NotFound` for one that is forged, cut, or another's.
+    /// `NotFound` for one that is forged, truncated, or another user's.
     pub(super) fn open(&self, ticket: &[u8], reader: &Principal) -> Result<ExecutionId> {
-        let unknown = || Error::not_found("the ticket is none of this server's, or another user's");
+        let unknown = || Error::not_found("the ticket is not from this server, or is another user's");
         let (id, signature) = ticket.split_at_checked(ID_BYTES).ok_or_else(unknown)?;
         // The comparison takes the same time wherever they differ.
         self.mac(id, reader).verify_slice(signature).map_err(|_| unknown())?;

@@ -1,4 +1,4 @@
-//! The connections that statements of sessions borrow.
+//! The connections that statements of sessions lease.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -15,17 +15,17 @@ use crate::{
     lake::{Lake, pins::Pins},
 };
 
-/// How often a statement that waits for a connection asks others to make way.
+/// How often a statement that waits for a connection asks for one to be released.
 const MAKE_WAY_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Asks a result that nobody fetches to give up its connection.
+/// Drops a result that is not being fetched, to release its connection.
 type MakeWay = dyn Fn() + Send + Sync;
 
-/// Where connections come from, set up as their session wants them.
+/// Leases connections that are set up with the options of their session.
 pub struct Leases {
     lake: Lake,
     pins: Arc<Pins>,
-    /// How many more sessions may keep a connection.
+    /// The number of further sessions that may keep a connection.
     pinned: Arc<Semaphore>,
     make_way: Box<MakeWay>,
 }
@@ -33,9 +33,9 @@ pub struct Leases {
 // === impl Leases ===
 
 impl Leases {
-    /// Connections to `lake`, as it is and as it was. Where all are taken, `make_way` is called now and then.
+    /// Leases connections to the current `lake` and to its pins. While all are in use, `make_way` is called repeatedly.
     pub fn new(lake: Lake, pins: Arc<Pins>, make_way: impl Fn() + Send + Sync + 'static) -> Self {
-        // The other half is for sessions that keep none.
+        // The other half is for sessions without one.
         let pinned = Arc::new(Semaphore::new(lake.engine().max_connections() / 2));
         Self { lake, pins, pinned, make_way: Box::new(make_way) }
     }
@@ -45,20 +45,20 @@ impl Leases {
         &self.lake
     }
 
-    /// The lake as it was.
+    /// The pinned snapshots of the lake.
     pub fn pins(&self) -> &Arc<Pins> {
         &self.pins
     }
 
-    /// Borrows a connection that is set up as `session` wants it.
+    /// Leases a connection that is set up with the options of `session`.
     ///
     /// # Errors
-    /// As [`lease`](Self::lease); what DuckDB says of a schema that was dropped meanwhile.
+    /// As [`lease`](Self::lease); errors of DuckDB about a schema that was dropped meanwhile.
     pub async fn lease_for(&self, session: &Session) -> Result<Lease> {
         let mut lease = self.lease(session).await?;
         let script = session.options().script();
         if let Some(script) = script {
-            // The next session wants other settings.
+            // The next session needs other settings.
             lease.retire();
             let set_up = lease.worker().run(move |connection| connection.run_script(&script)).await;
             set_up.context(|| "set up the session's options")?;
@@ -66,10 +66,10 @@ impl Leases {
         Ok(lease)
     }
 
-    /// Borrows a connection for the user of `session`.
+    /// Leases a connection for the user of `session`.
     ///
     /// # Errors
-    /// `ResourceExhausted` when none came free in time.
+    /// `ResourceExhausted` if none became free in time.
     pub async fn lease(&self, session: &Session) -> Result<Lease> {
         let engine = session.engine(&self.lake, &self.pins).await?;
         let mut waiting = Box::pin(engine.lease_for(session.principal()));
@@ -92,14 +92,14 @@ impl Leases {
                 return Ok(Binding::Pinned(worker));
             }
             let mut lease = self.lease_for(session).await?;
-            // TEMP objects of the transaction must not meet another session.
+            // TEMP objects of the transaction must not be visible in another session.
             lease.retire();
             Ok(Binding::Leased(lease))
         };
         transaction.begun_on(bind, self.lake.committer()).await
     }
 
-    /// Gives a session a connection to keep.
+    /// Assigns a connection to a session, which keeps it.
     ///
     /// # Errors
     /// As [`permit`](Self::permit) and [`lease_for`](Self::lease_for).
@@ -110,10 +110,10 @@ impl Leases {
         Ok(worker)
     }
 
-    /// The permit of a session that is about to make what lives on a connection.
+    /// The permit for a session that is about to create objects on a connection.
     ///
     /// # Errors
-    /// `FailedPrecondition` for a shared session; `ResourceExhausted` when too many sessions keep a connection.
+    /// `FailedPrecondition` for a shared session; `ResourceExhausted` if too many sessions keep a connection.
     pub fn permit(&self, session: &Session) -> Result<OwnedSemaphorePermit> {
         if !session.is_own() {
             return Err(Error::precondition(

@@ -1,10 +1,10 @@
-//! What outlives a request: options, prepared statements, open transactions.
+//! The state that outlives a request: options, prepared statements, open transactions.
 //!
-//! A client that logs in gets a session of its own, which its bearer token names. Everybody else shares one session
-//! for each principal: handles are unguessable, so sharing does no harm, but state that has no handle (options, `BEGIN`
-//! as SQL text, TEMP objects, variables) needs a session of one's own.
+//! A client that logs in gets its own session, identified by its bearer token. All others share one session per
+//! principal: handles are unguessable, so sharing is harmless, but state without a handle (options, `BEGIN` in SQL,
+//! TEMP objects, variables) needs the client's own session.
 //!
-//! Statements borrow connections to DuckDB ([`Leases`]); only a session with TEMP objects or variables keeps one, its
+//! Statements lease connections to DuckDB ([`Leases`]); only a session with TEMP objects or variables keeps one, its
 //! pinned connection.
 
 mod leases;

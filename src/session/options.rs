@@ -1,5 +1,5 @@
-//! What a session is set to: where names are looked up, how long statements may take, how results travel, and the
-//! settings of DuckDB that concern nobody else.
+//! The options of a session: the default schema, the statement timeout, the encoding of results, and the settings of
+//! DuckDB that affect only this session.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -9,8 +9,8 @@ use crate::{
     quote::{identifier, literal},
 };
 
-/// Settings of DuckDB that a session may change: they are local to a connection and reach no file, no network and no
-/// limit of the server. Each was seen to stay local.
+/// Settings of DuckDB that a session may change: they are local to a connection and affect no file, no network and no
+/// limit of the server. Each was verified to be local.
 const SETTINGS: &[&str] = &[
     "calendar",
     "enable_progress_bar",
@@ -34,26 +34,26 @@ const SETTINGS: &[&str] = &[
     "timezone",
 ];
 
-/// The schema in which names are looked up first, unless told otherwise.
+/// The default schema, unless it is set.
 const DEFAULT_SCHEMA: &str = "main";
-/// How large a message is at most, unless a client asks for more: the smallest limit that clients come with is 4 MiB.
+/// The default maximum size of a message: the smallest limit of clients is 4 MiB.
 pub const MESSAGE_BYTES: usize = 2 << 20;
-/// How large batches are, unless a client asks for others.
+/// The default size of batches.
 const DEFAULT_BATCH_BYTES: usize = 1 << 20;
-/// How many rows batches have at most, unless a client asks for others.
+/// The default maximum number of rows in a batch.
 const DEFAULT_BATCH_ROWS: usize = 1 << 16;
-/// The most rows of a batch that a client may ask for.
+/// The maximum number of rows in a batch that a client may set.
 const MAX_BATCH_ROWS: i64 = 1 << 20;
-/// The most bytes of a batch that a client may ask for.
+/// The maximum size of a batch in bytes that a client may set.
 const MAX_BATCH_BYTES: i64 = 64 << 20;
 
-/// The longest message of commits.
+/// The maximum length of a commit message.
 const MAX_MESSAGE_BYTES: usize = 1 << 10;
 
-/// How results are compressed on their way.
+/// The compression of results in transit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compression {
-    /// Not at all.
+    /// None.
     #[default]
     None,
     /// LZ4 frames: cheap.
@@ -62,18 +62,18 @@ pub enum Compression {
     Zstd,
 }
 
-/// The value of an option, in one of the protocol's forms.
+/// The value of an option, in one of the protocol's types.
 #[derive(Clone, Debug, PartialEq)]
 pub enum OptionValue {
-    /// A text.
+    /// A string.
     Text(String),
-    /// A truth value.
+    /// A Boolean.
     Flag(bool),
-    /// A whole number.
+    /// An integer.
     Whole(i64),
-    /// A number.
+    /// A floating-point number.
     Number(f64),
-    /// A list of texts.
+    /// A list of strings.
     List(Vec<String>),
 }
 
@@ -90,13 +90,13 @@ pub enum OptionFault {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Options {
     schema: Option<String>,
-    /// The name of the snapshot that it is pinned to.
+    /// The name of the snapshot to which it is pinned.
     snapshot: Option<String>,
     timeout: Option<Duration>,
     batch_rows: Option<usize>,
     batch_bytes: Option<usize>,
     compression: Compression,
-    /// What commits say was done.
+    /// The message of commits.
     commit_message: Option<String>,
     /// Values of settings of DuckDB, as SQL literals.
     settings: BTreeMap<String, OptionValue>,
@@ -105,11 +105,11 @@ pub struct Options {
 // === impl Options ===
 
 impl Options {
-    /// Sets the option `name`; no value sets it back. Whether DuckDB takes the value shows only when it runs
+    /// Sets the option `name`; without a value, resets it. DuckDB validates the value only when it runs
     /// [`script`](Self::script).
     ///
     /// # Errors
-    /// Which of name and value is wrong.
+    /// Whether the name or the value is wrong.
     pub fn set(&mut self, name: &str, value: Option<OptionValue>) -> Result<(), OptionFault> {
         use OptionValue::{Flag, List, Number, Text, Whole};
         let lower = name.to_ascii_lowercase();
@@ -149,7 +149,7 @@ impl Options {
         Ok(())
     }
 
-    /// All options that have a value, the defaults of catalog and schema among them.
+    /// All options that have a value, including the defaults of catalog and schema.
     pub fn all(&self) -> BTreeMap<String, OptionValue> {
         use OptionValue::{Number, Text, Whole};
         let size = |size: usize| Whole(i64::try_from(size).unwrap_or(i64::MAX));
@@ -167,27 +167,27 @@ impl Options {
         all
     }
 
-    /// The name of the snapshot that the session is pinned to.
+    /// The name of the snapshot to which the session is pinned.
     pub fn snapshot(&self) -> Option<&str> {
         self.snapshot.as_deref()
     }
 
-    /// Pins the session to the snapshot that `name` means.
+    /// Pins the session to the snapshot that `name` refers to.
     pub(super) fn pin(&mut self, name: &str) {
         self.snapshot = Some(name.to_owned());
     }
 
-    /// What commits say was done, where the session says it.
+    /// The message of commits, if the session sets it.
     pub fn commit_message(&self) -> Option<&str> {
         self.commit_message.as_deref()
     }
 
-    /// How long a statement may take.
+    /// The maximum duration of a statement.
     pub fn timeout(&self) -> Option<Duration> {
         self.timeout
     }
 
-    /// How large batches are.
+    /// The size of batches.
     pub fn batch_limits(&self) -> BatchLimits {
         BatchLimits {
             bytes: self.batch_bytes.unwrap_or(DEFAULT_BATCH_BYTES),
@@ -195,18 +195,18 @@ impl Options {
         }
     }
 
-    /// How large a message with rows is at most, in bytes, unless a single row is larger: who asks for larger batches
-    /// can take them.
+    /// The maximum size of a message with rows in bytes, unless a single row is larger: clients that set larger batches
+    /// can receive them.
     pub fn message_bytes(&self) -> usize {
         self.batch_bytes.unwrap_or(0).max(MESSAGE_BYTES)
     }
 
-    /// How results are compressed.
+    /// The compression of results.
     pub fn compression(&self) -> Compression {
         self.compression
     }
 
-    /// The statements that set up a fresh connection; `None` when it serves as it is.
+    /// The statements that set up a new connection; `None` if it needs none.
     pub fn script(&self) -> Option<String> {
         let schema = self.schema.as_ref().map(|_| "schema");
         let names = schema.into_iter().chain(self.settings.keys().map(String::as_str));
@@ -214,7 +214,7 @@ impl Options {
         (!script.is_empty()).then_some(script)
     }
 
-    /// The statement that brings a connection up to date with the option `name`; empty when it concerns none.
+    /// The statement that applies a change of the option `name` to a connection; empty if it does not affect it.
     pub fn change(&self, name: &str) -> String {
         let name = name.to_ascii_lowercase();
         if name == "schema" {
@@ -229,7 +229,7 @@ impl Options {
     }
 }
 
-/// A timeout in seconds; 0 is none.
+/// A timeout in seconds; 0 for none.
 fn timeout(value: &OptionValue) -> Result<Option<Duration>, OptionFault> {
     let seconds = match value {
         OptionValue::Whole(seconds) => seconds.to_string().parse(),

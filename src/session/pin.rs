@@ -1,7 +1,7 @@
-//! Pinned sessions: every read sees one snapshot, and nothing is written.
+//! Pinned sessions: all reads see one snapshot, and nothing can be written.
 //!
-//! A session is pinned by its option `snapshot`, or by a header that its calls carry; the snapshot stays the one that
-//! the name meant then. Its statements run in an engine of their own ([`Pins`](crate::lake::pins::Pins)).
+//! A session is pinned by its option `snapshot`, or by a header of its calls; the snapshot remains the one that the
+//! name referred to at that time. Its statements run in a separate engine ([`Pins`](crate::lake::pins::Pins)).
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ impl Session {
     /// The engine that its statements run in.
     ///
     /// # Errors
-    /// `NotFound` when the snapshot that it shall be pinned to does not exist (any more).
+    /// `NotFound` if the snapshot to which it is pinned does not exist (any more).
     pub(super) async fn engine(&self, lake: &Lake, pins: &Arc<Pins>) -> Result<Engine> {
         let options = self.options();
         let Some(name) = options.snapshot() else { return Ok(lake.engine().clone()) };
@@ -30,8 +30,8 @@ impl Session {
         Ok(engine)
     }
 
-    /// The session of a call that names a snapshot in its headers: the client's own, which is pinned from now on, or
-    /// for this call alone one with the handles of the session that is shared.
+    /// The session of a call that specifies a snapshot in its headers: the client's own, which is pinned from now on,
+    /// or, for a client of the shared session, one for this call with the same handles.
     ///
     /// # Errors
     /// As [`check_free`](Self::check_free).
@@ -46,8 +46,8 @@ impl Session {
         Ok(self)
     }
 
-    /// The same session, pinned to the snapshot that `name` means. Drivers send headers with most calls, not with all:
-    /// a handle is good in both.
+    /// The same session, pinned to the snapshot that `name` refers to. Drivers send headers with most calls, not with
+    /// all: handles are valid in both.
     fn at(&self, name: &str) -> Arc<Self> {
         let mut options = self.options();
         options.pin(name);
@@ -59,10 +59,10 @@ impl Session {
         self.options.lock().snapshot().is_some()
     }
 
-    /// Checks that the session holds nothing of the snapshot that it sees.
+    /// Checks that the session holds no state of the snapshot that it sees.
     ///
     /// # Errors
-    /// `FailedPrecondition` when it does.
+    /// `FailedPrecondition` if it does.
     pub fn check_free(&self) -> Result<()> {
         if self.workers().is_empty() {
             return Ok(());
@@ -72,13 +72,13 @@ impl Session {
         ))
     }
 
-    /// The failure of a statement, which may be that it wants to write in a pinned session.
+    /// The error of a statement, with the remedy if it tried to write in a pinned session.
     pub fn explain(&self, err: Error) -> Error {
         let options = self.options();
         match options.snapshot() {
             Some(name) if err.message().contains("read-only mode") => Error::new(
                 ErrorKind::FailedPrecondition,
-                format!("the session is pinned to snapshot {name} and only reads: reset its option snapshot to write"),
+                format!("the session is pinned to snapshot {name} and read-only: reset its option snapshot to write"),
             ),
             _ => err,
         }

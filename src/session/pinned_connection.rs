@@ -1,10 +1,10 @@
-//! The connection that a session keeps because its TEMP objects or variables live there.
+//! The connection that a session keeps because it has TEMP objects or variables.
 
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::engine::{Lease, Worker};
 
-/// A connection of one session, and its permit among the few that may be kept.
+/// A connection of one session, with one of the limited permits to keep one.
 #[derive(Debug)]
 pub struct PinnedConnection {
     lease: Lease,
@@ -16,7 +16,7 @@ pub struct PinnedConnection {
 impl PinnedConnection {
     /// Keeps the connection of `lease`.
     pub fn new(mut lease: Lease, permit: OwnedSemaphorePermit) -> Self {
-        // What lives there ends with the session.
+        // Its objects end with the session.
         lease.retire();
         Self { lease, _permit: permit }
     }

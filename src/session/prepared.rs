@@ -1,4 +1,4 @@
-//! A prepared statement: its text, what is known of it before it runs, and the parameters bound to it last.
+//! A prepared statement: its SQL text, its parameters and columns, and the parameters that were bound last.
 
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use crate::{
     sql::ParsedStatement,
 };
 
-/// What is known of a statement before it runs.
+/// The properties of a statement before it runs.
 #[derive(Clone, Debug)]
 pub struct Described {
     /// Whether it changes something and returns no rows.
     pub is_update: bool,
-    /// Its columns, an update's count among them; `None` where they follow only from the parameters.
+    /// Its columns, including the count of an update; `None` if they depend on the parameters.
     pub columns: Option<SchemaRef>,
     /// Its parameters.
     pub parameters: SchemaRef,
@@ -28,7 +28,7 @@ pub struct Prepared {
     sql: Arc<str>,
     statements: Arc<[ParsedStatement]>,
     belongs: Mutex<Belongs>,
-    /// The network connection that it ends with: a client that is gone closes nothing.
+    /// The network connection that it ends with: a disconnected client closes nothing.
     opened_on: Option<ConnectionId>,
     described: Described,
     bound: Mutex<Option<RecordBatch>>,
@@ -37,10 +37,10 @@ pub struct Prepared {
 /// The transaction that a statement runs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Belongs {
-    /// This one; none is one of its own.
+    /// This one; `None` for the statement's own.
     To(Option<TransactionId>),
-    /// The client has ended the one that it was prepared in. Those who keep a statement over a commit (ADBC's cursors
-    /// do) mean the transaction that they have open next, and do not name it again.
+    /// The client has ended the one that it was prepared in. Clients that keep a statement across a commit (such as
+    /// ADBC's cursors) mean their next open transaction, and do not specify it again.
     ToNext,
 }
 
@@ -59,12 +59,12 @@ impl Prepared {
         Self { sql, statements, belongs, opened_on, described, bound: Mutex::default() }
     }
 
-    /// Its text, as the client sent it.
+    /// Its SQL text, as the client sent it.
     pub fn sql(&self) -> &Arc<str> {
         &self.sql
     }
 
-    /// Its statements, read.
+    /// Its parsed statements.
     pub fn statements(&self) -> &Arc<[ParsedStatement]> {
         &self.statements
     }
@@ -81,12 +81,12 @@ impl Prepared {
         }
     }
 
-    /// What is known of the statement before it runs.
+    /// The properties of the statement before it runs.
     pub fn described(&self) -> &Described {
         &self.described
     }
 
-    /// Binds parameters for the executions to come.
+    /// Binds parameters for later executions.
     pub fn bind(&self, parameters: RecordBatch) {
         *self.bound.lock() = Some(parameters);
     }
@@ -96,10 +96,10 @@ impl Prepared {
         self.bound.lock().clone()
     }
 
-    /// The transaction that it runs in; `next` gives the one that the client has open now.
+    /// The transaction that it runs in; `next` returns the client's currently open one.
     ///
     /// # Errors
-    /// What `next` says.
+    /// Errors of `next`.
     pub fn transaction(&self, next: impl FnOnce() -> Result<Option<TransactionId>>) -> Result<Option<TransactionId>> {
         match *self.belongs.lock() {
             Belongs::To(transaction) => Ok(transaction),

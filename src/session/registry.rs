@@ -11,19 +11,19 @@ use crate::{
     ids::{ConnectionId, SessionToken},
 };
 
-/// Where there are too many sessions, the one that was idle for longest ends for a new one, if it was for this long.
+/// If there are too many sessions, a new one replaces the one that was idle for longest, if it was for this long.
 const MAKE_ROOM_AGE: Duration = Duration::from_mins(1);
 
-/// How many sessions there may be and for how long.
+/// Limits on the number and the age of sessions.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// A session that nobody used for this long ends; so does a transaction.
+    /// A session that is unused for this long ends; so does a transaction.
     pub idle_timeout: Duration,
-    /// A session ends after this long even when it is in use.
+    /// A session ends after this long even if it is in use.
     pub max_age: Duration,
-    /// The most sessions.
+    /// The maximum number of sessions.
     pub max_sessions: usize,
-    /// The most sessions of one user.
+    /// The maximum number of sessions of one user.
     pub max_sessions_per_user: usize,
 }
 
@@ -32,19 +32,19 @@ pub struct Limits {
 pub struct Sessions {
     limits: Limits,
     by_token: Mutex<HashMap<SessionToken, Arc<Session>>>,
-    /// Those of principals who have none of their own.
+    /// The sessions of principals that do not have their own.
     shared: Mutex<HashMap<Principal, Arc<Session>>>,
 }
 
 // === impl Sessions ===
 
 impl Sessions {
-    /// No session yet.
+    /// Creates the registry without sessions.
     pub fn new(limits: Limits) -> Self {
         Self { limits, by_token: Mutex::default(), shared: Mutex::default() }
     }
 
-    /// How many there may be and for how long.
+    /// The limits.
     pub fn limits(&self) -> Limits {
         self.limits
     }
@@ -52,7 +52,7 @@ impl Sessions {
     /// Opens a session for `principal`.
     ///
     /// # Errors
-    /// `ResourceExhausted` when there are too many and none was idle for a while.
+    /// `ResourceExhausted` if there are too many and none was idle for a while.
     pub fn open(&self, principal: Principal) -> Result<SessionToken> {
         let token = SessionToken::new();
         let mut by_token = self.by_token.lock();
@@ -66,13 +66,13 @@ impl Sessions {
         Ok(token)
     }
 
-    /// The session that `token` names.
+    /// The session of `token`.
     ///
     /// # Errors
-    /// Unauthenticated when it has ended or never was.
+    /// Unauthenticated if it has ended or never existed.
     pub fn get(&self, token: &[u8]) -> Result<Arc<Session>> {
         let session = SessionToken::from_bytes(token).and_then(|token| self.by_token.lock().get(&token).cloned());
-        // One that is in use all the time outlives the clean-up.
+        // A session that is in continuous use outlives the clean-up.
         let session = session.filter(|session| session.age() < self.limits.max_age);
         let session =
             session.ok_or_else(|| Error::new(ErrorKind::Unauthenticated, "the session has ended; log in again"))?;
@@ -80,7 +80,7 @@ impl Sessions {
         Ok(session)
     }
 
-    /// The session that all share who are `principal` and have none of their own.
+    /// The session that is shared by all clients that are `principal` and do not have their own.
     pub fn shared(&self, principal: &Principal) -> Arc<Session> {
         let mut shared = self.shared.lock();
         let session = shared.entry(principal.clone()).or_insert_with(|| Session::new(principal.clone(), None));
@@ -88,7 +88,8 @@ impl Sessions {
         Arc::clone(session)
     }
 
-    /// Ends a session of its own with everything that it holds. Says whether it did: shared ones stay.
+    /// Ends a client's own session and releases everything that it holds. Returns whether it was ended: shared ones are
+    /// not.
     pub fn close_session(&self, session: &Session) -> bool {
         let Some(token) = session.token else { return false };
         let closed = self.by_token.lock().remove(&token);
@@ -98,7 +99,7 @@ impl Sessions {
         closed.is_some()
     }
 
-    /// How many sessions there are, shared ones left out, and how many transactions are open in all.
+    /// The number of sessions, without shared ones, and the number of open transactions in all of them.
     pub fn counts(&self) -> (usize, usize) {
         let all = self.list();
         let own = all.iter().filter(|session| session.is_own()).count();
@@ -114,7 +115,7 @@ impl Sessions {
     /// Ends sessions and transactions that are idle or too old.
     pub fn drop_idle(&self) {
         let Limits { idle_timeout, max_age, .. } = self.limits;
-        // Whoever works with one holds it.
+        // A call that uses a session holds it.
         let lives = |session: &Arc<Session>| {
             Arc::strong_count(session) > 1 || session.idle() < idle_timeout && session.age() < max_age
         };
@@ -125,7 +126,7 @@ impl Sessions {
         }
     }
 
-    /// Rolls back and closes what was opened on a network connection that is no more: its client cannot do it.
+    /// Rolls back and closes what was opened on a closed network connection: its client cannot do it.
     pub fn disconnected(&self, connection: ConnectionId) {
         for session in self.list() {
             session.disconnected(connection);

@@ -22,7 +22,7 @@ use crate::{
     sql::ParsedStatement,
 };
 
-/// The most prepared statements and transactions of one session.
+/// The maximum number of prepared statements and transactions of one session.
 const MAX_HANDLES: usize = 10_000;
 
 /// One session.
@@ -30,7 +30,7 @@ const MAX_HANDLES: usize = 10_000;
 pub struct Session {
     id: SessionId,
     principal: Principal,
-    /// Present when one client alone uses it.
+    /// Present if a single client uses it.
     pub(super) token: Option<SessionToken>,
     opened: Instant,
     pub(super) options: Mutex<Options>,
@@ -42,22 +42,22 @@ pub struct Session {
     last_used: Mutex<Instant>,
 }
 
-/// What a session is pinned to.
+/// The snapshot to which a session is pinned.
 #[derive(Clone, Debug)]
 pub(super) struct PinnedSnapshot {
     pub name: String,
-    /// What the name meant when it was used first.
+    /// What the name referred to when it was first used.
     pub snapshot: SnapshotId,
 }
 
-/// What clients name by handles.
+/// The objects that clients reference by handles.
 #[derive(Debug, Default)]
 struct Handles {
     prepared: Mutex<HashMap<StatementHandle, Arc<Prepared>>>,
     transactions: Mutex<HashMap<TransactionId, Arc<Transaction>>>,
-    /// The transaction that `BEGIN` as text opened.
+    /// The transaction that `BEGIN` in SQL opened.
     textual: Mutex<Option<TransactionId>>,
-    /// What `PREPARE` as text prepared, by name.
+    /// The statements of `PREPARE` in SQL, by name.
     textual_prepared: Mutex<HashMap<String, ParsedStatement>>,
 }
 
@@ -78,47 +78,47 @@ impl Session {
         })
     }
 
-    /// Its name for people; it gives no access.
+    /// Its public id, which grants no access.
     pub fn id(&self) -> SessionId {
         self.id
     }
 
-    /// Whether one client alone uses it.
+    /// Whether a single client uses it.
     pub fn is_own(&self) -> bool {
         self.token.is_some()
     }
 
-    /// Its options as they are now.
+    /// Its current options.
     pub fn options(&self) -> Options {
         self.options.lock().clone()
     }
 
-    /// Puts other options in the place of its own, which it gives.
+    /// Replaces its options and returns the previous ones.
     pub fn replace_options(&self, options: Options) -> Options {
         std::mem::replace(&mut *self.options.lock(), options)
     }
 
-    /// Lets the name of its snapshot be looked up anew.
+    /// Resolves the name of its snapshot again at the next use.
     pub fn forget_snapshot(&self) {
         self.pinned_snapshot.lock().take();
     }
 
-    /// How many transactions are open.
+    /// The number of open transactions.
     pub fn open_transactions(&self) -> usize {
         self.handles.transactions.lock().len()
     }
 
-    /// How long nobody has used it.
+    /// The time since it was last used.
     pub fn idle(&self) -> Duration {
         self.last_used.lock().elapsed()
     }
 
-    /// How long ago it was opened.
+    /// The time since it was opened.
     pub fn age(&self) -> Duration {
         self.opened.elapsed()
     }
 
-    /// The same session with other options, for one call: a handle is good in both.
+    /// The same session with other options, for one call: handles are valid in both.
     pub(super) fn with_options(&self, options: Options) -> Arc<Self> {
         Arc::new(Self {
             id: self.id,
@@ -133,7 +133,7 @@ impl Session {
         })
     }
 
-    /// The workers that hold something of the session.
+    /// The workers that hold state of the session.
     pub fn workers(&self) -> Vec<Worker> {
         let pinned = self.pinned_worker();
         let open: Vec<_> = self.handles.transactions.lock().values().cloned().collect();
@@ -145,7 +145,7 @@ impl Session {
         self.pinned_connection.lock().as_ref().map(|pinned| pinned.worker().clone())
     }
 
-    /// Keeps a connection to the end of the session.
+    /// Keeps a connection until the end of the session.
     pub fn pin_connection(&self, connection: PinnedConnection) {
         *self.pinned_connection.lock() = Some(connection);
     }
@@ -157,33 +157,33 @@ impl Session {
         self.pinned_connection.lock().take();
     }
 
-    /// Rolls back what was idle for longer than `limit`.
+    /// Rolls back transactions that were idle for longer than `limit`.
     pub(super) fn drop_idle_transactions(&self, limit: Duration) {
         let mut transactions = self.handles.transactions.lock();
         transactions.retain(|_, open| Arc::strong_count(open) > 1 || !open.is_idle(limit));
     }
 
-    /// Rolls back and closes what was opened on a network connection that is no more.
+    /// Rolls back and closes what was opened on a closed network connection.
     pub(super) fn disconnected(&self, connection: ConnectionId) {
         self.handles.transactions.lock().retain(|_, transaction| !transaction.was_opened_on(connection));
         self.handles.prepared.lock().retain(|_, prepared| !prepared.was_opened_on(connection));
     }
 
-    /// Whose session it is.
+    /// The owner of the session.
     pub fn principal(&self) -> &Principal {
         &self.principal
     }
 
-    /// Notes that it is in use.
+    /// Records that it is in use.
     pub fn touch(&self) {
         *self.last_used.lock() = Instant::now();
     }
 
-    /// Opens a transaction; it takes a connection to DuckDB only with its first statement, and ends with the network
+    /// Opens a transaction. It takes a connection to DuckDB only with its first statement, and ends with the network
     /// connection that it was opened on.
     ///
     /// # Errors
-    /// `ResourceExhausted` when the session has too many.
+    /// `ResourceExhausted` if the session has too many.
     pub fn begin(&self, opened_on: Option<ConnectionId>) -> Result<TransactionId> {
         let mut transactions = self.handles.transactions.lock();
         check_room(transactions.len(), "transactions")?;
@@ -192,10 +192,10 @@ impl Session {
         Ok(id)
     }
 
-    /// Opens a transaction with `BEGIN` as text, which later statements belong to.
+    /// Opens a transaction with `BEGIN` in SQL, which later statements belong to.
     ///
     /// # Errors
-    /// `FailedPrecondition` when one is open, and for a shared session; as [`begin`](Self::begin).
+    /// `FailedPrecondition` if one is open, and for a shared session; as [`begin`](Self::begin).
     pub fn begin_textual(&self, opened_on: Option<ConnectionId>) -> Result<()> {
         if self.handles.textual.lock().is_some() {
             return Err(Error::precondition(
@@ -204,7 +204,7 @@ impl Session {
         }
         if !self.is_own() {
             return Err(Error::precondition(
-                "BEGIN needs a session: log in first, or switch the client's autocommit off instead",
+                "BEGIN needs a session: log in first, or disable the client's autocommit instead",
             ));
         }
         let id = self.begin(opened_on)?;
@@ -212,15 +212,15 @@ impl Session {
         Ok(())
     }
 
-    /// The transaction that `BEGIN` as text opened.
+    /// The transaction that `BEGIN` in SQL opened.
     pub fn textual_transaction(&self) -> Option<TransactionId> {
         *self.handles.textual.lock()
     }
 
-    /// Ends a transaction; says which snapshot a commit made, if it made one.
+    /// Ends a transaction; returns the snapshot that a commit created, if any.
     ///
     /// # Errors
-    /// `NotFound` for one that is not open; Conflict and what else the commit says. The transaction is over then too.
+    /// `NotFound` for one that is not open; Conflict and other errors of the commit. The transaction is over then too.
     pub async fn end(&self, id: TransactionId, end: End) -> Result<Option<SnapshotId>> {
         let transaction = self.handles.transactions.lock().remove(&id);
         let transaction = transaction.ok_or_else(|| unknown_transaction(id))?;
@@ -229,7 +229,7 @@ impl Session {
         self.finish(&transaction, end).await
     }
 
-    /// Commits or rolls back what was done in a transaction, which is as new then.
+    /// Commits or rolls back the work of a transaction, which is reset.
     ///
     /// # Errors
     /// As [`end`](Self::end).
@@ -247,24 +247,24 @@ impl Session {
         Ok(made)
     }
 
-    /// The transaction that a statement belongs to: the named one, else the one that `BEGIN` as text opened.
+    /// The transaction that a statement belongs to: the specified one, or else the one that `BEGIN` in SQL opened.
     ///
     /// # Errors
-    /// `NotFound` when the named one is not open.
+    /// `NotFound` if the specified one is not open.
     pub fn transaction(&self, id: Option<TransactionId>) -> Result<Option<Arc<Transaction>>> {
         let Some(id) = id.or_else(|| *self.handles.textual.lock()) else { return Ok(None) };
         let transaction = self.handles.transactions.lock().get(&id).cloned();
         if transaction.is_none() {
-            // It ended with its connection, or idle: said once, then the session goes on without it.
+            // It ended with its connection, or when idle: this is reported once, then the session continues without it.
             self.handles.textual.lock().take_if(|textual| *textual == id);
         }
         transaction.map(Some).ok_or_else(|| unknown_transaction(id))
     }
 
-    /// The only transaction that was opened on this network connection, for clients that do not name it.
+    /// The only transaction that was opened on this network connection, for clients that do not specify it.
     ///
     /// # Errors
-    /// `FailedPrecondition` when there are several.
+    /// `FailedPrecondition` if there are several.
     pub fn opened_on(&self, connection: Option<ConnectionId>) -> Result<Option<TransactionId>> {
         let Some(connection) = connection else { return Ok(None) };
         let transactions = self.handles.transactions.lock();
@@ -272,15 +272,15 @@ impl Session {
         match (here.next(), here.next()) {
             (only, None) => Ok(only.map(|(id, _)| *id)),
             (_, Some(_)) => Err(Error::precondition(
-                "several transactions are open on this connection: name the one that is meant, or end others",
+                "several transactions are open on this connection: specify one of them, or end the others",
             )),
         }
     }
 
-    /// Keeps what `PREPARE` as text prepares, in the place of an earlier one of that name.
+    /// Keeps the statement of a `PREPARE` in SQL, replacing an earlier one of that name.
     ///
     /// # Errors
-    /// `FailedPrecondition` for a shared session; `ResourceExhausted` when the session has too many.
+    /// `FailedPrecondition` for a shared session; `ResourceExhausted` if the session has too many.
     pub fn keep_textual(&self, name: String, statement: ParsedStatement) -> Result<()> {
         if !self.is_own() {
             return Err(Error::precondition(
@@ -293,7 +293,7 @@ impl Session {
         Ok(())
     }
 
-    /// What `PREPARE` as text prepared under a name.
+    /// The statement that `PREPARE` in SQL prepared under a name.
     ///
     /// # Errors
     /// `NotFound`.
@@ -302,7 +302,7 @@ impl Session {
         found.ok_or_else(|| no_textual(name))
     }
 
-    /// Forgets what `PREPARE` as text prepared under a name.
+    /// Removes the statement that `PREPARE` in SQL prepared under a name.
     ///
     /// # Errors
     /// `NotFound`.
@@ -314,7 +314,7 @@ impl Session {
     /// Keeps a prepared statement.
     ///
     /// # Errors
-    /// `ResourceExhausted` when the session has too many.
+    /// `ResourceExhausted` if the session has too many.
     pub fn keep(&self, prepared: Prepared) -> Result<(StatementHandle, Arc<Prepared>)> {
         let mut all = self.handles.prepared.lock();
         check_room(all.len(), "prepared statements")?;
@@ -324,7 +324,7 @@ impl Session {
         Ok((handle, prepared))
     }
 
-    /// The prepared statement that a client's handle names.
+    /// The prepared statement of a client's handle.
     ///
     /// # Errors
     /// `NotFound`.
@@ -334,7 +334,7 @@ impl Session {
         found.ok_or_else(|| Error::not_found("the prepared statement was closed or never existed"))
     }
 
-    /// Forgets a prepared statement.
+    /// Removes a prepared statement.
     ///
     /// # Errors
     /// `NotFound`.
@@ -349,7 +349,7 @@ fn no_textual(name: &str) -> Error {
     Error::not_found(format!("no prepared statement \"{name}\" in this session"))
 }
 
-/// The failure of who names a transaction that is over.
+/// The error for a transaction that is over.
 fn unknown_transaction(id: TransactionId) -> Error {
     Error::not_found(format!("transaction {id} is not open: it was committed, rolled back, or idle for too long"))
 }

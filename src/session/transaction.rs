@@ -1,11 +1,11 @@
-//! An open transaction: a connection that is its own from the first statement to the end.
+//! An open transaction, which has its own connection from its first statement to its end.
 //!
 //! ```text
 //!          first statement                        COMMIT, ROLLBACK, idle, disconnected
 //! Idle ───────────────────▶ Begun { binding, open } ────────────────────────────────▶ Idle
 //! ```
 //!
-//! Clients with autocommit off open a transaction as soon as they connect and after every commit, so one that has not
+//! Clients without autocommit open a transaction as soon as they connect and after every commit, so one that has not
 //! done anything must hold nothing: neither a connection nor a snapshot.
 
 use std::{
@@ -30,7 +30,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Transaction {
     state: tokio::sync::Mutex<State>,
-    /// What the worker knows of it, while it is begun.
+    /// The worker's state of it, while it is begun.
     open: Arc<Mutex<Option<Open>>>,
     /// The network connection that it ends with.
     opened_on: Option<ConnectionId>,
@@ -45,7 +45,7 @@ enum State {
     Begun {
         binding: Binding,
         committer: Arc<Committer>,
-        /// To keep the connection after the commit, because it has TEMP objects then.
+        /// For keeping the connection after the commit, because it has TEMP objects then.
         permit: Option<OwnedSemaphorePermit>,
     },
 }
@@ -53,7 +53,7 @@ enum State {
 /// The connection that work of a session is bound to.
 #[derive(Debug)]
 pub(super) enum Binding {
-    /// One that it borrowed.
+    /// A leased one.
     Leased(Lease),
     /// The one that its session keeps.
     Pinned(Worker),
@@ -62,18 +62,18 @@ pub(super) enum Binding {
 /// How a transaction ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// What it did stays.
+    /// Its changes are kept.
     Commit,
-    /// Nothing of it stays.
+    /// Its changes are discarded.
     Rollback,
 }
 
-/// A transaction that has begun, as far as its statements must know it.
+/// The state of a begun transaction that its statements need.
 #[derive(Debug)]
 pub struct Open {
-    /// Its state towards the lake.
+    /// Its state in the lake.
     pub transaction: OpenTransaction,
-    /// The statements that have run in it and defined something.
+    /// The statements that have run in it and changed the catalog.
     pub definitions: Vec<ParsedStatement>,
 }
 
@@ -93,7 +93,7 @@ impl Transaction {
         self.opened_on == Some(connection)
     }
 
-    /// Notes that it is in use.
+    /// Records that it is in use.
     pub fn touch(&self) {
         *self.last_used.lock() = Instant::now();
     }
@@ -115,7 +115,7 @@ impl Transaction {
         }
     }
 
-    /// What its statements must know of it; empty until it has begun.
+    /// The state that its statements need; empty until it has begun.
     pub fn open(&self) -> Arc<Mutex<Option<Open>>> {
         Arc::clone(&self.open)
     }
@@ -123,7 +123,7 @@ impl Transaction {
     /// The worker of this transaction, with the transaction begun; `bind` finds its connection.
     ///
     /// # Errors
-    /// What `bind` says.
+    /// Errors of `bind`.
     pub(super) async fn begun_on(
         &self,
         bind: impl Future<Output = Result<Binding>>,
@@ -151,8 +151,8 @@ impl Transaction {
         }
     }
 
-    /// Commits in the name of `principal`, with `message` or what its statements did; says which snapshot that made, and
-    /// gives the connection that the session is to keep.
+    /// Commits in the name of `principal`, with `message` or a summary of its statements. Returns the snapshot that was
+    /// created, and the connection that the session is to keep.
     ///
     /// # Errors
     /// As [`OpenTransaction::commit`]; the transaction is over then too.
@@ -182,14 +182,14 @@ impl Transaction {
         Ok((made, binding.pinned(permit)))
     }
 
-    /// Rolls back; gives the connection that the session is to keep: variables stay.
+    /// Rolls back; returns the connection that the session is to keep: variables are not rolled back.
     pub(super) async fn rollback(&self) -> Result<Option<PinnedConnection>> {
         let state = std::mem::replace(&mut *self.state.lock().await, State::Idle);
         let State::Begun { binding, permit, .. } = state else { return Ok(None) };
         let open = self.open();
         let work = move |connection: &Connection| {
             connection.rollback();
-            // The writer lock is for the next one now.
+            // Releases the writer lock.
             open.lock().take();
             Ok(())
         };
@@ -222,7 +222,7 @@ impl Binding {
         }
     }
 
-    /// The connection for the session to keep, where there is a permit for it.
+    /// The connection for the session to keep, if there is a permit for it.
     fn pinned(self, permit: Option<OwnedSemaphorePermit>) -> Option<PinnedConnection> {
         match (self, permit) {
             (Self::Leased(lease), Some(permit)) => Some(PinnedConnection::new(lease, permit)),
@@ -233,7 +233,7 @@ impl Binding {
     /// Rolls back without waiting for it.
     fn roll_back(self) {
         match self {
-            // The end of the lease does it.
+            // This happens at the end of the lease.
             Self::Leased(_) => {}
             Self::Pinned(worker) => worker.spawn(Connection::rollback).detach(),
         }

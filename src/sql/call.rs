@@ -6,25 +6,25 @@ use crate::error::{Error, Result};
 /// A CALL.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
-    /// What is called.
+    /// The name of the procedure.
     pub name: Name,
-    /// With what, in the order of the text, each with the name that stands before it.
+    /// The arguments in the order of the SQL text, each with its name, if it has one.
     pub arguments: Vec<(Option<String>, Argument)>,
 }
 
-/// What an argument of a CALL is.
+/// An argument of a CALL.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Argument {
     /// A value.
     Constant(Constant),
-    /// It comes when the statement is executed.
+    /// It is bound when the statement is executed.
     Parameter,
 }
 
 // === impl ParsedStatement ===
 
 impl ParsedStatement {
-    /// What a CALL names; `None` for another statement.
+    /// The name in a CALL; `None` for another statement.
     pub fn called(&self) -> Option<Name> {
         let mut cursor = self.cursor();
         if *self.kind() != Kind::Call || !cursor.take("CALL") {
@@ -33,10 +33,10 @@ impl ParsedStatement {
         cursor.take_name()
     }
 
-    /// The CALL that it is, with its arguments; `None` for another statement.
+    /// The CALL with its arguments; `None` for another statement.
     ///
     /// # Errors
-    /// `InvalidArgument` when an argument is neither a constant nor `?`.
+    /// `InvalidArgument` if an argument is neither a constant nor `?`.
     pub fn call(&self) -> Result<Option<Call>> {
         let Some(name) = self.called() else { return Ok(None) };
         let mut cursor = self.cursor();

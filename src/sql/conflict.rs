@@ -1,4 +1,4 @@
-//! Which table a statement both reads and writes: what two transactions must not do at the same time.
+//! The table that a statement both reads and writes: two concurrent transactions must not do this.
 
 use super::{
     cursor::Cursor,
@@ -8,11 +8,11 @@ use super::{
     token::TokenKind,
 };
 
-/// Whether a statement reads the table whose rows it changes. Of two transactions that do so one must not have missed
-/// the other's rows.
+/// Whether a statement reads the table whose rows it changes. Of two such transactions, one must have seen the other's
+/// rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadsAndWrites {
-    /// It only reads, or adds rows whatever there are.
+    /// It only reads, or adds rows independently of existing ones.
     No,
     /// It does: UPDATE, DELETE, TRUNCATE, MERGE.
     Table(Name),
@@ -20,10 +20,10 @@ pub enum ReadsAndWrites {
     IfQueried {
         /// The table.
         table: Name,
-        /// The query, with NULL in the place of its parameters.
+        /// The query, with NULL in place of its parameters.
         query: String,
     },
-    /// It does, with a table that its text does not tell.
+    /// It does, with a table that cannot be determined from its SQL text.
     Unknown,
 }
 
@@ -81,7 +81,7 @@ impl ParsedStatement {
     }
 }
 
-/// What is left of a statement, with NULL for each parameter.
+/// The rest of a statement, with NULL for each parameter.
 fn without_parameters(cursor: Cursor<'_>) -> String {
     let Some(first) = cursor.peek() else { return String::new() };
     let (mut text, mut after) = (String::new(), first.start);

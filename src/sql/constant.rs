@@ -1,23 +1,23 @@
-//! Constants, as they stand in SET and in CALL.
+//! Constants in SET and in CALL.
 
 use super::{
     cursor::{Cursor, text_value},
     token::TokenKind,
 };
 
-/// How deeply lists and structs may be nested.
+/// The maximum nesting depth of lists and structs.
 const MAX_DEPTH: usize = 64;
 
-/// A value that stands in a statement as it is.
+/// A literal value in a statement.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Constant {
     /// NULL.
     Null,
     /// true or false.
     Flag(bool),
-    /// A number, with its sign, as it is written.
+    /// A number, with its sign, as written.
     Number(String),
-    /// A text.
+    /// A string.
     Text(String),
     /// `['a', 'b']`.
     List(Vec<Constant>),
@@ -28,7 +28,7 @@ pub enum Constant {
 // === impl Constant ===
 
 impl Constant {
-    /// Takes the constant that is next; `None` when something else is, or it is nested too deeply.
+    /// Takes the next constant; `None` if there is none, or it is nested too deeply.
     pub(super) fn take(cursor: &mut Cursor<'_>) -> Option<Self> {
         Self::take_within(cursor, MAX_DEPTH)
     }
@@ -80,7 +80,7 @@ impl Constant {
     }
 }
 
-/// Takes items with commas between them, and the sign that closes them.
+/// Takes comma-separated items, and the closing sign.
 fn take_items<'a, T>(
     cursor: &mut Cursor<'a>,
     close: &str,

@@ -1,11 +1,11 @@
-//! Reading tokens one after the other.
+//! Reads tokens one after the other.
 
 use super::{
     name::Name,
     token::{Token, TokenKind},
 };
 
-/// A place among the tokens of a statement.
+/// A position among the tokens of a statement.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cursor<'a> {
     text: &'a str,
@@ -15,17 +15,17 @@ pub(super) struct Cursor<'a> {
 // === impl Cursor ===
 
 impl<'a> Cursor<'a> {
-    /// At the first of `tokens`, which are tokens of `text`.
+    /// A cursor at the first of `tokens`, which are tokens of `text`.
     pub fn new(text: &'a str, tokens: &'a [Token]) -> Self {
         Self { text, tokens }
     }
 
-    /// The text that the tokens lie in.
+    /// The SQL text of the tokens.
     pub fn text(&self) -> &'a str {
         self.text
     }
 
-    /// The tokens that are left.
+    /// The remaining tokens.
     pub fn rest(&self) -> &'a [Token] {
         self.tokens
     }
@@ -34,7 +34,7 @@ impl<'a> Cursor<'a> {
         self.tokens.is_empty()
     }
 
-    /// The next token, which stays.
+    /// The next token, without taking it.
     pub fn peek(&self) -> Option<Token> {
         self.tokens.first().copied()
     }
@@ -56,7 +56,7 @@ impl<'a> Cursor<'a> {
         self.is_at(0, word)
     }
 
-    /// Whether the token `distance` further on is the keyword, or the sign, `word`.
+    /// Whether the token `distance` positions ahead is the keyword, or the sign, `word`.
     pub fn is_at(&self, distance: usize, word: &str) -> bool {
         self.tokens.get(distance).is_some_and(|token| {
             matches!(token.kind, TokenKind::Word | TokenKind::Sign) && self.spelling(*token).eq_ignore_ascii_case(word)
@@ -86,14 +86,14 @@ impl<'a> Cursor<'a> {
         are
     }
 
-    /// Takes any of `words`, as often as one is next.
+    /// Skips all of the next tokens that are any of `words`.
     pub fn skip(&mut self, words: &[&str]) {
         while self.is_any(words) {
             self.next();
         }
     }
 
-    /// Takes what stands in parentheses, with them; gives the tokens inside.
+    /// Takes a parenthesised expression; returns the tokens inside.
     pub fn take_parentheses(&mut self) -> Option<Cursor<'a>> {
         if !self.is("(") {
             return None;
@@ -114,7 +114,7 @@ impl<'a> Cursor<'a> {
         None
     }
 
-    /// Takes a name of one or several parts with points between them.
+    /// Takes a name of one or several parts with dots between them.
     pub fn take_name(&mut self) -> Option<Name> {
         let mut parts = vec![self.take_part()?];
         while self.is(".") {
@@ -124,7 +124,7 @@ impl<'a> Cursor<'a> {
         Some(Name::new(parts))
     }
 
-    /// Takes one part of a name, without its quotes; DuckDB takes texts for names, too.
+    /// Takes one part of a name, without its quotes; DuckDB accepts string literals as names, too.
     pub fn take_part(&mut self) -> Option<String> {
         let token = self.peek()?;
         let part = match token.kind {
@@ -137,7 +137,7 @@ impl<'a> Cursor<'a> {
         Some(part)
     }
 
-    /// The parts between the commas that stand outside of brackets.
+    /// The parts between the commas outside of brackets.
     pub fn split_at_commas(self) -> Vec<Cursor<'a>> {
         let mut depth = 0_i32;
         let is_comma = |token: &Token| {
@@ -155,7 +155,7 @@ impl<'a> Cursor<'a> {
         self.tokens.split(is_comma).map(|tokens| Cursor::new(self.text, tokens)).collect()
     }
 
-    /// What the tokens that are left say, with what stands between them.
+    /// The source text of the remaining tokens, including what is between them.
     pub fn source(&self) -> &'a str {
         match self.tokens {
             [] => "",
@@ -170,7 +170,7 @@ pub(super) fn unquoted(name: &str) -> String {
     name[1..name.len() - 1].replace("\"\"", "\"")
 }
 
-/// What a text says; `None` for one of bits or bytes, or with escapes that are not plain characters.
+/// The value of a string literal; `None` for one of bits or bytes, or with escapes that are not plain characters.
 pub(super) fn text_value(text: &str) -> Option<String> {
     match text.as_bytes() {
         [b'$', ..] => {
@@ -184,21 +184,22 @@ pub(super) fn text_value(text: &str) -> Option<String> {
     }
 }
 
-/// Puts together what stands between quotes: a text can go on behind a new line.
+/// Concatenates the parts of a string literal, which can continue on a new line.
 fn pieces(text: &str, read: impl Fn(&str) -> Option<String>) -> Option<String> {
     let (mut value, mut rest) = (String::new(), text);
     loop {
         rest = rest.strip_prefix('\'')?;
         let mut end = 0;
         let bytes = rest.as_bytes();
-        // A backslash before a quote escapes it only where `read` knows escapes, which gives nothing for such texts.
+        // A backslash before a quote escapes it only if `read` supports escapes, which returns `None` for such
+        // literals.
         while bytes.get(end..end + 2) == Some(b"''") || *bytes.get(end)? != b'\'' {
             end += if bytes[end] == b'\'' { 2 } else { 1 };
         }
         value += &read(&rest[..end].replace("''", "'"))?;
         let after = &rest[end + 1..];
         match after.find('\'') {
-            // Comments between the pieces are read away with them.
+            // Comments between the parts are skipped with them.
             Some(next) if !after[..next].contains("--") => rest = &after[next..],
             Some(_) => return None,
             None => return Some(value),

@@ -1,4 +1,4 @@
-//! What a statement makes, removes or changes in the catalog.
+//! The objects that a statement creates, drops or changes in the catalog.
 
 use super::{
     cursor::Cursor,
@@ -7,22 +7,22 @@ use super::{
     token::{Token, TokenKind},
 };
 
-/// What CREATE, DROP, ALTER or COMMENT ON is about.
+/// The subject of CREATE, DROP, ALTER or COMMENT ON.
 #[derive(Clone, Debug)]
 pub struct Definition {
-    /// What kind of thing.
+    /// The kind of object.
     pub object: Object,
     /// Its name; a secret may have none.
     pub name: Option<Name>,
-    /// Whether the statement calls it TEMP.
+    /// Whether the statement declares it as TEMP.
     pub temporary: bool,
-    /// What happens to a thing that is there already.
+    /// The change to an existing object.
     pub change: Change,
-    /// The word CASCADE.
+    /// The keyword CASCADE.
     pub(super) cascade: Option<Token>,
 }
 
-/// A kind of thing in the catalog.
+/// A kind of object in the catalog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Object {
     /// A table.
@@ -37,27 +37,27 @@ pub enum Object {
     Secret,
     /// A whole database.
     Database,
-    /// Anything else: an index, a sequence, a type.
+    /// Any other: an index, a sequence, a type.
     Other,
 }
 
-/// How a definition changes a thing that is there.
+/// How a definition changes an existing object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// It makes or removes it.
+    /// It is created or dropped.
     Whole,
-    /// It gives it this name.
+    /// It is renamed to this name.
     Rename(String),
-    /// It takes the partitioning from a table.
+    /// Its partitioning is reset.
     ResetPartitioning,
-    /// Something else about it.
+    /// Any other change.
     Other,
 }
 
 // === impl Definition ===
 
 impl Definition {
-    /// The definition that a statement of `kind` is.
+    /// The definition of a statement of `kind`.
     pub(super) fn of(kind: &Kind, mut cursor: Cursor<'_>) -> Option<Self> {
         match kind {
             Kind::Create => Some(Self::create(&mut cursor)),
@@ -67,7 +67,7 @@ impl Definition {
         }
     }
 
-    /// Whether the thing is a TEMP one.
+    /// Whether the object is a TEMP one.
     pub fn is_temp(&self) -> bool {
         let parts = self.name.as_ref().map(Name::parts).unwrap_or_default();
         self.temporary || parts.len() > 1 && parts[0].eq_ignore_ascii_case("temp")
@@ -95,7 +95,7 @@ impl Definition {
         let object = Object::take(cursor);
         cursor.take_phrase(&["IF", "EXISTS"]);
         let name = cursor.take_name();
-        // A schema has dependants, and DuckLake knows them.
+        // A schema has dependants, which DuckLake handles.
         let cascade = cursor.is("CASCADE") && object != Object::Schema;
         let cascade = if cascade { cursor.peek() } else { None };
         Self { object, name, temporary, change: Change::Whole, cascade }
@@ -141,7 +141,7 @@ impl Object {
         let found = words.into_iter().find(|(word, _)| cursor.take(word)).map(|(_, object)| object);
         match found {
             Some(Self::Macro) => {
-                // DROP MACRO TABLE m; a macro may be called table all the same.
+                // DROP MACRO TABLE m; but a macro may also be named table.
                 let names_more = cursor.is("TABLE") && !cursor.is_at(1, ".") && cursor.rest().len() > 1;
                 if names_more && !cursor.is_at(1, "(") {
                     cursor.next();
@@ -171,7 +171,7 @@ pub(super) fn take_relation(cursor: &mut Cursor<'_>) -> Option<Name> {
     cursor.take_name()
 }
 
-/// The table of a column's name.
+/// The table of a qualified column name.
 fn column_owner(cursor: &mut Cursor<'_>) -> Option<Name> {
     let mut parts = cursor.take_name()?.parts().to_vec();
     parts.pop();

@@ -1,4 +1,4 @@
-//! What a statement calls.
+//! The functions that a statement calls.
 
 use super::{
     cursor::{Cursor, text_value, unquoted},
@@ -6,17 +6,17 @@ use super::{
     token::TokenKind,
 };
 
-/// What a statement calls, wherever: in it, and in texts that DuckDB runs as SQL.
+/// The functions that a statement calls, both in it and in strings that DuckDB runs as SQL.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Calls {
-    /// The names of functions, in lower case, without schemas and quotes. What only looks like a call (`IN (…)`) is
-    /// among them.
+    /// The names of functions, in lower case, without schemas and quotes. Includes what only looks like a call (`IN
+    /// (…)`).
     pub functions: Vec<String>,
-    /// Whether `query()` runs a text that cannot be read here, because it is put together or comes with the call.
+    /// Whether `query()` runs SQL that cannot be parsed here, because it is concatenated or a parameter.
     pub runs_unread_text: bool,
 }
 
-/// How deeply texts that are run may stand in one another.
+/// The maximum nesting depth of strings that are run as SQL.
 const MAX_DEPTH: usize = 8;
 
 /// Functions that run their argument as SQL.
@@ -25,7 +25,7 @@ const RUNNING: &[&str] = &["query"];
 // === impl ParsedStatement ===
 
 impl ParsedStatement {
-    /// What it calls.
+    /// The functions that it calls.
     pub fn calls(&self) -> Calls {
         let mut calls = Calls::default();
         calls.add(self.cursor(), 0);
@@ -53,7 +53,7 @@ impl Calls {
         }
     }
 
-    /// What the text calls that is the only argument in the parentheses that follow.
+    /// Adds the functions called by the string that is the only argument in the parentheses that follow.
     fn add_text(&mut self, mut cursor: Cursor<'_>, depth: usize) {
         let argument = (cursor.next(), cursor.next(), cursor.next());
         let text = match argument {

@@ -1,8 +1,8 @@
-//! The values of an INSERT, taken apart.
+//! Extracts the values of an INSERT.
 //!
-//! Several executions of INSERTs become one statement: of one text for many rows of parameters (`write::bulk`), and of
-//! several sessions (`write::group_commit`). Whatever would not surely mean the same (subqueries, aggregates, RETURNING,
-//! ON CONFLICT) is not taken apart, and runs as it is.
+//! Several executions of INSERTs are combined to one statement: of one statement for many rows of parameters
+//! (`write::bulk`), and of several sessions (`write::group_commit`). Anything whose meaning might change (subqueries,
+//! aggregates, RETURNING, ON CONFLICT) is not combined, and runs as it is.
 
 use super::{
     cursor::Cursor,
@@ -11,7 +11,7 @@ use super::{
     token::{Token, TokenKind},
 };
 
-/// Words that give values a meaning which depends on the statement around them.
+/// Keywords whose meaning depends on the surrounding statement.
 const OWN_MEANING: &[&str] = &[
     "SELECT",
     "FROM",
@@ -44,31 +44,31 @@ const OWN_MEANING: &[&str] = &[
 pub struct InsertValues {
     /// `INSERT INTO t (a, b)`.
     pub head: String,
-    /// Where the values stand.
+    /// The location of the values.
     pub source: InsertSource,
     /// The values of each row.
     pub rows: Vec<Expressions>,
 }
 
-/// Where the values of an INSERT stand.
+/// The location of an INSERT's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InsertSource {
-    /// Behind VALUES, in any number of rows.
+    /// After VALUES, in any number of rows.
     Values,
-    /// Behind SELECT, one row.
+    /// After SELECT, one row.
     Select,
 }
 
-/// The values of one row, as they stand between the parentheses.
+/// The values of one row, as they are written between the parentheses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expressions {
     text: String,
     parameters: Vec<Parameter>,
     /// Whether a value is DEFAULT.
     pub has_default: bool,
-    /// Whether a name stands in double quotes.
+    /// Whether a name is in double quotes.
     pub has_quoted_name: bool,
-    /// What is called, in lower case.
+    /// The called functions, in lower case.
     pub functions: Vec<String>,
 }
 
@@ -77,16 +77,16 @@ pub struct Expressions {
 struct Parameter {
     start: usize,
     end: usize,
-    /// From 1, over all rows of the statement.
+    /// Its number, from 1, across all rows of the statement.
     number: usize,
 }
 
 /// How the parameters of a statement are numbered.
 #[derive(Debug, Default)]
 struct Numbering {
-    /// How many `?` there were.
+    /// The number of `?` so far.
     plain: usize,
-    /// Whether a parameter had a number of its own.
+    /// Whether any parameter had a number.
     numbered: bool,
 }
 
@@ -129,7 +129,7 @@ impl ParsedStatement {
     }
 }
 
-/// What stands in the parentheses that follow one another with commas between them, to the end of the statement.
+/// The contents of the comma-separated parentheses, up to the end of the statement.
 fn take_rows<'a>(cursor: &mut Cursor<'a>) -> Option<Vec<Cursor<'a>>> {
     let mut rows = Vec::new();
     loop {
@@ -137,7 +137,7 @@ fn take_rows<'a>(cursor: &mut Cursor<'a>) -> Option<Vec<Cursor<'a>>> {
         if cursor.is_at_end() {
             return Some(rows);
         }
-        // A comma may stand behind the last row.
+        // A comma is allowed after the last row.
         if !cursor.take(",") || cursor.is_at_end() {
             return None;
         }
@@ -147,7 +147,7 @@ fn take_rows<'a>(cursor: &mut Cursor<'a>) -> Option<Vec<Cursor<'a>>> {
 // === impl InsertValues ===
 
 impl InsertValues {
-    /// How many parameters its values take.
+    /// The number of parameters.
     pub fn parameters(&self) -> usize {
         self.rows.iter().flat_map(|row| &row.parameters).map(|parameter| parameter.number).max().unwrap_or_default()
     }
@@ -156,7 +156,7 @@ impl InsertValues {
 // === impl Expressions ===
 
 impl Expressions {
-    /// Reads the values; `None` when one of them could depend on the statement around it, or a parameter has a name.
+    /// Parses the values; `None` if one of them could depend on the surrounding statement, or a parameter has a name.
     fn read(cursor: Cursor<'_>, numbering: &mut Numbering) -> Option<Self> {
         let first = cursor.peek()?;
         let mut read = Self {
@@ -202,7 +202,7 @@ impl Expressions {
 // === impl Numbering ===
 
 impl Numbering {
-    /// The number of a parameter; `None` for one with a name, or where some have numbers and some have none.
+    /// The number of a parameter; `None` for one with a name, or if only some have numbers.
     fn number(&mut self, spelling: &str) -> Option<usize> {
         if spelling == "?" {
             self.plain += 1;

@@ -1,11 +1,11 @@
-//! What a statement does, by its first words.
+//! The kind of a statement, by its first keywords.
 
 use super::cursor::Cursor;
 
-/// What a statement does.
+/// The kind of a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Gives rows and changes nothing: SELECT, FROM, VALUES, DESCRIBE, SHOW, PIVOT …
+    /// Returns rows and changes nothing: SELECT, FROM, VALUES, DESCRIBE, SHOW, PIVOT …
     Read,
     /// INSERT.
     Insert,
@@ -27,9 +27,9 @@ pub enum Kind {
     Set,
     /// EXPLAIN.
     Explain {
-        /// Whether it runs what it explains.
+        /// Whether it runs the explained statement.
         analyze: bool,
-        /// What it explains.
+        /// The explained statement.
         explained: Box<Kind>,
     },
     /// PREPARE.
@@ -42,13 +42,13 @@ pub enum Kind {
     Call,
     /// PRAGMA, which reads, sets or does something.
     Pragma,
-    /// A statement of DuckDB that is none of these, by its first word.
+    /// Any other DuckDB statement, by its first keyword.
     Other(&'static str),
-    /// Nothing that DuckDB could run.
+    /// Not a statement that DuckDB could run.
     Unknown,
 }
 
-/// What a statement does to the session's transaction.
+/// The effect of a statement on the session's transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransactionControl {
     /// BEGIN or START.
@@ -59,7 +59,7 @@ pub enum TransactionControl {
     Rollback,
 }
 
-/// First words of statements that give rows.
+/// First keywords of statements that return rows.
 const READING: &[&str] = &[
     "SELECT",
     "FROM",
@@ -76,7 +76,7 @@ const READING: &[&str] = &[
     "UNPIVOT",
 ];
 
-/// First words of statements that only an operator could need.
+/// First keywords of statements that only an operator could need.
 const OTHERS: &[&str] = &[
     "COPY",
     "EXPORT",
@@ -152,7 +152,7 @@ impl Kind {
         matches!(self, Self::Create | Self::Drop | Self::Alter)
     }
 
-    /// The word with which a refusal names it.
+    /// The keyword that identifies it in error messages.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Read => "SELECT",
@@ -182,7 +182,7 @@ impl Kind {
 // === impl TransactionControl ===
 
 impl TransactionControl {
-    /// The control that the whole statement is. DuckDB is not asked about these, so nothing may stand behind them.
+    /// The transaction control, if it is the whole statement. These are not sent to DuckDB, so nothing may follow them.
     fn of(mut cursor: Cursor<'_>) -> Option<Self> {
         let words = [
             ("BEGIN", Self::Begin),
@@ -211,12 +211,12 @@ fn explain(cursor: &mut Cursor<'_>) -> Kind {
         let options = cursor.take_parentheses().map(Cursor::split_at_commas).unwrap_or_default();
         analyze = options.iter().any(|option| option.is_any(&["ANALYZE", "ANALYSE"]));
     }
-    // DuckDB explains no EXPLAIN.
+    // DuckDB does not support EXPLAIN of EXPLAIN.
     let explained = if cursor.is("EXPLAIN") { Kind::Unknown } else { Kind::of(cursor) };
     Kind::Explain { analyze, explained: Box::new(explained) }
 }
 
-/// Passes over `WITH a AS (…), b (x, y) AS MATERIALIZED (…)`, so that the word which says what is done is next.
+/// Skips `WITH a AS (…), b (x, y) AS MATERIALIZED (…)`, so that the keyword of the statement is next.
 pub(super) fn skip_common_tables(cursor: &mut Cursor<'_>) {
     cursor.next();
     if !cursor.is_at(1, "AS") && !cursor.is_at(1, "(") && !cursor.is_at(1, "USING") {

@@ -1,8 +1,8 @@
-//! Macros that DuckLake (of the version that is pinned here) takes but does not survive.
+//! Macros that DuckLake (of the pinned version) accepts but does not support.
 //!
-//! Its catalog keeps of a parameter the name of its type and the text of its default, which for lists, structs and maps
-//! is not enough: with such a default, or a typed NULL, the catalog of the whole lake cannot be loaded any more, and a
-//! macro with such a type fails whenever it is called.
+//! For a parameter, its catalog stores only the name of its type and the text of its default, which is insufficient for
+//! lists, structs and maps: with such a default, or a typed NULL, the catalog of the whole lake cannot be loaded any
+//! more, and a macro with such a type fails whenever it is called.
 
 use super::{
     cursor::Cursor,
@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 // === impl ParsedStatement ===
 
 impl ParsedStatement {
-    /// Refuses a macro of the lake with parameters that DuckLake does not keep.
+    /// Rejects a macro of the lake with parameters that DuckLake does not store.
     ///
     /// # Errors
     /// Unsupported.
@@ -54,8 +54,8 @@ fn check_parameter(parameter: Cursor<'_>) -> Result<()> {
     Ok(())
 }
 
-/// What stands in the parentheses that hold parameters: the first, and for each further form of the macro those between
-/// a comma and AS. In a table macro AS TABLE follows, by which they are told from columns of its query.
+/// The contents of the parentheses with parameters: the first, and for each further form of the macro those between a
+/// comma and AS. In a table macro, AS TABLE follows, which distinguishes them from columns of its query.
 fn parameter_lists(cursor: Cursor<'_>) -> Vec<Cursor<'_>> {
     let tokens = cursor.rest();
     let (mut lists, mut opened, mut is_table) = (Vec::new(), Vec::new(), false);
@@ -77,15 +77,15 @@ fn parameter_lists(cursor: Cursor<'_>) -> Vec<Cursor<'_>> {
     lists
 }
 
-/// Whether it belongs to a type that has parts.
+/// Whether it belongs to a nested type.
 fn is_nested(cursor: Cursor<'_>, token: Token) -> bool {
     let spelling = cursor.spelling(token).trim_matches('"');
     spelling == "["
         || ["STRUCT", "MAP", "UNION", "ROW", "ARRAY", "LIST"].iter().any(|word| spelling.eq_ignore_ascii_case(word))
 }
 
-/// Whether a default is a value that is surely not NULL: a number, text or truth value, which may have one cast, or a
-/// text behind its type.
+/// Whether a default is a value that is certainly not NULL: a number, string or Boolean, optionally with one cast, or a
+/// string after its type.
 fn is_plain(mut default: Cursor<'_>) -> bool {
     let _sign = default.take("-") || default.take("+");
     let default = default;

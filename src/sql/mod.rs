@@ -1,16 +1,16 @@
-//! A statement, read once.
+//! Statements, parsed once.
 //!
-//! Everything that the server decides by the text of a statement it decides by a [`ParsedStatement`]: made once for each
-//! text, kept with a prepared statement, and handed on. Nobody else looks at the text.
+//! All decisions of the server that depend on the text of a statement use a [`ParsedStatement`]: it is created once per
+//! statement, kept with a prepared statement, and passed on. No other module inspects the text.
 //!
 //! ```text
 //! text ─▶ plain spaces ─▶ tokens ─▶ split at ; ─▶ kind, definition ─▶ ParsedStatement
 //! ```
 //!
-//! DuckDB hands out no syntax tree for most kinds of statements, so the text is cut into tokens by the rules of its own
-//! scanner ([`token`]) and read by the rules of its grammar as far as needed. DuckDB's parser has the last word: when it
-//! takes a statement for something else than this module does, the statement is refused before it runs
-//! (`query::guard`), and a test compares the two on 100,000 odd spellings.
+//! DuckDB provides no syntax tree for most kinds of statements, so the text is split into tokens by the rules of its
+//! own scanner ([`token`]) and parsed by the rules of its grammar as far as needed. DuckDB's parser is authoritative:
+//! if it classifies a statement differently from this module, the statement is rejected before it runs
+//! (`query::guard`), and a test compares the two on 100,000 unusual spellings.
 //!
 //! Pure: no I/O, no engine, no session.
 

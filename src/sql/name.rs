@@ -1,10 +1,11 @@
-//! Names of things in the catalog.
+//! Names of objects in the catalog.
 
 use std::fmt;
 
 use crate::quote::identifier;
 
-/// The name of a table, a view or another thing, as a statement writes it: catalog, schema and name, or fewer of them.
+/// The name of a table, a view or another object, as written in a statement: catalog, schema and name, or fewer of
+/// them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Name(Vec<String>);
 

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 pub struct Prepare {
     /// The name, in lower case.
     pub name: String,
-    /// What is prepared.
+    /// The prepared statement.
     pub statement: ParsedStatement,
 }
 
@@ -24,10 +24,10 @@ pub struct Execute {
 // === impl ParsedStatement ===
 
 impl ParsedStatement {
-    /// What a PREPARE prepares; `None` for another statement.
+    /// The statement in a PREPARE; `None` for another statement.
     ///
     /// # Errors
-    /// `InvalidArgument` for what is no PREPARE of one statement; Unsupported for types of parameters.
+    /// `InvalidArgument` if it is not a PREPARE of one statement; Unsupported for types of parameters.
     pub fn preparation(&self) -> Result<Option<Prepare>> {
         if *self.kind() != Kind::Prepare {
             return Ok(None);
@@ -38,7 +38,7 @@ impl ParsedStatement {
         let name = cursor.take_part().ok_or_else(unreadable)?.to_lowercase();
         if cursor.is("(") {
             return Err(Error::unsupported(
-                "types of parameters in PREPARE are not offered: write casts, such as $1::INTEGER",
+                "types of parameters in PREPARE are not supported: use casts, such as $1::INTEGER",
             ));
         }
         if !cursor.take("AS") {
@@ -48,10 +48,10 @@ impl ParsedStatement {
         Ok(Some(Prepare { name, statement }))
     }
 
-    /// What an EXECUTE executes; `None` for another statement.
+    /// The EXECUTE; `None` for another statement.
     ///
     /// # Errors
-    /// `InvalidArgument` for what is no EXECUTE.
+    /// `InvalidArgument` if it is not a valid EXECUTE.
     pub fn execution(&self) -> Result<Option<Execute>> {
         if *self.kind() != Kind::Execute {
             return Ok(None);
@@ -81,7 +81,7 @@ impl ParsedStatement {
         Ok(Some(Execute { name, arguments }))
     }
 
-    /// The name that a DEALLOCATE gives up, in lower case; `None` for another statement.
+    /// The name in a DEALLOCATE, in lower case; `None` for another statement.
     pub fn deallocated(&self) -> Option<String> {
         if *self.kind() != Kind::Deallocate {
             return None;

@@ -2,23 +2,23 @@
 
 use super::{constant::Constant, cursor::Cursor, kind::Kind, name::Name, statement::ParsedStatement};
 
-/// What SET, RESET or USE changes.
+/// The target of SET, RESET or USE.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Setting {
-    /// A setting of the session; no value sets it back.
+    /// A setting of the session; without a value, it is reset.
     Session(String, Option<Constant>),
     /// A setting of the whole server.
     Global(String),
     /// A variable of the session, which DuckDB keeps: its name.
     Variable(String),
-    /// Where names without a schema are looked for.
+    /// The default schema.
     Use(Name),
 }
 
 // === impl ParsedStatement ===
 
 impl ParsedStatement {
-    /// The setting that it changes; `None` for other statements, and for forms that are not offered.
+    /// The setting that it changes; `None` for other statements, and for unsupported forms.
     pub fn setting(&self) -> Option<Setting> {
         let mut cursor = self.cursor();
         if *self.kind() != Kind::Set {
@@ -71,7 +71,7 @@ fn variable(cursor: &mut Cursor<'_>) -> Option<Setting> {
     cursor.take_part().map(Setting::Variable)
 }
 
-/// Takes the scope, if one is named; says whether it is GLOBAL.
+/// Takes the scope, if there is one; returns whether it is GLOBAL.
 fn take_scope(cursor: &mut Cursor<'_>) -> bool {
     for scope in ["SESSION", "LOCAL", "GLOBAL"] {
         if is_scope(cursor, scope) {
@@ -87,7 +87,7 @@ fn is_scope(cursor: &Cursor<'_>, word: &str) -> bool {
     cursor.is(word) && !["=", "TO", "."].iter().any(|sign| cursor.is_at(1, sign)) && cursor.rest().len() > 1
 }
 
-/// The value to the end of the statement. A bare word is a text: `SET timezone = UTC`.
+/// The value, up to the end of the statement. A bare word is a string: `SET timezone = UTC`.
 fn value(cursor: &mut Cursor<'_>) -> Option<Constant> {
     let mut bare = *cursor;
     let constant = Constant::take(cursor).filter(|_| cursor.is_at_end());

@@ -1,4 +1,4 @@
-//! One statement: its text, its tokens, and what it does.
+//! A parsed statement: its SQL text, its tokens, and its kind.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 
-/// One statement, as far as the server must know it.
+/// A parsed statement, with the properties that the server needs.
 #[derive(Clone, Debug)]
 pub struct ParsedStatement {
     text: Arc<str>,
@@ -19,10 +19,10 @@ pub struct ParsedStatement {
     definition: Option<Definition>,
 }
 
-/// Reads the statements of a text, which semicolons part; empty ones are left out.
+/// Parses the statements of `text`, which are separated by semicolons; empty ones are skipped.
 ///
 /// # Errors
-/// `InvalidArgument` for a text, a name or a comment that does not end, and for names and texts with `U&`.
+/// `InvalidArgument` for an unterminated string, name or comment, and for names and strings with `U&`.
 pub fn parse(text: &str) -> Result<Vec<ParsedStatement>> {
     let text = token::plain_spaces(text);
     let tokens = token::tokens(&text)?;
@@ -48,7 +48,7 @@ pub fn parse(text: &str) -> Result<Vec<ParsedStatement>> {
     Ok(statements)
 }
 
-/// Reads the only statement of a text.
+/// Parses a single statement.
 ///
 /// # Errors
 /// `InvalidArgument` for several statements, none, and as [`parse`].
@@ -58,13 +58,13 @@ pub fn parse_one(text: &str) -> Result<ParsedStatement> {
         (Some(only), 0) => Ok(only),
         (None, _) => Err(Error::invalid("the statement is empty")),
         (Some(_), before) => {
-            Err(Error::invalid(format!("the text holds {} statements where one is expected", before + 1)))
+            Err(Error::invalid(format!("expected one statement, but the SQL text contains {}", before + 1)))
         }
     }
 }
 
-/// A statement without what is not ASCII at its end: DuckDB takes it away when it cannot parse the text with it, and some
-/// spaces of Unicode stay there. `None` when there is nothing of that kind.
+/// A statement without the trailing non-ASCII characters: DuckDB removes these if it cannot parse the text with them,
+/// and some Unicode spaces remain there. `None` if there are none.
 fn trimmed(text: &str) -> Option<ParsedStatement> {
     let end = text.trim_end_matches(|c: char| !c.is_ascii() || c.is_ascii_whitespace() || c == ';');
     let has_more = text[end.len()..].contains(|c: char| !c.is_ascii());
@@ -87,17 +87,17 @@ impl ParsedStatement {
         statement
     }
 
-    /// The statement as DuckDB shall run it.
+    /// The statement in the form that DuckDB runs.
     pub fn text(&self) -> &Arc<str> {
         &self.text
     }
 
-    /// What it does.
+    /// Its kind.
     pub fn kind(&self) -> &Kind {
         &self.kind
     }
 
-    /// What it makes, removes or changes in the catalog.
+    /// What it creates, drops or changes in the catalog.
     pub fn definition(&self) -> Option<&Definition> {
         self.definition.as_ref()
     }
@@ -112,13 +112,13 @@ impl ParsedStatement {
         self.kind.defines()
     }
 
-    /// Whether it makes something TEMP.
+    /// Whether it creates TEMP objects.
     pub fn makes_temp(&self) -> bool {
         matches!(self.kind, Kind::Create) && self.definition.as_ref().is_some_and(Definition::is_temp)
     }
 
-    /// Whether it certainly reads no table, such as the `SELECT 1` with which tools ask whether a server is there: it
-    /// names none, and without parentheses it has neither a function nor a subquery.
+    /// Whether it certainly reads no table, such as the `SELECT 1` with which tools check whether a server is
+    /// available: it names none, and without parentheses it has neither a function nor a subquery.
     pub fn reads_nothing(&self) -> bool {
         const READING: &[&str] =
             &["FROM", "TABLE", "DESCRIBE", "SHOW", "SUMMARIZE", "PIVOT", "UNPIVOT", "VALUES", "WITH", "("];
@@ -134,7 +134,7 @@ impl ParsedStatement {
         Cursor::new(&self.text, &self.tokens)
     }
 
-    /// DuckLake refuses CASCADE and has no dependants: a view that reads a table is none.
+    /// DuckLake rejects CASCADE and has no dependants: a view that reads a table is not one.
     fn drop_cascade(&mut self) {
         let Some(Definition { cascade: Some(word), .. }) = self.definition else { return };
         self.text = format!("{}{}", &self.text[..word.start], &self.text[word.end..]).into();

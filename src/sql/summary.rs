@@ -2,13 +2,14 @@
 
 use super::{statement::ParsedStatement, token::TokenKind};
 
-/// The longest summary, in characters.
+/// The maximum length of a summary, in characters.
 const LENGTH: usize = 120;
 
 // === impl ParsedStatement ===
 
 impl ParsedStatement {
-    /// The statement on one line, without comments and without what its texts hold, which may be nobody's business.
+    /// The statement on one line, without comments and without the contents of its string literals, which may be
+    /// confidential.
     pub fn summary(&self) -> String {
         let (mut line, mut length, mut after) = (String::new(), 0, None);
         for token in self.tokens() {

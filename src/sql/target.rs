@@ -11,7 +11,7 @@ use super::{
 // === impl ParsedStatement ===
 
 impl ParsedStatement {
-    /// The table whose rows it changes, or what it defines.
+    /// The table whose rows it changes, or the object that it defines.
     pub fn target(&self) -> Option<Name> {
         match self.definition() {
             Some(definition) => definition.name.clone(),
@@ -19,13 +19,13 @@ impl ParsedStatement {
         }
     }
 
-    /// The statement without the EXPLAIN in front of it.
+    /// The statement without a leading EXPLAIN.
     pub(super) fn body(&self) -> Cursor<'_> {
         let mut cursor = self.cursor();
         if let Kind::Explain { .. } = self.kind() {
             cursor.next();
             cursor.skip(&["ANALYZE", "ANALYSE", "VERBOSE"]);
-            // The options stand in parentheses; what is explained does so only if it is a query.
+            // The options are in parentheses; so is the explained statement, but only if it is a query.
             if cursor.is("(") {
                 cursor.take_parentheses();
             }

@@ -24,7 +24,7 @@ fn tokens_are_those_of_duckdb() {
         ("a::b:=c=>d ?1 ?", vec!["a", "::", "b", ":=", "c", "=>", "d", "?1", "?"]),
         ("\u{feff}a\u{a0}b\u{2060}c\u{3000}d  ", vec!["a", "b", "c", "d"]),
         ("'\u{a0}' \"\u{a0}\" $$\u{a0}$$ --\u{a0}\na", vec!["'\u{a0}'", "\"\u{a0}\"", "$$\u{a0}$$", "a"]),
-        // DuckDB looks no further than to the third byte before the end.
+        // DuckDB reads only up to the third byte before the end.
         ("a\u{a0}", vec!["a\u{a0}"]),
     ] {
         assert_eq!(spellings(sql), expected, "{sql}");
@@ -52,7 +52,7 @@ fn kinds_follow_from_the_first_words_wherever_they_stand() {
         ("\u{200b}END", Kind::Transaction(Commit)),
         ("\u{feff}COMMIT ", Kind::Transaction(Commit)),
         ("\u{2060}\u{feff}ABORT", Kind::Transaction(Rollback)),
-        // A quote in a comment keeps DuckDB from seeing the space behind it, which it then cuts off.
+        // A quote in a comment hides the space after it from DuckDB, which then cuts it off.
         ("COMMIT /*\"*/ WORK\u{200b};", Kind::Transaction(Commit)),
         ("-- x\rBEGIN", Kind::Transaction(Begin)),
         ("start transaction", Kind::Transaction(Begin)),
@@ -276,7 +276,7 @@ fn prepared_statements_are_read() {
     assert_eq!(one("DEALLOCATE prepare").deallocated().as_deref(), Some("prepare"));
 }
 
-/// `INSERT … SELECT` that `sql` becomes with columns of rows in place of its parameters.
+/// The `INSERT … SELECT` that replaces `sql`, with columns of rows in place of its parameters.
 fn rewritten(sql: &str) -> Option<String> {
     let insert = one(sql).insert_values()?;
     let [row] = insert.rows.as_slice() else { return None };

@@ -1,13 +1,13 @@
-//! The text of a statement as tokens, exactly as DuckDB's scanner cuts it.
+//! Splits the text of a statement into tokens, exactly like DuckDB's scanner.
 //!
 //! The rules are those of DuckDB 1.5.5 (`third_party/libpg_query/scan.l`, and `Parser::StripUnicodeSpaces` before it):
-//! nested comments, `\r` as the end of a line, dollar quotes, escapes in `E'…'`, texts that go on behind a new line, and
-//! bytes above 127 as letters of names. Blanks and comments are no tokens; what stands between two tokens is found again
-//! by their places.
+//! nested comments, `\r` as the end of a line, dollar quotes, escapes in `E'…'`, strings that continue on a new line,
+//! and bytes above 127 as letters of names. Whitespace and comments are not tokens; what is between two tokens is found
+//! by their positions.
 
 use crate::error::{Error, Result};
 
-/// A piece of a statement, by its place in the text.
+/// A token of a statement, by its position in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Token {
     pub kind: TokenKind,
@@ -15,34 +15,34 @@ pub(super) struct Token {
     pub end: usize,
 }
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TokenKind {
-    /// A keyword or a name without quotes.
+    /// A keyword or an unquoted name.
     Word,
     /// A name in double quotes.
     Quoted,
-    /// A text in any of its forms.
+    /// A string literal in any of its forms.
     Text,
     /// A number.
     Number,
     /// A parameter: `?`, `?1`, `$1` or `$name`.
     Parameter,
-    /// Punctuation or a part of an operator: one character, but for `::`, `:=`, `=>` and `..`.
+    /// Punctuation or a part of an operator: one character, except `::`, `:=`, `=>` and `..`.
     Sign,
 }
 
-/// What [`Lexer`] reads.
+/// The state of the scanner.
 struct Lexer<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
 }
 
-/// The tokens of `text`, which has no [Unicode spaces](plain_spaces) any more.
+/// The tokens of `text`, in which [Unicode spaces](plain_spaces) were replaced.
 ///
 /// # Errors
-/// `InvalidArgument` for a text, a name or a comment that does not end.
+/// `InvalidArgument` for an unterminated string, name or comment.
 pub(super) fn tokens(text: &str) -> Result<Vec<Token>> {
     let mut lexer = Lexer { text, bytes: text.as_bytes(), at: 0 };
     let mut tokens = Vec::new();
@@ -52,7 +52,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>> {
     Ok(tokens)
 }
 
-/// `text` with plain spaces where DuckDB takes a space of Unicode for one.
+/// `text` with plain spaces in place of the Unicode spaces that DuckDB recognises.
 pub(super) fn plain_spaces(text: &str) -> String {
     let mut text = text.to_owned();
     loop {
@@ -71,8 +71,8 @@ pub(super) fn plain_spaces(text: &str) -> String {
     }
 }
 
-/// Where DuckDB sees spaces of Unicode, and of how many bytes: outside of quotes and line comments, by its own simple
-/// reading, in which block comments and escapes do not count.
+/// The positions and lengths in bytes of the Unicode spaces that DuckDB recognises: outside of quotes and line
+/// comments, by its own simple scan, which does not consider block comments and escapes.
 fn unicode_spaces(bytes: &[u8]) -> Vec<(usize, usize)> {
     let (mut spaces, mut at) = (Vec::new(), 0);
     while at + 2 < bytes.len() {
@@ -115,7 +115,7 @@ fn after_quotes(bytes: &[u8], mut at: usize, quote: u8) -> usize {
     bytes.len()
 }
 
-/// Where DuckDB goes on behind a dollar quote whose tag begins at `start`, or behind what is none.
+/// Where DuckDB continues after a dollar quote whose tag begins at `start`, or after what is not one.
 fn after_dollar_quotes(bytes: &[u8], start: usize) -> usize {
     let mut at = start;
     while at + 2 < bytes.len() && bytes[at] != b'$' {
@@ -167,7 +167,7 @@ impl Lexer<'_> {
             (b'e' | b'E', Some(b'\'')) => self.text(2, true)?,
             (b'b' | b'B' | b'x' | b'X' | b'n' | b'N', Some(b'\'')) => self.text(2, false)?,
             (b'u' | b'U', Some(b'&')) if matches!(self.peek(2), Some(b'\'' | b'"')) => {
-                return Err(unreadable("texts and names with U& are not offered: write the characters themselves"));
+                return Err(unreadable("strings and names with U& are not supported: write the characters themselves"));
             }
             (b'"', _) => self.quoted()?,
             (b'$', _) => self.dollar()?,
@@ -222,7 +222,7 @@ impl Lexer<'_> {
         }
     }
 
-    /// A text whose quote ends `opening` bytes on.
+    /// A string whose quote ends `opening` bytes ahead.
     fn text(&mut self, opening: usize, escapes: bool) -> Result<TokenKind> {
         self.at += opening;
         loop {
@@ -242,7 +242,8 @@ impl Lexer<'_> {
         }
     }
 
-    /// Behind the quote with which a text goes on that ends here: on another line, as the standard of SQL has it.
+    /// The position after the quote with which the string that ends here continues: on another line, as in standard
+    /// SQL.
     fn continuation(&self) -> Option<usize> {
         let (mut at, mut newline) = (self.at, false);
         loop {
@@ -252,7 +253,7 @@ impl Lexer<'_> {
                     at += 1;
                 }
                 (b'-', Some(b'-')) => {
-                    // A comment counts with the new line behind it.
+                    // A comment includes the newline after it.
                     at += self.bytes[at..].iter().position(|byte| is_newline(*byte))?;
                 }
                 (b'\'', _) if newline => return Some(at + 1),
@@ -309,7 +310,7 @@ impl Lexer<'_> {
     fn number(&mut self) -> TokenKind {
         let digits = |lexer: &mut Self| lexer.skip_while(|byte| byte.is_ascii_digit() || byte == b'_');
         digits(self);
-        // In `1..10` two points follow.
+        // In `1..10`, two dots follow.
         if self.peek(0) == Some(b'.') && self.peek(1) != Some(b'.') {
             self.at += 1;
             digits(self);

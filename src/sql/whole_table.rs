@@ -1,17 +1,17 @@
-//! A statement that reads a table from end to end.
+//! Statements that read a whole table.
 
 use super::{cursor::Cursor, kind::Kind, name::Name, statement::ParsedStatement, token::TokenKind};
 
 /// `SELECT columns FROM table [AS alias]`, or `FROM table`, and nothing more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WholeTable {
-    /// What stands between SELECT and FROM.
+    /// The text between SELECT and FROM.
     pub columns: String,
     /// The table.
     pub name: Name,
-    /// The table as it is written.
+    /// The table as written.
     pub written: String,
-    /// The name that the statement gives it, as it is written.
+    /// The alias of the table, as written.
     pub alias: Option<String>,
 }
 
@@ -40,14 +40,14 @@ impl ParsedStatement {
     }
 }
 
-/// The name at the end of the statement, as it is written.
+/// The alias at the end of the statement, as written.
 fn take_alias(cursor: &mut Cursor<'_>) -> Option<String> {
     cursor.take("AS");
     let name = cursor.next().filter(|_| cursor.is_at_end())?;
     matches!(name.kind, TokenKind::Quoted | TokenKind::Word).then(|| cursor.spelling(name).to_owned())
 }
 
-/// Columns, when each is one of the table as it stands.
+/// Columns, if each is a column of the table without changes.
 fn take_columns(cursor: &mut Cursor<'_>) -> Option<String> {
     let start = *cursor;
     let end = (0..cursor.rest().len()).find(|at| cursor.is_at(*at, "FROM"))?;

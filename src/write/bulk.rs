@@ -1,9 +1,9 @@
 //! An INSERT with many rows of parameters as one statement.
 //!
-//! DuckLake writes a file a statement, so an INSERT of 100,000 rows of parameters must not be as many statements.
-//! `INSERT INTO t (a, b) VALUES (?, upper(?))` becomes `INSERT INTO t (a, b) SELECT "0", upper("1") FROM <the rows>`,
-//! when that means the same. Whatever is not surely the same (DEFAULT, aggregates, several rows of VALUES, what
-//! [`insert_values`](ParsedStatement::insert_values) does not take apart) is left to run row by row.
+//! DuckLake writes one file per statement, so an INSERT of 100,000 rows of parameters must not be executed as that many
+//! statements. `INSERT INTO t (a, b) VALUES (?, upper(?))` is replaced by `INSERT INTO t (a, b) SELECT "0", upper("1")
+//! FROM <the rows>`, if that means the same. Whatever is not certainly the same (DEFAULT, aggregates, several rows of
+//! VALUES, statements that [`insert_values`](ParsedStatement::insert_values) does not decompose) is run row by row.
 
 use arrow::{
     array::RecordBatch,
@@ -17,22 +17,22 @@ use crate::{
     sql::{Expressions, InsertValues, ParsedStatement},
 };
 
-/// What came of a write.
+/// The outcome of a write.
 #[derive(Debug)]
 pub struct Written {
     /// The columns of its result.
     pub schema: SchemaRef,
     /// Its result: DuckDB's count, or the rows of RETURNING.
     pub batches: Vec<RecordBatch>,
-    /// How many rows it changed.
+    /// The number of changed rows.
     pub changed: u64,
 }
 
-/// Executes an INSERT for all rows of `parameters` at once; `None` when it must be executed row by row, and nothing has
+/// Executes an INSERT for all rows of `parameters` at once; `None` if it must be executed row by row, and nothing has
 /// happened.
 ///
 /// # Errors
-/// What DuckDB says.
+/// Errors of DuckDB.
 pub fn insert(
     connection: &Connection,
     statement: &ParsedStatement,
@@ -56,10 +56,10 @@ pub fn insert(
     scan.settle(written).map(Some)
 }
 
-/// The expressions of the only row, when columns can stand in the place of its `count` parameters.
+/// The expressions of the only row, if columns can replace its `count` parameters.
 fn only_row(insert: &InsertValues, count: usize) -> Option<&Expressions> {
     match insert.rows.as_slice() {
-        // A bare name in quotes would now mean a column of the rows, and DEFAULT is something that only VALUES knows.
+        // A bare quoted name would now mean a column of the rows, and DEFAULT is valid only in VALUES.
         [row] if !row.has_default && !row.has_quoted_name && insert.parameters() == count => Some(row),
         _ => None,
     }
@@ -71,7 +71,7 @@ impl Written {
     /// Reads the result of a write to its end.
     ///
     /// # Errors
-    /// What DuckDB says.
+    /// Errors of DuckDB.
     pub fn read(rows: &mut ResultStream<'_>) -> Result<Self> {
         let (mut batches, mut changed) = (Vec::new(), 0);
         while let Some(batch) = rows.next_batch()? {
@@ -81,7 +81,7 @@ impl Written {
         Ok(Self { schema: rows.schema(), batches, changed })
     }
 
-    /// This and what the next execution of the same statement wrote.
+    /// The sum of this and the next execution of the same statement.
     #[must_use]
     pub fn and(mut self, more: Self) -> Self {
         self.batches.extend(more.batches);
@@ -99,13 +99,13 @@ fn numbered(parameters: &RecordBatch) -> Result<RecordBatch> {
         .map_err(|err| Error::internal("number parameters").with_source(err))
 }
 
-/// Whether all of these functions are DuckDB's own and give one value for one row.
+/// Whether all of these functions are DuckDB's own and return one value for one row.
 fn are_scalar(connection: &Connection, names: &[String]) -> Result<bool> {
     #[derive(serde::Deserialize)]
     struct Known {
         scalar: bool,
     }
-    // A cast's type may have parentheses as well: decimal(9, 2).
+    // The type of a cast may have parentheses as well: decimal(9, 2).
     const NOT_CALLED: &[&str] = &["cast", "try_cast", "decimal", "numeric", "varchar", "in", "and", "or", "not"];
     for name in names.iter().filter(|name| !NOT_CALLED.contains(&name.as_str())) {
         let sql = format!(

@@ -1,13 +1,14 @@
-//! Bulk writes: the rows that a client streams become a table, or part of one, by one statement.
+//! Bulk writes: the rows that a client streams are written to a new or an existing table by one statement.
 //!
-//! 1. The target is looked up and the statement prepared, before any row is taken: what cannot be is said at once.
-//! 2. One INSERT or CREATE TABLE AS reads the rows as they come, so that memory stays flat, and one file and one
-//!    snapshot come of it.
-//! 3. Outside a transaction it has its own, which is signed and committed; a client that goes away, or sends what
-//!    cannot be read, leaves nothing.
+//! 1. The target is looked up and the statement prepared before any row is read: errors are reported immediately.
+//! 2. One INSERT or CREATE TABLE AS reads the rows as they arrive, so that memory stays flat, and produces one file and
+//!    one snapshot.
+//! 3. Outside a transaction it has its own, which is signed and committed; a client that disconnects, or sends invalid
+//!    data, leaves nothing.
 //!
-//! ADBC never names a transaction with its rows. So rows without one join the transaction that `BEGIN` as text opened,
-//! else the only one that the client opened on the same network connection: it has switched autocommit off there.
+//! ADBC never specifies a transaction with its rows. So rows without one join the transaction that `BEGIN` in SQL
+//! opened, or else the only one that the client opened on the same network connection: it has disabled autocommit
+//! there.
 
 use std::sync::Arc;
 
@@ -26,61 +27,61 @@ const CATALOG: &str = "lake";
 /// DuckLake names a folder after the table.
 const MAX_NAME_BYTES: usize = 255;
 
-/// Where rows go, and what must be there before.
+/// The target of rows, and the required state of it.
 #[derive(Clone, Debug)]
 pub struct Ingest {
     /// The table's name.
     pub table: String,
-    /// Its schema; `None` is the connection's own.
+    /// Its schema; `None` for the connection's default schema.
     pub schema: Option<String>,
-    /// Its catalog; `None` is the lake.
+    /// Its catalog; `None` for the lake.
     pub catalog: Option<String>,
-    /// Whether the table ends with the transaction; schema and catalog play no part then.
+    /// Whether the table ends with the transaction; schema and catalog are ignored then.
     pub temporary: bool,
-    /// What happens when the table does not exist.
+    /// The action if the table does not exist.
     pub if_absent: IfAbsent,
-    /// What happens when it does.
+    /// The action if it exists.
     pub if_present: IfPresent,
-    /// The transaction that the client named.
+    /// The transaction that the client specified.
     pub transaction: Option<TransactionId>,
-    /// The network connection that the rows come on.
+    /// The network connection that the rows are sent on.
     pub connection: Option<ConnectionId>,
 }
 
-/// Rows whose statement is ready.
+/// Rows whose statement is prepared.
 struct PreparedIngest<'c> {
     scan: Scan<'c>,
     statement: ParsedStatement,
-    /// What the commit says.
+    /// The commit message.
     message: String,
 }
 
-/// What happens when the table does not exist.
+/// The action if the table does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IfAbsent {
-    /// It is made, with the columns of the rows.
+    /// Create it with the columns of the rows.
     Create,
-    /// The rows are refused.
+    /// Reject the rows.
     Fail,
 }
 
-/// What happens when the table exists.
+/// The action if the table exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IfPresent {
-    /// The rows are refused.
+    /// Reject the rows.
     Fail,
-    /// They are added, by column name (case aside); other columns get their defaults.
+    /// Append them by column name, ignoring case; other columns get their defaults.
     Append,
-    /// A new table takes its place.
+    /// Replace it by a new table.
     Replace,
 }
 
-/// Writes `rows`; says how many.
+/// Writes `rows`; returns their number.
 ///
 /// # Errors
 /// `NotFound` and `AlreadyExists` for the target, `InvalidArgument` for columns that do not fit it,
-/// `FailedPrecondition` for a temporary table in a shared session, and what the sender of the rows failed with.
-/// Nothing is written then; inside a transaction, that transaction can only be rolled back.
+/// `FailedPrecondition` for a temporary table in a shared session, and errors of the sender of the rows. Nothing is
+/// written then; inside a transaction, that transaction can only be rolled back.
 pub async fn ingest(leases: &Leases, session: &Session, ingest: Ingest, rows: Inflow) -> Result<u64> {
     let written = match joined(session, ingest.transaction, ingest.connection)? {
         Some(transaction) => join(leases, session, &transaction, ingest, rows).await,
@@ -120,7 +121,7 @@ async fn join(
     written
 }
 
-/// Writes rows in a transaction of their own.
+/// Writes rows in their own transaction.
 async fn alone(leases: &Leases, session: &Session, ingest: Ingest, rows: Inflow) -> Result<u64> {
     let (author, temporary) = (session.principal().name().to_owned(), ingest.temporary);
     let message = session.options().commit_message().map(ToOwned::to_owned);
@@ -147,8 +148,8 @@ async fn alone(leases: &Leases, session: &Session, ingest: Ingest, rows: Inflow)
     }
 }
 
-/// The transaction that rows belong to which come on `connection`: the named one, else the one that `BEGIN` as text
-/// opened, else the only one that was opened on that connection.
+/// The transaction of rows that are sent on `connection`: the specified one, or else the one that `BEGIN` in SQL
+/// opened, or else the only one that was opened on that connection.
 fn joined(
     session: &Session,
     id: Option<TransactionId>,
@@ -163,7 +164,7 @@ fn joined(
 // === impl Ingest ===
 
 impl Ingest {
-    /// Looks the target up and makes the statement that reads the rows.
+    /// Looks up the target and prepares the statement that reads the rows.
     fn prepare<'c>(&self, connection: &'c Connection, rows: Inflow) -> Result<PreparedIngest<'c>> {
         let target = self.target(connection)?;
         let present = exists(connection, &target).context(|| format!("ingest into {target}"))?;
@@ -172,7 +173,7 @@ impl Ingest {
         Ok(PreparedIngest { scan, statement, message: format!("ingest into {target}") })
     }
 
-    /// The table's full name as SQL.
+    /// The table's qualified name in SQL.
     fn target(&self, connection: &Connection) -> Result<String> {
         if self.table.is_empty() || self.table.len() > MAX_NAME_BYTES {
             return Err(Error::invalid(format!("a table's name must have 1 to {MAX_NAME_BYTES} bytes")));
@@ -183,7 +184,7 @@ impl Ingest {
         }
         if let Some(other) = self.catalog.as_deref().filter(|catalog| !catalog.eq_ignore_ascii_case(CATALOG)) {
             return Err(Error::not_found(format!(
-                "no catalog \"{other}\" takes tables; leave it away, or name \"lake\""
+                "no catalog \"{other}\" accepts tables; omit it, or specify \"lake\""
             )));
         }
         let schema = match &self.schema {
@@ -233,12 +234,12 @@ struct Schema {
     name: String,
 }
 
-/// The schema that unqualified names mean on `connection`.
+/// The default schema of `connection`.
 fn own_schema(connection: &Connection) -> Result<String> {
     connection.record::<Schema>("SELECT system.main.current_schema() AS name", &[]).map(|schema| schema.name)
 }
 
-/// Whether `target` is there, as a table or a view.
+/// Whether `target` exists, as a table or a view.
 fn exists(connection: &Connection, target: &str) -> Result<bool> {
     match connection.prepare(&format!("FROM {target}")) {
         Ok(_) => Ok(true),

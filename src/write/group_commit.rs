@@ -1,9 +1,9 @@
-//! Small INSERTs of many sessions, as one statement and one commit.
+//! Commits small INSERTs of many sessions as one statement.
 //!
-//! A commit of the lake takes some ten milliseconds and an INSERT writes a file, however little they bring. So while one
-//! INSERT into a table is under way, those that come wait for its end, and then go together: their rows stand behind
-//! one another in the VALUES of one statement, and each is told of its success once the commit of all is durable. Who
-//! meets nobody waits for nobody; who meets others gives those that were there a moment to come back.
+//! A commit to the lake takes about ten milliseconds and an INSERT writes a file, however small it is. So while one
+//! INSERT into a table is running, those that arrive wait for its end, and are then combined: their rows are
+//! concatenated in the VALUES of one statement, and each is acknowledged once the commit of all is durable. An INSERT
+//! without concurrent ones does not wait; one with concurrent ones gives the previous members a short time to return.
 //!
 //! ```text
 //! INSERT INTO t VALUES (?, 'a')  ┐
@@ -11,8 +11,8 @@
 //! INSERT INTO t VALUES (3, 'c')  ┘
 //! ```
 //!
-//! DuckDB casts each value in VALUES to its column by itself, so that they mean what they meant alone. When they fail
-//! together, each runs alone after all, so that one is not told another's mistake.
+//! DuckDB casts each value in VALUES to its column separately, so that they mean the same as alone. If they fail
+//! together, each runs alone after all, so that none receives another's error.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -37,54 +37,54 @@ use crate::{
     sql::{InsertSource, InsertValues, ParsedStatement},
 };
 
-/// The longest text of values that counts as small, in bytes, and the most parameters.
+/// The maximum size of the SQL text of values that counts as small, in bytes, and the maximum number of parameters.
 const MAX_TEXT: usize = 16 << 10;
 const MAX_PARAMETERS: usize = 1_000;
-/// The most INSERTs that go together.
+/// The maximum number of INSERTs that are combined.
 const MAX_MEMBERS: usize = 256;
-/// How often one that waits looks whether it is still wanted.
+/// How often a waiting INSERT checks whether it was interrupted.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How long one that runs next waits for those that just went, as a part of the time that they took: otherwise writers
-/// would come in two halves, each waiting for the other.
+/// How long the next leader waits for the members that were just committed, as a fraction of the time that they took:
+/// otherwise writers would alternate in two halves, each waiting for the other.
 const GATHER_PART: u32 = 3;
 
-/// The INSERTs that wait, by what they must have in common.
+/// The waiting INSERTs, by what they must have in common.
 #[derive(Debug, Default)]
 pub struct Groups {
     waiting: Mutex<HashMap<Key, VecDeque<Member>>>,
-    /// Told when one more waits.
+    /// Notified when another INSERT waits.
     came: Condvar,
 }
 
-/// Who commits, and what the commit says if a session says it.
+/// The author of a commit, and its message if a session sets it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Signature {
-    /// Who commits.
+    /// The author.
     pub author: String,
-    /// What the session has its commits say.
+    /// The commit message that the session sets.
     pub message: Option<String>,
 }
 
-/// What INSERTs that go together have in common.
+/// What combined INSERTs have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
-    /// Who commits them, and what their sessions have commits say.
+    /// The author of the commit, and the commit message of their sessions.
     signature: Signature,
-    /// How the connection is set up, on which names and values depend.
+    /// The setup of the connection, which affects names and values.
     set_up: Option<String>,
     /// `INSERT INTO t (a, b)`.
     head: String,
 }
 
-/// An INSERT that may go together with others.
+/// An INSERT that may be combined with others.
 #[derive(Clone, Debug)]
 pub struct SmallInsert {
     key: Key,
     rows: Arc<Rows>,
 }
 
-/// What one INSERT brings.
+/// The values of one INSERT.
 #[derive(Debug)]
 struct Rows {
     insert: InsertValues,
@@ -92,57 +92,57 @@ struct Rows {
     parameters: Option<RecordBatch>,
 }
 
-/// An INSERT that waits.
+/// A waiting INSERT.
 #[derive(Debug)]
 struct Member {
     rows: Arc<Rows>,
     word: Sender<Word>,
 }
 
-/// What a member hears.
+/// The notification of a member.
 enum Word {
-    /// It runs next, for all that wait, and soon will.
+    /// It runs next, for all that wait, now or soon.
     Lead(Expected),
-    /// Another one ran for it.
+    /// Another one ran on its behalf.
     Done(Result<Committed>),
-    /// Together they failed.
+    /// They failed together.
     Alone,
 }
 
-/// Who will wait soon.
+/// The INSERTs that are expected to wait soon.
 #[derive(Clone, Copy, Debug)]
 struct Expected {
-    /// How many INSERTs are probably going to go together.
+    /// The number of INSERTs that will probably be combined.
     number: usize,
-    /// Until when it pays to wait for them.
+    /// How long it is worthwhile to wait for them.
     until: Instant,
 }
 
 /// A commit of several INSERTs.
 #[derive(Clone, Debug)]
 pub struct Committed {
-    /// The columns of what an INSERT tells.
+    /// The columns of an INSERT's result.
     pub schema: SchemaRef,
-    /// The snapshot that it made.
+    /// The snapshot that it created.
     pub snapshot_id: SnapshotId,
 }
 
-/// How an INSERT goes on.
+/// How an INSERT continues.
 #[derive(Debug)]
 pub enum Joined<'g> {
     /// It has run.
     Done(Result<Committed>),
-    /// It runs by itself; others wait until the lead is dropped, if it has that.
+    /// It runs by itself; others wait until the lead, if it has one, is dropped.
     Alone(Option<Lead<'g>>),
 }
 
-/// The right to run, of all INSERTs with the same key. Dropping it lets the next one run.
+/// The right to run, among all INSERTs with the same key. Dropping it lets the next one run.
 #[derive(Debug)]
 pub struct Lead<'g> {
     groups: &'g Groups,
     key: Key,
     since: Instant,
-    /// How many INSERTs went.
+    /// The number of INSERTs that were combined.
     number: usize,
 }
 
@@ -160,7 +160,7 @@ pub struct Together {
 // === impl SmallInsert ===
 
 impl SmallInsert {
-    /// A statement as an INSERT that may go together with others; `None` for what runs alone in any case.
+    /// A statement as an INSERT that may be combined with others; `None` if it must run alone.
     pub fn of(
         statement: &ParsedStatement,
         parameters: Option<&RecordBatch>,
@@ -180,10 +180,10 @@ impl SmallInsert {
         Some(Self { key, rows: Arc::new(Rows { insert, parameters: parameters.cloned() }) })
     }
 
-    /// The result of one that went with others.
+    /// The result of one that was combined with others.
     ///
     /// # Errors
-    /// Internal when DuckDB's result is something else than a count.
+    /// Internal if DuckDB's result is not a count.
     pub fn written(&self, schema: SchemaRef) -> Result<Written> {
         let count = i64::try_from(self.rows.insert.rows.len()).unwrap_or(i64::MAX);
         let batch = RecordBatch::try_new(SchemaRef::clone(&schema), vec![Arc::new(Int64Array::from(vec![count]))])
@@ -196,7 +196,7 @@ impl SmallInsert {
 
 impl Groups {
     /// Runs `insert`, or waits until another one has run it: `commit` is called with several INSERTs as one statement,
-    /// and says whether the failure that it tells is everyone's.
+    /// and returns whether its failure applies to all.
     pub fn join(
         &self,
         insert: &SmallInsert,
@@ -217,7 +217,7 @@ impl Groups {
         let rows = std::iter::once(&insert.rows).chain(others.iter().map(|other| &other.rows));
         let outcome = Together::of(&insert.key.head, rows).map_err(|_| Failure::OfOne).and_then(|all| commit(&all));
         for other in &others {
-            // Who waits has not gone.
+            // The receiver still waits.
             let _ = other.word.send(match &outcome {
                 Ok(committed) => Word::Done(Ok(committed.clone())),
                 Err(Failure::OfAll(err)) => Word::Done(Err(Error::new(err.kind(), err.message()))),
@@ -231,7 +231,7 @@ impl Groups {
         }
     }
 
-    /// The lead, when no INSERT with the same key is under way; else where to hear of it.
+    /// The lead, if no INSERT with the same key is running; otherwise the receiver of its notification.
     fn enter(&self, insert: &SmallInsert) -> std::result::Result<Lead<'_>, Receiver<Word>> {
         let mut groups = self.waiting.lock();
         let Some(waiting) = groups.get_mut(&insert.key) else {
@@ -249,7 +249,7 @@ impl Groups {
             match words.recv_timeout(LOOK) {
                 Ok(word) => return word,
                 Err(RecvTimeoutError::Disconnected) => {
-                    let text = "the server failed while it wrote, so that the rows are there or not: look before you repeat it";
+                    let text = "the server failed during the write: check whether the rows exist before repeating it";
                     return Word::Done(Err(Error::internal(text)));
                 }
                 Err(RecvTimeoutError::Timeout) => {
@@ -263,7 +263,7 @@ impl Groups {
         }
     }
 
-    /// Leaves the line; false when it is not in it any more, and will hear at once.
+    /// Leaves the queue; returns false if it is not in it any more, and will be notified shortly.
     fn leave(&self, insert: &SmallInsert) -> bool {
         let mut groups = self.waiting.lock();
         let Some(waiting) = groups.get_mut(&insert.key) else { return false };
@@ -276,7 +276,7 @@ impl Groups {
 // === impl Lead ===
 
 impl<'g> Lead<'g> {
-    /// The lead of those that wait for it, once the expected ones are there.
+    /// The lead of the INSERTs that wait for it, once the expected ones have arrived.
     fn with_others(groups: &'g Groups, key: &Key, expected: Expected) -> (Self, Vec<Member>) {
         let mut lead = Self { groups, key: key.clone(), since: Instant::now(), number: 1 };
         let mut all = groups.waiting.lock();
@@ -310,19 +310,19 @@ impl Drop for Lead<'_> {
     }
 }
 
-/// Why INSERTs failed together.
+/// Why combined INSERTs failed.
 #[derive(Debug)]
 pub enum Failure {
-    /// One of them may be to blame; nothing is committed.
+    /// One of them may be the cause; nothing is committed.
     OfOne,
-    /// The commit of all failed, or nobody knows.
+    /// The commit of all failed, or its outcome is unknown.
     OfAll(Error),
 }
 
 // === impl Together ===
 
 impl Together {
-    /// What the commit says of it.
+    /// The commit message.
     pub fn summary(&self) -> String {
         let head = crate::sql::parse_one(&self.head).map(|head| head.summary()).unwrap_or_default();
         format!("{head} ({} statements)", self.count)
@@ -347,7 +347,7 @@ impl Together {
 // === impl Rows ===
 
 impl Rows {
-    /// `(?, 'a'), (2, $1)`, with the numbers of their parameters behind the first `taken`.
+    /// `(?, 'a'), (2, $1)`, with the numbers of their parameters following the first `taken`.
     fn numbered(&self, taken: usize) -> String {
         let row = |row: &crate::sql::Expressions| {
             format!("({})", row.with_parameters(|number| format!("${}", taken + number)))

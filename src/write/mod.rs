@@ -1,4 +1,4 @@
-//! Rows that come in: many rows of parameters as one statement, small INSERTs of many sessions as one commit, and the
+//! Incoming rows: many rows of parameters as one statement, small INSERTs of many sessions as one commit, and the
 //! streams of rows that clients send.
 
 pub mod bulk;

@@ -1,4 +1,4 @@
-"""The benchmark: starts everybody, runs the parts, writes the tables. tests/bench/run.sh calls it."""
+"""The benchmark: starts all systems, runs the parts, writes the tables. Called by tests/bench/run.sh."""
 
 import argparse
 import contextlib
@@ -70,7 +70,7 @@ def words(known):
 
 
 def fill_lake(running, lake):
-    """Has merganser make the lake, then gives the others a copy of its catalog."""
+    """Creates the lake with merganser, and copies its catalog for the others."""
     served = servers.start_merganser(running, lake.home)
     with servers.Clients(running, [served]) as clients:
         for table in data.TABLES:
@@ -84,7 +84,7 @@ def fill_lake(running, lake):
 
 
 def start_all(running, lake, left_out):
-    """Everybody who can be started here, and why the others cannot."""
+    """The systems that can be started here, and why the others cannot."""
     subjects = {servers.MERGANSER: servers.start_merganser(running, lake.home)}
     absent = {}
     for name, start in servers.STARTS.items():
@@ -93,7 +93,7 @@ def start_all(running, lake, left_out):
         try:
             subject = start(running, lake)
             with servers.Clients(running, [subject]) as clients:
-                # Read as a stream: the ceiling answers with the whole table.
+                # Read as a stream: the ceiling returns the whole table.
                 clients.ask(name, "whole", sql="SELECT count(*) FROM lineitem", way="stream")
             subjects[name] = subject
         except Failed as failure:
@@ -138,7 +138,7 @@ def installed(package):
 
 
 def write(settings, cache, run):
-    """Prints the table and writes the files; gives whether all answers were right."""
+    """Prints the table and writes the files; returns whether all results were correct."""
     known, table = facts(settings), report.Report(run)
     print("\n" + report.text(known, table))
     for line in report.cpu(run):
@@ -162,7 +162,7 @@ def end_on_signals():
 
 
 def scratch(cache):
-    """A new folder for lakes and logs. What a killed run left a day ago is removed."""
+    """A new folder for lakes and logs. Folders left by runs that were killed more than a day ago are removed."""
     cache.mkdir(parents=True, exist_ok=True)
     for left in cache.glob("run-*"):
         if time.time() - left.stat().st_mtime > 24 * 3600:

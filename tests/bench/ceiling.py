@@ -1,7 +1,7 @@
-"""The ceiling: a pyarrow Flight server that hands out one table from memory, whatever it is asked.
+"""The ceiling: a pyarrow Flight server that returns one table from memory for every query.
 
-Usage: ceiling.py FILE.parquet. Prints where it listens and serves until it is ended. It knows of Flight SQL only that a
-client may ask it: all but a query is not implemented, upon which ADBC makes do without prepared statements.
+Usage: ceiling.py FILE.parquet. Prints where it listens and serves until it is ended. Of Flight SQL
+it implements only queries: everything else returns "not implemented", so that ADBC uses no prepared statements.
 """
 
 import sys

@@ -1,8 +1,8 @@
-"""A client in a process of its own.
+"""A client in a separate process.
 
-Usage: client.py KIND SETTINGS, with the settings of the kind as JSON. Opens its connection at once; then every line of
-stdin is a request, `{"do": …}` with its fields, and gets a line of stdout: what was measured, or `{"error": …}`. Only
-what a user would wait for is inside the measured time.
+Usage: client.py KIND SETTINGS, with the settings of the kind as JSON. Opens its connection immediately; then
+every line of stdin is a request, `{"do": …}` with its fields, and receives a line on stdout: the measurement, or
+`{"error": …}`. Only what a user would wait for is included in the measured time.
 """
 
 import contextlib
@@ -19,15 +19,15 @@ import pyarrow.parquet
 import inprocess
 import queries
 
-# Of in-process streams: a quarter less CPU than DuckDB's default of a million rows.
+# For in-process streams: uses a quarter less CPU than DuckDB's default of a million rows.
 ROWS_IN_BATCH = 122_880
 # ADBC sends a batch as one message, of at most 16 MiB.
 ROWS_TO_SEND = 65_536
 
 
 class Client:
-    """What clients of every kind do. A kind has `connect` and `another` (one more for a crowd), and on a connection
-    `stream`, `arrow`, `rows` and `inserting`."""
+    """The common base of clients. A kind has `connect` and `another` (for a further concurrent connection), and on a
+    connection `stream`, `arrow`, `rows` and `inserting`."""
 
     def __init__(self):
         self.connection = self.connect()
@@ -56,7 +56,7 @@ class Client:
         return {}
 
     def write(self, table, seconds):
-        """All gathered connections insert rows one by one for a while; the seconds that each took."""
+        """Inserts rows one by one on all open connections for a while; returns the seconds of each."""
         each, failures = [], []
 
         def member(connection):
@@ -84,11 +84,11 @@ class Client:
         return measured(lambda: read(self.connection, sql))
 
     def fingerprint(self, sql):
-        """Says what a result holds without saying it all."""
+        """A short fingerprint of a result."""
         return {"fingerprint": fingerprint(self.arrow(self.connection, sql))}
 
     def repeat(self, statements):
-        """Executes small queries one after the other; the seconds of each, and the rows of all."""
+        """Executes small queries one after the other; returns the seconds of each, and the rows of all."""
         seconds, rows = [], 0
         for sql in statements:
             start = time.perf_counter()
@@ -97,13 +97,13 @@ class Client:
         return {"each": seconds, "rows": rows}
 
     def load(self, file):
-        """Takes the data for `ingest` into memory."""
+        """Loads the data for `ingest` into memory."""
         data = pyarrow.parquet.read_table(file)
         self.data = pyarrow.Table.from_batches(data.to_batches(ROWS_TO_SEND))
         return {"fingerprint": fingerprint(self.data)}
 
     def gather(self, number):
-        """Opens `number` connections, each warm; those before are closed."""
+        """Opens and warms up `number` connections; earlier ones are closed."""
         for connection in self.crowd_connections:
             connection.close()
         self.crowd_connections = [self.another(self.connection) for _ in range(number)]
@@ -112,8 +112,8 @@ class Client:
         return {}
 
     def crowd(self, ramp, seconds, scale, first_seed):
-        """All gathered connections send the mix at the same time. What ends before `ramp` does not count, so that at
-        the start of the `seconds` that do count as much is under way as at their end."""
+        """Sends the mix on all open connections concurrently. Queries that end within `ramp` do not count, so that as
+        many are running at the start of the measured `seconds` as at their end."""
         done = []
         start = time.perf_counter() + ramp
         members = [
@@ -132,7 +132,7 @@ class Client:
         }
 
     def member(self, connection, statements, start, seconds, done):
-        """One member of the crowd. Errors count whenever they happen."""
+        """One of the concurrent clients. Errors count whenever they happen."""
         for sql in statements:
             before = time.perf_counter()
             error = None
@@ -148,7 +148,7 @@ class Client:
                 return
 
     def slow(self, sql, seconds):
-        """Takes one batch a second for a while, then leaves."""
+        """Reads one batch per second for a while, then disconnects."""
         batches = rows = 0
         with self.connection.cursor() as cursor:
             cursor.execute(sql)
@@ -212,7 +212,7 @@ class FlightSql(Client):
 
 
 class DuckDb(Client):
-    """DuckDB in this very process."""
+    """DuckDB in this process."""
 
     def __init__(self, catalog, data=None, buffer=None):
         self.catalog, self.lake_data, self.buffer = catalog, data, buffer
@@ -231,7 +231,7 @@ class DuckDb(Client):
         return cursor
 
     def asked(self, sql):
-        """What is executed here to have `sql` answered."""
+        """The statement to execute for `sql`."""
         return sql
 
     def stream(self, connection, sql):
@@ -253,7 +253,7 @@ class DuckDb(Client):
 
 
 class Quack(DuckDb):
-    """DuckDB as the client of a DuckDB that serves by quack."""
+    """DuckDB as the client of a DuckDB server with quack."""
 
     def __init__(self, uri, token):
         self.uri, self.token = uri, token
@@ -276,7 +276,7 @@ class Quack(DuckDb):
 
 
 def measured(work):
-    """Seconds, and CPU seconds of this process, that `work` takes. What it returns is freed outside of the time."""
+    """The seconds, and the CPU seconds of this process, that `work` takes. Freeing its result is not measured."""
     cpu, start = own_cpu(), time.perf_counter()
     result = work()
     sample = {"seconds": time.perf_counter() - start, "cpu": own_cpu() - cpu}
@@ -285,7 +285,7 @@ def measured(work):
 
 
 def count(batches):
-    """Reads all batches, keeping none."""
+    """Reads and drops all batches."""
     return sum(batch.num_rows for batch in batches)
 
 
@@ -295,7 +295,7 @@ def own_cpu():
 
 
 def fingerprint(table):
-    """The number of rows, and for each column the sum of its values, or of the lengths of its texts."""
+    """The number of rows, and for each column the sum of its values, or of the lengths of its strings."""
     return [str(table.num_rows)] + [str(_total(column)) for column in table.columns]
 
 

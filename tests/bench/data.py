@@ -1,4 +1,4 @@
-"""TPC-H's tables as Parquet files, made once for each scale by DuckDB's own generator."""
+"""TPC-H's tables as Parquet files, generated once per scale by DuckDB's own generator."""
 
 import os
 import pathlib
@@ -11,7 +11,7 @@ TABLES = ("customer", "lineitem", "orders")
 
 
 def tpch(cache, scale):
-    """The folder with a Parquet file for each of `TABLES`; made when it is not there."""
+    """The folder with a Parquet file for each of `TABLES`; created if absent."""
     folder = pathlib.Path(cache) / f"tpch-sf{scale:g}"
     if folder.is_dir():
         return folder

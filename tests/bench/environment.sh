@@ -5,8 +5,8 @@
 bench=$root/tests/bench
 cache=${MERGANSER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/merganser}
 
-# Makes the Python environment once for each list of packages and each Python. The peers are installed one by one: one
-# that cannot be had here is missing from the table, which says so.
+# Creates the Python environment once per list of packages and Python version. Other systems are installed one by one:
+# one that cannot be installed here is reported as such in the table.
 make_environment() {
     local key package
     key=$(cat "$bench/requirements.txt" <(python3 -c 'import sys; print(sys.version, sys.base_prefix)') | cksum)
@@ -44,6 +44,6 @@ cache=$(cd "$cache" && pwd)
 "$root/scripts/fetch-duckdb.sh"
 make_environment
 [ -n "${MERGANSER_BIN:-}" ] || build
-[ -x "$MERGANSER_BIN" ] || { echo "MERGANSER_BIN must name the built program, it is \"$MERGANSER_BIN\"" >&2 && exit 2; }
+[ -x "$MERGANSER_BIN" ] || { echo "MERGANSER_BIN must be the built program, but is \"$MERGANSER_BIN\"" >&2 && exit 2; }
 MERGANSER_BIN=$(cd "$(dirname "$MERGANSER_BIN")" && pwd)/$(basename "$MERGANSER_BIN")
 export MERGANSER_BIN BENCH_CACHE=$cache/bench BENCH_EXTENSIONS=$root/.deps/duckdb/extensions PYTHONDONTWRITEBYTECODE=1

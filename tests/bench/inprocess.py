@@ -1,4 +1,4 @@
-"""DuckDB in this process, with a DuckLake attached: what the server is compared with, and what quack serves."""
+"""DuckDB in this process with a DuckLake attached: compared with the server, and served by quack."""
 
 import importlib.util
 import os
@@ -19,7 +19,7 @@ def attach(connection, catalog, data=None):
 
 
 def quack_file():
-    """The file of the extension, or None where its package is not installed."""
+    """The file of the extension, or None if its package is not installed."""
     package = importlib.util.find_spec("duckdb_extension_quack")
     if package is None:
         return None

@@ -1,4 +1,4 @@
-"""The parts of the benchmark. In every round each subject takes its turn, so that all see the same machine."""
+"""The parts of the benchmark. Each subject takes its turn in every round, so that all run under the same conditions."""
 
 import itertools
 import shutil
@@ -12,8 +12,8 @@ import servers
 from processes import Failed
 
 CROWDS = (8, 64)
-RAMP = 0.3  # of the time that counts: how long a crowd asks before
-DRIVERS = 4  # processes that the members of a crowd share
+RAMP = 0.3  # of the measured time: how long the clients send queries before it
+DRIVERS = 4  # processes that the concurrent clients share
 FLIGHT_SQL_PEERS = (servers.ROAPI, servers.ROAPI_MEMORY, servers.SAIL)
 CROWD_PEERS = (servers.IN_PROCESS, *FLIGHT_SQL_PEERS)
 QUICK_PEERS = (*CROWD_PEERS, servers.QUACK)
@@ -22,7 +22,7 @@ SLOW = "slow reader"
 
 
 class Run:
-    """What the parts share: the settings, who is there and who is not, and all samples."""
+    """The state that the parts share: the settings, the available and the missing subjects, and all samples."""
 
     def __init__(self, settings, running, lake, subjects, absent, left_out):
         self.settings, self.running, self.lake = settings, running, lake
@@ -30,8 +30,8 @@ class Run:
         self.absent = absent  # name → why it could not be started
         self.left_out = left_out  # names
         self.samples = {}  # measure → name → samples; each has a `value`
-        self.failures = {}  # (measure, name) → what went wrong
-        self.wrong = []  # answers that are not those of the others
+        self.failures = {}  # (measure, name) → the error
+        self.wrong = []  # results that differ from the others'
 
     def present(self, names):
         return [self.subjects[name] for name in names if name in self.subjects]
@@ -64,15 +64,15 @@ class Run:
             self.samples.setdefault(measure, {}).setdefault(name, []).append(sample)
 
     def compare(self, what, answers):
-        """Notes who does not answer like the first: `answers` are pairs of a name and what it said."""
+        """Records the results that differ from the first: `answers` are pairs of a name and its result."""
         (first, expected), *others = answers
         for name, got in others:
             if got != expected:
-                self.wrong.append(f"{what}: {name} says {got}, {first} says {expected}")
+                self.wrong.append(f"{what}: {name} returned {got}, {first} returned {expected}")
 
 
 def rotated(names, number):
-    """The names in an order that is another one each round: nobody always comes after the same neighbour."""
+    """The names in a different order each round, so that none always follows the same other one."""
     place = number % len(names)
     return names[place:] + names[:place]
 
@@ -107,7 +107,7 @@ def _compare_lineitem(run, clients, names):
         except Failed as failure:
             run.say(f"lineitem, {name}: {failure}")
     if answers:
-        # The in-process engine is the judge where it takes part.
+        # The in-process engine is the reference if it takes part.
         answers.sort(key=lambda answer: answer[0] != servers.IN_PROCESS)
         run.compare("lineitem: rows, and totals of its columns", answers)
 
@@ -116,7 +116,7 @@ def _compare_lineitem(run, clients, names):
 
 
 def select1(run):
-    """SELECT 1 over and over on a warm connection."""
+    """SELECT 1 repeatedly on a warm connection."""
     statements = [queries.ONE] * run.settings.repeats
     with run.clients(QUICK_PEERS) as clients:
         run.interleave(
@@ -134,7 +134,7 @@ def select1(run):
 
 
 def point(run):
-    """All lines of one order, another order each time."""
+    """All lines of one order, a different order each time."""
     rows = {}
     with run.clients(QUICK_PEERS) as clients:
 
@@ -150,7 +150,7 @@ def point(run):
 
 
 def milliseconds(answer):
-    """The median of small queries, and their slowest of a hundred."""
+    """The median and the 99th percentile of small queries."""
     each = sorted(seconds * 1000 for seconds in answer["each"])
     return {"value": statistics.median(each), "p99": each[int(len(each) * 0.99)], "rows": answer["rows"]}
 
@@ -159,7 +159,7 @@ def milliseconds(answer):
 
 
 def clients(run):
-    """Crowds of clients that send a mix of queries for a while: how many are answered a second."""
+    """Concurrent clients that send a mix of queries for a while: the number of queries per second."""
     subjects = run.present([servers.MERGANSER, *CROWD_PEERS])
     drivers = {subject.name: _drivers(run, subject) for subject in subjects}
     names = list(drivers)
@@ -171,7 +171,7 @@ def clients(run):
                     [crowd_measure(number)],
                     gathered,
                     lambda measure, name, turn: _crowd(run, drivers[name], turn),
-                    first=1,  # a crowd warms up before what counts, in each round
+                    first=1,  # the clients warm up before the measured time, in each round
                 )
     finally:
         for process in itertools.chain.from_iterable(drivers.values()):
@@ -183,13 +183,13 @@ def crowd_measure(number):
 
 
 def _drivers(run, subject):
-    """The processes of a crowd; an engine that runs in its client's process has but one."""
+    """The processes of the concurrent clients; an in-process engine has only one."""
     number = DRIVERS if subject.server else 1
     return servers.start_clients(run.running, [subject] * number)
 
 
 def _gather(run, drivers, number, name):
-    """Opens the connections of a crowd; says whether that went well."""
+    """Opens the connections of the concurrent clients; returns whether that succeeded."""
     try:
         ask_all(drivers, 120, lambda place: {"do": "gather", "number": number // len(drivers)})
         return True
@@ -203,7 +203,7 @@ def _crowd(run, drivers, turn):
     seconds = run.settings.crowd_seconds
 
     def request(place):
-        # The same queries for every subject, other ones in each round.
+        # The same queries for every subject, different ones in each round.
         first_seed = turn * 10_000 + place * 1_000
         return {
             "do": "crowd",
@@ -228,7 +228,7 @@ def _crowd(run, drivers, turn):
 
 
 def ask_all(drivers, seconds, request):
-    """Asks all drivers at the same time and gathers what they answer."""
+    """Sends a request to all drivers concurrently and collects their responses."""
     for place, process in enumerate(drivers):
         processes.ask(process, request(place))
     return [processes.answer(process, seconds) for process in drivers]
@@ -238,7 +238,7 @@ def ask_all(drivers, seconds, request):
 
 
 def ingest(run):
-    """lineitem out of the client's memory into a table of a lake of its own."""
+    """Ingest of lineitem from the client's memory into a table of a separate lake."""
     folder = run.lake.folder / "ingest"
     folder.mkdir()
     file = run.lake.tpch / "lineitem.parquet"
@@ -268,7 +268,7 @@ def ingest(run):
 
 
 def slow(run):
-    """How much memory a fresh server needs more while somebody reads 50 GB one batch a second."""
+    """The memory growth of a new server while a client reads 50 GB at one batch per second."""
     folder = run.lake.folder / "slow"
     served = servers.start_merganser(run.running, folder)
     with servers.Clients(run.running, [served]) as clients:
@@ -290,7 +290,7 @@ def slow(run):
 
 
 class Watch:
-    """Follows the resident memory of a process."""
+    """Samples the resident memory of a process."""
 
     def __init__(self, pid):
         self.pid, self.sizes = pid, []
@@ -304,7 +304,7 @@ class Watch:
             self.stopped.wait(SAMPLING_SECONDS)
 
     def stop(self):
-        """What it held from moment to moment, in bytes."""
+        """The samples in bytes."""
         self.stopped.set()
         self.thread.join()
         return self.sizes

@@ -1,4 +1,4 @@
-"""The processes of a run: each is started here, has a log of its own, and none of them outlives the run."""
+"""The processes of a run: each is started here, has its own log, and none of them outlives the run."""
 
 import ctypes
 import json
@@ -17,7 +17,7 @@ LIBC = ctypes.CDLL(None)
 
 
 class Failed(Exception):
-    """A process ended, did not answer in time or answered with an error; the message says which."""
+    """A process ended, did not respond in time or responded with an error; the message contains the cause."""
 
 
 class Processes:
@@ -55,7 +55,7 @@ class Processes:
         return process
 
     def end(self, process):
-        """Asks the process to end and, where it does not, kills it."""
+        """Terminates the process, and kills it if it does not end."""
         if process.poll() is None:
             process.terminate()
             try:
@@ -70,12 +70,12 @@ class Processes:
 
 
 def _die_with_parent():
-    """Between fork and exec: whatever kills the benchmark, the kernel ends its processes too."""
+    """Runs between fork and exec: if the benchmark is killed, the kernel ends its processes too."""
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def announced(process, pattern):
-    """What the group of `pattern` matches in the process's log, as soon as it is there."""
+    """The match of the group of `pattern` in the process's log, once it appears."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         match = re.search(pattern, process.log.read_text(errors="replace"))
@@ -93,7 +93,7 @@ def last_line(process):
 
 
 def ask(process, request):
-    """Sends one request to a process with pipes; `answer` has what it replies."""
+    """Sends one request to a process with pipes; `answer` returns the response."""
     try:
         process.stdin.write(json.dumps(request) + "\n")
         process.stdin.flush()
@@ -102,11 +102,11 @@ def ask(process, request):
 
 
 def answer(process, seconds):
-    """The answer to the request before. Who gives none within `seconds` is killed: a late one would be taken for the
-    next."""
+    """The response to the last request. A process that sends none within `seconds` is killed: a late response would be
+    taken for the next one."""
     if not select.select([process.stdout], [], [], seconds)[0]:
         process.kill()
-        raise Failed(f"{process.name} gave no answer within {seconds:g} s")
+        raise Failed(f"{process.name} did not respond within {seconds:g} s")
     line = process.stdout.readline()
     if not line:
         raise Failed(f"{process.name} ended with {process.wait()}: {last_line(process)}")
@@ -116,16 +116,16 @@ def answer(process, seconds):
     return reply
 
 
-# === what a process costs ===
+# === resource usage ===
 
 
 def resident_bytes(pid):
-    """Memory that the process holds now."""
+    """The resident memory of the process."""
     pages = pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 def cpu_seconds(pid):
-    """CPU that the process has used since its start."""
+    """The CPU time of the process since its start."""
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

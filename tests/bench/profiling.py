@@ -1,4 +1,4 @@
-"""Profiles a server while lineitem is read. tests/bench/profile.sh calls it."""
+"""Profiles a server while lineitem is read. Called by tests/bench/profile.sh."""
 
 import argparse
 import os
@@ -46,11 +46,11 @@ def read(running, served, settings):
 
 
 def perf(running, lake, settings):
-    """Samples the running server, the reads alone."""
+    """Samples the running server during the reads only."""
     served = servers.start_merganser(running, lake.home)
     file = settings.output / "perf.data"
     graph = ["--call-graph", "dwarf,16384"] if settings.graph else []
-    # The clock of the CPU: virtual machines often have no counter of cycles.
+    # The CPU clock: virtual machines often have no cycle counter.
     command = ["perf", "record", "-e", "cpu-clock", "-F", "997", *graph, "-p", served.server.pid, "-o", file]
     recorder = running.start("perf", command)
     read(running, served, settings)

@@ -1,4 +1,4 @@
-"""DuckDB serves a DuckLake by its own remote protocol, quack.
+"""A DuckDB server for a DuckLake with DuckDB's own remote protocol, quack.
 
 Usage: quack_server.py CATALOG TOKEN. Prints where it listens and serves until it is ended.
 """
@@ -15,7 +15,7 @@ ATTEMPTS = 10
 
 
 def free_port():
-    """A port that was free a moment ago: quack cannot pick one itself."""
+    """A port that was free just now: quack cannot choose one itself."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""What is asked: SQL that DuckDB, DataFusion and Spark understand alike, the same sequence for every server."""
+"""The queries: SQL that DuckDB, DataFusion and Spark all support, in the same sequence for every server."""
 
 import random
 
@@ -15,12 +15,12 @@ ONE = "SELECT 1"
 WIDE = "SELECT i, repeat(chr((97 + i % 26)::INT), 1000) AS text FROM range({rows}) AS t(i)"
 WIDE_ROWS = 50_000_000
 
-# Ten queries as a lively mix of users sends them, in a new order each time.
+# Ten queries like those of a mix of users, in a new order each time.
 DECK = ["one"] * 3 + ["point"] * 3 + ["order", "slice", "segment", "revenue"]
 
 
 def order_keys(scale, seed):
-    """Without end: keys of orders that exist. TPC-H uses 8 of every 32 numbers."""
+    """An infinite sequence of keys of existing orders. TPC-H uses 8 of every 32 numbers."""
     chance = random.Random(seed)
     orders = round(1_500_000 * scale)
     while True:
@@ -33,7 +33,7 @@ def point(key):
 
 
 def mix(scale, seed):
-    """Without end: the queries of one client."""
+    """An infinite sequence of the queries of one client."""
     chance = random.Random(seed)
     keys = order_keys(scale, seed)
     while True:

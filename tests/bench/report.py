@@ -1,4 +1,4 @@
-"""The tables of a run: every figure beside those of the others, and beside what is to be reached."""
+"""The tables of a run: every result next to those of the other systems, and next to its target."""
 
 import statistics
 
@@ -10,7 +10,7 @@ BUFFERS = (servers.IN_PROCESS, servers.BUFFERED)
 
 
 class Comparison:
-    """One line: merganser's figure of a measure against the best of some others, and the ratio to reach, if any."""
+    """One line: merganser's result of a measure, compared with the best of some others, and the target, if any."""
 
     def __init__(self, measure, against, target=None, other_measure=None):
         self.measure, self.against, self.target = measure, against, target
@@ -18,7 +18,7 @@ class Comparison:
 
 
 class Unit:
-    """How figures of a measure are written, and whether more of it is better."""
+    """The format of a measure's results, and whether more is better."""
 
     def __init__(self, text, more=False):
         self.text, self.more = text, more
@@ -79,11 +79,11 @@ COMPARISONS = [
     Comparison(versions.WRITERS, (servers.IN_PROCESS,), 5.0),
 ]
 SLOW_MEBIBYTES = 64
-HEAD = ["measure", "merganser", "compared with", "its figure", "ratio", "to reach", ""]
+HEAD = ["measure", "merganser", "compared with", "its result", "ratio", "target", "target met"]
 
 
 class Report:
-    """The lines of the table, each a list of texts under `HEAD`; and why figures are missing, as notes under it."""
+    """The lines of the table, each a list of strings under `HEAD`; and notes below it on missing results."""
 
     def __init__(self, run):
         self.lines, self.notes = [], []
@@ -119,7 +119,7 @@ def _compared(run, comparison, notes):
         label = " or ".join(figures)
         return [*line, label, "; ".join(dict.fromkeys(missing)), "–", _target(comparison), _verdict(comparison, None)]
     best = (max if unit.more else min)(there, key=there.get)
-    label = best if len(there) == 1 else f"{best} (the best of {len(there)})"
+    label = best if len(there) == 1 else f"{best} (best of {len(there)})"
     for name in figures.keys() - there.keys():
         label += f"; {name}: {_missing(run, comparison.other_measure, name, notes)}"
     if comparison.other_measure != comparison.measure:
@@ -131,7 +131,7 @@ def _compared(run, comparison, notes):
 
 
 def _figure(run, measure, name, notes):
-    """The median, and how far the rounds lay apart."""
+    """The median, and the range of the rounds."""
     value = median(run, measure, name)
     if value is None:
         return _missing(run, measure, name, notes)
@@ -144,7 +144,7 @@ def _figure(run, measure, name, notes):
 
 
 def _missing(run, measure, name, notes):
-    """In place of a figure: what is the matter, with the number of a note that says more."""
+    """The text in place of a missing result, with the number of a note on the cause."""
     if name in run.left_out:
         return "left out"
     failure = run.failures.get((measure, name))
@@ -169,17 +169,17 @@ def _verdict(comparison, ratio):
     if ratio is None:
         return "unknown"
     more = UNITS[comparison.measure].more
-    # What the table shows is what counts: two decimals.
+    # Rounded to two decimals, as in the table.
     ratio = round(ratio, 2)
     return _reached(ratio >= comparison.target if more else ratio <= comparison.target)
 
 
 def _reached(yes):
-    return "reached" if yes else "NOT reached"
+    return "yes" if yes else "no"
 
 
 def _slowest_commits(run, notes):
-    """How long the slowest commit of a hundred took, in milliseconds, beside those of one writer in process."""
+    """The duration of the slowest of a hundred commits, in milliseconds, compared with one writer in process."""
     p99 = {}
     for name in (servers.MERGANSER, servers.IN_PROCESS):
         samples = run.samples.get(versions.WRITERS, {}).get(name, [])
@@ -212,7 +212,7 @@ def _slow(run, notes):
 
 
 def cpu(run):
-    """Lines of text: the CPU seconds of server and client for the measures that know them."""
+    """The CPU seconds of server and client, for the measures that have them."""
     lines = []
     for measure, names in run.samples.items():
         for name, samples in names.items():
@@ -227,7 +227,7 @@ def cpu(run):
 
 
 def heading(facts):
-    rounds = "one round" if facts["rounds"] == 1 else f"medians of {facts['rounds']} rounds (least–most)"
+    rounds = "one round" if facts["rounds"] == 1 else f"medians of {facts['rounds']} rounds (minimum–maximum)"
     machine = f"{facts['cores']} cores, {facts['memory_gib']} GiB"
     packages = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     return [
@@ -257,4 +257,4 @@ def markdown(facts, report):
         previous = line[0]
         written.append("| " + " | ".join(cell.replace("|", "\\|") for cell in shown) + " |")
     notes = [f"{note}  " for note in report.notes]
-    return "\n".join([*written, "", *notes, *heading(facts), "To repeat it: `tests/bench/run.sh`."]) + "\n"
+    return "\n".join([*written, "", *notes, *heading(facts), "To repeat the run: `tests/bench/run.sh`."]) + "\n"

@@ -1,4 +1,4 @@
-"""The servers under test: how each is started, and how a client comes to it. All listen on free ports."""
+"""The servers under test: how each is started, and how a client connects to it. All listen on free ports."""
 
 import json
 import os
@@ -26,14 +26,14 @@ PEERS = (IN_PROCESS, BUFFERED, CEILING, ROAPI, ROAPI_MEMORY, SAIL, QUACK)
 
 
 class Subject:
-    """Somebody who is measured: the kind and the settings of its clients, and the process that serves them, if any."""
+    """A measured system: the kind and the settings of its clients, and the process that serves them, if any."""
 
     def __init__(self, name, kind, settings, server=None):
         self.name, self.kind, self.settings, self.server = name, kind, settings, server
 
 
 class Lake:
-    """One DuckLake with TPC-H in it, that merganser made and all others read: its catalog's copy and its files."""
+    """A DuckLake with TPC-H, which merganser created and all others read: the copy of its catalog and its files."""
 
     def __init__(self, folder, tpch):
         self.folder, self.tpch = pathlib.Path(folder), pathlib.Path(tpch)
@@ -46,7 +46,7 @@ class Lake:
 
 
 def start_merganser(running, home, under=()):
-    """A server on a lake that may be there already; `under` is a command that runs it, such as a profiler."""
+    """A server on a new or existing lake; `under` is a command that runs it, such as a profiler."""
     command = [*under, os.environ["MERGANSER_BIN"], "serve", "--home", home, "--listen", "127.0.0.1:0", "--log", "warn"]
     process = running.start("merganser", command)
     uri = processes.announced(process, r"listening on (grpc://\S+)\n")
@@ -113,7 +113,7 @@ def start_sail(running, lake):
 
 
 def _program(name, package=None):
-    """The path of a program that pip installed beside this Python."""
+    """The path of a program that pip installed next to this Python."""
     path = shutil.which(name, path=str(pathlib.Path(sys.executable).parent))
     if path is None:
         raise Failed(f"the package {package or name} is not installed")
@@ -150,7 +150,7 @@ class Clients:
             self.running.end(process)
 
     def ask(self, name, do, seconds=600.0, **fields):
-        """Asks one client and gives its answer."""
+        """Sends a request to one client and returns its response."""
         process = self.processes[name]
         processes.ask(process, {"do": do, **fields})
         return processes.answer(process, seconds)

@@ -1,4 +1,4 @@
-"""The parts about a lake that changes: reading its past, bringing it back, a long history, and many small writers."""
+"""The parts about a changing lake: reading older versions, rollback, a long history, and many small writers."""
 
 import itertools
 import shutil
@@ -23,7 +23,7 @@ YOUNG_SNAPSHOTS, OLD_SNAPSHOTS = 10, 10_000
 HISTORY_ROWS = 1_000_000
 WRITER_DRIVERS, WRITER_CONNECTIONS = 4, 8
 WRITE_SECONDS = 5
-# Less than that is done, of all of it, where the scale is small.
+# All of these are reduced if the scale is small.
 SMALL = 0.02
 
 
@@ -36,7 +36,7 @@ def travel(run):
         at = f"lineitem AT (VERSION => {version})"
 
         def whole(measure, name, number):
-            # An aggregate of all columns: how fast results travel is measured elsewhere.
+            # An aggregate of all columns: the transfer of results is measured elsewhere.
             table = at if measure == AT_VERSION else "lineitem"
             sql = f"SELECT count(*), {', '.join(f'max({column})' for column in queries.COLUMNS)} FROM {table}"
             return parts.milliseconds(clients.ask(name, "repeat", statements=[sql]))
@@ -52,7 +52,7 @@ def travel(run):
 
 
 def rollback(run):
-    """A rollback of a large table of which little has changed, beside a copy of it."""
+    """A rollback of a large table with few changes, compared with a copy of it."""
     rows = scaled(run, BIG_ROWS)
     with run.clients(()) as clients:
 
@@ -86,8 +86,8 @@ _TOTAL = "SELECT CAST(sum(i) AS VARCHAR) || ' ' || CAST(sum(length(s)) AS VARCHA
 
 
 def history(run):
-    """A point query on a table after many commits, and after maintenance, each beside one after few commits: machines
-    slow down and speed up in the minutes that the commits take."""
+    """A point query on a table after many commits, and after maintenance, each compared with one after few
+    commits: the speed of machines varies in the minutes that the commits take."""
     folders = [run.lake.folder / name for name in ("young", "aged")]
     served = [servers.start_merganser(run.running, folder) for folder in folders]
     commits = scaled(run, OLD_SNAPSHOTS)
@@ -117,7 +117,7 @@ def history(run):
 
 
 def writers(run):
-    """Eight connections insert one row after the other, each commit acknowledged, beside one connection in process."""
+    """Eight connections insert one row after the other, each commit acknowledged; compared with one in process."""
     folder = run.lake.folder / "writers"
     folder.mkdir()
     served = servers.start_merganser(run.running, folder / "home")

@@ -1,4 +1,4 @@
-"""A certificate authority of one's own: certificates for servers and clients, as PEM files."""
+"""A certificate authority: issues certificates for servers and clients, as PEM files."""
 
 import datetime
 import ipaddress
@@ -20,7 +20,7 @@ def pem(certificate):
 
 
 class Authority:
-    """Signs certificates; its files lie in `folder`."""
+    """Signs certificates; its files are in `folder`."""
 
     def __init__(self, folder, common_name="test authority"):
         self.folder = folder
@@ -45,7 +45,7 @@ class Authority:
         )
 
     def issue(self, common_name, lifetime=DAY):
-        """A certificate for localhost and its key, as PEM; a negative lifetime is over."""
+        """A certificate for localhost and its key, as PEM; with a negative lifetime, it has expired."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         builder = self._builder(name(common_name), key.public_key(), lifetime)
@@ -57,7 +57,7 @@ class Authority:
         return pem(builder.sign(self.key, hashes.SHA256())), private
 
     def write(self, common_name, lifetime=DAY):
-        """Issues to two files and gives their paths."""
+        """Issues to two files and returns their paths."""
         cert, key = self.folder / f"{common_name}.crt", self.folder / f"{common_name}.key"
         for path, content in zip((cert, key), self.issue(common_name, lifetime)):
             path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""A network that fails, in front of a server that does not: it refuses connections, cuts them, or says nothing."""
+"""A proxy that simulates network failures between client and server: it refuses connections, cuts them, or stalls."""
 
 import asyncio
 import math
@@ -11,12 +11,12 @@ CHUNK = 1 << 16
 
 
 class Cable:
-    """Passes on what is said to `url` until a test orders otherwise; its own address is `url` too."""
+    """Forwards data to `url` until a test specifies otherwise; its own address is `url` too."""
 
     def __init__(self, url):
         behind = urllib.parse.urlsplit(url)
         self._behind = behind.hostname, behind.port
-        # Bound and not listening, it keeps the port for the time in which connections are refused.
+        # Bound and not listening, it keeps the port while connections are refused.
         self._holder = _bound(0)
         self._address = self._holder.getsockname()
         self.url = f"http://{self._address[0]}:{self._address[1]}"
@@ -35,19 +35,19 @@ class Cable:
     # === what a test orders; each ends what was ordered before ===
 
     def mend(self):
-        """Everything is passed on."""
+        """Forwards everything."""
         self._order()
 
     def refuse(self):
-        """Connections break off, and nobody listens for new ones."""
+        """Connections are cut, and new ones are refused."""
         self._order(listening=False)
 
     def swallow(self):
-        """Connections are taken and kept, and nothing that is said on them arrives."""
+        """Connections are accepted and kept open, and nothing that is sent on them arrives."""
         self._order(silent=True)
 
     def cut(self, forth=math.inf, back=math.inf, times=math.inf):
-        """Each connection is cut after so many bytes from now on, until there were so many cuts."""
+        """Each connection is cut after this many bytes from now on, until this many were cut."""
         self._order(reach={"forth": forth, "back": back}, times=times)
 
     def discard(self):
@@ -64,7 +64,7 @@ class Cable:
 
     async def _obey(self, listening=True, silent=False, reach=None, times=math.inf):
         if self._silent or not listening:
-            # What was swallowed cannot be said any more.
+            # Data that was dropped cannot be sent any more.
             for line in list(self._lines):
                 line.reset()
         self._silent, self._reach, self._times = silent, reach or {}, times
@@ -110,7 +110,7 @@ class Cable:
 
 
 class Line:
-    """One connection, of both its sides."""
+    """One connection, with both its sides."""
 
     def __init__(self, *writers):
         self.writers = writers
@@ -121,7 +121,7 @@ class Line:
             writer.close()
 
     def reset(self):
-        """Ends it as a network does: without a goodbye."""
+        """Cuts it like a failing network: without an orderly shutdown."""
         for writer in self.writers:
             if not writer.is_closing():
                 linger = struct.pack("ii", 1, 0)

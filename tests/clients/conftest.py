@@ -1,4 +1,4 @@
-"""Fixtures: servers on free ports with homes of their own, and the data that is shared between checkouts."""
+"""Fixtures: servers on free ports with separate homes, and the data that is shared between checkouts."""
 
 import itertools
 import json
@@ -17,9 +17,9 @@ _numbers = itertools.count(1)
 
 def pytest_addoption(parser):
     parser.addoption("--storage", choices=["local", "s3"], default="local", help="where the servers keep their data")
-    parser.addoption("--catalog", choices=CATALOGS, default="duckdb", help="what the servers keep their catalogs in")
-    parser.addoption("--seed", type=int, default=int(time.time() // 86_400), help="chooses the random histories")
-    parser.addoption("--rounds", type=int, default=3, help="how often the tests of kills kill, at least once")
+    parser.addoption("--catalog", choices=CATALOGS, default="duckdb", help="the kind of catalog of the servers")
+    parser.addoption("--seed", type=int, default=int(time.time() // 86_400), help="seed of the random histories")
+    parser.addoption("--rounds", type=int, default=3, help="number of kills in the tests that kill servers, at least 1")
 
 
 def pytest_report_header(config):
@@ -30,7 +30,7 @@ def pytest_configure():
     program = os.environ.get("MERGANSER_BIN", "")
     if not os.access(program, os.X_OK):
         pytest.exit(
-            f'MERGANSER_BIN must name the built program, it is "{program}": '
+            f'MERGANSER_BIN must be the built program, but is "{program}": '
             "run tests/run.sh, or MERGANSER_BIN=target/release/merganser python3 -m pytest tests/clients",
             returncode=2,
         )
@@ -38,13 +38,13 @@ def pytest_configure():
 
 @pytest.fixture(scope="session")
 def rounds(request):
-    """How often a test kills what it kills: a few times, or as often as a long run asks for."""
+    """The number of kills in a test: a few, or as many as a long run specifies."""
     return max(1, request.config.getoption("rounds"))
 
 
 @pytest.fixture(scope="session")
 def catalog_flags(request):
-    """Flags for a new catalog: catalog_flags(folder, kind), where the kind is by default the one that pytest was told."""
+    """Flags for a new catalog: catalog_flags(folder, kind); the kind is by default that of pytest's option."""
 
     def flags(folder, kind=None):
         kind = kind or request.config.getoption("catalog")
@@ -59,14 +59,14 @@ def catalog_flags(request):
 
 @pytest.fixture(scope="session")
 def new_storage(request):
-    """Flags and settings of a server for a new storage: new_storage(kind), by default the kind that pytest was told."""
+    """Flags and settings of a server for a new storage: new_storage(kind), by default that of pytest's option."""
 
     def storage(kind=None):
         if (kind or request.config.getoption("storage")) == "local":
             return [], {}
         buckets = request.getfixturevalue("buckets")
         bucket = f"lake-{next(_numbers)}"
-        # A prefix, so that everything is seen to keep to it.
+        # A prefix, to verify that everything is below it.
         flags = ["--storage", f"{buckets.make_bucket(bucket)}/the/store"]
         return flags, {"store": buckets.root / bucket / "the/store", "variables": buckets.variables}
 
@@ -75,7 +75,7 @@ def new_storage(request):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory, catalog_flags, new_storage):
-    """A server that the tests of a file share; each test uses names of its own."""
+    """A server that the tests of a file share; each test uses its own names."""
     folder = tmp_path_factory.mktemp("server")
     flags, settings = new_storage()
     server = harness.Server(folder, *catalog_flags(folder), *flags, **settings)
@@ -98,7 +98,7 @@ def server_of_each_kind(request, tmp_path_factory, catalog_flags):
 
 @pytest.fixture
 def launch(tmp_path_factory, catalog_flags, new_storage):
-    """Starts servers that belong to one test: launch(flag, …) gives a running one; beside=server shares its storage."""
+    """Starts servers for one test: launch(flag, …) returns a running one; beside=server shares its storage."""
     servers = []
 
     def start(*flags, beside=None, **settings):
@@ -175,7 +175,7 @@ def shared_data():
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory):
-    """A generated COCO folder and the true counts of what it holds."""
+    """A generated COCO folder and the true counts of its content."""
     folder = tmp_path_factory.mktemp("sample") / "coco"
     made = harness.run("sample", folder, "--images", 40, "--json")
     assert made.returncode == 0, made.stderr

@@ -1,4 +1,4 @@
-"""TLS in front of a server that has none."""
+"""A TLS proxy in front of a server without TLS."""
 
 import socket
 import socketserver
@@ -8,7 +8,7 @@ import urllib.parse
 
 
 class Front:
-    """Listens with a certificate and passes on what is said to `url`; its own address is `url` with https."""
+    """Listens with a certificate and forwards data to `url`; its own address is `url` with https."""
 
     def __init__(self, url, cert, key):
         behind = urllib.parse.urlsplit(url)
@@ -17,7 +17,7 @@ class Front:
 
         class Handler(socketserver.BaseRequestHandler):
             def handle(self):
-                # Whoever does not trust the certificate says so in the handshake.
+                # A client that does not trust the certificate fails the handshake.
                 try:
                     client = context.wrap_socket(self.request, server_side=True)
                 except (ssl.SSLError, OSError):
@@ -39,7 +39,7 @@ class Front:
 
 
 def copy(source, target):
-    """Passes on until either side has ended, and ends both."""
+    """Forwards data until either side has ended, and ends both."""
     try:
         while data := source.recv(1 << 16):
             target.sendall(data)

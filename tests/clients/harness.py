@@ -1,4 +1,4 @@
-"""A real server for the tests: started as a process on a port of its own, asked through the wire, stopped by signals."""
+"""A real server for the tests: a process on its own port, called over the network and stopped by signals."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def environment(**variables):
 
 
 def run(*arguments, seconds=60, **variables):
-    """Runs the program to its end and gives the completed process, its output as text."""
+    """Runs the program to its end and returns the completed process, with its output as text."""
     return subprocess.run(
         [program(), *map(str, arguments)],
         env=environment(**variables),
@@ -40,7 +40,7 @@ def run(*arguments, seconds=60, **variables):
 
 
 def wait_until(condition, what, seconds=10.0):
-    """Polls until `condition` gives something true, which is returned."""
+    """Polls until `condition` returns a true value, and returns that."""
     deadline = time.monotonic() + seconds
     while True:
         outcome = condition()
@@ -103,11 +103,11 @@ class Server:
         self.process.send_signal(number)
 
     def wait(self, seconds=STOP_SECONDS):
-        """Waits for the end of the process; gives its exit code."""
+        """Waits for the end of the process; returns its exit code."""
         return self.process.wait(seconds)
 
     def check_output(self):
-        """What holds after every run: one line on stdout, and no panic."""
+        """Checks what holds after every run: one line on stdout, and no panic."""
         assert self.stdout.read_text() == f"{LISTENING}{self.uri}\n"
         assert "panicked" not in self.log(), self.log()
 
@@ -133,7 +133,7 @@ class Server:
         return self.start()
 
     def discard(self):
-        """The end of a test: an orderly stop, and nothing stays behind whatever happens."""
+        """Ends a test: stops the server in an orderly way, and leaves no process behind in any case."""
         try:
             if self.is_running():
                 self.stop()
@@ -153,7 +153,7 @@ class Server:
         return pyarrow.flight.connect(self.uri.replace("grpc://", "grpc+tcp://"))
 
     def sql(self, text, parameters=None):
-        """Executes one statement and gives its rows as tuples."""
+        """Executes one statement and returns its rows as tuples."""
         with self.adbc() as connection, connection.cursor() as cursor:
             cursor.execute(text, parameters)
             return cursor.fetchall()
@@ -167,7 +167,7 @@ class Server:
         return self.scalar("SELECT id FROM lake.current_snapshot()")
 
     def events(self, action, body=None, options=None):
-        """The events of an action one by one, as they come."""
+        """The events of an action one by one, as they arrive."""
         body = {} if body is None else body
         raw = body if isinstance(body, (bytes, str)) else json.dumps(body)
         raw = raw.encode() if isinstance(raw, str) else raw
@@ -190,7 +190,7 @@ class Server:
         """The folder of its backups."""
         return self.store / "backups" / "catalog"
 
-    # === what the process costs ===
+    # === resource usage ===
 
     def rss_bytes(self):
         return self._kilobytes("VmRSS") * 1024
@@ -205,7 +205,7 @@ class Server:
         raise AssertionError(f"no {name} in /proc")
 
     def open_files(self):
-        """How many files and connections the process has open."""
+        """The number of open files and connections of the process."""
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
     def threads(self):
@@ -217,11 +217,11 @@ class Server:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def cpu_used_in(self, seconds):
-        """CPU seconds that the server uses in the coming moment."""
+        """The CPU seconds that the server uses in the next `seconds`."""
         before = self.cpu_seconds()
         time.sleep(seconds)
         return self.cpu_seconds() - before
 
     def wait_until_idle(self, within=10.0):
-        """Waits until the server computes nothing: less than a tenth of one core over half a second."""
+        """Waits until the server is idle: less than a tenth of one core over half a second."""
         wait_until(lambda: self.cpu_used_in(0.5) < 0.05, "the server stops computing", within)

@@ -1,4 +1,4 @@
-"""Metadata commands as any Flight client sends them, without a Flight SQL driver in between."""
+"""Metadata commands as any Flight client sends them, without a Flight SQL driver."""
 
 import pyarrow
 import pyarrow.flight
@@ -33,12 +33,12 @@ def tables(server, schema=None, table=None, catalog=None, types=(), columns=Fals
 
 
 def columns(server, schema, table):
-    """The columns of one table as GetTables tells them."""
+    """The columns of one table according to GetTables."""
     found = tables(server, schema, table, columns=True)
     return pyarrow.ipc.read_schema(pyarrow.py_buffer(found[0]["table_schema"]))
 
 
 def facts(field):
-    """What Flight SQL says of a column, by its keys without their prefix."""
+    """The Flight SQL properties of a column, by their keys without prefix."""
     metadata = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
     return {key.removeprefix(FACT): value for key, value in metadata.items() if key.startswith(FACT)}

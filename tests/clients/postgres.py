@@ -1,4 +1,4 @@
-"""PostgreSQL for the tests: a cluster in a folder of its own, on a Unix socket, run by its own user."""
+"""PostgreSQL for the tests: a cluster in a separate folder, on a Unix socket, run by its own user."""
 
 import os
 import pathlib
@@ -15,7 +15,7 @@ VERSIONS = pathlib.Path("/usr/lib/postgresql")
 
 
 def programs():
-    """The folder with initdb and pg_ctl; None where PostgreSQL is absent."""
+    """The folder with initdb and pg_ctl; None if PostgreSQL is absent."""
     found = [path.parent for path in VERSIONS.glob("*/bin/initdb")]
     on_path = shutil.which("initdb")
     if on_path:
@@ -24,15 +24,15 @@ def programs():
 
 
 class Postgres:
-    """One cluster; it may be stopped as if it had crashed and started again."""
+    """One cluster; it can be stopped as if it had crashed, and started again."""
 
     def __init__(self):
         self.programs = programs()
-        # It refuses to be run by root, and its user cannot look into pytest's folders.
+        # It cannot be run by root, and its user cannot read pytest's folders.
         self.user = "postgres" if os.getuid() == 0 else None
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="merganser-postgres-"))
         self.data = self.folder / "data"
-        # Signs that have a meaning in a URI, in SQL and in a connection string.
+        # Characters that are special in a URI, in SQL and in a connection string.
         self.password = f"p@s's w/o\\rd-{secrets.token_hex(4)}"
         if self.user:
             account = pwd.getpwnam(self.user)
@@ -66,7 +66,7 @@ class Postgres:
         self._run("pg_ctl", "-D", self.data, "-w", "-l", self.folder / "log.txt", "-o", options, "start")
 
     def crash(self):
-        """Ends it without a goodbye to its clients."""
+        """Stops it without notifying its clients."""
         self._run("pg_ctl", "-D", self.data, "-w", "-m", "immediate", "stop")
 
     def restart(self):
@@ -78,12 +78,12 @@ class Postgres:
         return f"postgres://{SUPERUSER}:{password}@/{database}?host={folder or self.folder}"
 
     def make_database(self, name):
-        """A new database; gives its URI."""
+        """Creates a database; returns its URI."""
         self.sql(f"CREATE DATABASE {name}")
         return self.uri(name)
 
     def sql(self, text, database="postgres"):
-        """Executes one statement and gives what psql prints of its rows."""
+        """Executes one statement and returns its rows as printed by psql."""
         command = [shutil.which("psql") or self.programs / "psql", "-h", self.folder, "-U", SUPERUSER, "-d", database]
         return subprocess.run(
             [*command, "-At", "-v", "ON_ERROR_STOP=1", "-c", text],

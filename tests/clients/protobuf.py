@@ -1,4 +1,5 @@
-"""The few protobuf messages that the tests write and read by hand, so that no library of the server's hides a fault."""
+"""The few protobuf messages that the tests encode and decode by hand, so that no library of the server hides a
+fault."""
 
 import struct
 
@@ -26,7 +27,7 @@ def field(number, value):
 
 
 def message(*fields):
-    """A message of (number, value) pairs; those whose value is None are left out."""
+    """A message of (number, value) pairs; those whose value is None are omitted."""
     return b"".join(field(number, value) for number, value in fields if value is not None)
 
 
@@ -36,7 +37,7 @@ def pack(type_url, body):
 
 
 def sql_command(name, *fields):
-    """A Flight SQL command as it stands in a descriptor or ticket."""
+    """A Flight SQL command in the form of a descriptor or ticket."""
     return pack(SQL + name, message(*fields))
 
 

@@ -1,4 +1,4 @@
-"""An S3 server for the tests, whose signatures are checked, with faults in front of it (tests/s3)."""
+"""An S3 server for the tests, which checks signatures, behind a proxy that injects faults (tests/s3)."""
 
 import json
 import pathlib
@@ -9,13 +9,13 @@ import harness
 
 
 def program():
-    """The built server; None where it was not built."""
+    """The built server; None if it was not built."""
     built = pathlib.Path(harness.program()).parent / "examples" / "s3"
     return built if built.exists() else None
 
 
 class S3:
-    """One process; its buckets are folders, so that a test sees what lies in them."""
+    """One process; its buckets are folders, so that a test can inspect their content."""
 
     def __init__(self, folder):
         self.root = pathlib.Path(folder) / "buckets"
@@ -30,7 +30,7 @@ class S3:
         }
 
     def make_bucket(self, name):
-        """An empty bucket; gives its URI."""
+        """Creates an empty bucket; returns its URI."""
         (self.root / name).mkdir()
         return f"s3://{name}"
 
@@ -42,14 +42,14 @@ class S3:
     # === faults ===
 
     def order(self, *rules):
-        """From now on these faults happen, and no others: {"fault": …, "method": …, "contains": …, "times": …}."""
+        """Injects these faults, and no others, from now on: {"fault": …, "method": …, "contains": …, "times": …}."""
         self._call("PUT", "/faults", json.dumps(rules))
 
     def heal(self):
         self.order()
 
     def seen(self, method=None, contains=""):
-        """The requests since the last call, of all that came."""
+        """The requests since the last call that match."""
         seen = json.loads(self._call("POST", "/seen"))
         return [it for it in seen if method in (None, it["method"]) and contains in it["target"]]
 

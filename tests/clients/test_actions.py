@@ -1,4 +1,5 @@
-"""Actions over DoAction: what ingest, tag and the job actions do, and that a failed one leaves nothing behind."""
+"""Actions through DoAction: the effects of ingest, tag and the job actions, and that a failed one leaves nothing
+behind."""
 
 import json
 import pathlib
@@ -57,13 +58,13 @@ def rows_of(server, dataset):
 
 
 def files_of(server, dataset):
-    """Everything that the store holds for a data set beside the tables' own files."""
+    """Everything in the store that belongs to a data set, except the tables' own files."""
     folders = [server.store / "raw" / dataset, server.store / "assets" / dataset]
     return sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
 
 
 def state_of(server):
-    """What a failed action must not change."""
+    """The state that a failed action must not change."""
     tables = server.sql("SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'lake' ORDER BY ALL")
     files = [path for name in ("raw", "assets") for path in (server.store / name).rglob("*") if path.is_file()]
     snapshot = server.scalar("SELECT id FROM lake.current_snapshot()")
@@ -71,7 +72,7 @@ def state_of(server):
 
 
 def check_refused(server, body, error, text):
-    """The ingest fails in this way, and nothing of it stays."""
+    """The ingest fails in this way, and leaves nothing behind."""
     before = state_of(server)
     with pytest.raises(error, match=text):
         server.action("ingest", body)
@@ -448,7 +449,7 @@ def test_jobs_lists_what_ran(server, tmp_path, name):
     assert succeeded["started"] <= succeeded["ended"]
 
 
-def test_attach_tells_the_outcome_of_a_finished_job(server, tmp_path, name):
+def test_attach_returns_the_outcome_of_a_finished_job(server, tmp_path, name):
     last = server.action("ingest", {"source": write_parquet(tmp_path / "d.parquet", table(1)), "dataset": name})[-1]
     assert server.action("job.attach", {"job_id": last["job_id"]}) == [last]
 
@@ -471,7 +472,7 @@ def large(tmp_path_factory):
 
 
 def start_in_background(server, body):
-    """Starts an ingest; gives its job id once it stores files, the events so far, and the thread that follows it."""
+    """Starts an ingest; returns its job id once it stores files, the events so far, and the thread that follows it."""
     events, failures = [], []
 
     def follow():
@@ -505,7 +506,7 @@ def job_state(server, job_id):
 
 
 @pytest.mark.parametrize(("cancels", "outcome"), [(False, "succeeded"), (True, "cancelled")])
-def test_a_dropped_stream_cancels_only_when_asked_to(server, tmp_path, name, large, cancels, outcome):
+def test_a_dropped_stream_cancels_only_on_request(server, tmp_path, name, large, cancels, outcome):
     source = large if cancels else write_parquet(tmp_path / "d.parquet", media_table([png(i, 0, 0) for i in range(256)]))
     body = {"source": source, "dataset": name, "cancel_on_disconnect": cancels}
     events = server.events("ingest", body)
@@ -535,13 +536,13 @@ def test_tags_are_set_listed_and_deleted(server, name):
     assert server.scalar("SELECT id FROM lake.current_snapshot()") == version, "tags make no snapshots"
 
 
-def test_setting_a_tag_again_where_it_stands_changes_nothing(server, name):
+def test_setting_a_tag_to_its_own_snapshot_changes_nothing(server, name):
     assert tags(server, name=name, version=1) == tags(server, name=name, version=1)
 
 
 def test_a_tag_does_not_move(server, name):
     tags(server, name=name, version=0)
-    with pytest.raises(pyarrow.ArrowException, match="stands on snapshot 0") as caught:
+    with pytest.raises(pyarrow.ArrowException, match="is on snapshot 0") as caught:
         server.action("tag", {"name": name, "version": 1})
     assert "exists" in str(caught.value) and "replace" in str(caught.value)
     assert tags(server)[name] == 0

@@ -1,4 +1,4 @@
-"""Files that only a backup names: maintenance leaves them alone for as long as there is one, and no longer."""
+"""Files that only a backup references: maintenance keeps them for as long as it exists, and no longer."""
 
 import json
 import shutil
@@ -11,7 +11,7 @@ import harness
 
 @pytest.fixture
 def server(launch):
-    """Maintenance concerns the whole lake: each test has its own."""
+    """Maintenance affects the whole lake: each test has its own."""
     return launch()
 
 
@@ -28,7 +28,7 @@ def files(server):
 
 
 def needed(server):
-    """The files that some snapshot needs."""
+    """The files that any snapshot needs."""
     gone = server.sql("SELECT path FROM __ducklake_metadata_lake.ducklake_files_scheduled_for_deletion")
     return files(server) - {f"lake/{path}" for [path] in gone}
 
@@ -38,7 +38,7 @@ def rows(server, version):
 
 
 def history(server, parts=("a b/%é?", "*")):
-    """A table with small files, deleted rows and partitions whose names are no plain ones; gives every state of it."""
+    """A table with small files, deleted rows and partitions with unusual names; returns each of its states."""
     first, second = parts
     server.sql("CREATE TABLE silver.t (i BIGINT, part VARCHAR)")
     server.sql("ALTER TABLE silver.t SET PARTITIONED BY (part)")
@@ -54,13 +54,13 @@ def history(server, parts=("a b/%é?", "*")):
 
 
 def maintain(server, *steps, **body):
-    """Maintenance that expires all that it may, without grace; gives what it said of its last step."""
+    """Maintenance that expires as much as possible, without grace; returns the result of its last step."""
     more = {"expire_days": 0} if "expire" in steps else {}
     return server.result("maintain", {"steps": steps, "grace_hours": 0} | more | body)["done"][-1]
 
 
 def bring_back(server, backup):
-    """Puts a backup in the place of the lake."""
+    """Replaces the lake by a backup."""
 
     def is_back():
         try:
@@ -73,7 +73,7 @@ def bring_back(server, backup):
 
 
 def check_restored(server, launch, folder, backup, states):
-    """Whether a backup brings every state back, in another place."""
+    """Whether a backup restores every state, at another location."""
     to = str(folder / f"restored-{len(list(folder.iterdir()))}.ducklake")
     assert server.result("restore", {"backup": backup, "to": to})["missing_files"] == 0
     other = launch("--catalog", to, beside=server)
@@ -98,7 +98,7 @@ def test_cleanup_leaves_what_a_backup_names(server, launch, tmp_path):
     check_restored(server, launch, tmp_path, backup, states)
     shown = harness.run("maintain", "cleanup", "--grace-hours", 0, "--url", server.uri)
     assert shown.returncode == 0 and backup in shown.stdout and "--keep" in shown.stderr, shown
-    # When no backup names them any more they go, and are forgotten.
+    # Once no backup references them any more, they are removed and forgotten.
     assert server.result("backup", {"keep": 1})["removed"] == [backup]
     done = maintain(server, "cleanup")
     assert (done["files"], done["files_kept"], done.get("kept_for")) == (len(named), 0, None)
@@ -107,7 +107,7 @@ def test_cleanup_leaves_what_a_backup_names(server, launch, tmp_path):
     assert server.scalar("SELECT count(*) FROM __ducklake_metadata_lake.ducklake_files_scheduled_for_deletion") == 0
 
 
-def test_the_oldest_backup_is_told_and_each_keeps_its_own(server, launch, tmp_path):
+def test_the_oldest_backup_is_reported_and_each_keeps_its_own(server, launch, tmp_path):
     states = history(server)
     first = server.result("backup")["backup"]
     of_first = files(server)
@@ -148,7 +148,7 @@ def test_orphans_that_a_newer_backup_names_stay(server, launch, tmp_path):
     assert (done["files"], done["files_kept"], done["kept_for"]) == (1, 2, newer)
     assert files(server) == all_files and not orphan.exists()
     check_restored(server, launch, tmp_path, newer, states)
-    # What the server backed up before it replaced the lake names them too.
+    # The backup that the server made before it replaced the lake references them too.
     assert len(server.result("backup", {"keep": 1})["removed"]) == 3
     done = maintain(server, "orphans")
     assert (done["files"], done["files_kept"]) == (2, 0)
@@ -156,7 +156,7 @@ def test_orphans_that_a_newer_backup_names_stay(server, launch, tmp_path):
 
 
 def test_a_file_that_comes_back_to_life_in_an_older_lake(server, launch, tmp_path):
-    """What a later lake had scheduled for removal, a backup of the older lake names."""
+    """A backup of the older lake references what a later lake had scheduled for removal."""
     states = history(server)
     first = server.result("backup")
     server.sql("DROP TABLE silver.t")
@@ -196,7 +196,7 @@ def test_a_backup_that_cannot_be_read_keeps_every_file(server, launch):
             orphan.write_bytes(b"PAR1")
             done = maintain(server, step)
             assert (done["files"], done["files_kept"], done["kept_for"]) == (0, 1, backup)
-    # One that nobody finished for a day never will be; and one of another lake names other files.
+    # One that was not completed for a day never will be; and one of another lake references other files.
     folder.rename(folder.parent.parent / "old")
     (backup_folder(server) / "2020_01_01").mkdir()
     (backup_folder(server) / "old").rename(backup_folder(server) / "2020_01_01" / "00_00_00_000")
@@ -208,8 +208,8 @@ def test_a_backup_that_cannot_be_read_keeps_every_file(server, launch):
 
 
 def test_another_lakes_backup_in_the_same_store_counts(server, launch, tmp_path):
-    """A lake whose catalog was lost lies beside the new one, and its backup can bring it back."""
-    # The S3 server of the tests lists names with other letters wrongly.
+    """A lake whose catalog was lost is next to the new one, and its backup can restore it."""
+    # The S3 server of the tests lists names with other characters incorrectly.
     states = history(server, ("a", "b"))
     backup = server.result("backup")["backup"]
     named = needed(server)

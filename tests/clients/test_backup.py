@@ -1,4 +1,5 @@
-"""Backups of the catalog: consistent beside writers, examined before they count, listed with what is wrong with them."""
+"""Backups of the catalog: consistent despite concurrent writes, verified before they count, listed with their
+faults."""
 
 import datetime
 import hashlib
@@ -19,7 +20,7 @@ EXTENSIONS = harness.ROOT / ".deps" / "duckdb" / "extensions"
 
 @pytest.fixture
 def server(launch):
-    """Backups concern the whole lake: each test has its own."""
+    """Backups affect the whole lake: each test has its own."""
     return launch()
 
 
@@ -32,7 +33,7 @@ def listed(server, **body):
 
 
 def shell(setup="", database=":memory:"):
-    """A plain DuckDB, such as anybody has."""
+    """A plain DuckDB."""
     config = {"extension_directory": str(EXTENSIONS), "TimeZone": "UTC"}
     connection = duckdb.connect(database, config=config)
     connection.execute("LOAD ducklake; SET disabled_optimizers = 'statistics_propagation'; " + setup)
@@ -40,13 +41,13 @@ def shell(setup="", database=":memory:"):
 
 
 def attached(server, file):
-    """A backup, as anybody attaches it who can read the lake's files."""
+    """A backup, attached like any client can that reads the lake's files."""
     files = f"DATA_PATH '{server.store}/lake/', OVERRIDE_DATA_PATH true"
     return shell(f"ATTACH 'ducklake:{file}' AS lake (READ_ONLY, {files})")
 
 
 def fails(server, code, action, body=None):
-    """The text with which an action is refused."""
+    """The message with which an action is rejected."""
     with wire.Wire(server, "ada") as ada, wire.refused(code) as said:
         ada.action(action, json.dumps(body or {}).encode())
     return said[0]
@@ -72,7 +73,7 @@ def test_a_backup_is_the_whole_catalog(server):
     assert record["contents"]["snapshot_id"] == taken["snapshot_id"]
     assert record["contents"]["tables"]["merganser_tags"]["rows"] == 1
     assert latest(server) == taken["backup"]
-    # What happens to the lake does not reach it.
+    # Later changes of the lake do not affect it.
     server.sql("DELETE FROM silver.t")
     with attached(server, file) as copy:
         assert copy.execute("SELECT count(*) FROM lake.silver.t").fetchone() == (60,)
@@ -83,7 +84,7 @@ def test_a_backup_is_the_whole_catalog(server):
 
 
 def test_a_backup_has_every_table_that_the_catalog_has(launch, tmp_path):
-    """What the server keeps beside DuckLake's tables must not be forgotten when more of it comes to be."""
+    """The server's own tables beside DuckLake's must be included when there are more of them."""
     file = tmp_path / "catalog.ducklake"
     server = launch("--catalog", file)
     taken = server.result("backup")
@@ -95,7 +96,7 @@ def test_a_backup_has_every_table_that_the_catalog_has(launch, tmp_path):
 
 
 def test_backups_are_taken_beside_writers(server):
-    """Each holds one moment: every snapshot in it reads as time travel says."""
+    """Each contains one consistent state: every snapshot in it reads as with time travel."""
     server.sql("CREATE TABLE t (writer BIGINT, i BIGINT)")
     stop = threading.Event()
     failures = []
@@ -153,7 +154,7 @@ def test_backups_at_the_same_time_take_turns(server):
     assert latest(server) == max(backups)
 
 
-def test_the_list_tells_what_is_wrong(server, launch):
+def test_the_list_contains_the_faults(server, launch):
     server.sql("CREATE TABLE t AS SELECT 1 AS i")
     names = [server.result("backup")["backup"] for _ in range(5)]
     good, truncated, flipped, unreadable, unfinished = names
@@ -186,18 +187,18 @@ def test_the_list_tells_what_is_wrong(server, launch):
     assert backups[good]["snapshot_id"] == server.head()
     assert backups[good]["author"] == "anonymous"
     assert [name for name, backup in backups.items() if backup["latest"]] == [unfinished]
-    # Only its checksum tells of a file with the right size.
+    # Only the checksum detects a fault in a file of the right size.
     verified = listed(server, verify=True)
     assert {name: backup["state"] for name, backup in verified.items()} == states | {flipped: "damaged"}
 
 
-def test_older_backups_go_when_asked(server):
+def test_older_backups_are_removed_on_request(server):
     names = [server.result("backup")["backup"] for _ in range(3)]
     taken = server.result("backup", {"keep": 2})
     assert sorted(taken["removed"]) == names[:2]
     assert sorted(listed(server)) == [names[2], taken["backup"]]
     assert list((server.backup_folder / names[0]).glob("*")) == []
-    # The age alone, and both: what either keeps stays.
+    # The age alone, and both: what either keeps is kept.
     again = server.result("backup", {"older_than_days": 1})
     assert again["removed"] == []
     again = server.result("backup", {"keep": 2, "older_than_days": 0})
@@ -207,7 +208,7 @@ def test_older_backups_go_when_asked(server):
     assert latest(server) == last["backup"]
 
 
-def test_the_server_can_be_told_how_many_stay(launch):
+def test_the_number_of_kept_backups_is_configurable(launch):
     server = launch("--backup-keep", 2)
     names = [server.result("backup")["backup"] for _ in range(3)]
     assert sorted(listed(server)) == names[1:]
@@ -236,7 +237,7 @@ def test_what_is_wrong_is_refused_before_anything_is_written(server):
 
 def test_a_backup_that_cannot_be_stored_does_not_count(server):
     first = server.result("backup")["backup"]
-    # Nothing can be written where a file is in the way of the folder.
+    # Nothing can be written if a file has the name of the folder.
     kept = server.backup_folder.rename(server.store / "backups" / "kept")
     server.backup_folder.write_text("in the way")
     with wire.Wire(server, "ada") as ada, pytest.raises(grpc.RpcError):
@@ -255,7 +256,7 @@ def test_a_backup_that_is_cancelled_leaves_nothing(launch, catalog_flags, tmp_pa
     server.sql("CREATE TABLE t (i BIGINT)")
     with server.adbc(autocommit=False) as writer, writer.cursor() as cursor:
         cursor.execute("INSERT INTO t VALUES (1)")
-        # Who writes to this catalog has it alone, so the backup waits.
+        # A writer has exclusive access to this catalog, so the backup waits.
         events = server.events("backup")
         job = next(events)["job_id"]
         harness.wait_until(lambda: copies(server) > 0, "the backup has begun")
@@ -270,7 +271,7 @@ def test_a_backup_that_is_cancelled_leaves_nothing(launch, catalog_flags, tmp_pa
 
 
 def copies(server):
-    """How many copies of the catalog are attached."""
+    """The number of attached copies of the catalog."""
     return server.scalar("SELECT count(*) FROM duckdb_databases() WHERE database_name LIKE 'copy-%'")
 
 

@@ -1,4 +1,5 @@
-"""Malformed and excessive requests: the right code, a text that fits, nothing left behind, and the next call works."""
+"""Malformed and excessive requests: the right code, a suitable message, nothing left behind, and the next call
+works."""
 
 import random
 import socket
@@ -22,7 +23,7 @@ UNIMPLEMENTED = grpc.StatusCode.UNIMPLEMENTED
 
 @pytest.fixture(scope="module")
 def cost(server):
-    """What the server has open once it is warm."""
+    """The resources that the server has open once it is warm."""
     with wire.Wire(server, "ada") as connection:
         for _ in range(3):
             list(connection.get(protobuf.statement("SELECT 42")))
@@ -35,7 +36,7 @@ def leaves_nothing_behind(server, cost):
     with wire.Wire(server) as next_one:
         assert rows(next_one.get(protobuf.statement("SELECT 42 AS i"))).to_pylist() == [{"i": 42}]
     files, threads = cost
-    # A few more connections to DuckDB than at the start, each with its thread, may wait in the pool.
+    # A few more connections to DuckDB than at the start, each with its thread, may be idle in the pool.
     wait_until(lambda: server.open_files() <= files + 8, "files and connections are closed")
     wait_until(lambda: server.threads() <= threads + 8, "threads end")
     assert "panicked" not in server.log()
@@ -140,7 +141,7 @@ def test_a_descriptor_without_a_command_is_an_argument_error(ada, method, descri
 
 @pytest.mark.parametrize("method", ["GetFlightInfo", "GetSchema", "PollFlightInfo"])
 def test_what_is_no_message_at_all_is_refused(ada, method):
-    # The library of gRPC answers; it calls this internal.
+    # The gRPC library responds; it reports this as internal.
     with wire.refused(INVALID, grpc.StatusCode.INTERNAL):
         ada.call(method, b"\xff\xff\xff")
 
@@ -169,7 +170,7 @@ def test_a_wrong_body_of_an_action_is_an_argument_error(ada, action, body):
         ada.action(action, body)
 
 
-def test_a_body_that_says_nothing_may_say_anything(ada):
+def test_the_body_of_a_request_without_fields_is_ignored(ada):
     [result] = ada.action("BeginTransaction", b"\xff\xff")
     assert protobuf.unpack(result)[0] == protobuf.SQL + "ActionBeginTransactionResult"
 
@@ -204,7 +205,7 @@ STATEMENTS = {
     "DoPut": update,
     "CreatePreparedStatement": lambda connection, sql: connection.prepare(sql),
 }
-# Those that run what they are given, and those that only describe it.
+# Functions that run their argument, and those that only describe it.
 DESCRIBING = ("GetSchema", "CreatePreparedStatement")
 RUNNING = {method: call for method, call in STATEMENTS.items() if method not in DESCRIBING}
 every_run = pytest.mark.parametrize("call", RUNNING.values(), ids=RUNNING)
@@ -323,7 +324,7 @@ def test_an_update_with_wrong_parameters_changes_nothing(server, ada, name, para
 
 @pytest.fixture(scope="module")
 def victims(tmp_path_factory):
-    """A server for data that may hurt it, so that the other tests keep theirs."""
+    """A server for data that may damage it, so that the other tests keep theirs."""
     server = harness.Server(tmp_path_factory.mktemp("victim"))
     yield server
     if server.is_running():
@@ -342,7 +343,7 @@ def victim(victims):
 
 @pytest.fixture
 def insert(victim, name):
-    """The command that inserts into a table of a number and a text, and the table."""
+    """The command that inserts into a table with a number and a string, and the table."""
     victim.query(f"CREATE OR REPLACE TABLE {name} (i BIGINT, s VARCHAR)")
     handle = victim.prepare(f"INSERT INTO {name} VALUES (?, ?)")
     return protobuf.sql_command("CommandPreparedStatementUpdate", (1, handle)), name
@@ -354,7 +355,7 @@ def count(connection, table):
 
 
 def messages(command):
-    """The messages of a right insert, as (header, body)."""
+    """The messages of a valid insert, as (header, body)."""
     for message in bound(command, batch([1, 2, 3], ["a", "bb", None])):
         fields = protobuf.parse(message)
         yield fields[2][0], fields.get(1000, [b""])[0]
@@ -366,7 +367,7 @@ def send(connection, command, pairs):
 
 
 def is_taken(connection, command, pairs):
-    """Damage is found, as the sender's mistake, or harmless; it never is the server's fault."""
+    """Damage is reported as the sender's mistake, or is harmless; it is never a fault of the server."""
     try:
         send(connection, command, pairs)
         return True
@@ -463,7 +464,7 @@ def test_a_put_that_breaks_off_changes_nothing(victim, insert):
 
 
 def raw(kind, *numbers, width=8):
-    """An array of a type whose values are these numbers, whether or not the type has them."""
+    """An array of a type whose values are these numbers, whether or not they are valid for the type."""
     data = b"".join(number.to_bytes(width, "little", signed=True) for number in numbers)
     return pyarrow.Array.from_buffers(kind, len(numbers), [None, pyarrow.py_buffer(data)])
 
@@ -554,7 +555,7 @@ def test_a_row_above_the_default_limit_of_grpc_is_an_error_that_names_the_limit(
 # === numbers ===
 
 
-def test_a_thousand_sessions_that_nobody_closes_leave_nothing(server, ada):
+def test_a_thousand_sessions_that_are_not_closed_leave_nothing(server, ada):
     with wire.Wire(server) as connection:
         for number in range(1000):
             connection.handshake(protobuf.message((2, f"user {number}"), (3, "secret")))
@@ -591,7 +592,7 @@ def test_a_thousand_prepared_statements_end_with_their_connection(server, cost):
         wait_until(gone, "the statements end with the network connection")
 
 
-def test_two_hundred_connections_that_say_nothing_hurt_nobody(server, ada):
+def test_two_hundred_silent_connections_are_harmless(server, ada):
     host, port = server.uri.removeprefix("grpc://").split(":")
     sockets = [socket.create_connection((host, int(port))) for _ in range(200)]
     try:
@@ -603,7 +604,7 @@ def test_two_hundred_connections_that_say_nothing_hurt_nobody(server, ada):
             each.close()
 
 
-def test_a_thousand_results_that_nobody_reads_make_way(server, ada):
+def test_a_thousand_unread_results_make_way(server, ada):
     tickets = [ada.query(f"SELECT {number} AS i").endpoints[0].ticket for number in range(1100)]
     assert rows(ada.get(tickets[-1])).to_pylist() == [{"i": 1099}]
     with wire.refused(MISSING):

@@ -1,4 +1,4 @@
-"""Actions in SQL, for clients without DoAction: CALL merganser.<action>(…) gives the action's events as rows."""
+"""Actions in SQL, for clients without DoAction: CALL merganser.<action>(…) returns the action's events as rows."""
 
 import contextlib
 import json
@@ -31,7 +31,7 @@ SELECT error('no such luck') AS n
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """A server with models of its own: a good one, one without an end, and one that fails."""
+    """A server with its own models: a good one, one that never ends, and one that fails."""
     folder = tmp_path_factory.mktemp("server")
     models = folder / "models"
     models.mkdir()
@@ -45,7 +45,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def versions(server, name):
-    """A table with one row more in each of its versions."""
+    """A table with one more row in each of its versions."""
     server.sql(f"CREATE TABLE {name} (i BIGINT)")
     found = []
     for i in range(3):
@@ -76,7 +76,7 @@ def result(server, text, parameters=None):
 
 
 def failure(server, text, parameters=None, **options):
-    """The exception of a statement that fails, at once or while its rows are read."""
+    """The exception of a statement that fails, immediately or while its rows are read."""
     with server.adbc(**options) as connection, connection.cursor() as cursor:
         with pytest.raises(connection.Error) as caught:
             cursor.execute(text, parameters)
@@ -197,7 +197,7 @@ def test_a_timeout_ends_the_rows(server):
 # === exactly once ===
 
 
-def test_a_call_starts_when_it_is_asked_for_and_never_again(server, source, name):
+def test_a_call_starts_when_it_is_requested_and_never_again(server, source, name):
     sql = f"CALL merganser.ingest('{source}', '{name}')"
     with server.flight() as client:
         before = jobs_of(server, "ingest")
@@ -212,14 +212,14 @@ def test_a_call_starts_when_it_is_asked_for_and_never_again(server, source, name
         assert jobs_of(server, "ingest") == before + 1
         with pytest.raises(pyarrow.ArrowKeyError, match="gone"):
             client.do_get(info.endpoints[0].ticket).read_all()
-        # In one round trip; the same text is another call.
+        # In one round trip; the same SQL text is another call.
         ticket = pyarrow.flight.Ticket(protobuf.statement(sql))
         assert client.do_get(ticket).read_all().to_pylist()[-1]["state"] == "succeeded"
     assert jobs_of(server, "ingest") == before + 2
     assert rows_of(server, f"raw.{name}") == [1, 1, 2, 2, 3, 3]
 
 
-def test_a_call_that_nobody_fetches_is_done_all_the_same(server, source, name):
+def test_a_call_that_is_not_fetched_is_completed(server, source, name):
     with server.flight() as client:
         for _ in range(3):
             client.get_flight_info(descriptor(f"CALL merganser.ingest('{source}', '{name}')"))
@@ -235,7 +235,7 @@ def test_the_idempotency_key_works_in_sql(server, source, name):
 
 
 def put_update(server, sql):
-    """Runs a statement by DoPut; gives the count of the reply."""
+    """Runs a statement by DoPut; returns the count of the response."""
     command = protobuf.sql_command("CommandStatementUpdate", (1, sql))
     with server.flight() as client:
         writer, reader = client.do_put(pyarrow.flight.FlightDescriptor.for_command(command), pyarrow.schema([]))
@@ -244,7 +244,7 @@ def put_update(server, sql):
             return protobuf.parse(reader.read().to_pybytes())
 
 
-def test_an_update_waits_for_the_end_and_tells_the_failure(server, source, name):
+def test_an_update_waits_for_the_end_and_reports_the_failure(server, source, name):
     put_update(server, f"CALL merganser.ingest('{source}', '{name}')")
     assert rows_of(server, f"raw.{name}") == [1, 2, 3]
     with pytest.raises(pyarrow.ArrowInvalid, match="no such luck"):
@@ -318,7 +318,7 @@ def test_a_prepared_call_is_a_query_that_starts_when_executed(server, source, na
         ("merganser_jobs()", "merganser.<action>"),
     ],
 )
-def test_a_wrong_call_says_what_is_wrong(server, text, said):
+def test_an_invalid_call_reports_the_mistake(server, text, said):
     message = str(failure(server, f"CALL {text}"))
     assert re.search(said, message), message
     assert len(message) < 4096
@@ -349,11 +349,11 @@ def test_a_failed_job_fails_behind_its_events(server):
 
 
 def test_a_call_in_a_transaction_is_refused(server, name):
-    assert "transactions of their own" in str(failure(server, f"CALL merganser.tag('{name}')", autocommit=False))
+    assert "in their own transactions" in str(failure(server, f"CALL merganser.tag('{name}')", autocommit=False))
     with server.adbc(username="ann", password="x") as connection, connection.cursor() as cursor:
         cursor.execute("BEGIN")
         cursor.fetchall()
-        with pytest.raises(connection.Error, match="transactions of their own"):
+        with pytest.raises(connection.Error, match="in their own transactions"):
             cursor.execute(f"CALL merganser.tag('{name}')")
         cursor.execute("ROLLBACK")
         cursor.fetchall()

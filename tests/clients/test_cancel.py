@@ -1,4 +1,4 @@
-"""Cancelling by name: the statement that is meant ends, no other does, and its connection is free again."""
+"""Cancelling by name: the specified statement ends, no other does, and its connection is free again."""
 
 import threading
 
@@ -10,16 +10,16 @@ import protobuf
 import wire
 
 LOGIN = {"username": "ada", "password": "secret"}
-# No row before the end, which is hours away.
+# No row before the end, which takes hours.
 AGGREGATE = "SELECT sum(hash(a.i * b.i) % 7) AS s FROM range(10_000_000) a(i), range(10_000_000) b(i)"
-# Rows without end.
+# Infinite rows.
 STREAM = "SELECT i, repeat('x', 200) AS x FROM range(100_000_000_000) t(i)"
 HOW = ["cancel", "cancel_query"]
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """Two connections to DuckDB: who keeps one is found out by the second next statement."""
+    """Two connections to DuckDB: a statement that keeps one is detected by the second next statement."""
     server = harness.Server(tmp_path_factory.mktemp("server"), "--max-connections", 2)
     try:
         yield server.start()
@@ -28,13 +28,13 @@ def server(tmp_path_factory):
 
 
 def read(connection, sql):
-    """How many messages a query's result has, the schema among them."""
+    """The number of messages of a query's result, including the schema."""
     [endpoint] = connection.query(sql).endpoints
     return len(list(connection.get(endpoint.ticket)))
 
 
 def all_connections_are_free(server):
-    """As many statements as there are connections run at once."""
+    """As many statements as there are connections run concurrently."""
     with wire.Wire(server) as one, wire.Wire(server) as other:
         first = one.query(STREAM)
         second = other.query(STREAM)
@@ -43,7 +43,7 @@ def all_connections_are_free(server):
 
 
 class Caught(threading.Thread):
-    """Does something in a thread, and keeps the gRPC code that it ends with."""
+    """Runs something in a thread, and keeps the gRPC code that it ends with."""
 
     def __init__(self, work):
         super().__init__()
@@ -80,7 +80,7 @@ def test_a_query_that_computes_is_cancelled_before_anybody_reads_it(server, ada,
 
 
 @pytest.mark.parametrize("how", HOW)
-def test_a_reader_that_waits_for_rows_is_told_that_the_query_was_cancelled(server, ada, how):
+def test_a_reader_that_waits_for_rows_gets_the_cancellation(server, ada, how):
     for _ in range(4):
         info = ada.query(AGGREGATE)
         messages = ada.get(info.endpoints[0].ticket)
@@ -106,8 +106,8 @@ def test_a_stream_is_cancelled_in_the_midst_of_its_rows(server, ada, how):
     all_connections_are_free(server)
 
 
-def test_a_stream_that_nobody_reads_on_is_cancelled(server, ada):
-    """Wherever its worker is at that moment: making rows, or waiting for its reader."""
+def test_a_stream_without_a_reader_is_cancelled(server, ada):
+    """Whatever its worker is doing: producing rows, or waiting for its reader."""
     for _ in range(10):
         infos = [ada.query(STREAM) for _ in range(2)]
         held = [ada.get(info.endpoints[0].ticket) for info in infos]
@@ -141,7 +141,7 @@ def test_a_polled_query_is_cancelled_by_what_the_poll_gave(server, ada):
 def test_a_polled_insert_is_cancelled_and_leaves_nothing(server, ada, name):
     ada.query(f"CREATE TABLE {name} (i HUGEINT)")
     poll = ada.poll(wire.descriptor(protobuf.statement(f"INSERT INTO {name} " + AGGREGATE)))
-    # What is polled with is the ticket to be.
+    # The poll uses the future ticket.
     [ticket] = protobuf.parse(poll.descriptor)[2]
     assert ada.cancel(wire.info_of(ticket)) == wire.CANCELLED
     with wire.refused(grpc.StatusCode.CANCELLED, grpc.StatusCode.NOT_FOUND):
@@ -190,7 +190,7 @@ def test_a_query_in_a_transaction_is_cancelled_and_can_be_rolled_back(server, ad
 
 
 def test_an_unread_query_that_fails_after_some_rows_does_not_block_the_rollback(launch):
-    """The failure comes when as many rows wait for a reader as may, at one of these places."""
+    """The failure occurs when the queue for the reader is full, at one of these positions."""
     ada = wire.Wire(launch(), "ada")
     for late in range(80_000, 124_000, 4_000):
         [result] = ada.action("BeginTransaction", protobuf.sql_command("ActionBeginTransactionRequest"))
@@ -201,7 +201,7 @@ def test_an_unread_query_that_fails_after_some_rows_does_not_block_the_rollback(
         assert list(ada.stream("DoAction", protobuf.message((1, "EndTransaction"), (2, rollback)), seconds=10)) == []
 
 
-def test_adbc_cancels_what_it_streams_and_goes_on(server):
+def test_adbc_cancels_a_stream_and_continues(server):
     with server.adbc(**LOGIN) as connection, connection.cursor() as cursor:
         for _ in range(3):
             cursor.execute(STREAM)
@@ -248,7 +248,7 @@ def test_another_user_cancels_nothing(server, ada):
 
 
 def test_a_race_of_cancels_with_the_end_of_short_queries_hits_no_later_one(server, ada):
-    """A cancel that comes as its query ends must not reach the next query on the same connection."""
+    """A cancel that arrives when its query ends must not affect the next query on the same connection."""
     outcomes = []
     for _ in range(50):
         info = ada.query("SELECT sum(i) FROM range(200_000) t(i)")

@@ -1,4 +1,4 @@
-"""A catalog in a DuckDB file, in SQLite and in PostgreSQL: the same lake, whatever holds its catalog."""
+"""A catalog in a DuckDB file, in SQLite and in PostgreSQL: the same lake, whatever database contains its catalog."""
 
 import contextlib
 import itertools
@@ -29,7 +29,7 @@ def current(server):
 
 
 def at_once(*works):
-    """Does all the work at the same time; the first failure fails the test."""
+    """Runs all functions concurrently; the first failure fails the test."""
     failures = []
 
     def run(work):
@@ -126,7 +126,7 @@ def test_writers_at_once_lose_nothing(server, name):
     def in_transactions(writer):
         with server.adbc(autocommit=False) as connection, connection.cursor() as cursor:
             for i in range(ROUNDS):
-                # With parameters the driver prepares first.
+                # With parameters, the driver prepares first.
                 cursor.execute(f"INSERT INTO {name} VALUES (?, ?)", (writer, i))
                 cursor.execute(f"SELECT count(*) FROM {name}")
                 cursor.fetchall()
@@ -147,12 +147,12 @@ DELETE, UPDATE = "DELETE FROM {} WHERE i = {}", "UPDATE {} SET j = 1 WHERE i = {
 
 # With SQLite the later one waits.
 @pytest.mark.parametrize("kind", ["duckdb", "postgres"])
-def test_of_two_who_delete_from_one_file_the_later_repeats(launch, catalog_flags, tmp_path, kind):
+def test_of_two_deletes_from_one_file_the_later_conflicts(launch, catalog_flags, tmp_path, kind):
     server = launch(*catalog_flags(tmp_path, kind))
     for number, (first, second) in enumerate(itertools.product([DELETE, UPDATE], repeat=2)):
         name = f"t{number}"
         server.sql(f"CREATE TABLE {name} AS SELECT i, 0 AS j FROM range(10) r(i)")
-        # DuckLake overlooks the others where the file has deleted rows already.
+        # DuckLake misses the conflict if the file has deleted rows already.
         server.sql(DELETE.format(name, 0))
         with server.adbc(autocommit=False) as one, server.adbc(autocommit=False) as two:
             with one.cursor() as cursor:
@@ -172,7 +172,7 @@ def test_deletions_at_once_lose_nothing(server, name):
 
     def delete(writer):
         for i in range(100 * writer, 100 * writer + 20):
-            # However it is written: DuckDB takes that space for a plain one.
+            # However it is written: DuckDB treats that space like a plain one.
             server.sql(f"DELETE{' ' if i % 2 else chr(0xA0)}FROM {name} WHERE i = {i}")
 
     at_once(*(lambda writer=writer: delete(writer) for writer in range(4)))
@@ -181,7 +181,7 @@ def test_deletions_at_once_lose_nothing(server, name):
 
 
 def check_files(server):
-    """Every file that the catalog names is there, and what killed writers left is swept."""
+    """Every file that the catalog references exists, and files left by killed writers are removed."""
     server.result("maintain", {"steps": ["cleanup", "orphans"], "grace_hours": 0})
     named = server.sql(
         "SELECT path FROM __ducklake_metadata_lake.ducklake_data_file "
@@ -201,7 +201,7 @@ def test_inserts_that_were_acknowledged_survive_kills(launch, catalog_flags, tmp
         client = pyarrow.flight.connect(uri.replace("grpc://", "grpc+tcp://"))
         with contextlib.suppress(pyarrow.ArrowException, OSError), client:
             for i in range(start, start + 10_000):
-                # Ten rows a statement: a part of them would be a torn write.
+                # Ten rows per statement: a part of them would be a torn write.
                 sql = protobuf.statement(f"INSERT INTO t SELECT {writer}, {i}, part FROM range(10) p(part)")
                 client.get_flight_info(pyarrow.flight.FlightDescriptor.for_command(sql))
                 acknowledged.append((writer, i))
@@ -219,7 +219,7 @@ def test_inserts_that_were_acknowledged_survive_kills(launch, catalog_flags, tmp
         found = {(writer, i): rows for writer, i, rows in server.sql("SELECT writer, i, count(*) FROM t GROUP BY ALL")}
         assert set(found.values()) == {10}
         assert set(acknowledged) <= set(found)
-        # At most the one that each was waiting for has come without its answer.
+        # At most the one that each was waiting for was committed without a response.
         assert len(found) <= len(acknowledged) + 3 * (run + 1)
     check_files(server)
 
@@ -238,7 +238,7 @@ def test_updates_and_compaction_survive_kills(launch, catalog_flags, tmp_path, k
         client = pyarrow.flight.connect(uri.replace("grpc://", "grpc+tcp://"))
         with client:
             while not killed.is_set():
-                # Who loses against the others again and again is told so, and tries again.
+                # A transaction that fails with conflicts repeatedly reports it, and the client retries.
                 with contextlib.suppress(pyarrow.ArrowException, OSError):
                     work(client)
 
@@ -272,7 +272,7 @@ def test_updates_and_compaction_survive_kills(launch, catalog_flags, tmp_path, k
         server.start()
         found = dict(server.sql("SELECT writer, n FROM counts"))
         for writer in writers:
-            # The one that it was waiting for may have come without its answer.
+            # The one that it was waiting for may have been committed without a response.
             assert found[writer] - acknowledged[writer] in (0, 1)
             acknowledged[writer] = found[writer]
         assert server.sql("SELECT sum(h), count(*) FROM still") == still

@@ -14,7 +14,7 @@ DAMAGE = [
 
 
 def damage(server, kind):
-    """Does to the catalog what definitions that met did: the server must be stopped."""
+    """Damages the catalog like concurrent definitions did: the server must be stopped."""
     if kind == "sqlite":
         with sqlite3.connect(server.folder / "catalog.sqlite") as catalog:
             for text in DAMAGE:
@@ -52,7 +52,7 @@ def test_a_damaged_catalog_is_found_and_repaired(tmp_path, catalog_flags, kind):
 
         repaired = check(server, "--repair")
         assert repaired.returncode == 0, repaired.stderr
-        # Nothing is lost that could be made again.
+        # Nothing is lost that can be created again.
         assert "CREATE VIEW lost AS SELECT 7" in repaired.stdout
         assert check(server).returncode == 0
 

@@ -66,7 +66,7 @@ def refined_sample(generated):
 # === real annotations ===
 
 
-def test_raw_holds_what_the_files_say(real):
+def test_raw_matches_the_files(real):
     server, result, folder = real
     instances = json.loads((folder / "instances_sample.json").read_text())
     captions = json.loads((folder / "captions_val2014_results.json").read_text())

@@ -1,5 +1,5 @@
-"""What many clients do at the same time: definitions leave a lake that loads, upserts double no key, and who cancels takes
-nothing from others."""
+"""Concurrent clients: definitions leave a lake that loads, upserts duplicate no key, and a cancelled client does not
+affect the others."""
 
 import threading
 import time
@@ -11,8 +11,8 @@ CLIENTS = 8
 
 
 def all_at_once(server, work, clients=CLIENTS, seconds=None):
-    """Runs work(number, cursor) in a session of each client's own, all of them at the same time; with `seconds` again and
-    again for so long. Gives what each returned last, or raised."""
+    """Runs work(number, cursor) concurrently, each in its own session; with `seconds`, repeatedly for this long.
+    Returns what each returned last, or raised."""
     outcomes = [None] * clients
     barrier = threading.Barrier(clients)
 
@@ -103,7 +103,7 @@ def test_of_two_transactions_that_upsert_a_key_one_is_refused(server, name):
     assert server.sql(f"FROM {name}") == [(1,)]
 
 
-def test_who_only_adds_rows_disturbs_nobody(server, name):
+def test_clients_that_only_add_rows_have_no_conflicts(server, name):
     server.sql(f"CREATE TABLE {name} (k INTEGER)")
     with server.adbc(autocommit=False) as one, server.adbc(autocommit=False) as two:
         for number, connection in enumerate((one, two)):
@@ -114,7 +114,7 @@ def test_who_only_adds_rows_disturbs_nobody(server, name):
     assert server.scalar(f"SELECT count(*) FROM {name}") == 20
 
 
-def test_an_insert_that_is_cancelled_doubles_nobody_elses_rows(server, name, rounds):
+def test_a_cancelled_insert_duplicates_no_rows_of_others(server, name, rounds):
     server.sql(f"CREATE TABLE {name} (i BIGINT)")
     users, patient = 12, 9
     acknowledged, cancelled = [], []
@@ -123,7 +123,7 @@ def test_an_insert_that_is_cancelled_doubles_nobody_elses_rows(server, name, rou
 
     def insert(number):
         value = number
-        # All of one user, so that their INSERTs go together.
+        # All of one user, so that their INSERTs are combined.
         with server.adbc(username="ada", password="x") as connection:
             while time.monotonic() < end:
                 value += users

@@ -1,4 +1,4 @@
-"""Files of the lake that somebody changed behind its back: reads say so, everything else goes on."""
+"""Files of the lake that were changed outside of it: reads report it, everything else continues."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def empty(file):
 
 
 def scramble(file):
-    """The same size, other bytes."""
+    """The same size, different bytes."""
     file.write_bytes(bytes(reversed(file.read_bytes())))
 
 
@@ -43,7 +43,7 @@ def replace_by_more(file):
 
 
 def other(number):
-    """Rows that fit into the table, and are not its rows."""
+    """Rows that fit the table, but are not its rows."""
     whole = range(number)
     return pyarrow.table(
         {
@@ -58,7 +58,7 @@ DAMAGES = [cut, empty, scramble, scramble_inside, replace_by_less, replace_by_mo
 
 
 def is_lost(ada, server, sql):
-    """Executes what must fail as DataLoss; gives the text."""
+    """Executes a statement that must fail as DataLoss; returns the message."""
     with wire.refused(grpc.StatusCode.DATA_LOSS) as said:
         wire.rows(ada.get(protobuf.statement(sql)))
     assert "not what" in said[0] and "://" not in said[0] and str(server.store) not in said[0]
@@ -66,7 +66,7 @@ def is_lost(ada, server, sql):
 
 
 @pytest.mark.parametrize("storage", ["local", "s3"])
-def test_a_damaged_file_is_told_and_harms_nobody_else(launch, new_storage, storage):
+def test_a_damaged_file_is_reported_and_affects_no_others(launch, new_storage, storage):
     flags, settings = new_storage(storage)
     server = launch(*flags, **settings)
     files = {}

@@ -1,4 +1,4 @@
-"""The action diff: which tables, columns and rows differ between two snapshots, and the query for those rows."""
+"""The action diff: the tables, columns and rows that differ between two snapshots, and the query for those rows."""
 
 import collections
 import json
@@ -37,7 +37,7 @@ def counts(table):
 
 
 def changed_rows(server, table):
-    """The rows of a table's difference without their ids, in an order of their own, and their numbers as told."""
+    """The rows of a table's difference without their ids, sorted, and the reported numbers."""
     rows = rows_of(server, table["sql"])
     told = collections.Counter(row["change"] for row in rows)
     assert counts(table) == (told["insert"], told["delete"], told["update_postimage"])
@@ -49,7 +49,7 @@ def changed_rows(server, table):
 
 @pytest.fixture
 def states(server, name):
-    """A table with two versions: rows came, went and changed between them."""
+    """A table with two versions, between which rows were inserted, deleted and updated."""
     table = f"silver.{name}"
     server.sql(f"CREATE TABLE {table} AS SELECT i AS id, 'a' AS text FROM range(5) t(i)")
     first = current(server)
@@ -117,7 +117,7 @@ def test_an_update_that_changes_nothing_is_no_change(server, states):
     assert diff(server, **{"from": version(last)}) == []
 
 
-def test_equal_rows_are_told_as_often_as_they_are_more_or_fewer(server, name):
+def test_equal_rows_are_listed_as_often_as_they_were_added_or_removed(server, name):
     table = f"silver.{name}"
     server.sql(f"CREATE TABLE {table} AS SELECT 1 AS i FROM range(5)")
     first = current(server)
@@ -273,7 +273,7 @@ def random_change(dice, table):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_difference_leads_from_any_state_to_any_other(server, name, seed):
-    """What goes taken away from the one side, and what comes added, is the other side; and nothing does both."""
+    """One side without the deleted rows and with the inserted ones is the other side; and no row is in both."""
     dice = random.Random(seed)
     table = f"silver.{name}"
     server.sql(f"CREATE TABLE {table} AS SELECT i AS id, 'a' AS text, i / 2 AS half FROM range(20) t(i)")
@@ -343,7 +343,7 @@ def test_an_expired_snapshot_is_not_found(launch):
 
 
 def flight_of(server, descriptor):
-    """The rows of a Flight as dicts, which have the columns that were told before."""
+    """The rows of a Flight as dicts, with the columns that were announced before."""
     with server.flight() as client:
         told = client.get_schema(descriptor).schema
         info = client.get_flight_info(descriptor)
@@ -369,7 +369,7 @@ def test_the_rows_are_a_flight(server, states):
 @pytest.mark.parametrize(
     "path, error, text",
     [
-        (("diff", "{}"), pyarrow.ArrowInvalid, "say which"),
+        (("diff", "{}"), pyarrow.ArrowInvalid, "specify"),
         (("diff", '{"table": "silver.nosuch"}'), pyarrow.ArrowKeyError, "silver.nosuch"),
         (("diff", '{"table": "silver.x", "form": {}}'), pyarrow.ArrowInvalid, "form"),
         (("diff", '{"table": "silver.x", "from": {"version": 10000000}}'), pyarrow.ArrowKeyError, "never existed"),

@@ -11,7 +11,7 @@ import protobuf
 import wire
 from wire import bound, rows
 
-# No row before the end, which is hours away.
+# No row before the end, which takes hours.
 AGGREGATE = "SELECT sum(hash(a.i * b.i) % 7) FROM range(10_000_000) a(i), range(10_000_000) b(i)"
 
 
@@ -20,7 +20,7 @@ def direct(connection, sql, transaction=None):
 
 
 def snapshot(messages):
-    """What the first message says that the result was read at; no other says anything."""
+    """The snapshot in the first message of the result; no other message contains one."""
     said = [protobuf.parse(message).get(3, [b""])[0] for message in messages]
     assert said[0] and not any(said[1:])
     return json.loads(said[0])["snapshot_id"]
@@ -42,7 +42,7 @@ def test_the_result_is_that_of_two_calls(ada):
     assert one.schema.equals(two.schema, check_metadata=True) and one.equals(two)
 
 
-def test_the_first_message_tells_the_snapshot(server, ada, table):
+def test_the_first_message_contains_the_snapshot(server, ada, table):
     before = snapshot(ada.get(protobuf.statement(f"FROM {table}")))
     assert before == server.scalar("SELECT id FROM lake.current_snapshot()")
     assert snapshot(ada.get(protobuf.statement(f"INSERT INTO {table} VALUES (1)"))) == before + 1
@@ -64,7 +64,7 @@ def test_a_write_runs_once_a_call(server, ada, table):
     assert server.sql(f"SELECT i FROM {table}") == [(11,), (11,)]
 
 
-def test_a_write_runs_although_nobody_reads_its_count(server, ada, table):
+def test_a_write_runs_although_its_count_is_not_read(server, ada, table):
     for _ in range(20):
         messages = ada.get(protobuf.statement(f"INSERT INTO {table} VALUES (1)"))
         next(messages)

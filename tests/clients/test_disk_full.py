@@ -1,4 +1,5 @@
-"""A full disk: what was committed stays and can be read, writes are refused plainly, and go on when there is room."""
+"""A full disk: committed data is kept and readable, writes are rejected with a clear error, and continue once there is
+space."""
 
 import contextlib
 import os
@@ -13,7 +14,7 @@ ROOM = 1_500_000
 
 
 def rows(number):
-    """A query with so many rows that are hard to compress."""
+    """A query with this many rows that are hard to compress."""
     return f"SELECT i, md5(i::VARCHAR) || md5((-i)::VARCHAR) AS s FROM range({number}) r(i)"
 
 
@@ -25,7 +26,7 @@ def disk(tmp_path):
     command = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder]
     mounted = subprocess.run(command, env=os.environ | {"LC_ALL": "C"}, capture_output=True, text=True)
     if mounted.returncode != 0:
-        # Who is not root has no right to, nor has root in most containers.
+        # Only root has the right to, and in most containers not even root.
         allowed = os.getuid() == 0 and "permission denied" not in mounted.stderr
         fails = allowed and os.environ.get("CI") == "true"
         (pytest.fail if fails else pytest.skip)(f"skipped: a disk cannot be mounted here: {mounted.stderr.strip()}")
@@ -42,7 +43,7 @@ def server(disk, launch):
 
 @contextlib.contextmanager
 def full(disk):
-    """The disk with but a little room left."""
+    """A disk with little space left."""
     state = os.statvfs(disk)
     filler = disk / "filler"
     with filler.open("wb") as file:
@@ -104,7 +105,7 @@ def test_many_small_writes_until_nothing_fits(server, disk):
     assert server.scalar("SELECT count(*) FROM t") == acknowledged + 1
 
 
-def test_a_server_that_starts_on_a_full_disk_says_so(server, disk):
+def test_a_server_that_starts_on_a_full_disk_reports_it(server, disk):
     server.sql("CREATE TABLE t AS SELECT 1 AS i")
     server.stop()
     state = os.statvfs(disk)

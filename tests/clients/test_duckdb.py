@@ -32,7 +32,7 @@ def test_a_local_result_is_written(server, name):
 
 
 def test_the_same_statement_gives_the_same_arrow_table(server):
-    """The driver of DuckDB and this server give equal tables for equal SQL."""
+    """DuckDB's driver and this server return equal tables for equal SQL."""
     sql = """
         SELECT i::TINYINT AS a, i::UBIGINT AS b, i / 3 AS c, 'x' || i AS d, i::DECIMAL(10, 2) AS e, [i] AS f, {'g': i} AS g,
             TIMESTAMP '2024-01-01' + to_seconds(i) AS h, CASE WHEN i % 2 = 0 THEN i END AS j FROM range(100) t(i) ORDER BY i"""

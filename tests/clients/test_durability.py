@@ -1,4 +1,4 @@
-"""What is acknowledged is on disk: data files and their folders are synced before the commit that names them."""
+"""Acknowledged data is on disk: data files and their folders are synced before the commit that references them."""
 
 import re
 import shutil
@@ -13,7 +13,7 @@ SYNC = re.compile(r"f(?:data)?sync\(\d+<(?P<path>[^>]*)>\)\s+= 0")
 
 @pytest.fixture
 def traced(tmp_path):
-    """A server whose calls that sync files are listed."""
+    """A server whose sync calls are recorded."""
     if shutil.which("strace") is None:
         pytest.skip("skipped: strace is absent")
     tracer = ["strace", "-D", "-f", "-y", "-qq", "-e", "trace=fsync,fdatasync", "-o", tmp_path / "calls"]
@@ -25,7 +25,7 @@ def traced(tmp_path):
 
 
 def synced(server):
-    """The paths that were synced, in their order."""
+    """The paths that were synced, in order."""
     return [match["path"] for match in SYNC.finditer((server.folder / "calls").read_text())]
 
 
@@ -34,7 +34,7 @@ def new_files(server, before):
 
 
 def check(server, write):
-    """Runs `write`, and looks at what was synced until it was acknowledged."""
+    """Runs `write`, and returns what was synced until it was acknowledged."""
     before = new_files(server, set())
     start = len(synced(server))
     write()

@@ -1,4 +1,4 @@
-"""Wrong requests: the right class, a text that helps, and a server that goes on serving."""
+"""Invalid requests: the right error class, a helpful message, and a server that continues to serve."""
 
 import json
 
@@ -9,7 +9,7 @@ import pytest
 
 import protobuf
 
-# Above this, clients lose the text of an error.
+# Above this, clients lose the message of an error.
 MAX_TEXT = 4096
 
 
@@ -29,7 +29,7 @@ def failure(server, sql, parameters=None):
 
 
 def check(server, sql, error, *texts):
-    """The statement fails with that class, and the text has these parts."""
+    """The statement fails with that class, and the message has these parts."""
     caught = failure(server, sql)
     assert type(caught) is error, caught
     for text in texts:
@@ -167,7 +167,7 @@ def test_statements_of_the_operator_are_refused_with_a_remedy(server, sql, remed
 
 
 def test_prepare_needs_a_login(server):
-    # ADBC has no class of its own for FailedPrecondition.
+    # ADBC has no separate class for FailedPrecondition.
     check(server, "PREPARE p AS SELECT 1", adbc_driver_manager.OperationalError, "PREPARE needs a session: log in")
 
 
@@ -184,7 +184,7 @@ def test_a_garbage_ticket_is_an_argument_error(server, ticket):
 
 def test_an_unknown_execution_is_not_found(server):
     handle = protobuf.sql_command("TicketStatementQuery", (1, b"01890a5d-ac96-774b-bcce-b302099a8057"))
-    with server.flight() as client, pytest.raises(pyarrow.ArrowKeyError, match="the ticket is none of this server's"):
+    with server.flight() as client, pytest.raises(pyarrow.ArrowKeyError, match="the ticket is not from this server"):
         client.do_get(pyarrow.flight.Ticket(handle)).read_all()
 
 
@@ -229,7 +229,7 @@ def test_malformed_rows_in_do_put_are_an_argument_error(server):
         writer.close()
 
 
-def test_calls_that_are_not_offered_say_so(server):
+def test_unsupported_calls_report_it(server):
     with server.flight() as client:
         with pytest.raises(pyarrow.ArrowNotImplementedError):
             list(client.list_flights())
@@ -263,7 +263,7 @@ def test_an_unknown_action_is_not_offered_and_lists_those_that_are(server):
     ],
     ids=str,
 )
-def test_a_wrong_body_is_an_argument_error_that_says_what_is_wrong(server, body, text):
+def test_an_invalid_body_is_an_argument_error_with_the_mistake(server, body, text):
     with pytest.raises(pyarrow.ArrowInvalid, match=text):
         server.action("tag", body)
 

@@ -1,4 +1,4 @@
-"""Schema evolution: every change of a table's columns is one of the catalog alone, and every earlier state reads as it was."""
+"""Schema evolution: changes of a table's columns only affect the catalog, and every earlier state reads as before."""
 
 import hashlib
 
@@ -41,7 +41,7 @@ def evolving(server, name):
 
 
 def files(server, table):
-    """The Parquet files of a table, and what is in them."""
+    """The Parquet files of a table, and their contents."""
     found = (server.store / "lake").glob(f"{table.replace('.', '/')}/**/*.parquet")
     return {path: (path.stat().st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest()) for path in found}
 
@@ -66,7 +66,7 @@ def test_a_change_rewrites_nothing_and_the_past_stays(server, evolving, change):
     after = content(server, evolving)
     assert after.num_rows == before.num_rows and after.column("id").equals(before.column("id"))
     assert content(server, evolving, version).equals(before)
-    # What is written from now on does not touch the past either.
+    # Later writes do not affect the past either.
     with server.adbc() as connection, connection.cursor() as cursor:
         more = after.slice(0, 3)
         cursor.adbc_ingest(evolving.partition(".")[2], more, mode="append", db_schema_name="silver")
@@ -77,7 +77,7 @@ def test_a_change_rewrites_nothing_and_the_past_stays(server, evolving, change):
 
 
 def test_all_changes_one_after_the_other(server, evolving):
-    """Each version has its columns, its names and its types; dropped columns come back with their values by rollback."""
+    """Each version has its columns, names and types; dropped columns are restored with their values by rollback."""
     kept = files(server, evolving)
     states = {head(server): content(server, evolving)}
     for change in [
@@ -86,7 +86,7 @@ def test_all_changes_one_after_the_other(server, evolving):
         "ALTER COLUMN small SET DATA TYPE BIGINT",
         "ADD COLUMN box.depth INTEGER",
         "DROP COLUMN name",
-        # A new column of an old name has nothing of the old one.
+        # A new column with an old name has none of the old values.
         "ADD COLUMN name VARCHAR",
         "RENAME COLUMN box.width TO breadth",
         "DROP COLUMN box.height",

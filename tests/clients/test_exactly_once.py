@@ -1,4 +1,4 @@
-"""A statement that writes runs exactly once a call: at GetFlightInfo or DoPut, never at DoGet, never at prepare."""
+"""A writing statement runs exactly once per call: at GetFlightInfo or DoPut, never at DoGet, never at prepare."""
 
 import contextlib
 
@@ -8,7 +8,7 @@ import pytest
 
 import protobuf
 
-# One insert is a commit with a Parquet file of its own, about 20 ms.
+# One insert is a commit with a separate Parquet file, about 20 ms.
 ROWS = 1000
 FEWER_ROWS = 250
 
@@ -44,7 +44,7 @@ def test_different_inserts_unfetched_on_one_cursor_run_once_each(server, table):
     assert server.sql(f"SELECT count(*), count(DISTINCT i) FROM {table}") == [(FEWER_ROWS, FEWER_ROWS)]
 
 
-def test_fetched_inserts_run_once_each_and_tell_their_count(server, table):
+def test_fetched_inserts_run_once_each_and_return_their_count(server, table):
     with server.adbc() as connection, connection.cursor() as cursor:
         for i in range(FEWER_ROWS):
             cursor.execute(f"INSERT INTO {table} VALUES ({i})")
@@ -71,7 +71,7 @@ def test_executemany_runs_once_a_row(server, table):
 
 def test_definitions_run_once(server, name):
     with server.adbc() as connection, connection.cursor() as cursor:
-        # Run twice, the second would fail.
+        # If it ran twice, the second would fail.
         cursor.execute(f"CREATE TABLE {name} (i BIGINT)")
         cursor.execute(f"ALTER TABLE {name} ADD COLUMN j BIGINT")
         cursor.execute(f"DROP TABLE {name}")

@@ -10,7 +10,7 @@ ROWS = 15
 
 
 def each_at_once(server, works, users=None):
-    """Gives every work a connection of its own, starts all at the same time, and returns what each gave or raised."""
+    """Runs each function with its own connection, starts all concurrently, and returns what each returned or raised."""
     logins = [{"username": user, "password": "x"} for user in users] if users else [{}] * len(works)
     outcomes = [None] * len(works)
     barrier = threading.Barrier(len(works))
@@ -50,7 +50,7 @@ def test_rows_arrive_once_and_in_fewer_commits(server, table):
             for row in range(ROWS):
                 cursor.execute(f"INSERT INTO {table} VALUES (?)", [number * ROWS + row])
                 assert cursor.rowcount == 1
-                # What was acknowledged is there for everybody.
+                # Acknowledged rows are visible to all clients.
                 cursor.execute(f"SELECT count(*) FROM {table} WHERE i = {number * ROWS + row}")
                 assert cursor.fetchone() == (1,)
 
@@ -92,7 +92,7 @@ def test_texts_parameters_defaults_and_several_rows_go_together(server, name):
     ]
 
 
-def test_a_mistake_is_told_to_who_made_it(server, name):
+def test_a_mistake_is_reported_to_its_client(server, name):
     server.sql(f"CREATE TABLE {name} (i BIGINT NOT NULL)")
 
     def right(cursor):
@@ -154,7 +154,7 @@ def test_sessions_with_other_settings_stay_apart(server, name):
         assert found == [(3 * 3600, ROWS), (12 * 3600, ROWS)]
 
 
-def test_who_must_not_write_does_not_by_others(server, table):
+def test_clients_that_must_not_write_do_not_through_others(server, table):
     version = current(server)
 
     def right(cursor):

@@ -1,4 +1,5 @@
-"""The statement guard: what would harm the lake or another client is refused however it is spelled, and nothing else is."""
+"""The statement guard: statements that would harm the lake or other clients are rejected in every spelling, and no
+others."""
 
 import adbc_driver_manager
 import grpc
@@ -17,7 +18,7 @@ ROWS = pyarrow.table({"i": [1, 2, 3]})
 
 
 def is_missing(connection, relation):
-    """Whether a table or view is not there."""
+    """Whether a table or view does not exist."""
     with wire.refused(MISSING):
         connection.query(f"FROM {relation}")
     return True
@@ -159,7 +160,7 @@ def test_only_the_server_changes_files_snapshots_and_options(server, ada, kept, 
     assert ada.read(f"SELECT count(*) FROM {kept}") == [(10,)]
 
 
-def test_functions_that_only_tell_about_the_lake_are_run(ada, kept):
+def test_functions_that_only_read_the_lake_are_run(ada, kept):
     files = f"ducklake_list_files('lake', '{kept}')"
     for call in ("lake.snapshots()", "ducklake_snapshots('lake')", "lake.options()", "lake.table_info()", files):
         assert ada.read(f"SELECT count(*) > 0 FROM {call}") == [(True,)]
@@ -224,7 +225,7 @@ def test_explain_is_not_explained(ada):
 
 
 def test_nothing_that_is_explained_stays_on_a_connection_for_the_next_user(launch):
-    # One connection, so that the next user gets it for certain.
+    # One connection, so that the next user certainly gets it.
     server = launch("--max-connections", 1)
     server.sql("CREATE TABLE orders AS SELECT 'true' AS s")
     with wire.Wire(server, "eve") as eve:
@@ -345,7 +346,7 @@ def test_clients_write_to_the_lake_only(server, ada, sql):
 def test_clients_ingest_into_the_lake_only(server, name, catalog):
     with server.adbc(**LOGIN) as connection, connection.cursor() as cursor:
         for mode in ("create", "append", "replace", "create_append"):
-            with pytest.raises(adbc_driver_manager.ProgrammingError, match=f'no catalog "{catalog}" takes tables'):
+            with pytest.raises(adbc_driver_manager.ProgrammingError, match=f'no catalog "{catalog}" accepts tables'):
                 cursor.adbc_ingest(name, ROWS, mode=mode, catalog_name=catalog, db_schema_name="main")
     assert server.sql(f"SELECT 1 FROM duckdb_tables() WHERE table_name = '{name}'") == []
 

@@ -1,5 +1,5 @@
-"""Random histories of a table, on every kind of catalog: each state is kept aside when it is made, and must come back by
-time travel, in a pinned session and by rollback, whatever happened since."""
+"""Random histories of a table, on every kind of catalog: each state is saved when it is created, and must be returned
+by time travel, in a pinned session and by rollback, whatever happened since."""
 
 import random
 
@@ -15,7 +15,7 @@ def server(server_of_each_kind):
 
 
 class History:
-    """A table with a past. `states` has its columns and rows at every snapshot that a step made."""
+    """A table with a history. `states` has its columns and rows at every snapshot that a step created."""
 
     def __init__(self, server, table, seed):
         self.server, self.table = server, table
@@ -36,7 +36,7 @@ class History:
         return self.server.scalar("SELECT id FROM lake.current_snapshot()")
 
     def content(self, at=""):
-        """The columns with their types, and the rows in an order that depends on nothing but them."""
+        """The columns with their types, and the rows in a deterministic order."""
         described = self.server.sql(f"DESCRIBE FROM {self.table} {at}")
         rows = self.server.sql(f"SELECT t::VARCHAR FROM {self.table} t {at} ORDER BY 1")
         return [column[:2] for column in described], rows

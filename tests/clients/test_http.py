@@ -1,4 +1,4 @@
-"""Health and metrics, over HTTP and gRPC: what orchestrators and Prometheus read."""
+"""Health and metrics, over HTTP and gRPC, as orchestrators and Prometheus read them."""
 
 import contextlib
 import re
@@ -28,7 +28,7 @@ def endpoint(server):
 
 
 def get(server, path, method="GET"):
-    """The status, the text and the headers of an answer."""
+    """The status, the body and the headers of a response."""
     request = urllib.request.Request(endpoint(server) + path, method=method)
     try:
         with urllib.request.urlopen(request, timeout=20) as reply:
@@ -82,7 +82,7 @@ def test_other_paths_and_methods_are_refused(watched):
         assert get(watched, path, "HEAD")[:2] == (200, "")
 
 
-def test_slow_clients_hold_up_nobody_for_long(watched):
+def test_slow_clients_do_not_block_others_for_long(watched):
     host, port = endpoint(watched).removeprefix("http://").split(":")
     with contextlib.ExitStack() as sockets:
         held = [sockets.enter_context(socket.create_connection((host, int(port)), timeout=30)) for _ in range(100)]
@@ -92,7 +92,7 @@ def test_slow_clients_hold_up_nobody_for_long(watched):
         assert held[0].recv(1000) in (b"", b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
 
 
-def test_it_is_off_unless_asked_for(launch):
+def test_it_is_off_by_default(launch):
     assert "health and metrics" not in launch().log()
 
 
@@ -145,7 +145,7 @@ def test_requests_are_counted_by_method_and_code(watched):
     assert now['merganser_request_duration_seconds_bucket{method="DoGet",le="+Inf"}'] >= 1
 
 
-def test_a_client_that_goes_away_counts_as_cancelled(watched):
+def test_a_client_that_disconnects_counts_as_cancelled(watched):
     cancelled = 'merganser_requests_total{method="DoGet",code="CANCELLED"}'
     before = metrics(watched).get(cancelled, 0)
     with watched.flight() as client:
@@ -201,7 +201,7 @@ def test_jobs_are_counted_by_state(launch, tmp_path):
     assert states == {"running": 0, "succeeded": 1, "failed": 1, "cancelled": 0}
 
 
-def test_what_there_is_to_maintain_is_told(launch):
+def test_the_need_for_maintenance_is_reported(launch):
     server = launch("--http", "127.0.0.1:0")
     server.sql("CREATE TABLE t AS SELECT i FROM range(100) r(i)")
     server.sql("INSERT INTO t VALUES (1)")
@@ -217,7 +217,7 @@ def test_what_there_is_to_maintain_is_told(launch):
     wait_until(lambda: lake() == [1, 1, 0], "the lake was counted again", 30)
 
 
-def test_memory_and_build_are_told(watched):
+def test_memory_and_build_are_reported(watched):
     watched.sql("CREATE OR REPLACE TABLE memory AS SELECT 1 AS i")
     wait_until(lambda: metrics(watched).get("merganser_duckdb_memory_bytes", 0) > 0, "DuckDB was asked")
     now = metrics(watched)
@@ -229,7 +229,7 @@ def test_memory_and_build_are_told(watched):
 
 
 @pytest.mark.parametrize("service", ["", FLIGHT])
-def test_grpc_health_says_serving(channel, service):
+def test_grpc_health_reports_serving(channel, service):
     assert check_health(channel, service) == SERVING
 
 
@@ -239,7 +239,7 @@ def test_grpc_health_does_not_know_other_services(channel):
     assert raised.value.code() == grpc.StatusCode.NOT_FOUND
 
 
-def test_health_is_told_without_credentials_and_when_all_connections_are_taken(launch, tmp_path):
+def test_health_is_reported_without_credentials_and_when_all_connections_are_taken(launch, tmp_path):
     hashed = subprocess.run([harness.program(), "hash-password"], input="x", capture_output=True, text=True).stdout
     config = tmp_path / "merganser.toml"
     config.write_text(f'max_connections = 1\n[users]\nalice = "{hashed.strip()}"\n')
@@ -279,7 +279,7 @@ def test_while_it_stops_it_is_not_ready_and_a_watch_holds_up_nothing(launch):
 
 @contextlib.contextmanager
 def nothing_can_be_synced(server):
-    """Within the block the operating system refuses to sync a file of the server."""
+    """Within the block, the operating system fails to sync a file of the server."""
     if not shutil.which("strace"):
         pytest.skip("skipped: strace is absent")
     calls = ["-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO", "-o", str(server.folder / "calls")]

@@ -1,4 +1,4 @@
-"""Bulk writes: adbc_ingest and CommandStatementIngest, whole or not at all."""
+"""Bulk writes: adbc_ingest and CommandStatementIngest, completely or not at all."""
 
 import contextlib
 import datetime
@@ -54,7 +54,7 @@ def command(table, if_absent=CREATE, if_exists=IF_EXISTS["fail"], fields=()):
 
 @contextlib.contextmanager
 def writer(server, descriptor, schema):
-    """A DoPut of the raw kind; the reply's record count is the second thing given."""
+    """A raw DoPut; the second return value is the response's record count."""
     with server.flight() as client:
         put, reader = client.do_put(pyarrow.flight.FlightDescriptor.for_command(descriptor), schema)
 
@@ -62,7 +62,7 @@ def writer(server, descriptor, schema):
             put.done_writing()
             reply = reader.read()
             if reply is None:
-                # The reason is told here.
+                # The reason is in this message.
                 put.close()
             assert reader.read() is None, "a second reply"
             return protobuf.parse(reply.to_pybytes()).get(1, [0])[0]
@@ -109,7 +109,7 @@ def test_create_append_makes_or_appends(server, name):
 
 @pytest.mark.parametrize("modes", [(0, 1), (1, 0), (1, 9), (None, None)])
 def test_an_unsaid_mode_is_refused(server, name, modes):
-    with pytest.raises(pyarrow.ArrowInvalid, match="where the table exists"):
+    with pytest.raises(pyarrow.ArrowInvalid, match="if the table exists"):
         with writer(server, command(name, *modes), ROWS.schema) as (_, count):
             count()
     assert not exists(server, name)
@@ -422,7 +422,7 @@ MANY = 5003
 
 
 def plain(values):
-    """Moments compare in UTC."""
+    """Timestamps compare in UTC."""
     moment = lambda value: value.astimezone(UTC) if isinstance(value, datetime.datetime) and value.tzinfo else value
     return [moment(value) for value in values]
 
@@ -499,7 +499,7 @@ def test_garbage_midway_leaves_nothing(server, name):
 
 
 def bad_text():
-    """A batch whose text is no UTF-8."""
+    """A batch with a string that is not UTF-8."""
     raw = pyarrow.array([b"\xff\xfe"])
     return pyarrow.record_batch([pyarrow.StringArray.from_buffers(1, raw.buffers()[1], raw.buffers()[2])], names=["s"])
 

@@ -1,4 +1,4 @@
-"""`init_sql`: DuckDB's own shell attaches the lake, and reads it."""
+"""`init_sql`: the DuckDB shell attaches the lake, and reads it."""
 
 import csv
 import io
@@ -18,10 +18,10 @@ EXTENSIONS = harness.ROOT / ".deps" / "duckdb" / "extensions"
 
 
 def shell(init, sql, folder, **variables):
-    """Runs the shell, which reads `init` first; gives the completed process."""
+    """Runs the shell, which reads `init` first; returns the completed process."""
     file = folder / "init.sql"
     file.write_text(init)
-    # The folder stands for what INSTALL fetches where the network allows it.
+    # The folder replaces what INSTALL downloads if the network allows it.
     before = ["-cmd", f"SET extension_directory = '{EXTENSIONS}'", "-cmd", f".read '{file}'"]
     command = [SHELL, "-csv", "-bail", *before, "-c", sql]
     return subprocess.run(
@@ -40,7 +40,7 @@ def rows(done):
 
 
 def account(flags):
-    """User and password of a catalog in PostgreSQL, as its client library takes them."""
+    """User and password of a catalog in PostgreSQL, as its client library reads them."""
     if "--catalog" not in flags or not flags[-1].startswith("postgres:"):
         return {}
     uri = urllib.parse.urlsplit(flags[-1])
@@ -58,7 +58,7 @@ def test_the_shell_reads_the_lake(launch, catalog_flags, tmp_path, kind):
         secrets = account(server.flags)
         assert secrets["PGPASSWORD"] not in sql and "user=" not in sql and "password=" not in sql
     if kind == "duckdb":
-        # One process can have the file open, and the script says so.
+        # One process can have the file open, which the script mentions.
         assert "while the server is stopped" in sql
         beside = shell(sql, "FROM silver.t", tmp_path)
         assert beside.returncode != 0 and "lock" in beside.stderr
@@ -68,7 +68,7 @@ def test_the_shell_reads_the_lake(launch, catalog_flags, tmp_path, kind):
     assert rows(found) == [["197", "1"]]
     written = shell(sql, "INSERT INTO silver.t VALUES (1)", tmp_path, **account(server.flags))
     assert written.returncode != 0 and "read-only" in written.stderr
-    # In the file itself nothing but SQL, which sets what time travel needs.
+    # The file itself contains nothing but SQL, with the setting that time travel needs.
     setting = shell(sql, "SELECT current_setting('disabled_optimizers')", tmp_path, **account(server.flags))
     assert rows(setting) == [["statistics_propagation"]]
     assert str(EXTENSIONS) not in sql

@@ -1,4 +1,4 @@
-"""What goes on in the server, as tables: merganser_queries(), merganser_sessions() and merganser_jobs()."""
+"""The activity of the server as tables: merganser_queries(), merganser_sessions() and merganser_jobs()."""
 
 import datetime
 import json
@@ -19,7 +19,7 @@ def records(cursor, sql):
 
 
 def queries(server, marker):
-    """The listed queries whose text holds the marker, without the one that asks."""
+    """The listed queries whose SQL text contains the marker, except the listing query."""
     with server.adbc() as connection, connection.cursor() as cursor:
         found = records(cursor, f"SELECT * FROM merganser_queries() WHERE sql LIKE '%{marker}%'")
     return [query for query in found if "merganser_queries" not in query["sql"]]
@@ -81,7 +81,7 @@ def test_nothing_that_gives_access_is_listed(server, name):
         for table, columns in tables.items():
             cursor.execute(f"FROM {table}()")
             assert set(cursor.fetch_arrow_table().column_names) == columns, table
-        # The id of a session is no token: nobody is let in with it.
+        # The id of a session is not a token: it grants no access.
         [[session]] = cursor.execute(f"SELECT id FROM merganser_sessions() WHERE user = '{name}'").fetchall()
     options = pyarrow.flight.FlightCallOptions(headers=[(b"authorization", f"Bearer {session}".encode())])
     with server.flight() as client, pytest.raises(pyarrow.flight.FlightUnauthenticatedError):
@@ -91,7 +91,7 @@ def test_nothing_that_gives_access_is_listed(server, name):
 # === sessions ===
 
 
-def test_sessions_tell_what_they_hold(server, name):
+def test_sessions_list_what_they_hold(server, name):
     with server.adbc(username=name, password="x") as connection, connection.cursor() as cursor:
         cursor.execute("SET timezone = 'Asia/Tokyo'")
         cursor.fetchall()

@@ -1,4 +1,4 @@
-"""Log-in: who is let in, who is not and what they are told, with stock clients."""
+"""Login: accepted and rejected credentials, and the error messages, with stock clients."""
 
 import base64
 import os
@@ -43,7 +43,7 @@ def credentials(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def guarded(credentials, tmp_path_factory):
-    """A server that knows those users and that token."""
+    """A server that is configured with those users and that token."""
     server = harness.Server(tmp_path_factory.mktemp("server"), "--config", credentials[0])
     try:
         yield server.start()
@@ -63,7 +63,7 @@ def bearer(token):
 
 
 class Handshake(pyarrow.flight.ClientAuthHandler):
-    """The older handshake, with a payload; keeps what comes back."""
+    """The older handshake, with a payload; keeps the response."""
 
     def __init__(self, payload):
         super().__init__()
@@ -151,7 +151,7 @@ def test_any_address_is_served_with_credentials(credentials, launch):
 
 
 def check_not_let_in(guarded, text, **options):
-    """Neither a query nor a log-in succeeds, and the text says why."""
+    """Neither a query nor a login succeeds, and the message contains the reason."""
     with pytest.raises((adbc_driver_manager.ProgrammingError, adbc_driver_manager.OperationalError)) as raised:
         with guarded.adbc(**options) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -176,7 +176,7 @@ def test_no_credentials_are_not_enough_for_any_call(guarded):
             lambda: list(client.do_action(("jobs", b"{}"))),
             lambda: list(client.list_actions()),
         ):
-            # pyarrow makes an OSError of what GetSchema answers.
+            # pyarrow raises an OSError for errors of GetSchema.
             with pytest.raises((pyarrow.flight.FlightUnauthenticatedError, OSError), match="log in"):
                 call()
         with pytest.raises(pyarrow.flight.FlightUnauthenticatedError):
@@ -229,7 +229,7 @@ def test_unknown_users_take_as_long_as_wrong_passwords(guarded):
 
     known = statistics.median(seconds("attacked") for _ in range(4))
     unknown = statistics.median(seconds(f"unknown{i}") for i in range(4))
-    # Without the decoy an unknown user takes a hundredth.
+    # Without the decoy, an unknown user takes a hundredth of the time.
     assert unknown > known / 4, (known, unknown)
 
 
@@ -266,11 +266,11 @@ def test_an_account_that_misses_often_is_refused_unseen_and_others_are_not(guard
             attacker.join()
     examined = sum(WRONG in answer for answer in answers)
     minutes = (time.monotonic() - started) / 60
-    # Those that were examined at the same moment may all still miss.
+    # Those that were verified at the same time may all still fail.
     assert 5 <= examined <= 5 + 4 + 10 * minutes, (examined, len(answers))
     assert examined + sum(TOO_MANY in answer for answer in answers) == len(answers)
     assert statistics.median(waits) < 0.5, waits
-    # The right password is not told apart either.
+    # The right password is rejected as well.
     with guarded.flight() as client, pytest.raises(pyarrow.flight.FlightUnauthenticatedError, match="try again in"):
         client.authenticate_basic_token("victim", PASSWORD)
 
@@ -319,7 +319,7 @@ def test_the_command_line_logs_in(guarded, credentials):
     check_42(sql(guarded, MERGANSER_TOKEN=token))
 
 
-def test_the_command_line_says_how_to_log_in(guarded):
+def test_the_command_line_explains_how_to_log_in(guarded):
     ended = sql(guarded, "--user", "robot")
     assert ended.returncode == 1
     for text in ["robot", WRONG, "MERGANSER_PASSWORD", "--password-stdin", "MERGANSER_TOKEN"]:
@@ -330,7 +330,7 @@ def test_the_command_line_says_how_to_log_in(guarded):
 
 
 def on_terminal(arguments, answers):
-    """Runs the program on a terminal, gives each answer when its prompt is there, and returns all that it shows."""
+    """Runs the program on a terminal, enters each answer at its prompt, and returns all of its output."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.execve(harness.program(), [harness.program(), *arguments], harness.environment())
@@ -342,7 +342,7 @@ def on_terminal(arguments, answers):
             except OSError:
                 break
         if answer:
-            # Switching the echo off throws away what was typed before.
+            # Disabling the echo discards earlier input.
             harness.wait_until(lambda: not termios.tcgetattr(terminal)[3] & termios.ECHO, "the echo is off")
             os.write(terminal, answer.encode() + b"\n")
     _, status = os.waitpid(pid, 0)
@@ -350,13 +350,13 @@ def on_terminal(arguments, answers):
     return os.waitstatus_to_exitcode(status), shown.decode()
 
 
-def test_the_command_line_asks_for_the_password_on_a_terminal(guarded):
+def test_the_command_line_prompts_for_the_password_on_a_terminal(guarded):
     arguments = ["sql", "SELECT 42 AS i", "--url", guarded.uri, "--user", "alice"]
     code, shown = on_terminal(arguments, [(b"password of alice: ", PASSWORD)])
     assert code == 0 and "42" in shown and PASSWORD not in shown
 
 
-def test_hash_password_asks_twice_on_a_terminal():
+def test_hash_password_prompts_twice_on_a_terminal():
     code, shown = on_terminal(["hash-password"], [(b"password: ", "a"), (b"repeat the password: ", "b")])
     assert code == 1 and "do not match" in shown
     code, shown = on_terminal(["hash-password"], [(b"password: ", "secret!"), (b"repeat the password: ", "secret!")])
@@ -372,7 +372,7 @@ def test_new_token_refuses_names_that_cannot_be():
 # === faults ===
 
 
-def test_faults_of_credentials_are_told_at_once_without_secrets(tmp_path):
+def test_faults_of_credentials_are_reported_together_without_secrets(tmp_path):
     config = tmp_path / "merganser.toml"
     config.write_text('[users]\nalice = "hunter2"\n[tokens]\nrobot = "hunter2"\nother = 1\n')
     for command in ("serve", "check"):

@@ -1,4 +1,4 @@
-"""`maintain`: fewer files, and no snapshot that is kept reads otherwise than before."""
+"""`maintain`: fewer files, and every snapshot that is kept reads as before."""
 
 import threading
 
@@ -14,7 +14,7 @@ import wire
 
 @pytest.fixture
 def server(launch):
-    """Maintenance concerns the whole lake: each test has its own."""
+    """Maintenance affects the whole lake: each test has its own."""
     return launch()
 
 
@@ -23,7 +23,7 @@ def head(server):
 
 
 def history(server, name="t"):
-    """A table with small files and deleted rows; gives what every snapshot since holds."""
+    """A table with small files and deleted rows; returns the rows of every snapshot since."""
     states = {}
     for sql in [
         f"CREATE TABLE {name} AS SELECT i, i * 2 AS twice FROM range(1000) r(i)",
@@ -66,7 +66,7 @@ def test_every_step_leaves_what_is_kept_as_it_was(server):
     assert done["merge", "main.t"]["files_made"] >= 1 and done["rewrite", "main.t"]["files_made"] >= 1
     check(server, states)
     assert rows(server, "t", head(server)) == states[newest]
-    # Again there is nothing to do.
+    # The second time, there is nothing to do.
     again = server.result("maintain")
     assert [step["files"] for step in again["done"] if step["step"] != "cleanup"] == []
     [author] = server.sql("SELECT author FROM lake.snapshots() ORDER BY snapshot_id DESC LIMIT 1")[0]

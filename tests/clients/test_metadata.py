@@ -1,4 +1,4 @@
-"""What clients learn of the lake: catalogs, schemas, tables, columns, and what the server says of itself."""
+"""Metadata for clients: catalogs, schemas, tables, columns, and the properties of the server."""
 
 import pyarrow
 import pyarrow.flight
@@ -26,7 +26,7 @@ COLUMNS = {
 
 @pytest.fixture(scope="module")
 def server(server):
-    """The lake has one table of many types, names full of wildcards, and a view."""
+    """The lake has one table with many types, names full of wildcards, and a view."""
     columns = ", ".join(f"{name} {sql_type}" for name, (sql_type, _) in COLUMNS.items())
     server.sql(f"CREATE TABLE lake.silver.types ({columns})")
     server.sql('CREATE TABLE lake.raw."a_b%c" (plain INTEGER)')
@@ -37,7 +37,7 @@ def server(server):
 
 
 def objects(server, depth, **filters):
-    """The answer of GetObjects as {catalog: {schema: {table: row}}}."""
+    """The response of GetObjects as {catalog: {schema: {table: row}}}."""
     with server.adbc() as connection:
         rows = connection.adbc_get_objects(depth=depth, **filters).read_all().to_pylist()
     return {
@@ -174,7 +174,7 @@ def test_info_names_the_server_and_duckdb(server):
     assert info["vendor_arrow_version"].startswith("58.")
 
 
-def test_catalog_metadata_is_there_for_tools_that_ask_by_sql(server):
+def test_catalog_metadata_is_available_in_sql(server):
     assert server.sql("SELECT current_catalog()") == [("lake",)]
     tables = server.sql("SELECT table_name FROM information_schema.tables WHERE table_schema = 'silver'")
     assert tables == [("types",)]

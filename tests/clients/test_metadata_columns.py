@@ -1,4 +1,4 @@
-"""The columns that GetTables tells: types as a SELECT gives them, and what Flight SQL says in their metadata."""
+"""The columns in GetTables: types as in a SELECT, and the Flight SQL properties in their metadata."""
 
 import pyarrow
 import pyarrow.flight
@@ -7,7 +7,7 @@ import pytest
 import metadata
 import protobuf
 
-# What a column of the lake may be: its type in SQL, and the facts TYPE_NAME, PRECISION and SCALE.
+# Types of columns in the lake: the SQL type, and the properties TYPE_NAME, PRECISION and SCALE.
 TYPES = {
     "BOOLEAN": ("BOOLEAN", "1", None),
     "TINYINT": ("TINYINT", "3", "0"),
@@ -47,7 +47,7 @@ TYPES = {
     "STRUCT(a STRUCT(b TIMESTAMPTZ, c UUID)[])": ("STRUCT(a STRUCT(b TIMESTAMP WITH TIME ZONE, c UUID)[])", None, None),
     "MAP(VARCHAR, DOUBLE[])": ("MAP(VARCHAR, DOUBLE[])", None, None),
 }
-# Types that the lake's tables refuse, and a view may have all the same.
+# Types that the lake's tables reject, and that a view may still have.
 EXPRESSIONS = [
     "NULL",
     "'a'::ENUM ('a', 'b''c')",
@@ -74,7 +74,7 @@ def selected(server, sql):
 
 
 def plain(field):
-    """A field without Flight SQL's facts: the rest of its metadata says of what type it is."""
+    """A field without Flight SQL's properties: the rest of its metadata specifies its type."""
     kept = {k: v for k, v in (field.metadata or {}).items() if not k.startswith(metadata.FACT.encode())}
     return field.with_metadata(kept)
 

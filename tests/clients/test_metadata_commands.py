@@ -1,5 +1,5 @@
-"""Every metadata command as raw messages: the columns that the protocol wants, the same in GetFlightInfo, GetSchema and
-DoGet, the filters, and the order."""
+"""Every metadata command as raw messages: the columns of the protocol, the same in GetFlightInfo, GetSchema and DoGet,
+the filters, and the order."""
 
 import pyarrow
 import pyarrow.flight
@@ -30,7 +30,7 @@ TABLES = [
     ("table_name", text, False),
     ("table_type", text, False),
 ]
-# What a command answers with: (name, type, nullable) each.
+# The columns of each command's result: (name, type, nullable).
 COLUMNS = {
     "CommandGetCatalogs": [("catalog_name", text, False)],
     "CommandGetDbSchemas": [("catalog_name", text, True), ("db_schema_name", text, False)],
@@ -66,7 +66,7 @@ def names(found):
 
 @pytest.fixture(scope="module")
 def server(server):
-    """Two weird schemas, tables whose names are patterns, and views."""
+    """Two unusual schemas, tables whose names are patterns, and views."""
     with server.adbc(autocommit=False) as connection, connection.cursor() as cursor:
         for schema in [WEIRD, "axb", "a_b"]:
             cursor.execute(f"CREATE SCHEMA lake.{identifier(schema)}")
@@ -254,7 +254,7 @@ def refusal(server, command, call):
 @pytest.mark.parametrize("call", ["info", "schema", "stream"])
 @pytest.mark.parametrize("name", [*COLUMNS, "CommandGetSqlInfo", "CommandGetXdbcTypeInfo"])
 def test_a_malformed_command_is_an_invalid_argument(server, name, call):
-    # A field of a group that never ends: no message of any type reads it.
+    # A field of a group that never ends: no message type can be decoded from it.
     refusal(server, protobuf.pack(protobuf.SQL + name, b"\xff\xff\xff"), call)
     assert schemas(server, "raw") == ["raw"]
 

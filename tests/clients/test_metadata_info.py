@@ -1,4 +1,5 @@
-"""What the server says of itself: every code of GetSqlInfo in the union's right child, and the types of GetXdbcTypeInfo."""
+"""The properties of the server: every code of GetSqlInfo in the right child of the union, and the types of
+GetXdbcTypeInfo."""
 
 import pyarrow
 import pytest
@@ -19,7 +20,7 @@ CHILDREN = {
 }
 CHILD_OF = {code: child for child, codes in CHILDREN.items() for code in codes}
 
-# As the C++ and Go implementations have it.
+# As in the C++ and Go implementations.
 VALUE = pyarrow.dense_union(
     [
         pyarrow.field("string_value", pyarrow.string(), False),
@@ -144,7 +145,7 @@ def test_keywords_and_functions_are_duckdbs(server):
         assert not set(found[code]) - known, code
 
 
-def test_null_orders_and_names_are_as_said(server):
+def test_null_orders_and_names_are_as_reported(server):
     found = info(server)
     assert found[507] == 3
     for order in ["ASC", "DESC"]:
@@ -156,7 +157,7 @@ def test_null_orders_and_names_are_as_said(server):
     assert found[516] and server.scalar("SELECT NULL || 'a'") is None
 
 
-# A value of each type that codes of 517 stand for; CHAR, NUMERIC and the like are other names of the same types.
+# A value of each type of the codes of 517; CHAR, NUMERIC and the like are other names of the same types.
 SAMPLES = {
     0: ("BIGINT", "1::BIGINT"),
     1: ("BLOB", "'1'::BLOB"),
@@ -184,7 +185,7 @@ def test_conversions_are_what_cast_can_do(server, code):
                 cursor.execute(f"SELECT CAST({SAMPLES[code][1]} AS {sql_type})")
                 works = True
             except connection.Error as err:
-                # A text that is no date is refused too, but not for its type.
+                # A string that is not a date is rejected too, but not for its type.
                 works = "Unimplemented type for cast" not in str(err)
         assert (target in said[code]) == works, (code, target)
 
@@ -220,14 +221,14 @@ def test_types_by_code(server, code, names):
     assert [row["type_name"] for row in type_info(server, code)] == names
 
 
-def test_decimal_says_what_it_takes(server):
+def test_decimal_lists_its_parameters(server):
     [row] = [row for row in type_info(server) if row["type_name"] == "DECIMAL"]
     assert row["create_params"] == ["precision", "scale"]
     assert (row["column_size"], row["minimum_scale"], row["maximum_scale"]) == (38, 0, 38)
     assert (row["unsigned_attribute"], row["num_prec_radix"]) == (False, 10)
 
 
-def test_only_texts_can_be_asked_with_like(server):
+def test_only_strings_support_like(server):
     for row in type_info(server):
         assert row["searchable"] == (3 if row["type_name"] in ("VARCHAR", "JSON") else 2)
         assert row["case_sensitive"] == (row["type_name"] in ("VARCHAR", "JSON"))
@@ -253,7 +254,7 @@ WRITTEN = {
 }
 
 
-def test_literals_are_written_as_said(server):
+def test_literals_are_written_as_reported(server):
     for row in type_info(server):
         if row["literal_prefix"] is None:
             assert row["literal_suffix"] is None

@@ -1,4 +1,4 @@
-"""`merganser migrate-catalog`: a lake's catalog goes from one kind of database to another, while no server runs."""
+"""`merganser migrate-catalog`: moves a lake's catalog from one kind of database to another, while no server runs."""
 
 import hashlib
 import pathlib
@@ -32,7 +32,7 @@ def file_of(catalog):
 
 
 def migrate(source, target, code=0):
-    """Runs the command; gives what it said."""
+    """Runs the command; returns its output."""
     done = harness.run("migrate-catalog", "--from", source, "--to", target)
     assert done.returncode == code, done.stdout + done.stderr
     assert "merganser:p%40" not in done.stdout + done.stderr, "the password is repeated"
@@ -44,7 +44,7 @@ def head(server):
 
 
 def state(server):
-    """All that a catalog knows, as clients see it."""
+    """Everything in a catalog, as clients see it."""
     tables = server.sql("SELECT schema_name, table_name, comment FROM duckdb_tables() ORDER BY ALL")
     versions = [version for [version] in server.sql("SELECT snapshot_id FROM lake.snapshots() ORDER BY ALL")]
     rows = {}
@@ -62,7 +62,7 @@ def state(server):
 
 
 def fill(server):
-    """A lake with something of everything."""
+    """A lake with objects of every kind."""
     server.sql("CREATE TABLE silver.t AS SELECT i, 'it''s ' || i AS \"a b\", i % 2 = 0 AS even FROM range(20) r(i)")
     server.sql("COMMENT ON TABLE silver.t IS 'ducks, \"geese\" and ünïcode'")
     server.sql("CREATE VIEW gold.v AS SELECT count(*) AS n FROM silver.t")
@@ -93,7 +93,7 @@ def test_everything_comes_along(launch, place, source, target):
     assert moved.scalar("SELECT count(*) FROM silver.t") == 15
     assert head(moved) == max(before["rows"]) + 2
     moved.stop()
-    # The old one is a lake still.
+    # The old one is still a lake.
     server.start()
     assert state(server)["tags"] == before["tags"]
 
@@ -110,7 +110,7 @@ def test_not_while_a_server_runs(launch, place, tmp_path, kind):
     server.sql("INSERT INTO t VALUES (2)")
     server.stop()
     migrate(old, new)
-    # Nor while one runs at the new place.
+    # Nor while one runs with the new catalog.
     again = launch("--catalog", new, beside=server)
     assert "already" in migrate(old, new, code=1)
     assert again.scalar("SELECT count(*) FROM t") == 2
@@ -166,7 +166,7 @@ def test_a_database_that_does_not_answer(launch, place, tmp_path):
 
 
 def test_a_lake_of_a_killed_server(launch, place):
-    """What is in the write-ahead log comes along."""
+    """The content of the write-ahead log is included."""
     old, new = place("duckdb", "old"), place("sqlite", "new")
     server = launch("--catalog", old)
     server.sql("CREATE TABLE t AS SELECT 1 AS i")
@@ -180,7 +180,7 @@ def test_a_lake_of_a_killed_server(launch, place):
 
 
 def test_rows_inside_of_a_catalog_are_not_lost(launch, place):
-    """Lakes that others made can keep small tables in the catalog."""
+    """Lakes that other programs created can contain small tables in the catalog."""
     old, new = place("duckdb", "old"), place("sqlite", "new")
     server = launch("--catalog", old)
     server.sql("CREATE TABLE t (i BIGINT)")

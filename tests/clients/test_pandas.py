@@ -1,4 +1,4 @@
-"""pandas over ADBC: data frames out of queries and into tables."""
+"""pandas over ADBC: data frames from queries and into tables."""
 
 import datetime
 

@@ -1,4 +1,4 @@
-"""Bound parameters: every type comes back as it went in, and a wrong call hurts nobody."""
+"""Bound parameters: values of every type round-trip, and an invalid call affects no other client."""
 
 import datetime
 import decimal
@@ -109,7 +109,7 @@ def test_timestamps_with_a_zone_come_back_in_every_unit(server, unit):
     check(server, "TIMESTAMPTZ", moments, pyarrow.timestamp(unit, "UTC"))
 
 
-def test_a_moment_in_another_zone_is_the_same_moment(server):
+def test_a_timestamp_in_another_zone_is_the_same_time(server):
     zone = datetime.timezone(datetime.timedelta(hours=5, minutes=45))
     moment = datetime.datetime(2024, 1, 1, 5, 45, tzinfo=zone)
     bound = pyarrow.record_batch({"0": pyarrow.array([moment], pyarrow.timestamp("us", "+05:45"))})
@@ -118,7 +118,7 @@ def test_a_moment_in_another_zone_is_the_same_moment(server):
 
 
 def test_intervals_come_back(server):
-    # Parquet keeps milliseconds and no negative part.
+    # Parquet stores milliseconds and no negative part.
     interval = pyarrow.MonthDayNano([14, 3, 4_005_000_000])
     check(server, "INTERVAL", [interval], pyarrow.month_day_nano_interval())
 
@@ -152,7 +152,7 @@ def test_parameters_filter(server):
 
 
 @pytest.mark.parametrize("parameters", [(), (1,), (1, 2, 3)], ids=len)
-def test_a_wrong_count_is_an_error_and_the_connection_goes_on(server, parameters):
+def test_a_wrong_count_is_an_error_and_the_connection_works(server, parameters):
     with server.adbc() as connection, connection.cursor() as cursor:
         with pytest.raises(connection.ProgrammingError, match="parameter"):
             cursor.execute("SELECT ?::INTEGER + ?::INTEGER", parameters)
@@ -161,7 +161,7 @@ def test_a_wrong_count_is_an_error_and_the_connection_goes_on(server, parameters
         assert cursor.fetchall() == [(42,)]
 
 
-def test_a_value_of_the_wrong_type_is_an_error_and_the_connection_goes_on(server):
+def test_a_value_of_the_wrong_type_is_an_error_and_the_connection_works(server):
     with server.adbc() as connection, connection.cursor() as cursor:
         with pytest.raises(connection.ProgrammingError, match="Conversion Error"):
             cursor.execute("SELECT ?::INTEGER", ("many",))
@@ -223,7 +223,7 @@ def files(server):
 
 
 def both_ways(server, name, columns, statement, rows):
-    """What the statement does with all rows at once, and with one after the other."""
+    """The effect of the statement for all rows at once, and for one after the other."""
     results = []
     for way in ["at_once", "one_by_one"]:
         table = f"{name}_{way}"

@@ -1,4 +1,4 @@
-"""A whole table as several endpoints, for the client that reads them at once; one endpoint for everybody else."""
+"""A whole table as several endpoints, for the client that reads them concurrently; one endpoint for all others."""
 
 import json
 
@@ -15,7 +15,7 @@ COLUMNS = "i, i * 7 % 1000 AS n, 'text of ' || i AS text"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """A server of two threads, whatever the machine has."""
+    """A server with two threads, whatever the machine has."""
     server = harness.Server(tmp_path_factory.mktemp("server"), "--threads", "2")
     try:
         yield server.start()
@@ -40,13 +40,13 @@ def many_files(server):
 
 @pytest.fixture
 def reader(server):
-    """Somebody with a session, who calls as ADBC's driver does."""
+    """A client with a session, which calls like ADBC's driver."""
     with wire.Wire(server, "ada", primary_user_agent="ADBC Flight SQL Driver test") as connection:
         yield connection
 
 
 def read(connection, info):
-    """The rows of all endpoints, one behind the other."""
+    """The rows of all endpoints, concatenated."""
     return pyarrow.concat_tables(wire.rows(connection.get(endpoint.ticket)) for endpoint in info.endpoints)
 
 

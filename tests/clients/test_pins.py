@@ -1,4 +1,4 @@
-"""Pinned sessions: every read sees one snapshot, metadata included, and writes are refused."""
+"""Pinned sessions: every read sees one snapshot, including metadata, and writes are rejected."""
 
 import adbc_driver_flightsql
 import adbc_driver_manager
@@ -16,7 +16,7 @@ HEADER = "merganser-snapshot"
 
 @pytest.fixture
 def history(server, name):
-    """A table with three states; gives its name and their versions."""
+    """A table with three states; returns its name and their versions."""
     versions = []
     for sql in [
         f"CREATE TABLE {name} AS SELECT 1 AS i",
@@ -38,7 +38,7 @@ def count(connection, table):
 
 
 def at(server, snapshot, user=None):
-    """A connection whose calls all name a snapshot."""
+    """A connection whose calls all specify a snapshot."""
     connection = wire.Wire(server, user)
     connection.headers.append((HEADER, str(snapshot)))
     return connection
@@ -69,7 +69,7 @@ def test_a_pin_survives_commits_and_other_sessions_see_them(server, ada, history
     assert read(ada, f"FROM {name}") == [{"i": 1}]
 
 
-def test_tags_and_moments_name_snapshots(server, ada, history):
+def test_tags_and_timestamps_name_snapshots(server, ada, history):
     name, (first, second, _) = history
     server.result("tag", {"name": f"release/{name}", "version": second})
     ada.set(snapshot=text(f"release/{name}"))
@@ -146,7 +146,7 @@ def test_temp_tables_and_transactions_work(server, ada, history):
     ada.set(snapshot=whole(second))
     read(ada, f"CREATE TEMP TABLE kept AS FROM {name}")
     assert count(ada, "kept") == 2
-    # What was taken at one snapshot does not meet another.
+    # State from one snapshot is not visible in another.
     assert ada.set(snapshot=whole(first)) != {}
     assert count(ada, name) == 2
     header = {adbc_driver_flightsql.DatabaseOptions.RPC_CALL_HEADER_PREFIX.value + HEADER: str(second)}
@@ -159,7 +159,7 @@ def test_temp_tables_and_transactions_work(server, ada, history):
         connection.rollback()
 
 
-def test_a_header_pins_who_has_a_session(server, history):
+def test_a_header_pins_the_session_of_its_client(server, history):
     name, (first, second, _) = history
     with at(server, first, "cy") as connection:
         assert count(connection, name) == 1
@@ -169,7 +169,7 @@ def test_a_header_pins_who_has_a_session(server, history):
         assert count(connection, name) == 2
 
 
-def test_a_header_pins_the_calls_of_who_has_none(server, history):
+def test_a_header_pins_the_calls_of_clients_without_a_session(server, history):
     name, (first, _, _) = history
     with at(server, first) as pinned, wire.Wire(server) as free:
         assert count(pinned, name) == 1
@@ -223,7 +223,7 @@ def test_many_pins_share_what_the_server_has(launch, name):
     start = server.scalar("SELECT id FROM lake.current_snapshot()")
     for _ in range(11):
         server.sql(f"INSERT INTO {name} VALUES (1)")
-    # One after the other there may be more than fit at the same time.
+    # Sequentially, there may be more than fit at the same time.
     for back in range(11):
         with wire.Wire(server, "dee") as connection:
             assert connection.set(snapshot=whole(start + back)) == {}

@@ -1,4 +1,4 @@
-"""polars over ADBC: data frames out of queries and into tables."""
+"""polars over ADBC: data frames from queries and into tables."""
 
 import datetime
 

@@ -1,4 +1,4 @@
-"""A catalog in PostgreSQL: servers share it, its end is survived, and its password stays with the server."""
+"""A catalog in PostgreSQL: servers share it, survive its end, and keep its password secret."""
 
 import threading
 
@@ -34,7 +34,7 @@ def rows(server):
 # === who may know what ===
 
 
-def test_nobody_learns_the_password(server, cluster):
+def test_the_password_stays_secret(server, cluster):
     seen = [
         server.sql(sql)
         for sql in [
@@ -51,7 +51,7 @@ def test_nobody_learns_the_password(server, cluster):
         for sql in ["FROM lake.snapshots()", "FROM __ducklake_metadata_lake.ducklake_metadata", "CREATE TABLE x (i INT)"]:
             with pytest.raises(adbc_driver_manager.OperationalError, match="does not answer") as failed:
                 server.sql(sql)
-            # Neither the place nor DuckLake's own SQL.
+            # Neither the location nor DuckLake's own SQL.
             assert str(cluster.folder) not in str(failed.value) and "SELECT" not in str(failed.value)
     finally:
         cluster.start()
@@ -59,9 +59,9 @@ def test_nobody_learns_the_password(server, cluster):
         assert cluster.password not in text and cluster.password.split("-")[1] not in text
 
 
-def test_what_is_wrong_with_the_database_is_told(cluster, tmp_path):
+def test_faults_of_the_database_are_reported(cluster, tmp_path):
     said = refused(cluster.uri("postgres", password="hunter2"), tmp_path)
-    assert "refuses the user or the password" in said and "hunter2" not in said
+    assert "rejects the user or the password" in said and "hunter2" not in said
     said = refused(cluster.uri("nothing"), tmp_path)
     assert "create the database" in said and '"nothing"' in said
     said = refused(f"postgres://ada:hunter2@/lake?host={tmp_path}", tmp_path)
@@ -78,10 +78,10 @@ def test_a_catalog_of_another_storage_or_a_newer_format_is_refused(launch, clust
     server = launch("--catalog", uri)
     server.stop()
     said = refused(uri, tmp_path)
-    assert "--storage that it was made with" in said and str(server.store) in said
+    assert "--storage that it was created with" in said and str(server.store) in said
     cluster.sql("UPDATE ducklake_metadata SET value = '9.9' WHERE key = 'version'", "newer_lake")
     said = refused(uri, tmp_path, "--storage", server.store)
-    assert "another DuckLake" in said and "newer_lake" in said
+    assert "another DuckLake version" in said and "newer_lake" in said
 
 
 # === several servers ===
@@ -148,7 +148,7 @@ def test_the_first_statement_after_a_restart_works(server, table, cluster):
     assert rows(server) == [1, 2]
 
 
-def test_while_it_is_down_statements_say_so_and_afterwards_they_work(server, table, cluster):
+def test_while_it_is_down_statements_report_it_and_afterwards_they_work(server, table, cluster):
     cluster.crash()
     try:
         for sql in ["FROM t", "INSERT INTO t VALUES (1)", "CREATE TABLE u (i INT)"]:
@@ -161,7 +161,7 @@ def test_while_it_is_down_statements_say_so_and_afterwards_they_work(server, tab
     assert rows(server) == [2]
 
 
-def test_a_transaction_across_a_restart_commits_nothing_and_says_so(server, table, cluster):
+def test_a_transaction_across_a_restart_commits_nothing_and_reports_it(server, table, cluster):
     with server.adbc(autocommit=False) as connection, connection.cursor() as cursor:
         cursor.execute("INSERT INTO t VALUES (1)")
         cluster.restart()
@@ -183,7 +183,7 @@ def test_a_transaction_left_open_across_a_restart_does_no_harm(server, table, cl
     assert rows(server) == [2]
 
 
-def test_a_commit_of_unknown_outcome_says_so(server, table, cluster):
+def test_a_commit_of_unknown_outcome_reports_it(server, table, cluster):
     with server.adbc(autocommit=False) as connection, connection.cursor() as cursor:
         cursor.execute("INSERT INTO t VALUES (1)")
         cluster.crash()
@@ -203,7 +203,7 @@ def test_a_commit_whose_answer_is_lost_is_found_again(launch, cluster):
         server.sql("CREATE TABLE t (i BIGINT)")
         assert wedge.lost == 1
         server.sql("INSERT INTO t VALUES (1)")
-        # DuckLake removes the files of a commit that it takes for failed; the server puts them back.
+        # DuckLake removes the files of a commit that it treats as failed; the server restores them.
         wedge.lose_the_answer_of_a_commit()
         server.sql("INSERT INTO t VALUES (2)")
         assert wedge.lost == 2

@@ -1,4 +1,4 @@
-"""The process: what it says when it cannot start, how it stops, and that a kill loses nothing that was acknowledged."""
+"""The process: its messages if it cannot start, how it stops, and that a kill loses nothing that was acknowledged."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ LARGE = "SELECT i, repeat('x', 200) AS text FROM range(2_000_000) t(i)"
 
 
 def check_refused(*arguments, code=1, texts=(), **variables):
-    """The program ends with that code, says why on stderr, and has printed nothing to stdout."""
+    """The program ends with that code, reports the reason on stderr, and has printed nothing to stdout."""
     ended = run(*arguments, seconds=30, **variables)
     assert ended.returncode == code, ended.stderr
     assert ended.stdout == ""
@@ -54,7 +54,7 @@ def test_a_storage_that_cannot_be_written_is_named(tmp_path):
     check_refused(*serve(tmp_path / "home", "--storage", storage), texts=[str(storage)])
 
 
-def test_a_second_server_on_one_home_is_refused_and_the_first_goes_on(launch):
+def test_a_second_server_on_one_home_fails_and_the_first_continues(launch):
     server = launch()
     check_refused(*serve(server.home), texts=["catalog.ducklake", "another process", "--home"])
     assert server.scalar("SELECT 42") == 42
@@ -88,11 +88,11 @@ def test_a_catalog_that_is_none_is_refused_and_left_alone(tmp_path):
     catalog = home / "catalog.ducklake"
     catalog.write_bytes(b"my diary, not a database. " * 1000)
     before = catalog.read_bytes()
-    check_refused(*serve(home), texts=["catalog.ducklake", "no DuckDB database"])
+    check_refused(*serve(home), texts=["catalog.ducklake", "not a DuckDB database"])
     assert catalog.read_bytes() == before
 
 
-def test_missing_extensions_are_told_with_the_remedy(tmp_path):
+def test_missing_extensions_are_reported_with_the_remedy(tmp_path):
     check_refused(
         *serve(tmp_path / "home", "--extensions", "/nonexistent"), texts=["ducklake", "/nonexistent", "--extensions"]
     )
@@ -108,7 +108,7 @@ def test_an_unknown_flag_is_a_usage_error(tmp_path):
     assert not (tmp_path / "home").exists()
 
 
-def test_all_faults_of_the_configuration_are_told_at_once(tmp_path):
+def test_all_faults_of_the_configuration_are_reported_together(tmp_path):
     config = tmp_path / "merganser.toml"
     config.write_text('lisen = "127.0.0.1:0"\nmax_connections = 0\nthreads = "many"\n')
     check_refused(
@@ -133,7 +133,7 @@ def test_a_misspelt_variable_is_a_fault(tmp_path):
     check_refused(*serve(tmp_path / "home"), code=2, texts=["MERGANSER_LISEN", "MERGANSER_LISTEN"], MERGANSER_LISEN="x")
 
 
-def test_a_flag_goes_before_a_variable_and_a_variable_before_the_file(launch, tmp_path):
+def test_a_flag_overrides_a_variable_and_a_variable_the_file(launch, tmp_path):
     config = tmp_path / "merganser.toml"
     config.write_text(f'home = "{tmp_path / "unused"}"\nmax_connections = 2\n')
     server = launch("--config", config)
@@ -144,13 +144,13 @@ def test_a_flag_goes_before_a_variable_and_a_variable_before_the_file(launch, tm
 # === check ===
 
 
-def test_check_tells_that_all_is_well(tmp_path):
+def test_check_reports_a_valid_configuration(tmp_path):
     ended = run("check", "--home", tmp_path / "home")
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.count("ok") >= 4 and "v1.5.5" in ended.stdout
 
 
-def test_check_tells_what_is_wrong(launch, tmp_path):
+def test_check_reports_faults(launch, tmp_path):
     ended = run("check", "--home", launch().home)
     assert ended.returncode == 1 and "another process" in ended.stderr
     ended = run("check", "--home", tmp_path / "home", "--extensions", "/nonexistent")
@@ -191,7 +191,7 @@ def test_sigterm_lets_a_stream_finish_and_takes_no_new_calls(launch):
     server.check_output()
 
 
-def test_sigterm_ends_a_stream_that_nobody_reads_after_the_grace_period(launch):
+def test_sigterm_ends_an_unread_stream_after_the_grace_period(launch):
     server = launch("--grace-seconds", 1)
     client, reader, _ = start_reading(server)
     server.signal(signal.SIGTERM)
@@ -251,7 +251,7 @@ def test_inserts_that_were_acknowledged_survive_a_kill(launch, commits):
         command = "INSERT INTO t SELECT {}, part FROM range(10) p(part)"
         with contextlib.suppress(pyarrow.ArrowException, OSError), server.flight() as client:
             for i in range(10_000):
-                # Ten rows a statement: a part of them would be a torn write.
+                # Ten rows per statement: a part of them would be a torn write.
                 statement = protobuf.statement(command.format(i))
                 client.get_flight_info(pyarrow.flight.FlightDescriptor.for_command(statement))
                 acknowledged.append(i)
@@ -264,7 +264,7 @@ def test_inserts_that_were_acknowledged_survive_a_kill(launch, commits):
     server.start()
     found = dict(server.sql("SELECT i, count(*) FROM t GROUP BY i"))
     assert set(found.values()) == {10}
-    # The last one may have been committed without its answer.
+    # The last one may have been committed without a response.
     assert set(acknowledged) <= set(found) <= set(range(len(acknowledged) + 1))
     server.sql("INSERT INTO t VALUES (-1, 0)")
 

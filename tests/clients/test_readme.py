@@ -1,4 +1,5 @@
-"""The texts for users: blocks of clients/python/README.md print what it says, links lead somewhere, commands exist."""
+"""The documentation: blocks of clients/python/README.md print the documented output, links have a target, commands
+exist."""
 
 import contextlib
 import functools
@@ -29,7 +30,7 @@ def name(page):
 
 
 def anchors(page):
-    """The anchors of a page's headings, as GitHub makes them."""
+    """The anchors of a page's headings, as GitHub generates them."""
     text = FENCE.sub("", page.read_text())
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in HEADING.findall(text)}
 

@@ -1,4 +1,4 @@
-"""./rebuild.sh: a lakehouse from nothing, on this machine and on PostgreSQL and S3."""
+"""./rebuild.sh: a new lakehouse, on this machine and on PostgreSQL and S3."""
 
 import subprocess
 
@@ -20,7 +20,7 @@ def rebuild(home, *flags, **variables):
 
 @pytest.fixture
 def elsewhere(buckets, cluster, name):
-    """An empty bucket and an empty database; flags and variables that name them."""
+    """An empty bucket and an empty database; the flags and variables for them."""
     bucket = buckets.make_bucket(f"rebuild-{name}")
     return ["--storage", f"{bucket}/lake", "--catalog", cluster.make_database(f"rebuild_{name}")], buckets.variables
 
@@ -36,7 +36,7 @@ def test_a_lakehouse_is_rebuilt_on_postgresql_and_s3(elsewhere, buckets, cluster
     kinds = {key.split("/")[1] for key in buckets.objects(bucket)}
     assert kinds == {"assets", "lake", "raw"}
     before = buckets.objects(bucket)
-    # A second time something lies there, which is neither removed nor mixed.
+    # The second time, it is not empty: its content is neither removed nor mixed.
     again = rebuild(tmp_path / "home", *flags, **variables)
     assert again.returncode == 1 and "the catalog holds a lake" in again.stderr
     other_catalog = rebuild(tmp_path / "home", *flags[:2], **variables)

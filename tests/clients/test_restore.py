@@ -1,4 +1,4 @@
-"""Backups brought back: to another place, into that of the lake that is served, and without any server."""
+"""Restoring backups: to another location, into the lake that is being served, and without a server."""
 
 import json
 import shutil
@@ -18,19 +18,19 @@ CODE = grpc.StatusCode
 
 @pytest.fixture
 def server(launch):
-    """Backups concern the whole lake: each test has its own."""
+    """Backups affect the whole lake: each test has its own."""
     return launch()
 
 
 def fails(server, code, **body):
-    """The text with which a restore is refused."""
+    """The message with which a restore is rejected."""
     with wire.Wire(server, "ada") as ada, wire.refused(code) as said:
         ada.action("restore", json.dumps(body).encode())
     return said[0]
 
 
 def history(server):
-    """A lake with two snapshots of one table, a tag and a backup; gives both versions and the backup."""
+    """A lake with two snapshots of one table, a tag and a backup; returns both versions and the backup."""
     server.sql("CREATE TABLE silver.t AS SELECT i FROM range(10) r(i)")
     first = server.head()
     server.result("tag", {"name": "first"})
@@ -47,7 +47,7 @@ def check_as_backed_up(server, first, second):
 
 
 def spoil(server):
-    """What happens to the lake after its backup."""
+    """Changes of the lake after its backup."""
     server.sql("DELETE FROM silver.t")
     server.sql("CREATE TABLE gold.late AS SELECT 1 AS i")
     server.result("tag", {"name": "late"})
@@ -72,14 +72,14 @@ def test_to_another_place(server, launch, request, tmp_path, kind):
     assert restored["missing_files"] == 0
     if kind == "postgres":
         assert "p%40" not in restored["to"] and "@" not in restored["to"]
-    # The lake that is served goes on.
+    # The lake that is being served continues.
     assert server.head() == late
     other = launch("--catalog", to, beside=server)
     check_as_backed_up(other, first, second)
     other.sql("INSERT INTO silver.t VALUES (77)")
     assert other.head() == second + 1
     assert other.scalar("SELECT count(*) FROM silver.t") == 6
-    # A place that is taken is left alone.
+    # A location that is in use is not touched.
     assert "already exists at" in fails(server, CODE.ALREADY_EXISTS, to=to)
     assert other.head() == second + 1
 
@@ -102,13 +102,13 @@ def test_into_the_place_of_the_lake(server):
 
     harness.wait_until(is_back, "the server is back with the backup", 30)
     check_as_backed_up(server, first, second)
-    # It is a lake like any other: ids that were given out before are given out again.
+    # It is a regular lake: ids that were used before are used again.
     server.sql("CREATE TABLE gold.other AS SELECT 'x' AS s")
     server.sql("INSERT INTO silver.t SELECT i FROM range(100, 200) r(i)")
     assert server.head() == second + 2
     assert server.scalar("SELECT count(*) FROM silver.t WHERE i >= 100") == 100
     assert server.sql("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'gold'") == [("other",)]
-    # What was there before can be brought back too: it was backed up, but is not the latest.
+    # The previous state can be restored too: it was backed up, but is not the latest.
     backups = server.result("backups", {"verify": True})["backups"]
     assert [(entry["state"], entry["latest"]) for entry in backups] == [("complete", False), ("complete", True)]
     assert backups[0]["snapshot_id"] == late
@@ -126,10 +126,10 @@ def is_there(server, table):
         return False
 
 
-# The driver counts wrong when a connection breaks beneath a cursor.
+# The driver counts incorrectly if a connection is closed under a cursor.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_who_reads_while_the_lake_is_replaced(server):
-    """Streams and jobs that run end in order, and nobody sees the half of it."""
+def test_reads_while_the_lake_is_replaced(server):
+    """Running streams and jobs end in order, and no client sees an intermediate state."""
     first, second, _ = history(server)
     spoil(server)
     late = server.head()
@@ -161,7 +161,7 @@ def test_who_reads_while_the_lake_is_replaced(server):
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_a_lake_that_others_serve_too_stays(launch, request, tmp_path, kind):
-    """Another server would go on with what it remembers."""
+    """Another server would continue with its cached state."""
     catalog = place(request, tmp_path, kind)
     server = launch("--catalog", catalog)
     first, second, backup = history(server)
@@ -174,7 +174,7 @@ def test_a_lake_that_others_serve_too_stays(launch, request, tmp_path, kind):
     assert "stop" in server.log()
     harness.wait_until(lambda: is_there(server, "gold.late"), "the server is back", 30)
     assert server.head() == other.head() == late
-    # The attempt has left a backup and is over: it works when the other has gone.
+    # The attempt has left a backup and is over: it works once the other server is gone.
     other.stop()
     assert server.result("restore", {"backup": backup["backup"], "force": True})["snapshot_id"] == second
     harness.wait_until(lambda: is_there(server, "silver.t") and server.head() == second, "the backup is back", 30)
@@ -186,13 +186,13 @@ def test_a_lake_that_cannot_be_backed_up_first_stays(server):
     spoil(server)
     late = server.head()
     with server.flight() as client:
-        # Who reads is waited for, …
+        # It waits for readers, …
         command = protobuf.statement("SELECT i, repeat('x', 100) FROM range(100_000_000) r(i)")
         info = client.get_flight_info(pyarrow.flight.FlightDescriptor.for_command(command))
         reader = client.do_get(info.endpoints[0].ticket)
         reader.read_chunk()
         assert server.result("restore", {"force": True})["reopens"]
-        # … and meanwhile the disk breaks.
+        # … and meanwhile the disk fails.
         (server.home / "staging").rename(server.home / "gone")
         reader.cancel()
     harness.wait_until(lambda: "the catalog is unchanged" in server.log(), "the server gave up", 60)
@@ -219,7 +219,7 @@ def test_by_name_and_by_time(server, tmp_path):
         moment = f"{day.replace('_', '-')} {hours}:{minutes}:{seconds}.{millis}"
         assert version(at=moment) == backup["snapshot_id"]
         assert version(at=f"{moment}+00:00") == backup["snapshot_id"]
-    # An hour east of UTC the same digits are an earlier moment.
+    # One hour east of UTC, the same digits are an earlier time.
     said = fails(server, CODE.NOT_FOUND, at=f"{moment}+01:00", dry_run=True)
     assert taken[0]["backup"] in said
     assert "oldest" in fails(server, CODE.NOT_FOUND, at="2020-01-01", dry_run=True)
@@ -267,14 +267,14 @@ def test_bad_requests_and_backups_are_refused(server, launch, tmp_path):
     (server.backup_folder / "manifest.json").write_text("not json")
     assert "manifest" in fails(server, CODE.FAILED_PRECONDITION, to=to)
     assert sorted(tmp_path.iterdir()) == [tmp_path / "new.ducklake.lock"] or list(tmp_path.iterdir()) == []
-    # A lake that is served stays as it was, and the sound backup can be had still.
+    # A lake that is being served is unchanged, and the intact backup is still available.
     assert server.head() == second
     server.result("restore", {"backup": good["backup"], "to": to})
     check_as_backed_up(launch("--catalog", to, beside=server), first, second)
 
 
 def test_files_that_are_gone_are_missed(server, launch, tmp_path):
-    """What nobody should have removed, or changed, since a backup was taken."""
+    """Files that should not have been removed, or changed, since a backup was taken."""
     first, second, backup = history(server)
     server.sql("DROP TABLE silver.t")
     sound = server.result("restore", {"dry_run": True})
@@ -287,7 +287,7 @@ def test_files_that_are_gone_are_missed(server, launch, tmp_path):
     to = str(tmp_path / "new.ducklake")
     said = fails(server, CODE.FAILED_PRECONDITION, to=to)
     assert looked["missing"][0] in said and "force" in said
-    # A file of another size is none, either.
+    # A file of another size does not count either.
     [data] = [file for file in server.store.glob("lake/silver/t/*.parquet") if "-delete" not in file.name]
     data.write_bytes(data.read_bytes()[:-1])
     assert server.result("restore", {"dry_run": True})["missing_files"] == 2
@@ -299,7 +299,7 @@ def test_files_that_are_gone_are_missed(server, launch, tmp_path):
 
 
 def test_cleanup_after_a_restore(server, launch, tmp_path):
-    """Files that the backup had for removal may be gone; those that came after it are orphans."""
+    """Files that the backup had scheduled for removal may be missing; those that were added after it are orphans."""
     server.sql("CREATE TABLE t AS SELECT i FROM range(10) r(i)")
     server.sql("INSERT INTO t VALUES (11)")
     server.result("maintain", {"steps": ["merge", "expire"], "expire_days": 0})
@@ -319,7 +319,7 @@ def test_cleanup_after_a_restore(server, launch, tmp_path):
 
 
 def offline(server, *arguments, code=0):
-    """Runs restore-catalog for the lake of a server; gives what it said."""
+    """Runs restore-catalog for the lake of a server; returns its output."""
     done = harness.run("restore-catalog", "--home", server.home, *server.flags, *arguments, **server.variables)
     assert done.returncode == code, done.stderr
     return done.stdout + done.stderr
@@ -341,7 +341,7 @@ def test_a_lost_catalog_comes_back(launch):
 
 
 @pytest.mark.parametrize("kind", CATALOGS)
-def test_the_place_of_a_catalog_needs_force_and_nobody_in_it(launch, request, tmp_path, kind):
+def test_replacing_a_catalog_needs_force_and_no_other_users(launch, request, tmp_path, kind):
     server = launch("--catalog", place(request, tmp_path, kind))
     first, second, backup = history(server)
     spoil(server)
@@ -360,7 +360,7 @@ def test_the_place_of_a_catalog_needs_force_and_nobody_in_it(launch, request, tm
         backups = server.result("backups")["backups"]
         assert [entry["snapshot_id"] for entry in backups] == [late, second]
     else:
-        # What SQLite writes beside its file comes along.
+        # The files that SQLite writes next to its file are included.
         [before] = [file for file in tmp_path.iterdir() if ".before-" in file.name and not file.name.endswith(("-wal", "-shm"))]
         assert str(before) in said
         other = launch("--catalog", f"sqlite:{before}" if kind == "sqlite" else before, beside=server)
@@ -380,7 +380,7 @@ def test_a_catalog_that_is_broken_is_replaced(launch, tmp_path):
 
 
 def test_a_lake_that_was_moved(launch, tmp_path):
-    """The store goes to another machine, and its catalog comes back there."""
+    """The store is moved to another machine, where its catalog is restored."""
     server = launch()
     first, second, _ = history(server)
     server.stop()

@@ -1,4 +1,4 @@
-"""Rollback brings back an earlier state as a new snapshot: nothing is lost, and all history stays readable."""
+"""Rollback restores an earlier state as a new snapshot: nothing is lost, and all history remains readable."""
 
 import json
 import random
@@ -122,7 +122,7 @@ def test_the_table_takes_rows_afterwards(server, table):
     assert len(content(server, table, versions[2])[1]) == 2
 
 
-def test_a_dry_run_tells_and_changes_nothing(server, table):
+def test_a_dry_run_reports_and_changes_nothing(server, table):
     table, versions = table
     before, state = current(server), content(server, table)
     result = rollback(server, table=table, to={"version": versions[0]}, dry_run=True)
@@ -148,7 +148,7 @@ def test_a_tag_names_the_version(server, table, name):
     assert len(content(server, table)[1]) == 3
 
 
-def test_a_moment_names_the_version(server, table):
+def test_a_timestamp_names_the_version(server, table):
     table, versions = table
     moment = server.scalar(f"SELECT snapshot_time::VARCHAR FROM lake.snapshots() WHERE snapshot_id = {versions[1]}")
     assert rollback(server, table=table, to={"timestamp": moment})["restored_from"] == versions[1]
@@ -174,7 +174,7 @@ def lake_of(server):
 
 
 def change_lake(server, dice):
-    """Changes something of a few tables and views, whatever is there."""
+    """Changes a few tables and views, as far as they exist."""
     name, other = dice.sample("abcd", 2)
     schema = dice.choice(["silver", "gold", "extra"])
     table = f"{schema}.{name}"
@@ -196,7 +196,7 @@ def change_lake(server, dice):
         try:
             server.sql(sql)
         except adbc_driver_manager.Error:
-            pass  # What is not there cannot change.
+            pass  # Objects that do not exist cannot change.
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -209,7 +209,7 @@ def test_the_whole_lake_comes_back_as_one_snapshot(launch, seed):
         try:
             states[current(server)] = lake_of(server)
         except (adbc_driver_manager.Error, pyarrow.ArrowException):
-            pass  # A view reads what is gone; such a state is another test's.
+            pass  # A view reads a missing object; another test covers such a state.
     for _ in range(4):
         version, before = dice.choice(list(states)), current(server)
         planned = rollback(server, lake=True, to={"version": version}, dry_run=True)
@@ -248,7 +248,7 @@ def test_a_schema_comes_back_and_nothing_else(server, name):
     assert server.sql(f"FROM {name}.v") == [(2,)]
 
 
-def test_a_rollback_of_the_lake_to_the_newest_snapshot_says_that_there_is_nothing_to_do(server, table):
+def test_a_rollback_of_the_lake_to_the_newest_snapshot_reports_nothing_to_do(server, table):
     newest = current(server)
     result = rollback(server, lake=True, to={"version": newest})
     assert (result["unchanged"], result["tables"], result["snapshot_id"]) == (True, [], newest)
@@ -329,7 +329,7 @@ def test_macros_come_back(launch):
     assert rollback(server, lake=True, to={"version": version})["unchanged"]
 
 
-def test_a_rollback_of_the_lake_beside_writers_brings_it_back_or_is_told_to_repeat(launch):
+def test_a_rollback_of_the_lake_beside_writers_restores_it_or_conflicts(launch):
     server = launch()
     for table in ("silver.t", "silver.u"):
         server.sql(f"CREATE TABLE {table} AS SELECT i FROM range(100) r(i)")
@@ -350,7 +350,7 @@ def test_a_rollback_of_the_lake_beside_writers_brings_it_back_or_is_told_to_repe
         for _ in range(3):
             try:
                 snapshot = rollback(server, lake=True, to={"version": version})["snapshot_id"]
-            # Aborted has no class of its own.
+            # Aborted has no separate class.
             except pyarrow.flight.FlightInternalError as err:
                 assert "another transaction has changed rows of the table since this one began" in str(err)
                 assert "repeat the transaction" in str(err)

@@ -1,4 +1,4 @@
-"""A lake on S3: it works as on a disk, its keys stay with the server, and what goes wrong with the store is told."""
+"""A lake on S3: it works like one on a disk, its keys are kept secret, and failures of the store are reported."""
 
 import itertools
 import socket
@@ -15,14 +15,14 @@ import harness
 from authority import Authority
 from front import Front
 
-# A request is tried four times, a second each.
+# A request is tried four times, one second each.
 PATIENCE = ["--storage-timeout-seconds", "4"]
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(autouse=True)
 def healed(buckets):
-    """Faults end with the test that ordered them."""
+    """Faults end with the test that injected them."""
     yield
     buckets.heal()
 
@@ -39,7 +39,7 @@ def server(tmp_path_factory, new_storage):
 
 @pytest.fixture(params=["duckdb", "postgres"])
 def own(request, launch, catalog_flags, new_storage, tmp_path):
-    """A server of the test's own, with each catalog."""
+    """A server for the test, with each catalog."""
     flags, settings = new_storage("s3")
     return launch(*catalog_flags(tmp_path, request.param), *flags, *PATIENCE, **settings)
 
@@ -49,7 +49,7 @@ def objects(server, below=""):
 
 
 def fails(server, sql, words):
-    """Executes what must fail as Unavailable; gives how many seconds that took."""
+    """Executes a statement that must fail as Unavailable; returns the seconds that it took."""
     start = time.monotonic()
     with pytest.raises(adbc_driver_manager.OperationalError, match=words) as failed:
         server.sql(sql)
@@ -75,7 +75,7 @@ def test_a_lake_lives_in_its_prefix(own, buckets):
         cursor.adbc_ingest("u", pyarrow.table({"i": range(200_000)}), mode="create")
     own.restart()
     assert own.scalar("SELECT sum(i) FROM u") == sum(range(200_000))
-    # The server's own folder holds no data, and everything lies below the prefix.
+    # The server's own folder contains no data, and everything is below the prefix.
     assert not (own.home / "store").exists() and list(own.home.rglob("*.parquet")) == []
     assert {name.split("/")[0] for name in objects(own)} == {"lake"}
     bucket = own.store.parent.parent
@@ -116,7 +116,7 @@ def test_odd_names_of_files_are_read_or_refused(server, tmp_path):
         server.result("ingest", {"source": tmp_path.as_uri(), "dataset": "odd"})
 
 
-def test_maintenance_removes_what_nobody_needs_and_nothing_else(own):
+def test_maintenance_removes_unneeded_files_and_nothing_else(own):
     own.sql("CREATE TABLE t AS SELECT 0 AS i")
     for i in range(1, 6):
         own.sql(f"INSERT INTO t VALUES ({i})")
@@ -152,7 +152,7 @@ def test_two_servers_share_a_lake(launch, catalog_flags, new_storage, tmp_path):
     for i in range(1, 5):
         [one, two][i % 2].sql(f"INSERT INTO t VALUES ({i})")
         assert one.sql("FROM t ORDER BY i") == two.sql("FROM t ORDER BY i") == [(n,) for n in range(i + 1)]
-    # What the other one has read and keeps is removed under it.
+    # What the other one has read and cached is removed.
     one.result("maintain", {"steps": ["merge", "expire", "cleanup"], "expire_days": 0, "keep": 1, "grace_hours": 0})
     assert len(objects(one, "lake")) == 1
     two.sql("DELETE FROM t WHERE i = 0")
@@ -162,7 +162,7 @@ def test_two_servers_share_a_lake(launch, catalog_flags, new_storage, tmp_path):
 # === what it costs ===
 
 
-def test_a_warm_read_asks_for_no_metadata(server, buckets, name):
+def test_a_warm_read_requests_no_metadata(server, buckets, name):
     server.sql(f"CREATE TABLE {name} AS SELECT i, repeat('x', 20) || i AS text FROM range(300000) r(i)")
     server.sql(f"INSERT INTO {name} SELECT i, 'y' FROM range(1000) r(i)")
     server.sql(f"DELETE FROM {name} WHERE i % 7 = 0")
@@ -178,7 +178,7 @@ def test_a_warm_read_asks_for_no_metadata(server, buckets, name):
 # === who may know what ===
 
 
-def test_nobody_learns_the_key(server, buckets):
+def test_the_key_stays_secret(server, buckets):
     key = buckets.variables["AWS_SECRET_ACCESS_KEY"]
     seen = [
         server.sql(sql)
@@ -200,13 +200,13 @@ def test_nobody_learns_the_key(server, buckets):
     assert key not in str(seen) and key not in server.log()
 
 
-def test_what_lies_elsewhere_is_not_read_with_the_key(server, buckets):
+def test_objects_elsewhere_are_not_read_with_the_key(server, buckets):
     (buckets.root / "private").mkdir(exist_ok=True)
     (buckets.root / "private" / "x.txt").write_text("private")
     with pytest.raises(adbc_driver_manager.OperationalError, match="HTTP GET error"):
         server.sql("FROM read_text(?)", [f"{buckets.url}/private/x.txt"])
     root = server.sql("SELECT scope FROM duckdb_secrets()")[0][0]
-    with pytest.raises(adbc_driver_manager.OperationalError, match="refuses"):
+    with pytest.raises(adbc_driver_manager.OperationalError, match="denies access"):
         server.sql("FROM read_text(?)", [f"{root[0]}../../../private/x.txt"])
     with pytest.raises(adbc_driver_manager.ProgrammingError, match="NOT_FOUND.*nothing.parquet"):
         server.sql("FROM read_parquet(?)", [f"{root[0]}nothing.parquet"])
@@ -238,7 +238,7 @@ def test_a_store_with_tls_is_trusted_by_its_certificates(launch, new_storage, bu
 # === what goes wrong while it serves ===
 
 
-def test_trouble_that_passes_is_not_noticed(server, buckets, name):
+def test_temporary_failures_are_not_noticed(server, buckets, name):
     server.sql(f"CREATE TABLE {name} AS SELECT i FROM range(1000) r(i)")
     server.restart()
     for fault in ["unavailable", {"cut_answer": 10}, {"cut_request": 10}, {"delay": 300}]:
@@ -268,7 +268,7 @@ def test_a_write_that_cannot_be_stored_commits_nothing(server, buckets, name, fa
         ({"cut_request": 1 << 20}, {"method": "PUT", "contains": "partNumber=2&"}),
         ("unavailable", {"method": "POST", "contains": "uploads"}),
         ("unavailable", {"method": "POST", "contains": "uploadId="}),
-        # The object is there, and the server does not know.
+        # The object exists, which the server does not know.
         ({"cut_answer": 0}, {"method": "POST", "contains": "uploadId="}),
     ],
 )
@@ -289,7 +289,7 @@ def test_a_large_write_that_breaks_off_commits_nothing(own, buckets, fault, requ
 
 
 @pytest.mark.parametrize("fault", ["unavailable", {"cut_answer": 100}, "blackhole"])
-def test_a_read_of_what_cannot_be_fetched_says_so(server, buckets, name, fault):
+def test_a_read_of_an_unavailable_object_reports_it(server, buckets, name, fault):
     server.sql(f"CREATE TABLE {name} AS SELECT i FROM range(1000) r(i)")
     server.restart()
     buckets.order({"fault": fault, "contains": name, "method": "GET"})
@@ -298,7 +298,7 @@ def test_a_read_of_what_cannot_be_fetched_says_so(server, buckets, name, fault):
     assert server.scalar(f"SELECT sum(i) FROM {name}") == 499_500
 
 
-def test_a_blackhole_keeps_nobody_else(server, buckets, name):
+def test_a_blackhole_does_not_block_others(server, buckets, name):
     server.sql(f"CREATE TABLE {name} AS SELECT 1 AS i")
     server.restart()
     buckets.seen()
@@ -353,7 +353,7 @@ def refused(buckets, tmp_path, storage, command="serve", code=1, **variables):
 
 
 @pytest.mark.parametrize("command", ["serve", "check"])
-def test_keys_that_are_refused_are_told(buckets, tmp_path, command):
+def test_rejected_keys_are_reported(buckets, tmp_path, command):
     storage = buckets.make_bucket(f"keys-{next(_numbers)}")
     said = refused(buckets, tmp_path, storage, command, AWS_SECRET_ACCESS_KEY="hunter2")
     assert "AWS_SECRET_ACCESS_KEY" in said and storage in said
@@ -366,15 +366,15 @@ def test_a_bucket_that_is_not_there_is_named(buckets, tmp_path):
     assert "no such bucket" in said and "s3://nowhere/at/all" in said and "--storage" in said
 
 
-def test_a_store_that_does_not_answer_is_told(buckets, tmp_path):
+def test_a_store_that_does_not_respond_is_reported(buckets, tmp_path):
     storage = buckets.make_bucket(f"silent-{next(_numbers)}")
     with socket.socket() as dead:
-        # Bound, and nobody listens.
+        # Bound, and not listening.
         dead.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{dead.getsockname()[1]}"
         said = refused(buckets, tmp_path, storage, AWS_ENDPOINT_URL=endpoint)
         assert "does not answer" in said and "AWS_ENDPOINT_URL" in said
-        # Connected, and never answered.
+        # Connected, without a response.
         dead.listen()
         said = refused(buckets, tmp_path, storage, AWS_ENDPOINT_URL=endpoint)
         assert "does not answer" in said and "AWS_ENDPOINT_URL" in said
@@ -382,7 +382,7 @@ def test_a_store_that_does_not_answer_is_told(buckets, tmp_path):
     assert "internal error" in refused(buckets, tmp_path, storage)
 
 
-def test_what_is_missing_or_misspelt_is_told_all_at_once(buckets, tmp_path):
+def test_missing_or_misspelt_settings_are_reported_together(buckets, tmp_path):
     said = refused(buckets, tmp_path, "s3://lake", code=2, AWS_SECRET_ACCESS_KEY="", AWS_ENDPOINT_URL="hunter2@store:9000")
     assert "AWS_SECRET_ACCESS_KEY: required for a storage on S3" in said
     assert "AWS_ENDPOINT_URL: expected http://HOST:PORT" in said

@@ -1,4 +1,4 @@
-"""A lake on S3 whose network fails: nobody listens, connections break in the middle, or nothing ever comes back."""
+"""A lake on S3 whose network fails: connections are refused, break midway, or never get a response."""
 
 import itertools
 import time
@@ -12,12 +12,12 @@ import pytest
 import harness
 from cable import Cable
 
-# A request is tried four times, a second each; a small write fails after twice that.
+# A request is tried four times, one second each; a small write fails after twice that time.
 PATIENCE = 4
-# Far less than somebody would call a hang, and more than a busy machine needs.
+# Far shorter than a hang, and longer than a busy machine needs.
 PROMPT = 5 * PATIENCE
 ROWS = "SELECT i, md5(i::VARCHAR) AS s FROM range(20_000) r(i)"
-# In the middle of the file that those rows become.
+# In the middle of the file for those rows.
 MIDDLE = 200_000
 FAULTS = {
     "refused": Cable.refuse,
@@ -52,7 +52,7 @@ def server(tmp_path_factory, new_storage, buckets, cable):
 
 @pytest.fixture(autouse=True)
 def mended(cable):
-    """Faults end with the test that ordered them."""
+    """Faults end with the test that injected them."""
     yield
     cable.mend()
 
@@ -62,9 +62,9 @@ def files(server, below):
 
 
 def fails(server, sql):
-    """Executes what must fail as Unavailable, soon, and with words that help."""
+    """Executes a statement that must fail as Unavailable, soon, and with a helpful message."""
     start = time.monotonic()
-    with pytest.raises(adbc_driver_manager.OperationalError, match="the object store.*(does not answer|has trouble)") as failed:
+    with pytest.raises(adbc_driver_manager.OperationalError, match="the object store.*(does not answer|failed at every attempt)") as failed:
         server.sql(sql)
     assert "UNAVAILABLE" in str(failed.value).upper(), failed.value
     assert time.monotonic() - start < PROMPT
@@ -76,22 +76,22 @@ def test_a_write_that_does_not_arrive_commits_nothing(server, cable, name, fault
     version = server.head()
     live = files(server, f"lake/main/{name}")
     FAULTS[fault](cable)
-    # A large file takes a minute: DuckDB looks at the mean speed of six seconds, in which something went over the line.
+    # A large file takes a minute: DuckDB checks the mean speed of six seconds in which data was transferred.
     fails(server, f"INSERT INTO {name} " + ("VALUES (0, '')" if fault == "silent" else ROWS))
-    # While nobody listens, what needs no store works.
+    # While the store is down, operations that do not need it work.
     assert server.scalar("SELECT 42") == 42
     cable.mend()
     assert server.head() == version
     assert server.sql(f"SELECT count(*), count(DISTINCT s) FROM {name}") == [(20_000, 20_000)]
     server.sql(f"INSERT INTO {name} VALUES (-1, 'more')")
     assert server.scalar(f"SELECT count(*) FROM {name}") == 20_001
-    # What arrived without its answer is nobody's.
+    # Objects that arrived without a response are not referenced.
     server.result("maintain", {"steps": ["orphans"], "grace_hours": 0})
     assert len(files(server, f"lake/main/{name}") - live) == 1
 
 
 @pytest.mark.parametrize("fault", ["refused", "silent", "cut on the way back", "cut before the answer"])
-def test_a_read_that_does_not_arrive_says_so(server, cable, name, fault):
+def test_a_read_that_does_not_arrive_reports_it(server, cable, name, fault):
     server.sql(f"CREATE TABLE {name} AS {ROWS}")
     server.restart()
     FAULTS[fault](cable)
@@ -114,7 +114,7 @@ def test_two_cuts_are_not_noticed(server, cable, name, cut):
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
-    """A folder with a file of 30 MB, which is landed in three parts of 10 MiB."""
+    """A folder with a file of 30 MB, which is stored in three parts of 10 MiB."""
     folder = tmp_path_factory.mktemp("large")
     rows = pyarrow.table({"noise": pyarrow.array(range(4_000_000), pyarrow.int64())})
     pyarrow.parquet.write_table(rows, folder / "large.parquet", compression="none", use_dictionary=False)

@@ -18,7 +18,7 @@ import wire
 from harness import wait_until
 from wire import bound, rows
 
-# Takes some seconds, and DuckDB tells how much is done.
+# Takes some seconds, and DuckDB reports its progress.
 HEAVY = "SELECT count(*) FROM (SELECT DISTINCT md5(x) FROM {})"
 COUNT = [{"Count": 1}]
 
@@ -32,8 +32,8 @@ def read_schema(encapsulated):
 
 
 # === auth:basic_proto ===
-# Transposed: without credentials in the configuration nobody need log in; that DoAction answers with the user's name
-# becomes that the user is the author of what is written.
+# Transposed: without configured credentials, no client needs to log in; instead of DoAction returning the user's name,
+# the user is the author of writes.
 
 
 def author(server):
@@ -49,7 +49,7 @@ def test_a_handshake_with_the_message_for_it_logs_in(server, table):
 
 
 class Basic(pyarrow.flight.ClientAuthHandler):
-    """The login of the original, whose token travels in a header of its own."""
+    """The login of the original, whose token is sent in a separate header."""
 
     def authenticate(self, outgoing, incoming):
         outgoing.write(pyarrow.flight.BasicAuth("arrow", "flight").serialize())
@@ -73,12 +73,12 @@ def test_an_action_with_an_unknown_token_is_unauthenticated(server):
 
 
 # === middleware ===
-# Transposed: the server has no middleware that echoes a header; that a header nobody knows reaches it and harms
-# nothing, in calls that fail and in those that do not, is what remains.
+# Transposed: the server has no middleware that echoes a header; what remains is that an unknown header reaches it and
+# is harmless, in calls that fail and in those that do not.
 
 
 @pytest.mark.parametrize("value", ["expected value", "x" * 40_000], ids=["short", "long"])
-def test_headers_that_nobody_knows_do_no_harm(server, value):
+def test_unknown_headers_are_harmless(server, value):
     headers = pyarrow.flight.FlightCallOptions(headers=[(b"x-middleware", value.encode())])
     with server.flight() as client:
         with pytest.raises(pyarrow.ArrowInvalid):
@@ -104,7 +104,7 @@ def test_data_is_aligned(ada):
 
 
 # === ordered ===
-# Transposed: as many endpoints as the server likes; in their order they give the rows in theirs.
+# Transposed: any number of endpoints; in their order, they return the rows in order.
 
 
 def test_endpoints_in_their_order_give_the_rows_in_theirs(ada):
@@ -118,7 +118,7 @@ def test_endpoints_in_their_order_give_the_rows_in_theirs(ada):
 
 
 # === expiration_time ===
-# Transposed: the canned endpoints with and without an expiry are two results: a complete one, which waits until then,
+# Transposed: the canned endpoints with and without an expiry are two results: a complete one, which is kept until then,
 # and one that is computed while it is read.
 
 
@@ -178,7 +178,7 @@ def test_every_action_is_listed_once_and_answers(server, ada):
 
 
 @pytest.mark.parametrize("name", sorted(REFUSED_ACTIONS))
-def test_actions_that_are_not_offered_say_so_by_name(ada, name):
+def test_unsupported_actions_report_it_by_name(ada, name):
     with wire.refused(grpc.StatusCode.UNIMPLEMENTED) as said:
         ada.action(name, command(f"Action{name}Request"))
     assert name in said[0]
@@ -202,7 +202,7 @@ def test_a_renewed_endpoint_expires_strictly_later_and_serves(ada, table):
 
 
 # === location:reuse_connection ===
-# Transposed: no location means the same as arrow-flight-reuse-connection://?, and older clients know it too.
+# Transposed: no location means the same as arrow-flight-reuse-connection://?, which older clients support as well.
 
 
 @pytest.mark.parametrize("what", [protobuf.statement("SELECT 1"), command("CommandGetTables")], ids=["query", "tables"])
@@ -213,11 +213,12 @@ def test_endpoints_are_read_on_the_connection_that_there_is(ada, what):
 
 # === session_options ===
 # Transposed: the names are those of real options: foolong pivot_limit, bardouble timeout, key_with_invalid_value
-# batch_rows, big_ol_string_list timezone, which takes one text and no list: lists are refused, whatever is in them.
+# batch_rows, big_ol_string_list timezone, which takes one string and not a list: lists are rejected, whatever their
+# content.
 
 
 class Cookies(pyarrow.flight.ClientMiddlewareFactory):
-    """Keeps cookies as browsers do."""
+    """Keeps cookies like browsers."""
 
     def __init__(self):
         super().__init__()
@@ -271,7 +272,7 @@ def test_session_options_with_cookies(server):
 
 
 # === poll_flight_info ===
-# Transposed: a heavy query really is one, so that there may be several polls; the first answer has everything but the
+# Transposed: a heavy query really is one, so that there may be several polls; the first response has everything but the
 # end, the last has the end and nothing else.
 
 
@@ -319,7 +320,7 @@ def test_a_polled_insert_runs_once(server, ada, table):
     assert server.sql(f"FROM {table}") == [(1_000_000,)]
 
 
-def test_a_polled_failure_is_told_with_its_text(server, ada):
+def test_a_polled_failure_is_reported_with_its_message(server, ada):
     sql = "SELECT CAST(max(md5(i::VARCHAR)) AS INTEGER) FROM range(1_500_000) t(i)"
     with wire.refused(grpc.StatusCode.INVALID_ARGUMENT) as said:
         poll = ada.poll(wire.descriptor(protobuf.statement(sql)))
@@ -339,10 +340,10 @@ def test_adbc_polls_a_query_with_incremental_execution(server, heavy):
 
 
 # === app_metadata_flight_info_endpoint ===
-# Transposed: what the server has to say is the snapshot, and it stands in FlightInfo; endpoints say no other.
+# Transposed: the server's metadata is the snapshot, which is in FlightInfo; endpoints contain no other.
 
 
-def test_a_result_says_what_it_was_read_at(ada):
+def test_a_result_contains_its_snapshot(ada):
     info = ada.query("SELECT 1")
     [endpoint] = info.endpoints
     assert list(json.loads(info.app_metadata)) == ["snapshot_id"]
@@ -350,12 +351,12 @@ def test_a_result_says_what_it_was_read_at(ada):
 
 
 # === do_exchange:echo ===
-# Transposed: there is nothing to exchange, and the server says so instead of hanging.
+# Transposed: there is nothing to exchange, which the server reports instead of hanging.
 
 
 def test_exchange_is_refused(server):
     with server.flight() as client:
-        # The refusal comes with the call or with the first read, as the answer is slower or faster.
+        # The error is returned by the call or by the first read, depending on the speed of the response.
         with pytest.raises(pyarrow.ArrowNotImplementedError, match="DoExchange"):
             writer, reader = client.do_exchange(pyarrow.flight.FlightDescriptor.for_command(b"echo"))
             try:
@@ -366,8 +367,8 @@ def test_exchange_is_refused(server):
 
 
 # === flight_sql ===
-# Transposed: "SELECT STATEMENT" is a query of a table, whose columns' metadata tells what the original's canned column
-# tells; "UPDATE STATEMENT" changes three rows instead of 10,000.
+# Transposed: "SELECT STATEMENT" is a query of a table, whose columns' metadata contains what the original's canned
+# column contains; "UPDATE STATEMENT" changes three rows instead of 10,000.
 
 METADATA = {
     "catalogs": command("CommandGetCatalogs"),
@@ -409,7 +410,7 @@ def same_columns(connection, what):
 
 
 @pytest.mark.parametrize("name", METADATA)
-def test_the_columns_of_a_command_are_the_same_wherever_they_are_told(ada, scenario, name):
+def test_the_columns_of_a_command_are_the_same_everywhere(ada, scenario, name):
     found = same_columns(ada, METADATA[name])
     if name.startswith("tables"):
         assert "scenario" in found["table_name"].to_pylist()
@@ -423,7 +424,7 @@ def test_a_query_and_an_update(server, ada, scenario, table):
     assert server.scalar(f"SELECT count(*) FROM {table}") == 3
 
 
-def test_columns_of_a_query_tell_their_type(ada, scenario):
+def test_columns_of_a_query_contain_their_type(ada, scenario):
     field = same_columns(ada, protobuf.statement("SELECT id FROM scenario")).schema.field("id")
     told = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
     metadata = {key.removeprefix("ARROW:FLIGHT:SQL:"): value for key, value in told.items()}
@@ -454,8 +455,8 @@ def test_a_prepared_query_and_a_prepared_update(server, ada, scenario, table):
 
 
 # === flight_sql:extension ===
-# Transposed: Substrait and savepoints are said to be unsupported, and refused; transactions work, and end when nobody
-# uses them for eight hours.
+# Transposed: Substrait and savepoints are reported as unsupported, and rejected; transactions work, and end when they
+# are unused for eight hours.
 
 
 def test_information_on_the_extensions(ada):
@@ -524,7 +525,7 @@ def test_a_transaction_has_queries_and_updates_of_both_kinds(server, ada, scenar
     assert server.scalar(f"SELECT count(*) FROM {table}") == 4
 
 
-def test_savepoints_are_refused_and_the_transaction_goes_on(server, ada, table):
+def test_savepoints_are_rejected_and_the_transaction_continues(server, ada, table):
     transaction = begin(ada)
     ada.query(f"INSERT INTO {table} VALUES (1)", transaction)
     requests = {"BeginSavepoint": ((1, transaction), (2, "name")), "EndSavepoint": ((1, b"id"), (2, 1))}

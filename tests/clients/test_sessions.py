@@ -1,4 +1,4 @@
-"""Sessions: options in every form and what they do, cookies, tickets, TEMP tables, and what CloseSession ends."""
+"""Sessions: options of every type and their effects, cookies, tickets, TEMP tables, and what CloseSession ends."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ OPTION = "adbc.flight.sql.session.option."
 OPTIONS = "adbc.flight.sql.session.options"
 INVALID_NAME, INVALID_VALUE = 1, 2
 CLOSED, NOT_CLOSEABLE = 1, 3
-# Hours away.
+# Takes hours.
 AGGREGATE = "SELECT sum(hash(a.i * b.i) % 7) FROM range(10_000_000) a(i), range(10_000_000) b(i)"
 TOKYO = "SELECT current_setting('timezone')"
 
@@ -61,7 +61,7 @@ def value(connection, sql):
     ],
     ids=repr,
 )
-def test_an_option_is_told_as_it_was_set_and_set_back_by_no_value(ada, name, given, told):
+def test_an_option_is_returned_as_it_was_set_and_reset_by_no_value(ada, name, given, told):
     before = ada.options()
     assert ada.set(**{name: given}) == {}
     assert ada.options() == before | {name.lower(): told}
@@ -221,7 +221,7 @@ def test_a_value_that_cannot_be_is_an_error_and_changes_nothing(ada, sql):
 
 
 @pytest.mark.parametrize("sql", ["SET timezone = 'UTC'", "USE silver", "RESET timezone"])
-def test_who_has_not_logged_in_is_told_to(server, sql):
+def test_clients_without_a_login_are_asked_for_one(server, sql):
     with wire.Wire(server) as nobody, wire.refused(grpc.StatusCode.FAILED_PRECONDITION) as said:
         nobody.query(sql)
     assert "log in" in said[0]
@@ -259,7 +259,7 @@ def test_an_option_that_was_set_stays_after_a_rollback(server):
 
 
 def heaviest(connection, sql):
-    """The most rows and bytes of a batch of the result, and all rows."""
+    """The maximum rows and bytes of a batch of the result, and all rows."""
     [endpoint] = connection.query(sql).endpoints
     _, *found = wire.batches(connection.get(endpoint.ticket))
     most, largest = max(batch.num_rows for batch in found), max(batch.nbytes for batch in found)
@@ -283,7 +283,7 @@ def test_batches_are_as_large_as_the_session_wants(ada):
     _, default, expected = heaviest(ada, ROWS)
     ada.set(batch_bytes=wire.whole(300_000))
     _, small, found = heaviest(ada, ROWS)
-    # DuckDB gives 2,048 rows at once; with the last of them a batch may exceed what was wanted.
+    # DuckDB returns 2,048 rows at once; with the last of them, a batch may exceed the limit.
     assert small <= 300_000 + 2048 * 120 < default
     assert found.equals(expected)
     ada.set(batch_bytes=wire.whole(16 << 20), batch_rows=wire.whole(1 << 20))
@@ -382,7 +382,7 @@ def test_waiting_for_a_connection_counts_for_the_timeout(launch):
         call = busy.get(protobuf.statement(AGGREGATE))
         try:
             with wire.refused(grpc.StatusCode.DEADLINE_EXCEEDED):
-                # The other one may be on its way still.
+                # The other one may still be in transit.
                 for _ in range(1000):
                     read(waiting, "SELECT 42")
         finally:
@@ -395,7 +395,7 @@ def test_waiting_for_a_connection_counts_for_the_timeout(launch):
 
 
 class Jar(pyarrow.flight.ClientMiddlewareFactory):
-    """Keeps the cookies that come and sends them along, on any number of connections."""
+    """Keeps the received cookies and sends them, on any number of connections."""
 
     def __init__(self):
         super().__init__()
@@ -438,7 +438,7 @@ def timezone(client):
     return client.do_get(info.endpoints[0].ticket).read_all().to_pylist()[0]["z"]
 
 
-def test_who_sets_an_option_without_login_gets_a_session_in_a_cookie(server):
+def test_setting_an_option_without_login_creates_a_session_in_a_cookie(server):
     jar = Jar()
     client, action = browser(server, jar)
     wire.get_options(action)
@@ -458,7 +458,7 @@ def test_who_sets_an_option_without_login_gets_a_session_in_a_cookie(server):
         each.close()
 
 
-def test_a_cookie_that_nobody_gave_is_ignored(server):
+def test_an_unknown_cookie_is_ignored(server):
     jar = Jar()
     jar.cookies["arrow_flight_session_id"] = "01890a5d-ac96-774b-bcce-b302099a8057"
     client, action = browser(server, jar)
@@ -479,7 +479,7 @@ def test_another_user_s_cookie_gives_no_session(server):
         assert "timezone" not in bob.options()
 
 
-def test_adbc_keeps_the_cookie_when_told_to(server):
+def test_adbc_keeps_the_cookie_if_configured(server):
     cookies = {"adbc.flight.sql.rpc.with_cookie_middleware": "true"}
     with server.adbc(**cookies) as connection, connection.cursor() as cursor:
         connection.adbc_connection.set_options(**{OPTION + "timezone": "Asia/Tokyo"})
@@ -558,7 +558,7 @@ def test_a_stream_that_is_being_read_outlives_its_session(ada):
     assert sum(1 for _ in messages) > 3
 
 
-def test_the_session_of_everybody_is_not_closed(server):
+def test_the_shared_session_is_not_closed(server):
     with wire.Wire(server) as nobody:
         assert nobody.close_session() == NOT_CLOSEABLE
         assert value(nobody, "SELECT 42") == 42
@@ -708,7 +708,7 @@ def test_forged_and_truncated_tickets_are_not_found(ada, table):
     assert rows(ada, endpoint.ticket) == [(1,)]
 
 
-def test_a_ticket_does_not_tell_the_statement(ada):
+def test_a_ticket_does_not_contain_the_statement(ada):
     [endpoint] = ada.query("SELECT 'secret' AS s").endpoints
     assert b"secret" not in endpoint.ticket and b"ada" not in endpoint.ticket
 
@@ -748,7 +748,7 @@ def test_of_many_readers_of_a_stream_one_gets_it(server, ada):
 def test_idle_sessions_end_with_what_they_hold(launch):
     server = launch("--session-idle-seconds", 1, "--max-connections", 2)
     with wire.Wire(server, "ada") as idle, wire.Wire(server, "bob") as busy:
-        # A server of two connections has a place for one session with TEMP objects.
+        # A server with two connections has room for one session with TEMP objects.
         [endpoint] = idle.query("CREATE TEMP TABLE t AS SELECT 1 AS i").endpoints
 
         def place():

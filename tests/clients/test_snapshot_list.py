@@ -1,4 +1,4 @@
-"""The action snapshots: what each snapshot changed, by name, and which ones are listed."""
+"""The action snapshots: the changes of each snapshot, by name, and which ones are listed."""
 
 import json
 
@@ -18,7 +18,7 @@ def snapshots(server, **fields):
 
 
 def changes_of(server, *statements):
-    """What the list says that the one snapshot of these statements changed."""
+    """The listed changes of the one snapshot of these statements."""
     for sql in statements:
         server.sql(sql)
     [newest] = snapshots(server, limit=1)
@@ -26,7 +26,7 @@ def changes_of(server, *statements):
     return [(change["change"], change["name"], change.get("renamed_from")) for change in newest["changes"]]
 
 
-def test_every_change_is_told_by_name(server, name):
+def test_every_change_is_listed_by_name(server, name):
     table, other, view, macro = f"silver.{name}", f"silver.{name}_b", f"gold.{name}_v", f"gold.{name}_m"
     assert changes_of(server, f"CREATE TABLE {table} (i BIGINT)") == [("table created", table, None)]
     assert changes_of(server, f"INSERT INTO {table} FROM range(9)") == [("inserted into", table, None)]
@@ -56,14 +56,14 @@ def test_names_are_those_of_the_time(server, name):
     assert names == [f"silver.{name}_new", f"silver.{name}_new", f"silver.{name}"]
 
 
-def test_strange_names_are_told_as_they_are(server, name):
+def test_unusual_names_are_listed_unchanged(server, name):
     strange = f'{name} "B", c.d'
     quoted = strange.replace('"', '""')
     assert changes_of(server, f'CREATE TABLE silver."{quoted}" (i INT)') == [("table created", f"silver.{strange}", None)]
     assert changes_of(server, f'DROP TABLE silver."{quoted}"') == [("table dropped", f"silver.{strange}", None)]
 
 
-def test_a_snapshot_is_told_with_author_message_time_and_tags(server, table):
+def test_a_snapshot_is_listed_with_author_message_time_and_tags(server, table):
     version = current(server)
     server.result("rollback", {"table": f"main.{table}", "to": {"version": version}})
     server.sql(f"INSERT INTO {table} VALUES (1)")
@@ -105,7 +105,7 @@ def test_a_tables_snapshots_follow_its_renames(server, name):
         assert [snapshot["snapshot_id"] for snapshot in snapshots(server, table=known)] == wanted, known
 
 
-def test_pages_lie_before_and_after_snapshots_tags_and_moments(server, name):
+def test_pages_are_before_and_after_snapshots_tags_and_timestamps(server, name):
     for i in range(4):
         server.sql(f"CREATE OR REPLACE TABLE silver.{name} AS SELECT {i} AS i")
     newest = current(server)
@@ -139,7 +139,7 @@ def test_expired_snapshots_are_not_listed_and_names_stay(launch):
     assert set(listed) == {newest, newest + 1}
 
 
-def test_merged_and_rewritten_files_are_told(launch):
+def test_merged_and_rewritten_files_are_listed(launch):
     server = launch()
     server.sql("CREATE TABLE silver.t AS FROM range(100) t(i)")
     server.sql("INSERT INTO silver.t FROM range(100) t(i)")
@@ -199,7 +199,7 @@ def last(server):
     return server.sql("SELECT author, commit_message FROM lake.snapshots() ORDER BY snapshot_id DESC LIMIT 1")[0]
 
 
-def test_a_commit_says_what_was_done_without_the_values(server, name):
+def test_a_commit_message_summarises_the_statement_without_values(server, name):
     with server.adbc(username="ada", password="x") as connection, connection.cursor() as cursor:
         cursor.execute(f"CREATE TABLE {name} (i BIGINT, s VARCHAR)")
         assert last(server) == ("ada", f"CREATE TABLE {name} (i BIGINT, s VARCHAR)")
@@ -211,7 +211,7 @@ def test_a_commit_says_what_was_done_without_the_values(server, name):
         assert last(server)[1] == f'ingest into lake."main"."{name}"'
 
 
-def test_a_transaction_says_how_it_began_and_how_much_it_did(server, name):
+def test_the_message_of_a_transaction_has_its_first_statement_and_their_number(server, name):
     with server.adbc(autocommit=False) as connection, connection.cursor() as cursor:
         cursor.execute(f"CREATE TABLE {name} AS SELECT 1 AS i")
         cursor.execute("SELECT 1")
@@ -221,7 +221,7 @@ def test_a_transaction_says_how_it_began_and_how_much_it_did(server, name):
     assert last(server)[1] == f"CREATE TABLE {name} AS SELECT 1 AS i (and 2 more)"
 
 
-def test_a_session_can_say_it_itself(server, table):
+def test_a_session_can_set_the_message(server, table):
     with server.adbc(username="ada", password="x") as connection, connection.cursor() as cursor:
         cursor.execute("SET commit_message = 'nightly load, run 7'")
         cursor.execute(f"INSERT INTO {table} VALUES (1)")

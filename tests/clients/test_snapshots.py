@@ -1,4 +1,4 @@
-"""Every result names the snapshot that it was read at, and older snapshots stay readable."""
+"""Every result contains the snapshot that it was read at, and older snapshots remain readable."""
 
 import json
 
@@ -21,12 +21,12 @@ def current(server):
     return server.scalar("SELECT id FROM lake.current_snapshot()")
 
 
-def test_a_read_tells_the_snapshot_that_it_saw(server):
+def test_a_read_returns_the_snapshot_that_it_saw(server):
     assert snapshot_of(server, "SELECT 1") == current(server)
     assert snapshot_of(server, "SELECT * FROM duckdb_tables()") == current(server)
 
 
-def test_every_write_makes_a_snapshot_and_tells_it(server, name):
+def test_every_write_creates_a_snapshot_and_returns_it(server, name):
     seen = [current(server)]
     for sql in [
         f"CREATE TABLE {name} (i BIGINT)",
@@ -55,7 +55,7 @@ def test_reads_make_no_snapshot(server):
     assert current(server) == before
 
 
-def test_a_read_inside_a_transaction_tells_the_snapshot_of_the_transaction(server, name):
+def test_a_read_inside_a_transaction_returns_the_snapshot_of_the_transaction(server, name):
     server.sql(f"CREATE TABLE {name} (i BIGINT)")
     with server.adbc(autocommit=False) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT id FROM lake.current_snapshot()")

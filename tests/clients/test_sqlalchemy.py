@@ -1,4 +1,5 @@
-"""SQLAlchemy through flightsql-dbapi 0.2.2: a dialect for SQLAlchemy 1.4 that reads only, and runs all statements as queries."""
+"""SQLAlchemy with flightsql-dbapi 0.2.2: a dialect for SQLAlchemy 1.4 that only reads, and runs all statements as
+queries."""
 
 import flightsql
 import pyarrow
@@ -26,7 +27,7 @@ def test_the_catalog_is_inspected(server, engine, name):
     inspector = sqlalchemy.inspect(engine)
     assert {"raw", "silver", "gold"} <= set(inspector.get_schema_names())
     assert name in inspector.get_table_names()
-    # It takes the first of the tables that a pattern finds.
+    # It takes the first of the tables that match a pattern.
     assert [column["name"] for column in inspector.get_columns(name)] == ["n", "name"]
     assert inspector.has_table(name) and not inspector.has_table("nowhere")
 
@@ -53,7 +54,7 @@ def test_statements_run_once(server, name):
     connection.close()
 
 
-def test_a_failure_says_why(server):
+def test_a_failure_reports_its_cause(server):
     connection = connect(server)
     with pytest.raises(pyarrow.ArrowKeyError, match="nowhere"):
         connection.cursor().execute("FROM nowhere")

@@ -1,4 +1,4 @@
-"""A catalog in SQLite: transactions that write take turns, and what cannot be said says why."""
+"""A catalog in SQLite: writing transactions take turns, and unsupported ones report the reason."""
 
 import sqlite3
 import threading
@@ -32,19 +32,19 @@ def test_a_writer_waits_for_the_transaction_that_writes(server, table):
         second.start()
         sql = "SELECT count(*) FROM merganser_queries() WHERE sql LIKE 'INSERT%(2)' AND state = 'running'"
         harness.wait_until(lambda: server.scalar(sql) == 1, "the second runs")
-        # Who reads does not wait.
+        # Readers do not wait.
         assert server.scalar(f"SELECT count(*) FROM {table}") == 0
         first.commit()
         second.join()
     assert server.sql(f"SELECT i FROM {table} ORDER BY i") == [(1,), (2,)]
 
 
-def test_who_waits_for_the_turn_can_be_stopped(server, table):
+def test_a_waiting_writer_can_be_stopped(server, table):
     with server.adbc(autocommit=False) as first:
         execute(first, f"INSERT INTO {table} VALUES (1)")
         with server.adbc(username="ada", password="x") as second, second.cursor() as cursor:
             cursor.execute("SET timeout = 1")
-            with pytest.raises(adbc_driver_manager.OperationalError, match="ran into its timeout"):
+            with pytest.raises(adbc_driver_manager.OperationalError, match="exceeded its timeout"):
                 cursor.execute(f"INSERT INTO {table} VALUES (2)")
         first.rollback()
     server.sql(f"INSERT INTO {table} VALUES (3)")
@@ -81,5 +81,5 @@ def test_a_file_that_is_none_is_refused_and_left_alone(tmp_path):
     file.write_text("my diary, not a database. " * 1000)
     done = harness.run("serve", "--home", tmp_path / "home", "--listen", "127.0.0.1:0", "--catalog", f"sqlite:{file}")
     assert done.returncode == 1
-    assert "no SQLite database" in done.stderr and str(file) in done.stderr
+    assert "not an SQLite database" in done.stderr and str(file) in done.stderr
     assert file.read_text().startswith("my diary")

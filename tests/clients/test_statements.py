@@ -1,4 +1,5 @@
-"""The server reads statements as DuckDB does: odd spellings, several statements in one text, variables, and PREPARE as text."""
+"""The server parses statements like DuckDB: unusual spellings, several statements in one call, variables, and PREPARE
+in SQL."""
 
 import threading
 
@@ -16,7 +17,7 @@ INVALID = grpc.StatusCode.INVALID_ARGUMENT
 MISSING = grpc.StatusCode.NOT_FOUND
 REFUSED = grpc.StatusCode.UNIMPLEMENTED
 NOT_NOW = grpc.StatusCode.FAILED_PRECONDITION
-# Hours away.
+# Takes hours.
 AGGREGATE = "SELECT sum(hash(a.i * b.i) % 7) FROM range(10_000_000) a(i), range(10_000_000) b(i)"
 
 
@@ -559,7 +560,7 @@ def test_clients_prepare_and_execute_execute(server, table):
         for _ in range(2):
             cursor.execute("EXECUTE all_rows")
             assert cursor.fetchall() == [(1,)]
-        with pytest.raises(adbc_driver_manager.ProgrammingError, match="takes no parameters"):
+        with pytest.raises(adbc_driver_manager.ProgrammingError, match="takes no other parameters"):
             cursor.execute("EXECUTE all_rows", (2,))
 
 
@@ -573,7 +574,7 @@ def cities(server, name):
     return name
 
 
-def test_a_pivot_looks_for_its_columns(ada, nobody, cities):
+def test_a_pivot_determines_its_columns(ada, nobody, cities):
     pivot = f"PIVOT {cities} ON year USING sum(n)::INTEGER GROUP BY city ORDER BY city"
     expected = [("A", 1, 2), ("B", 3, None)]
     for connection in (ada, nobody):

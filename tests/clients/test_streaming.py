@@ -1,4 +1,5 @@
-"""Results are streamed: memory does not grow with them, a slow reader slows the query, a reader that is gone ends it."""
+"""Results are streamed: memory does not grow with them, a slow reader slows the query, a disconnected reader ends
+it."""
 
 import contextlib
 import os
@@ -17,14 +18,14 @@ from harness import wait_until
 MIB = 1 << 20
 # About 5 GB.
 LARGE = "SELECT i, repeat('x', 200) || i AS text, i * 2 AS twice FROM range(20_000_000) t(i)"
-# Its first rows come fast; then there are none for hours.
+# Its first rows are returned fast; then there are none for hours.
 FEW = 1_000_000
 SPARSE = f"SELECT i FROM range(100_000_000_000) t(i) WHERE i < {FEW} OR md5(i::VARCHAR) = 'none'"
-# No row before the end, which is hours away.
+# No row before the end, which takes hours.
 AGGREGATE = "SELECT sum(hash(a.i * b.i) % 7) FROM range(10_000_000) a(i), range(10_000_000) b(i)"
 
 
-# Client and server both watch the deadline; either may be first to say so.
+# Client and server both monitor the deadline; either may report it first.
 EXPIRED = (pyarrow.flight.FlightTimedOutError, pyarrow.flight.FlightCancelledError)
 
 
@@ -49,7 +50,7 @@ def reading(server, sql):
 
 
 def read(reader, size):
-    """Reads that many bytes of batches; gives the number of rows."""
+    """Reads this many bytes of batches; returns the number of rows."""
     rows = got = 0
     while got < size:
         batch = reader.read_chunk().data
@@ -74,7 +75,7 @@ def test_memory_does_not_grow_with_the_result(launch):
         assert server.rss_bytes() - before < 64 * MIB
 
 
-def test_memory_does_not_grow_while_nobody_reads(launch):
+def test_memory_does_not_grow_without_a_reader(launch):
     server = launch()
     with reading(server, LARGE) as reader:
         read(reader, 50 * MIB)
@@ -252,7 +253,7 @@ def test_unfetched_results_are_given_up_after_their_time(launch):
     server = launch("--max-connections", 1, "--result-ttl-seconds", 1)
     with server.flight() as client:
         old = ticket(client, LARGE)
-        # Waits for the only connection, which comes free when the result is given up.
+        # Waits for the only connection, which is released when the result is dropped.
         assert server.scalar("SELECT 42") == 42
         with pytest.raises(pyarrow.ArrowKeyError, match="waited too long"):
             client.do_get(old).read_all()

@@ -1,4 +1,4 @@
-"""TLS: who trusts whom, certificates that change, and clients that never finish to shake hands."""
+"""TLS: trusted authorities, certificates that change, and clients that never complete the handshake."""
 
 import contextlib
 import os
@@ -65,7 +65,7 @@ def sql(server, *arguments, **variables):
 
 
 def served_certificate(server):
-    """What the server shows to somebody who connects now."""
+    """The certificate that the server presents to a new connection."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with socket.create_connection(address(server), timeout=20) as plain:
@@ -81,7 +81,7 @@ def address(server):
 # === one-sided ===
 
 
-def test_the_ready_line_says_tls_and_clients_connect(encrypted, authority):
+def test_the_ready_line_contains_tls_and_clients_connect(encrypted, authority):
     assert encrypted.uri.startswith("grpc+tls://127.0.0.1:")
     with connect(encrypted, authority) as client:
         assert answer(client) == {"i": [42]}
@@ -118,7 +118,7 @@ def test_the_command_line_connects(encrypted, authority, clients, tmp_path):
     assert sql(encrypted, "--ca", tmp_path / "empty.pem").returncode == 1
 
 
-def test_who_speaks_without_tls_is_told(encrypted):
+def test_clients_without_tls_get_a_hint(encrypted):
     ended = run("sql", "SELECT 1", "--url", encrypted.uri.replace("grpc+tls", "grpc"))
     assert ended.returncode == 1 and "grpc+tls://" in ended.stderr, ended.stderr
 
@@ -153,7 +153,7 @@ def test_the_command_line_shows_its_certificate(mutual, authority, clients):
 
 
 @pytest.mark.parametrize("shown", ["nothing", "another authority's", "expired"])
-def test_other_certificates_let_nobody_in(mutual, authority, clients, shown):
+def test_other_certificates_are_rejected(mutual, authority, clients, shown):
     options = {}
     if shown != "nothing":
         issuer, lifetime = (authority, DAY) if shown == "another authority's" else (clients, -DAY)
@@ -173,7 +173,7 @@ def test_a_new_certificate_is_served_and_streams_go_on(authority, launch):
         info = client.get_flight_info(pyarrow.flight.FlightDescriptor.for_command(protobuf.statement(LARGE)))
         reader = client.do_get(info.endpoints[0].ticket)
         rows = reader.read_chunk().data.num_rows
-        # Half replaced, then broken, then whole: the old one stays until there is a good one.
+        # Half replaced, then broken, then complete: the old one is used until there is a valid one.
         old, (new_cert, new_key) = cert.read_bytes().strip(), authority.issue("renewed")
         cert.write_bytes(new_cert)
         wait_until(lambda: "keeping the current one" in server.log(), "the half is noticed")
@@ -213,7 +213,7 @@ def test_a_new_authority_of_clients_counts_for_new_connections(authority, client
 
 
 @pytest.mark.parametrize("scheme", ["grpc", "grpc+tls"])
-def test_half_open_connections_hold_up_nobody(scheme, authority, launch):
+def test_half_open_connections_do_not_block_others(scheme, authority, launch):
     flags = []
     if scheme == "grpc+tls":
         cert, key = authority.write("besieged")
@@ -229,7 +229,7 @@ def test_half_open_connections_hold_up_nobody(scheme, authority, launch):
                 held[-1].send(b"\x16\x03\x01\x02\x00")
         ended = sql(server, "--ca", authority.file)
         assert (ended.returncode, ended.stdout) == (0, "i\n42\n"), ended.stderr
-        # Those that never say anything are hung up on.
+        # Connections that never send anything are closed.
         held[-1].settimeout(20)
         try:
             assert held[-1].recv(1) == b""
@@ -264,7 +264,7 @@ def test_files_that_cannot_be_used_are_named(authority, tmp_path):
     assert ended.returncode == 2 and "tls_key" in ended.stderr
 
 
-def test_check_tells_of_tls(authority, clients, tmp_path):
+def test_check_reports_tls(authority, clients, tmp_path):
     cert, key = authority.write("checked")
     flags = ["--tls-cert", cert, "--tls-key", key]
     ended = run("check", "--home", tmp_path / "home", *flags)

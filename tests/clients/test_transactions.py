@@ -1,4 +1,5 @@
-"""Transactions: what is rolled back is gone, what is committed stays, and open ones that do nothing hold nothing."""
+"""Transactions: rolled back changes are gone, committed ones are kept, and open ones without statements hold
+nothing."""
 
 import contextlib
 import threading
@@ -10,7 +11,7 @@ import protobuf
 import wire
 
 LOGIN = {"username": "ada", "password": "secret"}
-# More than the server's queue of batches and the windows of gRPC hold, so that the server has to put the rest aside.
+# More than the server's queue of batches and the windows of gRPC hold, so that the server has to spool the rest.
 MANY_ROWS = 3_000_000
 OVERTAKEN = "another transaction has changed rows of the table since this one began: repeat the transaction"
 
@@ -158,7 +159,7 @@ def test_commit_after_an_error_commits_nothing(server, table):
     assert server.scalar(f"SELECT count(*) FROM {table}") == 0
 
 
-def test_of_two_writers_of_one_row_the_second_is_told_to_retry(server, table):
+def test_of_two_writers_of_one_row_the_second_conflicts(server, table):
     server.sql(f"INSERT INTO {table} VALUES (1)")
     with server.adbc(autocommit=False) as first, server.adbc(autocommit=False) as second:
         execute(first, f"UPDATE {table} SET i = 10")
@@ -250,7 +251,7 @@ def test_begin_within_a_transaction_is_an_error_that_ends_nothing(server, table)
 
 
 @pytest.mark.parametrize("word", ["commit", "rollback"])
-def test_ending_no_transaction_says_what_clients_look_for(server, word):
+def test_ending_no_transaction_returns_the_message_that_clients_expect(server, word):
     with server.adbc(**LOGIN) as connection:
         text = f"TransactionContext Error: cannot {word} - no transaction is active"
         with pytest.raises(connection.OperationalError, match=text):
@@ -278,14 +279,14 @@ def test_transactions_of_closed_connections_give_their_connection_back(launch, l
     timeouts = {"adbc.flight.sql.rpc.timeout_seconds.update": "10"}
     for _ in range(6):
         with server.adbc(autocommit=False, **timeouts, **login) as connection:
-            # Closed without commit or rollback, as a program that ends with an exception does.
+            # Closed without commit or rollback, like a program that ends with an exception.
             execute(connection, "SELECT 1")
     assert server.scalar("SELECT 42") == 42
 
 
 @pytest.mark.parametrize("login", [{}, LOGIN], ids=["anonymous", "logged in"])
-def test_a_cursor_goes_on_with_its_statement_in_the_next_transaction(server, table, login):
-    """DBAPI keeps a statement prepared as long as a cursor is given the same text."""
+def test_a_cursor_keeps_its_statement_in_the_next_transaction(server, table, login):
+    """DBAPI keeps a statement prepared as long as a cursor executes the same SQL text."""
     with server.adbc(autocommit=False, **login) as connection, connection.cursor() as cursor:
         for number in range(4):
             cursor.execute(f"INSERT INTO {table} VALUES (?)", (number,))
@@ -336,7 +337,7 @@ def test_statements_that_change_the_same_table_all_come_through(server, table):
     assert server.sql(f"FROM {table}") == [(40,)]
 
 
-def test_a_transaction_that_lost_says_so(server, table):
+def test_a_transaction_that_conflicts_reports_it(server, table):
     server.sql(f"INSERT INTO {table} VALUES (1)")
     with server.adbc(autocommit=False) as connection:
         execute(connection, f"UPDATE {table} SET i = 2")

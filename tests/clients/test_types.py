@@ -1,4 +1,5 @@
-"""Every type of DuckDB that Arrow can say comes back by SELECT; ADBC itself compares the announced with the sent columns."""
+"""Every DuckDB type with an Arrow equivalent round-trips by SELECT; ADBC itself compares the announced with the sent
+columns."""
 
 import datetime
 import decimal

@@ -1,4 +1,4 @@
-"""Between a server and PostgreSQL: passes on what they say until it is told to lose something."""
+"""A proxy between a server and PostgreSQL: forwards data until it is told to drop something."""
 
 import pathlib
 import socket
@@ -10,7 +10,7 @@ SOCKET = ".s.PGSQL.5432"
 
 
 class Wedge:
-    """A socket in a folder of its own, with PostgreSQL's in another folder behind it."""
+    """A socket in a separate folder, with PostgreSQL's in another folder behind it."""
 
     def __init__(self, behind):
         self.behind = str(pathlib.Path(behind) / SOCKET)
@@ -27,13 +27,13 @@ class Wedge:
         return self
 
     def __exit__(self, *_):
-        # Closing alone does not wake who accepts.
+        # Closing alone does not wake the accepting thread.
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._temporary.cleanup()
 
     def lose_the_answer_of_a_commit(self):
-        """The next commit that makes a snapshot reaches PostgreSQL, and the connection is cut before its answer."""
+        """The next commit that creates a snapshot reaches PostgreSQL, and the connection is cut before its response."""
         self._losing = True
 
     def _accept(self):

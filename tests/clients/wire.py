@@ -43,7 +43,7 @@ def descriptor(command):
 
 
 def info_of(*tickets):
-    """A FlightInfo that names nothing but tickets."""
+    """A FlightInfo that contains only tickets."""
     return protobuf.message(*((3, protobuf.message((1, protobuf.message((1, ticket))))) for ticket in tickets))
 
 
@@ -94,7 +94,7 @@ def timestamp(values):
 
 
 class Wire:
-    """One network connection, of nobody or of a user who has logged in."""
+    """One network connection, without a user or of a user who has logged in."""
 
     def __init__(self, server, user=None, **options):
         own = {"grpc.use_local_subchannel_pool": 1, "grpc.max_receive_message_length": -1}
@@ -114,7 +114,7 @@ class Wire:
         self.channel.close()
 
     def use(self, token):
-        """Goes on as who has this bearer token."""
+        """Continues with this bearer token."""
         self.headers = [("authorization", f"Bearer {token}")]
         return self
 
@@ -131,7 +131,7 @@ class Wire:
         return self.channel.unary_stream(SERVICE + method)(body, metadata=self.headers, timeout=seconds)
 
     def put(self, *messages):
-        """DoPut of FlightData messages; gives the PutResults."""
+        """DoPut of FlightData messages; returns the PutResults."""
         call = self.channel.stream_stream(SERVICE + "DoPut")
         return list(call(iter(messages), metadata=self.headers, timeout=SECONDS))
 
@@ -147,25 +147,25 @@ class Wire:
         return [tuple(row.values()) for row in rows(self.get(endpoint.ticket)).to_pylist()]
 
     def update(self, sql, transaction=None):
-        """DoPut of a CommandStatementUpdate; gives the count of changed rows."""
+        """DoPut of a CommandStatementUpdate; returns the count of changed rows."""
         return self.count(protobuf.sql_command("CommandStatementUpdate", (1, sql), (2, transaction)))
 
     def count(self, command):
-        """DoPut of an update without rows of parameters; gives the count of changed rows, −1 where it is not known."""
+        """DoPut of an update without rows of parameters; returns the count of changed rows, −1 if it is unknown."""
         [result] = self.put(protobuf.message((1, descriptor(command))))
         [counted] = protobuf.parse(result).get(1, [b""])
         [number] = protobuf.parse(counted).get(1, [0])
         return number - (1 << 64) if number >> 63 else number
 
     def schema(self, command):
-        """The answer of GetSchema: the schema as an IPC message."""
+        """The response of GetSchema: the schema as an IPC message."""
         return protobuf.parse(self.call("GetSchema", descriptor(command)))[1][0]
 
     def poll(self, flight_descriptor):
         return Poll(self.call("PollFlightInfo", flight_descriptor))
 
     def get(self, ticket, seconds=SECONDS):
-        """The FlightData messages of a ticket as they come."""
+        """The FlightData messages of a ticket as they arrive."""
         return self.stream("DoGet", protobuf.message((1, ticket)), seconds)
 
     def action(self, name, body=b""):
@@ -176,7 +176,7 @@ class Wire:
     # === transactions ===
 
     def begin(self):
-        """BeginTransaction; gives the handle."""
+        """BeginTransaction; returns the handle."""
         [result] = self.action("BeginTransaction", protobuf.sql_command("ActionBeginTransactionRequest"))
         [transaction] = protobuf.unpack(result)[1][1]
         return transaction
@@ -188,12 +188,12 @@ class Wire:
     # === cancelling ===
 
     def cancel(self, info):
-        """CancelFlightInfo; gives the status."""
+        """CancelFlightInfo; returns the status."""
         [result] = self.action("CancelFlightInfo", protobuf.message((1, info)))
         return protobuf.parse(result)[1][0]
 
     def cancel_query(self, info):
-        """CancelQuery, the older form; gives the status."""
+        """CancelQuery, the older form; returns the status."""
         [result] = self.action("CancelQuery", protobuf.sql_command("ActionCancelQueryRequest", (1, info)))
         kind, fields = protobuf.unpack(result)
         assert kind == protobuf.SQL + "ActionCancelQueryResult"
@@ -202,22 +202,22 @@ class Wire:
     # === sessions ===
 
     def set(self, **options):
-        """SetSessionOptions; gives the errors by name."""
+        """SetSessionOptions; returns the errors by name."""
         return set_options(self.action, options)
 
     def options(self):
-        """GetSessionOptions, each value as it travels."""
+        """GetSessionOptions, each value in its wire format."""
         return get_options(self.action)
 
     def close_session(self):
-        """CloseSession; gives the status."""
+        """CloseSession; returns the status."""
         [result] = self.action("CloseSession")
         return protobuf.parse(result)[1][0]
 
     # === prepared statements ===
 
     def prepare(self, sql, transaction=None):
-        """CreatePreparedStatement; gives the handle."""
+        """CreatePreparedStatement; returns the handle."""
         body = protobuf.sql_command("ActionCreatePreparedStatementRequest", (1, sql), (2, transaction))
         [result] = self.action("CreatePreparedStatement", body)
         _, fields = protobuf.unpack(result)
@@ -225,7 +225,7 @@ class Wire:
 
 
 def set_options(action, options):
-    """SetSessionOptions by `action`; gives the errors by name."""
+    """SetSessionOptions by `action`; returns the errors by name."""
     body = protobuf.message(*((1, protobuf.message((1, name), (2, value))) for name, value in options.items()))
     [result] = action("SetSessionOptions", body)
     return {name: protobuf.parse(error)[1][0] for name, error in entries(result)}
@@ -238,7 +238,7 @@ def get_options(action):
 
 
 def entries(data):
-    """The entries of a map from texts to messages, which is the only field."""
+    """The entries of a map from strings to messages, which is the only field."""
     for entry in protobuf.parse(data).get(1, []):
         fields = protobuf.parse(entry)
         yield fields.get(1, [b""])[0].decode(), fields.get(2, [b""])[0]
@@ -248,13 +248,13 @@ def entries(data):
 
 
 def frame(header):
-    """A message's header as it stands in an IPC stream."""
+    """A message's header as in an IPC stream."""
     padding = -len(header) % 8
     return b"\xff\xff\xff\xff" + (len(header) + padding).to_bytes(4, "little") + header + b"\0" * padding
 
 
 def batches(messages):
-    """The batches in FlightData messages as they travelled, behind the schema."""
+    """The batches in FlightData messages as received, after the schema."""
     schema = None
     for message in map(protobuf.parse, messages):
         framed = frame(message[2][0]) + message.get(1000, [b""])[0]
@@ -286,7 +286,7 @@ def bound(command, batch):
 
 @contextlib.contextmanager
 def refused(*codes):
-    """The block ends with one of these gRPC codes, and a text that every client can show; gives what was said."""
+    """The block ends with one of these gRPC codes, and a message that every client can show; returns that message."""
     said = []
     try:
         yield said

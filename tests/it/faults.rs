@@ -69,7 +69,7 @@ async fn a_catalog_that_is_no_database_is_left_alone() {
     let catalog = home.path().join("catalog.ducklake");
     fs::write(&catalog, "not a database, but long enough to look at: ".repeat(200)).unwrap();
     let err = Server::build(&settings(home.path())).await.unwrap_err();
-    check(&err, ErrorKind::FailedPrecondition, &["catalog.ducklake", "no DuckDB database"]);
+    check(&err, ErrorKind::FailedPrecondition, &["catalog.ducklake", "not a DuckDB database"]);
     assert!(fs::read_to_string(&catalog).unwrap().starts_with("not a database"));
 }
 
@@ -92,5 +92,5 @@ async fn a_catalog_of_a_newer_format_is_left_alone() {
     assert_eq!(catalog.execute(newer, []).unwrap(), 1);
     catalog.close().unwrap();
     let err = Server::build(&settings(home.path())).await.unwrap_err();
-    check(&err, ErrorKind::FailedPrecondition, &["catalog.ducklake", "another DuckLake", "9.9"]);
+    check(&err, ErrorKind::FailedPrecondition, &["catalog.ducklake", "another DuckLake version", "9.9"]);
 }

@@ -1,8 +1,8 @@
-//! Arrow rows as a table of SQL: `FROM merganser_rows('<handle>')`.
+//! Arrow rows as a table in SQL: `FROM merganser_rows('<handle>')`.
 //!
-//! The function is registered once an instance. A scan is known by an unguessable handle for as long as its [`Scan`]
-//! lives, so nothing of it stays on a connection. DuckDB's own `arrow_scan` takes addresses and is reached only through
-//! a view, which would be one of the lake.
+//! The function is registered once per instance. A scan is identified by an unguessable handle while its [`Scan`]
+//! exists, so nothing of it remains on a connection. DuckDB's own `arrow_scan` takes addresses and is reached only
+//! through a view, which would be created in the lake.
 //!
 //! ```text
 //! bind: handle ─▶ Source ─▶ columns      init: how many threads      scan: 2,048 rows of a batch, not copied
@@ -36,11 +36,11 @@ const FUNCTION: &CStr = c"merganser_rows";
 /// DuckDB's vector size: no chunk of a table function may have more rows.
 const CHUNK_ROWS: usize = 2_048;
 
-/// The scans that statements may name.
+/// The scans that statements may reference.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scans(Arc<Mutex<HashMap<String, Arc<Source>>>>);
 
-/// Rows that statements of this connection can read, once, for as long as this lives.
+/// Rows that statements of this connection can read once, while this exists.
 #[derive(Debug)]
 pub struct Scan<'c> {
     handle: String,
@@ -48,7 +48,7 @@ pub struct Scan<'c> {
     connection: &'c Connection,
 }
 
-/// One scan, as the callbacks see it.
+/// One scan, as seen by the callbacks.
 #[derive(Debug)]
 struct Source {
     rows: Inflow,
@@ -59,8 +59,8 @@ struct Source {
     owner: ThreadId,
 }
 
-// SAFETY: types and converted schema are only read after they were made. The connection is passed on to conversions,
-// which read its settings, while a statement runs on it.
+// SAFETY: types and converted schema are only read once created. The connection is passed on to conversions, which read
+// its settings, while a statement runs on it.
 unsafe impl Send for Source {}
 // SAFETY: as above.
 unsafe impl Sync for Source {}
@@ -69,12 +69,12 @@ unsafe impl Sync for Source {}
 #[derive(Debug)]
 struct ConvertedSchema(ffi::duckdb_arrow_converted_schema);
 
-/// What one thread of DuckDB reads.
+/// The state of one DuckDB thread that reads.
 struct Reader {
     source: Arc<Source>,
     batch: Option<RecordBatch>,
     next_row: usize,
-    /// What DuckDB works on: the chunk refers to the memory of the rows.
+    /// The rows that DuckDB is processing: the chunk refers to the memory of the rows.
     held: Option<(Chunk, RecordBatch)>,
 }
 
@@ -83,12 +83,12 @@ struct Chunk(ffi::duckdb_data_chunk);
 // === impl Scans ===
 
 impl Scans {
-    /// Makes the function known to the instance of `connection`.
+    /// Registers the function in the instance of `connection`.
     ///
     /// # Errors
-    /// Internal when DuckDB refuses.
+    /// Internal if DuckDB rejects it.
     pub(super) fn register(&self, connection: &Connection) -> Result<()> {
-        // SAFETY: the function is alive until it is destroyed; registering copies it. The name is a static text, the
+        // SAFETY: the function is alive until it is destroyed; registering copies it. The name is a static string, the
         // extra info is freed by DuckDB with `drop_box` of its own type.
         unsafe {
             let mut function = ffi::duckdb_create_table_function();
@@ -114,7 +114,7 @@ impl Connection {
     /// Makes `rows` readable by a statement that runs on this connection and on this thread.
     ///
     /// # Errors
-    /// Unsupported for columns that DuckDB cannot take.
+    /// Unsupported for columns that DuckDB cannot accept.
     pub fn scan(&self, rows: Inflow) -> Result<Scan<'_>> {
         let source = Arc::new(Source::new(self, rows)?);
         let handle = uuid::Uuid::new_v4().to_string();
@@ -124,18 +124,18 @@ impl Connection {
 }
 
 impl Scan<'_> {
-    /// The rows as SQL for a FROM clause.
+    /// The SQL for the rows in a FROM clause.
     pub fn sql(&self) -> String {
         format!("{}({})", FUNCTION.to_string_lossy(), quote::literal(&self.handle))
     }
 
-    /// What became of the statement that read the rows: `outcome`, unless the rows were not all.
+    /// The outcome of the statement that read the rows: `outcome`, unless the rows were incomplete.
     ///
-    /// A statement whose rows fail is let run to its end, because DuckLake removes only files that were finished; its
-    /// transaction must not be committed then.
+    /// A statement whose rows fail is run to its end, because DuckLake removes only completed files; its transaction
+    /// must not be committed then.
     ///
     /// # Errors
-    /// The reason why the rows were not all; the one in `outcome`.
+    /// The reason why the rows were incomplete; the error in `outcome`.
     pub fn settle<T>(&self, outcome: Result<T>) -> Result<T> {
         let Some(failure) = self.source.rows.take_failure() else { return outcome.map_err(|err| without_place(&err)) };
         if outcome.is_ok() {
@@ -157,12 +157,12 @@ impl Source {
     fn new(connection: &Connection, rows: Inflow) -> Result<Self> {
         let schema = rows.schema();
         let converted = ConvertedSchema::new(connection, schema)?;
-        // DuckDB tells the types only by an example.
+        // DuckDB provides the types only through an example.
         let example = converted.chunk(connection.as_ptr(), RecordBatch::new_empty(Arc::clone(schema)))?;
         let mut columns = Vec::new();
         for (index, field) in (0..).zip(schema.fields()) {
             let name = CString::new(field.name().as_str());
-            let name = name.map_err(|_| Error::invalid("a column's name holds a NUL byte"))?;
+            let name = name.map_err(|_| Error::invalid("a column's name contains a NUL byte"))?;
             // SAFETY: the chunk has a vector for each column; the type is owned by `LogicalType`.
             let kind = unsafe {
                 LogicalType::from_raw(ffi::duckdb_vector_get_column_type(ffi::duckdb_data_chunk_get_vector(
@@ -174,7 +174,7 @@ impl Source {
         Ok(Self { columns, converted, connection: connection.as_ptr(), owner: thread::current().id(), rows })
     }
 
-    /// The rows as DuckDB takes them.
+    /// Converts the rows to a chunk.
     fn take(&self, part: &RecordBatch) -> Result<(Chunk, RecordBatch)> {
         let part = accept::batch(part, self.rows.schema())?;
         Ok((self.converted.chunk(self.connection, part.clone())?, part))
@@ -203,8 +203,8 @@ impl ConvertedSchema {
     fn chunk(&self, connection: ffi::duckdb_connection, rows: RecordBatch) -> Result<Chunk> {
         let mut exported = FFI_ArrowArray::new(&StructArray::from(rows).to_data());
         let mut chunk = ptr::null_mut();
-        // SAFETY: the connection is open, the array has the columns of the schema; DuckDB takes it over by emptying
-        // the record's `release`, else `Drop` releases it.
+        // SAFETY: the connection is open, the array has the columns of the schema; DuckDB takes ownership by clearing
+        // the record's `release`, otherwise `Drop` releases it.
         unsafe {
             error::check_error_data(ffi::duckdb_data_chunk_from_arrow(
                 connection,
@@ -234,7 +234,7 @@ impl Drop for Chunk {
 // === impl Reader ===
 
 impl Reader {
-    /// The next chunk of rows to work on; `None` at the end and after a failure.
+    /// The next chunk of rows to process; `None` at the end and after a failure.
     fn next(&mut self) -> Option<&(Chunk, RecordBatch)> {
         self.held = None;
         let part = self.next_part()?;
@@ -247,7 +247,7 @@ impl Reader {
         }
     }
 
-    /// The next rows, no more than DuckDB takes at once.
+    /// The next rows, at most as many as DuckDB takes at once.
     fn next_part(&mut self) -> Option<RecordBatch> {
         let rest = |batch: &RecordBatch, from: usize| batch.num_rows() - from;
         while self.batch.as_ref().is_none_or(|batch| rest(batch, self.next_row) == 0) {
@@ -264,11 +264,11 @@ impl Reader {
 
 // === callbacks ===
 
-/// Finds the rows that the handle names and says their columns.
+/// Finds the rows by their handle and declares their columns.
 unsafe extern "C" fn bind(info: ffi::duckdb_bind_info) {
     let attempt = || -> Result<()> {
-        // SAFETY: DuckDB passes a valid record; the extra info is what `register` gave; the parameter exists, and its
-        // value and text are freed.
+        // SAFETY: DuckDB passes a valid record; the extra info is what `register` set; the parameter exists, and its
+        // value and string are freed.
         let (scans, handle) = unsafe {
             let scans = &*ffi::duckdb_bind_get_extra_info(info).cast::<Scans>();
             let mut value = ffi::duckdb_bind_get_parameter(info, 0);
@@ -288,28 +288,28 @@ unsafe extern "C" fn bind(info: ffi::duckdb_bind_info) {
         unsafe { ffi::duckdb_bind_set_bind_data(info, into_box(source), Some(drop_box::<Arc<Source>>)) };
         Ok(())
     };
-    // SAFETY: the record is valid and the text lives until the call returns.
+    // SAFETY: the record is valid and the string lives until the call returns.
     guard(attempt, |text| unsafe { ffi::duckdb_bind_set_error(info, text) });
 }
 
-/// Decides how many threads read.
+/// Determines how many threads read.
 unsafe extern "C" fn init(info: ffi::duckdb_init_info) {
     let attempt = || -> Result<()> {
-        // SAFETY: DuckDB passes a valid record; the bind data is what `bind` gave.
+        // SAFETY: DuckDB passes a valid record; the bind data is what `bind` set.
         let source = unsafe { &*ffi::duckdb_init_get_bind_data(info).cast::<Arc<Source>>() };
         let threads = if source.rows.is_large() { u64::MAX } else { 1 };
         // SAFETY: as above.
         unsafe { ffi::duckdb_init_set_max_threads(info, threads) };
         Ok(())
     };
-    // SAFETY: the record is valid and the text lives until the call returns.
+    // SAFETY: the record is valid and the string lives until the call returns.
     guard(attempt, |text| unsafe { ffi::duckdb_init_set_error(info, text) });
 }
 
 /// Prepares a thread to read.
 unsafe extern "C" fn init_reader(info: ffi::duckdb_init_info) {
     let attempt = || -> Result<()> {
-        // SAFETY: DuckDB passes a valid record; the bind data is what `bind` gave.
+        // SAFETY: DuckDB passes a valid record; the bind data is what `bind` set.
         let source = unsafe { Arc::clone(&*ffi::duckdb_init_get_bind_data(info).cast::<Arc<Source>>()) };
         source.rows.join();
         let reader = Reader { source, batch: None, next_row: 0, held: None };
@@ -317,23 +317,23 @@ unsafe extern "C" fn init_reader(info: ffi::duckdb_init_info) {
         unsafe { ffi::duckdb_init_set_init_data(info, into_box(reader), Some(drop_box::<Reader>)) };
         Ok(())
     };
-    // SAFETY: the record is valid and the text lives until the call returns.
+    // SAFETY: the record is valid and the string lives until the call returns.
     guard(attempt, |text| unsafe { ffi::duckdb_init_set_error(info, text) });
 }
 
-/// Gives the next rows.
+/// Returns the next rows.
 unsafe extern "C" fn scan(info: ffi::duckdb_function_info, output: ffi::duckdb_data_chunk) {
     let attempt = || -> Result<()> {
-        // SAFETY: the local data is what `init_reader` gave, and one thread at a time uses it.
+        // SAFETY: the local data is what `init_reader` set, and one thread at a time uses it.
         let reader = unsafe { &mut *ffi::duckdb_function_get_local_init_data(info).cast::<Reader>() };
         let Some((chunk, rows)) = reader.next() else {
-            // SAFETY: the output is valid; no rows say that this thread is done.
+            // SAFETY: the output is valid; zero rows signal that this thread is done.
             unsafe { ffi::duckdb_data_chunk_set_size(output, 0) };
             return Ok(());
         };
         for column in 0..rows.num_columns() as u64 {
             // SAFETY: both chunks have this column and its type. The memory referred to lives in the reader until
-            // DuckDB asks for the next rows, when it is done with these.
+            // DuckDB requests the next rows, when it is done with these.
             unsafe {
                 ffi::duckdb_vector_reference_vector(
                     ffi::duckdb_data_chunk_get_vector(output, column),
@@ -345,17 +345,17 @@ unsafe extern "C" fn scan(info: ffi::duckdb_function_info, output: ffi::duckdb_d
         unsafe { ffi::duckdb_data_chunk_set_size(output, rows.num_rows() as u64) };
         Ok(())
     };
-    // SAFETY: the record is valid and the text lives until the call returns.
+    // SAFETY: the record is valid and the string lives until the call returns.
     guard(attempt, |text| unsafe { ffi::duckdb_function_set_error(info, text) });
 }
 
-/// The error without the place in the statement's text, which is not the client's.
+/// The error without the position in the SQL text, which is not the client's.
 fn without_place(err: &Error) -> Error {
     let text = err.message();
     Error::new(err.kind(), text.split("\n\nLINE ").next().unwrap_or(text))
 }
 
-/// Runs a callback: neither its error nor a panic may leave it but as a text.
+/// Runs a callback: its error, or a panic, leaves it only as a message.
 fn guard(attempt: impl FnOnce() -> Result<()>, fail: impl FnOnce(*const std::ffi::c_char)) {
     let outcome = catch_unwind(AssertUnwindSafe(attempt));
     let text = match outcome {
@@ -371,8 +371,8 @@ fn into_box<T>(value: T) -> *mut c_void {
     Box::into_raw(Box::new(value)).cast()
 }
 
-/// Frees what [`into_box`] made.
+/// Frees a value created by [`into_box`].
 unsafe extern "C" fn drop_box<T>(ptr: *mut c_void) {
-    // SAFETY: DuckDB calls it once with the pointer that it was given.
+    // SAFETY: DuckDB calls it once with the pointer that it received.
     drop(unsafe { Box::from_raw(ptr.cast::<T>()) });
 }

@@ -1,8 +1,8 @@
-//! DuckDB's vectors, appended to Arrow buffers.
+//! Appends DuckDB's vectors to Arrow buffers.
 //!
-//! DuckDB's own conversion makes Arrow arrays of 2,048 rows, which have to be put together once more; half of the time
-//! of a large result went there. This one writes the values of many chunks into the buffers of one batch. It knows the
-//! types whose vectors are plain arrays; a result with any other column goes through DuckDB's conversion.
+//! DuckDB's own conversion creates Arrow arrays of 2,048 rows, which have to be concatenated again; this took half of
+//! the time of a large result. This one writes the values of many chunks into the buffers of one batch. It supports the
+//! types whose vectors are plain arrays; a result with any other column uses DuckDB's conversion.
 
 use std::{ptr, slice};
 
@@ -16,7 +16,7 @@ use duckdb::ffi;
 use super::LogicalType;
 use crate::error::{Error, Result};
 
-/// A batch in the making.
+/// A batch under construction.
 pub(super) struct BatchBuilder {
     schema: SchemaRef,
     columns: Vec<Column>,
@@ -25,29 +25,29 @@ pub(super) struct BatchBuilder {
 
 struct Column {
     form: Form,
-    /// Values of a fixed width, or the bytes of texts.
+    /// Values of a fixed width, or the bytes of strings.
     values: MutableBuffer,
-    /// Where texts end; empty for other forms.
+    /// The end offsets of strings; empty for other forms.
     offsets: MutableBuffer,
     booleans: BooleanBufferBuilder,
     validity: BooleanBufferBuilder,
     nulls: usize,
 }
 
-/// How the values of a vector become those of an Arrow array.
+/// How the values of a vector are converted to those of an Arrow array.
 #[derive(Clone, Copy)]
 enum Form {
-    /// The same bytes, so many a value.
+    /// The same bytes, this many per value.
     Same(usize),
-    /// Whole numbers of so many bytes, widened to 16: decimals.
+    /// Integers of this many bytes, widened to 16: decimals.
     Widened(usize),
-    /// One byte a value, one bit in Arrow.
+    /// One byte per value, one bit in Arrow.
     Boolean,
-    /// Texts and blobs.
+    /// Strings and blobs.
     Bytes,
 }
 
-/// DuckDB's string: up to 12 bytes inside, longer ones behind a pointer.
+/// DuckDB's string: up to 12 bytes inline, longer ones behind a pointer.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Text {
@@ -63,25 +63,25 @@ union TextRest {
     pointer: *const u8,
 }
 
-/// The longest text that lies inside.
+/// The maximum length of an inline string.
 const INLINED: u32 = 12;
 
 // === impl BatchBuilder ===
 
 impl BatchBuilder {
-    /// A builder for columns of these DuckDB types; `None` when one is of a type that it does not know.
+    /// A builder for columns of these DuckDB types; `None` if a type is not supported.
     pub(super) fn new(schema: &SchemaRef, types: &[LogicalType]) -> Option<Self> {
         let forms = schema.fields().iter().zip(types).map(|(field, kind)| Form::of(kind, field.data_type()));
         let columns: Option<Vec<_>> = forms.map(|form| form.map(Column::new)).collect();
         Some(Self { schema: SchemaRef::clone(schema), columns: columns?, rows: 0 })
     }
 
-    /// How many rows it holds.
+    /// The number of rows.
     pub(super) fn rows(&self) -> usize {
         self.rows
     }
 
-    /// How many bytes its buffers hold.
+    /// The size of its buffers in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.columns.iter().map(Column::bytes).sum()
     }
@@ -89,10 +89,10 @@ impl BatchBuilder {
     /// Appends the rows of a chunk.
     ///
     /// # Errors
-    /// Unsupported for more text than 32-bit offsets can tell.
+    /// Unsupported for more text than 32-bit offsets can address.
     ///
     /// # Safety
-    /// The chunk is alive, flat, and has columns of the types that the builder was made for.
+    /// The chunk is alive, flat, and has columns of the types that the builder was created for.
     pub(super) unsafe fn append(&mut self, chunk: ffi::duckdb_data_chunk) -> Result<()> {
         // SAFETY: the chunk is alive; its vectors hold `rows` values of the column's type.
         unsafe {
@@ -105,10 +105,10 @@ impl BatchBuilder {
         Ok(())
     }
 
-    /// The batch; the builder begins anew, with room for as much.
+    /// The batch. The builder is reset, with the same capacity.
     ///
     /// # Errors
-    /// Internal when the columns do not fit the schema.
+    /// Internal if the columns do not match the schema.
     pub(super) fn finish(&mut self) -> Result<RecordBatch> {
         let rows = std::mem::take(&mut self.rows);
         let fields = self.schema.fields().iter();
@@ -185,7 +185,7 @@ impl Column {
         column
     }
 
-    /// Begins anew with room for `bytes` of values and `rows` offsets.
+    /// Resets it with room for `bytes` of values and `rows` offsets.
     fn begin(&mut self, bytes: usize, rows: usize) {
         self.values = MutableBuffer::new(bytes);
         if matches!(self.form, Form::Bytes) {
@@ -213,7 +213,7 @@ impl Column {
                 Form::Widened(4) => self.widen(slice::from_raw_parts(data.cast::<i32>(), rows)),
                 Form::Widened(_) => self.widen(slice::from_raw_parts(data.cast::<i64>(), rows)),
                 Form::Boolean => {
-                    // What stands where there is no value may be any byte.
+                    // The byte of a NULL value is arbitrary.
                     for value in slice::from_raw_parts(data.cast::<u8>(), rows) {
                         self.booleans.append(*value != 0);
                     }
@@ -224,7 +224,7 @@ impl Column {
         Ok(())
     }
 
-    /// DuckDB's mask is Arrow's: bit by bit, the lowest first, set where there is a value.
+    /// DuckDB's mask has Arrow's layout: one bit per row, lowest first, set for valid values.
     unsafe fn append_validity(&mut self, validity: *const u64, rows: usize) {
         if validity.is_null() {
             self.validity.append_n(rows, true);
@@ -245,7 +245,7 @@ impl Column {
     }
 
     /// # Safety
-    /// Where the mask is set (everywhere without one) stands a text.
+    /// Every row whose mask bit is set (all rows if there is no mask) contains a string.
     unsafe fn append_texts(&mut self, texts: &[Text], validity: *const u64) -> Result<()> {
         // SAFETY: by the caller.
         let is_valid = |row: usize| validity.is_null() || unsafe { *validity.add(row / 64) } >> (row % 64) & 1 == 1;
@@ -260,7 +260,7 @@ impl Column {
         for (row, text) in texts.iter().enumerate() {
             if is_valid(row) {
                 let len = text.len as usize;
-                // SAFETY: a text of `len` bytes, inside or behind the pointer; there is room for all of them, and
+                // SAFETY: a string of `len` bytes, inline or behind the pointer; there is room for all of them, and
                 // offsets were reserved.
                 unsafe {
                     let from = if text.len <= INLINED { text.prefix.as_ptr() } else { text.rest.pointer };
@@ -294,7 +294,7 @@ impl Column {
             Form::Same(_) | Form::Widened(_) => builder.add_buffer(values.into()),
             Form::Bytes => builder.add_buffer(offsets.into()).add_buffer(values.into()),
         };
-        // SAFETY: each form writes the buffers of its Arrow type for `rows` rows, and DuckDB's texts are UTF-8.
+        // SAFETY: each form writes the buffers of its Arrow type for `rows` rows, and DuckDB's strings are UTF-8.
         make_array(unsafe { builder.build_unchecked() })
     }
 }

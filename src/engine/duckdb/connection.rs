@@ -21,20 +21,21 @@ use serde::de::DeserializeOwned;
 use super::{Database, Statement, Value, arrow_scan::Scans, error, statement::Extracted};
 use crate::error::{Error, Result};
 
-/// How long one that waits to prepare alone keeps others from it at a time: some statements take long to prepare.
+/// How long a connection that waits to prepare alone keeps others from preparing at a time: some statements take long
+/// to prepare.
 const EXCLUSIVE_WAIT: Duration = Duration::from_millis(20);
 
 /// One connection. TEMP objects, the open transaction and the settings of a session live here.
 #[derive(Debug)]
 pub struct Connection {
     ptr: ffi::duckdb_connection,
-    /// Shared with interrupt handles; emptied before the connection goes away.
+    /// Shared with interrupt handles; cleared before the connection closes.
     interrupt: Arc<Mutex<Option<InterruptTarget>>>,
-    /// DuckDB's interrupt stops only a statement that runs; this stops the next one of a task as well.
+    /// DuckDB's interrupt stops only a running statement; this also stops the next one of a task.
     interrupted: Arc<AtomicBool>,
-    /// Whether a transaction may be open; asking DuckDB costs an exception.
+    /// Whether a transaction may be open; querying DuckDB costs an exception.
     open: Cell<bool>,
-    /// Whether nobody else may prepare a statement while this connection does.
+    /// Whether no other connection may prepare a statement while this one does.
     exclusive: Cell<bool>,
     /// Keeps the instance open; dropped after the connection.
     database: Arc<Database>,
@@ -59,20 +60,20 @@ unsafe impl Send for InterruptTarget {}
 // === impl InterruptHandle ===
 
 impl InterruptHandle {
-    /// Stops the statement that runs on the connection now, and those that would follow it there before
+    /// Stops the statement that is running on the connection, and those that would follow it before
     /// [`Connection::resume`].
     pub fn interrupt(&self) {
         self.interrupted.store(true, Ordering::Release);
         if let Some(target) = self.target.lock().as_ref() {
-            // SAFETY: the connection empties the slot, under this lock, before it closes.
+            // SAFETY: the connection clears the slot, under this lock, before it closes.
             unsafe { ffi::duckdb_interrupt(target.0) };
         }
     }
 
-    /// How much of the statement that runs is done, as a share of 1; `None` while DuckDB cannot tell.
+    /// The progress of the running statement, from 0 to 1; `None` while DuckDB does not report it.
     pub fn progress(&self) -> Option<f64> {
         let target = self.target.lock();
-        // SAFETY: as above; DuckDB keeps the figures in atomics, so that any thread may ask.
+        // SAFETY: as above; DuckDB keeps the progress in atomics, which any thread may read.
         let percentage = unsafe { ffi::duckdb_query_progress(target.as_ref()?.0) }.percentage;
         (percentage >= 0.0).then(|| (percentage / 100.0).min(1.0))
     }
@@ -100,17 +101,17 @@ impl Connection {
         &self.database.scans
     }
 
-    /// A handle that stops what runs here.
+    /// A handle that stops the running statement.
     pub fn interrupt_handle(&self) -> InterruptHandle {
         InterruptHandle { target: Arc::clone(&self.interrupt), interrupted: Arc::clone(&self.interrupted) }
     }
 
-    /// Forgets an interrupt: what comes now is another task.
+    /// Clears an interrupt before the next task.
     pub fn resume(&self) {
         self.interrupted.store(false, Ordering::Release);
     }
 
-    /// Fails when the task that runs here was interrupted.
+    /// Fails if the running task was interrupted.
     ///
     /// # Errors
     /// Cancelled.
@@ -121,20 +122,20 @@ impl Connection {
     /// Prepares exactly one statement. Nothing is executed.
     ///
     /// # Errors
-    /// `InvalidArgument` for an empty text, several statements, or what DuckDB's parser and binder refuse.
+    /// `InvalidArgument` for an empty string, several statements, or errors of DuckDB's parser and binder.
     pub fn prepare(&self, sql: &str) -> Result<Statement<'_>> {
         let mut steps = self.steps(sql)?;
         match steps.count() {
             1 => steps.prepare(0),
-            n => Err(Error::invalid(format!("the text holds {n} statements where one is expected"))),
+            n => Err(Error::invalid(format!("expected one statement, but the SQL text contains {n}"))),
         }
     }
 
-    /// Parses a statement into the steps that DuckDB takes for it: one, but several for a PIVOT that looks for its values,
-    /// and for a column that is added with a default which must be computed.
+    /// Parses a statement into the steps that DuckDB runs for it: usually one, but several for a PIVOT that determines
+    /// its values, and for an added column with a default that must be computed.
     ///
     /// # Errors
-    /// `InvalidArgument` for an empty text, and for what DuckDB's parser refuses.
+    /// `InvalidArgument` for an empty string, and for errors of DuckDB's parser.
     pub fn steps(&self, sql: &str) -> Result<Steps<'_>> {
         let extracted = Statement::extract(self, sql)?;
         if extracted.len() == 0 {
@@ -143,7 +144,7 @@ impl Connection {
         Ok(Steps { extracted, connection: self })
     }
 
-    /// Executes every statement of `sql` in order and forgets the rows.
+    /// Executes every statement of `sql` in order and discards the rows.
     ///
     /// # Errors
     /// The first statement that fails; those before it have taken effect.
@@ -159,28 +160,28 @@ impl Connection {
         Ok(())
     }
 
-    /// Executes one statement to its end and says how many rows it changed (0 for what changes none).
+    /// Executes one statement to its end and returns the number of rows that it changed (0 if it changes none).
     ///
     /// # Errors
-    /// What DuckDB says.
+    /// Errors of DuckDB.
     pub fn execute(&self, sql: &str, params: &[Value]) -> Result<u64> {
         self.prepare(sql)?.execute(params)?.drain()
     }
 
-    /// The tables that a query reads, also through views, macros and `query()`, as DuckDB writes their names; `None` where
-    /// it does not say.
+    /// The tables that a query reads, also through views, macros and `query()`, as DuckDB writes their names; `None` if
+    /// DuckDB does not report them.
     ///
     /// # Errors
-    /// `InvalidArgument` for a text with a NUL.
+    /// `InvalidArgument` for a NUL character.
     pub fn table_names(&self, sql: &str) -> Result<Option<Vec<String>>> {
         let _shared = self.share();
         super::value::table_names(self, sql)
     }
 
-    /// Does `work` while no other connection prepares a statement.
+    /// Runs `work` while no other connection prepares a statement.
     ///
     /// # Errors
-    /// Cancelled when the task was interrupted meanwhile; what `work` says.
+    /// Cancelled if the task was interrupted meanwhile; errors of `work`.
     pub fn exclusively<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
         let _exclusive = loop {
             self.check_interrupted()?;
@@ -202,7 +203,7 @@ impl Connection {
     /// Executes one statement and keeps all of its rows: for results known to be small.
     ///
     /// # Errors
-    /// What DuckDB says.
+    /// Errors of DuckDB.
     pub fn query(&self, sql: &str, params: &[Value]) -> Result<(SchemaRef, Vec<RecordBatch>)> {
         let statement = self.prepare(sql)?;
         let mut stream = statement.execute(params)?;
@@ -214,11 +215,11 @@ impl Connection {
         Ok((schema, batches))
     }
 
-    /// The rows of a query as typed records: each row becomes a JSON object inside DuckDB, so that column names and
-    /// field names meet in one place.
+    /// The rows of a query as typed records: each row is converted to a JSON object inside DuckDB, so that columns are
+    /// matched to fields by name.
     ///
     /// # Errors
-    /// What DuckDB says; Internal when a row does not have the record's shape.
+    /// Errors of DuckDB; Internal if a row does not match the record.
     pub fn records<T: DeserializeOwned>(&self, query: &str, params: &[Value]) -> Result<Vec<T>> {
         let wrapped = format!("SELECT system.main.to_json(record)::VARCHAR FROM ({query}) record");
         let (_, batches) = self.query(&wrapped, params)?;
@@ -237,7 +238,7 @@ impl Connection {
     /// The only record of a query.
     ///
     /// # Errors
-    /// As [`records`](Self::records); Internal when there is none.
+    /// As [`records`](Self::records); Internal if there is none.
     pub fn record<T: DeserializeOwned>(&self, query: &str, params: &[Value]) -> Result<T> {
         self.records(query, params)?.pop().ok_or_else(|| Error::internal("the query has no row"))
     }
@@ -245,16 +246,16 @@ impl Connection {
     /// Begins a transaction.
     ///
     /// # Errors
-    /// What DuckDB says.
+    /// Errors of DuckDB.
     pub fn begin(&self) -> Result<()> {
         self.open.set(true);
         self.execute("BEGIN TRANSACTION", &[]).map(|_| ())
     }
 
-    /// Runs `work` in a transaction: commits when it succeeds, rolls back when it fails.
+    /// Runs `work` in a transaction: commits if it succeeds, rolls back if it fails.
     ///
     /// # Errors
-    /// What `work` or the commit says; the transaction is over in either case.
+    /// Errors of `work` or the commit; the transaction is over in either case.
     pub fn transaction<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
         self.begin()?;
         let outcome = work(self).and_then(|value| self.commit().map(|()| value));
@@ -264,12 +265,13 @@ impl Connection {
         outcome
     }
 
-    /// Commits the open transaction. An interrupt does not reach a commit that has begun: one that was stopped behind the
-    /// commit would fail although it had happened.
+    /// Commits the open transaction. An interrupt does not affect a commit that has begun: one that was stopped after
+    /// the commit would fail although it had happened.
     ///
     /// # Errors
-    /// Cancelled when the task was interrupted before; Conflict when another transaction was first; what DuckDB says.
-    /// Nothing is committed then, but where the database that commits is a foreign one which was lost meanwhile.
+    /// Cancelled if the task was interrupted before; Conflict if another transaction committed first; errors of DuckDB.
+    /// Nothing is committed then, unless the commit is executed by a foreign database whose connection was lost
+    /// meanwhile.
     pub fn commit(&self) -> Result<()> {
         self.check_interrupted()?;
         let committed = self.uninterrupted(|| {
@@ -282,8 +284,8 @@ impl Connection {
         committed.map(|_| ())
     }
 
-    /// Does `work` as if nobody had interrupted the task, and lets nobody do so meanwhile; an interrupt that was there, or
-    /// came, counts afterwards.
+    /// Runs `work` with interrupts disabled; an interrupt that was pending, or arrives meanwhile, takes effect
+    /// afterwards.
     fn uninterrupted<T>(&self, work: impl FnOnce() -> T) -> T {
         let target = self.interrupt.lock().take();
         let before = self.interrupted.swap(false, Ordering::AcqRel);
@@ -295,21 +297,21 @@ impl Connection {
         outcome
     }
 
-    /// Rolls back the open transaction, if there is one. It must be called before a connection with an open
-    /// transaction is dropped: DuckLake on a dead PostgreSQL aborts the process otherwise.
+    /// Rolls back the open transaction, if there is one. It must be called before a connection with an open transaction
+    /// is dropped: DuckLake on a dead PostgreSQL aborts the process otherwise.
     pub fn rollback(&self) {
         if !self.open.get() {
             return;
         }
         let ended = self.uninterrupted(|| self.execute("ROLLBACK", &[]));
-        // After a commit that failed DuckDB has rolled back already.
+        // After a failed commit, DuckDB has rolled back already.
         let over = ended.map_or_else(|err| err.message().contains("no transaction is active"), |_| true);
         self.open.set(!over);
     }
 
-    /// Makes the open transaction one that can only be rolled back.
+    /// Invalidates the open transaction, so that it can only be rolled back.
     pub(super) fn invalidate(&self) {
-        // An error in midst of a statement does that; the error itself is not told to anybody.
+        // An error in the middle of a statement does this; the error itself is not reported.
         let _ = self.execute("SELECT error('a write did not get all of its rows') FROM system.main.range(1)", &[]);
     }
 
@@ -329,7 +331,7 @@ impl Connection {
     }
 
     pub(super) fn extract_error(statements: ffi::duckdb_extracted_statements) -> Error {
-        // SAFETY: the extracted statements are alive; the text belongs to them.
+        // SAFETY: the extracted statements are alive; the message belongs to them.
         unsafe { error::from_pointer(ffi::duckdb_extract_statements_error(statements)) }
     }
 }
@@ -343,7 +345,7 @@ impl Drop for Connection {
     }
 }
 
-/// What DuckDB makes of one statement: the steps that it runs one after the other.
+/// The steps that DuckDB runs for one statement, one after the other.
 #[derive(Debug)]
 pub struct Steps<'c> {
     extracted: Extracted,
@@ -353,27 +355,27 @@ pub struct Steps<'c> {
 // === impl Steps ===
 
 impl<'c> Steps<'c> {
-    /// How many there are, at least one.
+    /// The number of steps, at least one.
     pub fn count(&self) -> u64 {
         self.extracted.len()
     }
 
-    /// Prepares the step at `index`, for which those before it must have run.
+    /// Prepares the step at `index`; the previous ones must have run.
     ///
     /// # Errors
-    /// `InvalidArgument` and what else DuckDB's binder refuses.
+    /// `InvalidArgument` and other errors of DuckDB's binder.
     pub fn prepare(&mut self, index: u64) -> Result<Statement<'c>> {
         let _shared = self.connection.share();
         self.extracted.prepare(self.connection, index)
     }
 }
 
-/// How DuckDB turns its types into Arrow's, as the connection is set up.
+/// The connection's settings for converting DuckDB's types to Arrow.
 pub(super) struct ArrowOptions(pub(super) ffi::duckdb_arrow_options);
 
 impl Drop for ArrowOptions {
     fn drop(&mut self) {
-        // SAFETY: made by DuckDB and destroyed once.
+        // SAFETY: created by DuckDB and destroyed once.
         unsafe { ffi::duckdb_destroy_arrow_options(&raw mut self.0) };
     }
 }

@@ -13,25 +13,25 @@ use tokio::sync::watch;
 use super::{Connection, arrow_scan::Scans, error};
 use crate::error::{Error, Result};
 
-/// One DuckDB instance. It closes when the last connection and the last owner are gone.
+/// One DuckDB instance. It closes when the last connection and the last owner are dropped.
 #[derive(Debug)]
 pub struct Database {
     ptr: ffi::duckdb_database,
     pub(super) scans: Scans,
-    /// Shared by all who prepare a statement, taken by one who must prepare alone.
+    /// Held shared while a statement is prepared, and exclusively by a connection that must prepare alone.
     pub(super) preparing: RwLock<()>,
-    /// Goes last, so that who waits for the end of the instance knows.
+    /// Dropped last, which notifies those that wait for the instance to close.
     open: watch::Sender<()>,
 }
 
-// SAFETY: DuckDB's database object is internally synchronised; connections may be made from any thread.
+// SAFETY: DuckDB's database object is internally synchronised; connections may be created from any thread.
 unsafe impl Send for Database {}
 // SAFETY: as above.
 unsafe impl Sync for Database {}
 
 /// The version of the linked library, such as `v1.5.5`.
 pub fn library_version() -> String {
-    // SAFETY: returns a static text.
+    // SAFETY: returns a static string.
     unsafe { CStr::from_ptr(ffi::duckdb_library_version()) }.to_string_lossy().into_owned()
 }
 
@@ -41,7 +41,7 @@ impl Database {
     /// Opens an instance in memory with `options` (DuckDB's configuration names and values).
     ///
     /// # Errors
-    /// An option that DuckDB does not know or cannot use.
+    /// An option that is unknown to DuckDB or invalid.
     pub fn open_in_memory(options: &[(&str, String)]) -> Result<Arc<Self>> {
         let mut config = Config::new()?;
         for (name, value) in options {
@@ -49,7 +49,7 @@ impl Database {
         }
         let mut database = ptr::null_mut();
         let mut text = ptr::null_mut();
-        // SAFETY: a null path is an instance in memory; both out pointers are valid; the error text is freed.
+        // SAFETY: a null path is an instance in memory; both out pointers are valid; the error message is freed.
         unsafe {
             if ffi::duckdb_open_ext(ptr::null(), &raw mut database, config.0, &raw mut text) != ffi::DuckDBSuccess {
                 let err = error::from_pointer(text);
@@ -69,10 +69,10 @@ impl Database {
         async move { while open.changed().await.is_ok() {} }
     }
 
-    /// Makes a new connection to this instance.
+    /// Opens a new connection to this instance.
     ///
     /// # Errors
-    /// Internal when DuckDB refuses.
+    /// Internal if DuckDB fails.
     pub fn connect(self: &Arc<Self>) -> Result<Connection> {
         let mut connection = ptr::null_mut();
         // SAFETY: the database is open for as long as `self` lives.
@@ -108,7 +108,7 @@ impl Config {
         let fault = || Error::invalid(format!("configure DuckDB: {name} cannot be '{value}'"));
         let name_c = CString::new(name).map_err(|_| fault())?;
         let value_c = CString::new(value).map_err(|_| fault())?;
-        // SAFETY: both texts live until the call returns.
+        // SAFETY: both strings live until the call returns.
         match unsafe { ffi::duckdb_set_config(self.0, name_c.as_ptr(), value_c.as_ptr()) } {
             ffi::DuckDBSuccess => Ok(()),
             _ => Err(fault()),

@@ -1,7 +1,7 @@
-//! From DuckDB's errors to the crate's.
+//! Converts DuckDB's errors to the crate's.
 //!
-//! Failures of preparation carry no error type in the C interface, only a text, and the text of every failure
-//! starts with the same words as its type. So the words decide, in one table for all.
+//! The C interface reports errors of preparation without an error type, only with a message, but every message starts
+//! with the name of its type. So errors are classified by their message, in one table for all.
 
 use std::{
     ffi::{CStr, c_char},
@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::error::{Error, ErrorKind};
 
-/// What DuckDB's first words mean for the caller. Order does not matter: no entry is the start of another.
+/// DuckDB's error types and the corresponding kinds. The order does not matter: no entry is a prefix of another.
 const KINDS: &[(&str, ErrorKind)] = &[
     ("Parser Error", ErrorKind::InvalidArgument),
     ("Syntax Error", ErrorKind::InvalidArgument),
@@ -48,7 +48,7 @@ const KINDS: &[(&str, ErrorKind)] = &[
     ("INTERNAL Error", ErrorKind::Internal),
 ];
 
-/// Words further on in the text that make its meaning narrower than its first words do.
+/// Phrases in the message that determine a narrower kind than the error type.
 const NARROWER: &[(ErrorKind, &str, ErrorKind)] = &[
     (ErrorKind::InvalidArgument, "does not exist", ErrorKind::NotFound),
     (ErrorKind::InvalidArgument, "already exists", ErrorKind::AlreadyExists),
@@ -60,50 +60,50 @@ const NARROWER: &[(ErrorKind, &str, ErrorKind)] = &[
     (ErrorKind::Unavailable, "No space left", ErrorKind::ResourceExhausted),
 ];
 
-/// What stands before the status of an answer over HTTP.
+/// What precedes the status of an HTTP response.
 const BEFORE_STATUS: &[&str] = &["(HTTP ", "\": ", "HTTP/1.1 "];
 
-/// What is said when it lets the server not do something.
+/// The message if the object store denies access.
 const REFUSED: &str =
-    "the object store refuses what the server asks of it: let its key list, read, write and delete there";
+    "the object store denies access: allow the server's key to list, read, write and delete objects there";
 
-/// What is said when all of its answers were of the kind that may pass.
-const TROUBLED: &str = "the object store has trouble, and had it at every try: try again later";
+/// The message if all responses were temporary failures.
+const TROUBLED: &str = "the object store failed at every attempt: try again later";
 
-/// What is said when no answer of it came.
+/// The message if there was no response.
 const SILENT: &str = "the object store, or the host of the file, does not answer: try again when it does";
 
-/// How DuckDB starts to speak when it will refuse everything from now on; no text of a client can start so.
+/// The prefix of errors after which DuckDB rejects everything; no string of a client can appear there.
 const FATAL: &str = "FATAL Error";
 
-/// The first fatal error. One for the process: DuckDB asks to be restarted, and errors do not know their instance.
+/// The first fatal error. One for the process: DuckDB requests a restart, and errors do not contain their instance.
 static FATAL_ERROR: LazyLock<watch::Sender<Option<String>>> = LazyLock::new(watch::Sender::default);
 
-/// Who else reads the texts of errors.
+/// The additional reader of error messages.
 static READER: OnceLock<Reader> = OnceLock::new();
 
-/// Reads the text of an error that it knows better than the words at its start tell.
+/// Classifies a message that it knows better than by its error type.
 pub type Reader = fn(&str) -> Option<Error>;
 
-/// How some functions of the C interface hand out an error: as it travels inside DuckDB.
+/// The form in which some functions of the C interface return an error: DuckDB's internal one.
 #[derive(Deserialize)]
 struct Serialized {
     exception_type: String,
     exception_message: String,
 }
 
-/// Tells of the error after which DuckDB refuses everything until the process is restarted; `None` until then.
+/// Reports the error after which DuckDB rejects everything until the process is restarted; `None` until then.
 pub fn fatal_error() -> watch::Receiver<Option<String>> {
     FATAL_ERROR.subscribe()
 }
 
-/// From now on `reader` is asked about every error first: what is attached to DuckDB speaks through it. The first one that
-/// is given stays.
+/// Registers `reader`, which is called first for every error: databases attached to DuckDB report their errors through
+/// it. The first registered reader is kept.
 pub fn read_errors_with(reader: Reader) {
     let _ = READER.set(reader);
 }
 
-/// An error with DuckDB's own text and the kind that the text speaks of.
+/// An error with DuckDB's own message and the kind derived from it.
 pub(super) fn from_text(text: &str) -> Error {
     if let Ok(Serialized { exception_type, exception_message }) = serde_json::from_str(text) {
         return from_text(&format!("{exception_type} Error: {exception_message}"));
@@ -117,12 +117,12 @@ pub(super) fn from_text(text: &str) -> Error {
     let found = KINDS.iter().find(|(start, _)| text.starts_with(start));
     let kind = found.map_or(ErrorKind::Internal, |(_, kind)| *kind);
     let narrower = NARROWER.iter().find(|(of, words, _)| *of == kind && text.contains(words));
-    // A binder's "column does not exist" is a mistake in the text; only the catalog's is a missing thing.
+    // A binder's "column does not exist" is a mistake in the SQL; only the catalog's is a missing object.
     let narrower = narrower.filter(|_| !text.starts_with("Binder Error") && !text.starts_with("Conversion Error"));
     Error::new(narrower.map_or(kind, |(_, _, kind)| *kind), text)
 }
 
-/// The error of a request over HTTP. DuckDB's own text names host and bucket.
+/// The error of an HTTP request. DuckDB's own message contains host and bucket.
 fn of_object_store(text: &str) -> Option<Error> {
     let silent = text.starts_with("IO Error") && text.contains(" error for HTTP ");
     if !silent && !text.starts_with("HTTP Error") {
@@ -138,16 +138,16 @@ fn of_object_store(text: &str) -> Option<Error> {
     Some(Error::new(kind, meaning).with_source(text))
 }
 
-/// The status that an error over HTTP tells of.
+/// The status in the message of an HTTP error.
 fn status(text: &str) -> Option<u16> {
     let mut behind = BEFORE_STATUS.iter().filter_map(|before| text.split_once(before)).map(|(_, behind)| behind);
     behind.find_map(|behind| behind.get(..3)?.parse().ok())
 }
 
-/// The error whose text lies at `text`, which stays DuckDB's; a null pointer reads as an unknown failure.
+/// The error whose message is at `text`, which remains owned by DuckDB; a null pointer is an unknown failure.
 ///
 /// # Safety
-/// `text` is null or points to a text that lives until this returns.
+/// `text` is null or points to a string that lives until this returns.
 pub(super) unsafe fn from_pointer(text: *const c_char) -> Error {
     if text.is_null() {
         return Error::internal("DuckDB failed without a reason");
@@ -156,7 +156,7 @@ pub(super) unsafe fn from_pointer(text: *const c_char) -> Error {
     from_text(&unsafe { CStr::from_ptr(text) }.to_string_lossy())
 }
 
-/// Takes and frees `data`; an error when it holds one.
+/// Takes and frees `data`; returns an error if it contains one.
 ///
 /// # Safety
 /// `data` comes from DuckDB and is not used afterwards.
@@ -164,7 +164,7 @@ pub(super) unsafe fn check_error_data(mut data: ffi::duckdb_error_data) -> Resul
     if data.is_null() {
         return Ok(());
     }
-    // SAFETY: `data` is alive until `duckdb_destroy_error_data`, and the text with it.
+    // SAFETY: `data` is alive until `duckdb_destroy_error_data`, and so is its message.
     unsafe {
         let failed = ffi::duckdb_error_data_has_error(data);
         let outcome = if failed { Err(from_pointer(ffi::duckdb_error_data_message(data))) } else { Ok(()) };

@@ -1,6 +1,6 @@
-//! Tables whose rows are made when a query reads them: `FROM name()`.
+//! Tables whose rows are computed when a query reads them: `FROM name()`.
 //!
-//! The rows are taken once an execution, before its first row, so that one query sees one state.
+//! The rows are read once per execution, before its first row, so that one query sees one state.
 
 use std::{
     ffi::{CString, c_void},
@@ -13,7 +13,7 @@ use duckdb::ffi;
 use super::{Connection, LogicalType};
 use crate::error::{Error, Result};
 
-/// Gives the rows, each with a cell for every column, in order.
+/// Returns the rows, each with a cell for every column, in order.
 type Rows = Box<dyn Fn() -> Vec<Vec<Cell>> + Send + Sync>;
 
 /// A table function without arguments.
@@ -22,7 +22,7 @@ pub struct LiveTable {
     pub name: &'static str,
     /// Its columns.
     pub columns: &'static [(&'static str, CellKind)],
-    /// Asked once an execution, on the worker's thread: it must not wait for another statement.
+    /// Called once per execution, on the worker's thread: it must not wait for another statement.
     pub rows: Rows,
 }
 
@@ -41,24 +41,24 @@ pub enum CellKind {
     Moment,
 }
 
-/// A value of a row. One that is not of its column's kind reads as NULL.
+/// A value of a row. A value whose type is not that of its column reads as NULL.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cell {
-    /// NULL, in a column of any kind.
+    /// NULL, in a column of any type.
     Null,
-    /// A text.
+    /// A string.
     Text(String),
-    /// A whole number.
+    /// An integer.
     Whole(i64),
-    /// A number.
+    /// A floating-point number.
     Number(f64),
-    /// A truth value.
+    /// A Boolean.
     Flag(bool),
-    /// A moment, in microseconds since 1970 UTC.
+    /// A timestamp, in microseconds since 1970 UTC.
     Moment(i64),
 }
 
-/// The rows of one execution that are still to be given.
+/// The remaining rows of an execution.
 struct Scan {
     rows: std::vec::IntoIter<Vec<Cell>>,
     columns: &'static [(&'static str, CellKind)],
@@ -67,13 +67,13 @@ struct Scan {
 // === impl Connection ===
 
 impl Connection {
-    /// Makes `table` known to every connection of the instance, for as long as that lives.
+    /// Registers `table` for all connections of the instance, for the lifetime of the instance.
     ///
     /// # Errors
-    /// Internal when DuckDB refuses.
+    /// Internal if DuckDB rejects it.
     pub fn register(&self, table: LiveTable) -> Result<()> {
         let name = table.name;
-        let name_c = CString::new(name).map_err(|_| Error::internal("a table's name holds a NUL byte"))?;
+        let name_c = CString::new(name).map_err(|_| Error::internal("a table's name contains a NUL byte"))?;
         // SAFETY: the connection is open; DuckDB copies the name, owns the table from `set_extra_info` on and frees it
         // with `drop_box`; the function is destroyed once, its registration lives on without it.
         let state = unsafe {
@@ -98,27 +98,28 @@ impl Connection {
     }
 }
 
-/// Frees what DuckDB held for us.
+/// Frees data that DuckDB held.
 unsafe extern "C" fn drop_box<T>(data: *mut c_void) {
     // SAFETY: DuckDB calls this once, with the pointer that it was given with this function.
     drop(unsafe { Box::from_raw(data.cast::<T>()) });
 }
 
-/// Says which columns there are.
+/// Declares the columns.
 unsafe extern "C" fn bind(info: ffi::duckdb_bind_info) {
-    // SAFETY: `info` is alive during the call, and the table as long as the function is registered; DuckDB copies
-    // names and types.
+    // SAFETY: `info` is alive during the call, and the table as long as the function is registered; DuckDB copies names
+    // and types.
     unsafe {
         let table = &*ffi::duckdb_bind_get_extra_info(info).cast::<LiveTable>();
         for (name, kind) in table.columns {
-            // The names are constants of this crate; without one there is no column, and the first row would say so.
+            // The names are constants of this crate; one with a NUL byte would yield no column, which the first row
+            // would show.
             let Ok(name) = CString::new(*name) else { continue };
             ffi::duckdb_bind_add_result_column(info, name.as_ptr(), kind.logical_type().as_ptr());
         }
     }
 }
 
-/// Takes the rows.
+/// Reads the rows.
 unsafe extern "C" fn init(info: ffi::duckdb_init_info) {
     // SAFETY: as in `bind`; DuckDB owns the scan and frees it with `drop_box`. No panic may cross into DuckDB.
     unsafe {
@@ -133,10 +134,10 @@ unsafe extern "C" fn init(info: ffi::duckdb_init_info) {
     }
 }
 
-/// Gives the next rows, none at the end.
+/// Returns the next rows; none at the end.
 unsafe extern "C" fn give(info: ffi::duckdb_function_info, output: ffi::duckdb_data_chunk) {
     // SAFETY: the scan is alive as long as its execution, which one thread reads: `max_threads` is 1 unless set. The
-    // chunk has room for `duckdb_vector_size` rows in each of the columns that `bind` told of, with their types.
+    // chunk has room for `duckdb_vector_size` rows in each of the columns that `bind` declared, with their types.
     unsafe {
         let scan = &mut *ffi::duckdb_function_get_init_data(info).cast::<Scan>();
         let mut count = 0;
@@ -152,12 +153,12 @@ unsafe extern "C" fn give(info: ffi::duckdb_function_info, output: ffi::duckdb_d
     }
 }
 
-/// Puts `cell` at `row` of a vector.
+/// Writes `cell` to `row` of a vector.
 ///
 /// # Safety
 /// `vector` is a flat vector of the type of `kind`, with room for `row`.
 unsafe fn write(vector: ffi::duckdb_vector, row: u64, kind: CellKind, cell: &Cell) {
-    // SAFETY: the vector holds values of the kind's type by this function's own contract, and texts are copied.
+    // SAFETY: the vector holds values of the kind's type by this function's own contract, and strings are copied.
     unsafe {
         let data = ffi::duckdb_vector_get_data(vector);
         let at = usize::try_from(row).unwrap_or_default();
@@ -275,7 +276,7 @@ mod tests {
         let rows = || {
             let row = |i: i64| match i % 3 {
                 0 => vec![Cell::Null; KINDS.len()],
-                // A row that is too short, and a cell of another kind.
+                // A row that is too short, and a cell of another type.
                 1 => vec![format!("text number {i}").into(), Cell::Flag(true)],
                 _ => vec!["x".into(), Cell::Whole(i), 0.5.into(), true.into(), Cell::Moment(i * 1_000_000)],
             };

@@ -1,10 +1,9 @@
-//! A safe cover over the part of DuckDB's C interface that the engine needs.
+//! A safe wrapper around the part of DuckDB's C interface that the engine needs.
 //!
-//! The crate `duckdb` cannot tell a statement's columns before it runs, executes all but the last statement of a
-//! text while it "prepares" it, and panics when a stream fails midway. Those three would cost correctness, so the
-//! engine talks to the C interface through its `ffi` and this folder is the only place of the crate with unsafe
-//! code. Every handle is freed by the `Drop` of the type that holds it; types that borrow a connection carry its
-//! lifetime.
+//! The crate `duckdb` cannot return a statement's columns before it runs, executes all but the last statement of a
+//! string while it "prepares" it, and panics when a stream fails midway. Those three would break correctness, so the
+//! engine uses the C interface through its `ffi`, and this folder is the only location of unsafe code in the crate.
+//! Every handle is freed by the `Drop` of the type that holds it; types that borrow a connection carry its lifetime.
 #![expect(unsafe_code, reason = "the C interface of DuckDB; nothing outside this folder is unsafe")]
 
 mod arrow_scan;

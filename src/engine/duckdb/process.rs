@@ -1,14 +1,14 @@
-//! The end of the process.
+//! Ends the process.
 
 use std::io::{self, Write};
 
-/// Ends the process with `code`, at once.
+/// Ends the process with `code`, immediately.
 ///
-/// At an orderly end the libraries inside DuckDB clean up after themselves, PostgreSQL's client among them, while threads
-/// that nobody waits for still use them: that has crashed after everything was done.
+/// On a regular exit, the libraries inside DuckDB clean up, including PostgreSQL's client, while threads that are not
+/// joined still use them: this has crashed after all work was done.
 pub fn end_process(code: i32) -> ! {
-    // What cannot be written any more has no reader.
+    // Output that cannot be written any more has no reader.
     let _ = io::stdout().flush();
-    // SAFETY: it only leaves; nothing is run behind it.
+    // SAFETY: it only exits; no code runs after it.
     unsafe { libc::_exit(code) }
 }

@@ -1,4 +1,4 @@
-//! Prepared statements: what they are, which columns they give, and their execution.
+//! Prepared statements: their kind, their columns, and their execution.
 
 use std::{
     ffi::{CStr, CString},
@@ -22,24 +22,24 @@ pub struct Statement<'c> {
     connection: &'c Connection,
 }
 
-/// What a statement is, as DuckDB's parser sees it.
+/// The kind of a statement, as determined by DuckDB's parser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatementKind {
-    /// Gives rows and changes nothing by itself: SELECT, EXPLAIN, DESCRIBE, SHOW.
+    /// Returns rows and changes nothing by itself: SELECT, EXPLAIN, DESCRIBE, SHOW.
     Read,
     /// Changes rows: INSERT, UPDATE, DELETE, MERGE.
     Write,
-    /// Makes or removes something in the catalog: CREATE, DROP.
+    /// Creates or drops objects in the catalog: CREATE, DROP.
     Define,
-    /// Changes something in the catalog: ALTER, COMMENT ON.
+    /// Changes objects in the catalog: ALTER, COMMENT ON.
     Alter,
     /// BEGIN, COMMIT or ROLLBACK.
     Transaction,
-    /// Anything else; the name is what the user wrote it as.
+    /// Any other; with its name in SQL.
     Other(&'static str),
 }
 
-/// The statements of a text, parsed.
+/// Parsed statements.
 #[derive(Debug)]
 pub(super) struct Extracted {
     ptr: ffi::duckdb_extracted_statements,
@@ -68,7 +68,7 @@ const OTHERS: &[(ffi::duckdb_statement_type, &str)] = &[
 // === impl Extracted ===
 
 impl Extracted {
-    /// How many statements the text holds.
+    /// The number of statements.
     pub(super) fn len(&self) -> u64 {
         self.len
     }
@@ -76,8 +76,8 @@ impl Extracted {
     /// Prepares the statement at `index` without executing any.
     pub(super) fn prepare<'c>(&mut self, connection: &'c Connection, index: u64) -> Result<Statement<'c>> {
         let mut statement = ptr::null_mut();
-        // SAFETY: connection and extracted statements are alive, the index is below `len` by the callers' loops,
-        // and the statement is owned by `Statement` even when preparing failed.
+        // SAFETY: connection and extracted statements are alive, the index is below `len` by the callers' loops, and
+        // the statement is owned by `Statement` even if preparing failed.
         unsafe {
             let state =
                 ffi::duckdb_prepare_extracted_statement(connection.as_ptr(), self.ptr, index, &raw mut statement);
@@ -92,7 +92,7 @@ impl Extracted {
 
 impl Drop for Extracted {
     fn drop(&mut self) {
-        // SAFETY: made by `duckdb_extract_statements` and destroyed once.
+        // SAFETY: created by `duckdb_extract_statements` and destroyed once.
         unsafe { ffi::duckdb_destroy_extracted(&raw mut self.ptr) };
     }
 }
@@ -102,19 +102,19 @@ impl Drop for Extracted {
 impl<'c> Statement<'c> {
     /// Parses `sql` into its statements.
     pub(super) fn extract(connection: &Connection, sql: &str) -> Result<Extracted> {
-        let text = CString::new(sql).map_err(|_| Error::invalid("the statement holds a NUL byte"))?;
+        let text = CString::new(sql).map_err(|_| Error::invalid("the statement contains a NUL byte"))?;
         let mut ptr = ptr::null_mut();
-        // SAFETY: the text lives until the call returns; the out pointer is valid.
+        // SAFETY: the string lives until the call returns; the out pointer is valid.
         let len = unsafe { ffi::duckdb_extract_statements(connection.as_ptr(), text.as_ptr(), &raw mut ptr) };
         let extracted = Extracted { ptr, len };
-        // SAFETY: `extracted` is alive; the text, null when parsing succeeded, belongs to it.
+        // SAFETY: `extracted` is alive; the message, null if parsing succeeded, belongs to it.
         if len == 0 && !unsafe { ffi::duckdb_extract_statements_error(extracted.ptr) }.is_null() {
             return Err(Connection::extract_error(extracted.ptr));
         }
         Ok(extracted)
     }
 
-    /// What the statement is.
+    /// The kind of the statement.
     pub fn kind(&self) -> StatementKind {
         // SAFETY: the statement is alive.
         let kind = unsafe { ffi::duckdb_prepared_statement_type(self.ptr) };
@@ -134,16 +134,16 @@ impl<'c> Statement<'c> {
         }
     }
 
-    /// How many parameters the statement takes.
+    /// The number of parameters.
     pub fn parameter_count(&self) -> usize {
         // SAFETY: the statement is alive.
         usize::try_from(unsafe { ffi::duckdb_nparams(self.ptr) }).unwrap_or(usize::MAX)
     }
 
-    /// The names of the parameters, in the order in which they are bound; those without one have their number.
+    /// The names of the parameters, in binding order; unnamed ones have their number.
     pub fn parameter_names(&self) -> Vec<String> {
         let name = |index| {
-            // SAFETY: the statement is alive, the index is in range; the text is freed after it was copied.
+            // SAFETY: the statement is alive, the index is in range; the string is freed after it was copied.
             unsafe {
                 let name = ffi::duckdb_parameter_name(self.ptr, index);
                 if name.is_null() {
@@ -157,10 +157,10 @@ impl<'c> Statement<'c> {
         (1..=self.parameter_count() as u64).map(name).collect()
     }
 
-    /// The parameters as Arrow fields, named "0", "1", …; a parameter whose type follows from nothing is Null.
+    /// The parameters as Arrow fields, named "0", "1", …; a parameter whose type cannot be inferred is Null.
     ///
     /// # Errors
-    /// A type that Arrow cannot express.
+    /// A type without an Arrow equivalent.
     pub fn parameter_schema(&self) -> Result<SchemaRef> {
         let types: Vec<_> = (1..=self.parameter_count() as u64)
             // SAFETY: the statement is alive, the index is in range; the type is owned by `LogicalType`.
@@ -170,10 +170,10 @@ impl<'c> Statement<'c> {
         self.connection.arrow_schema(&names, &types)
     }
 
-    /// The columns of the result, known before it runs; `None` where they follow only from the parameters' values.
+    /// The columns of the result, known before it runs; `None` if they depend on the parameters' values.
     ///
     /// # Errors
-    /// A type that Arrow cannot express.
+    /// A type without an Arrow equivalent.
     pub fn result_schema(&self) -> Result<Option<SchemaRef>> {
         // SAFETY: the statement is alive; names and types are owned below.
         let count = unsafe { ffi::duckdb_prepared_statement_column_count(self.ptr) };
@@ -198,10 +198,10 @@ impl<'c> Statement<'c> {
         self.connection.arrow_schema(&names, &types).map(Some)
     }
 
-    /// Executes the statement with `params`; rows come as they are read.
+    /// Executes the statement with `params`; rows are produced as they are read.
     ///
     /// # Errors
-    /// `InvalidArgument` for the wrong number of parameters; what DuckDB says.
+    /// `InvalidArgument` for the wrong number of parameters; errors of DuckDB.
     pub fn execute(&self, params: &[Value]) -> Result<ResultStream<'_>> {
         self.connection.check_interrupted()?;
         let expected = self.parameter_count();
@@ -216,7 +216,7 @@ impl<'c> Statement<'c> {
                 return Err(unsafe { error::from_pointer(ffi::duckdb_prepare_error(self.ptr)) });
             }
         }
-        // Outside of a transaction DuckDB binds it once more, as the catalog may have changed since.
+        // Outside of a transaction, DuckDB binds it again, as the catalog may have changed since.
         let _shared = if self.connection.is_open() { None } else { self.connection.share() };
         ResultStream::start(self)
     }
@@ -255,7 +255,7 @@ pub(super) fn arrow_schema(
         .iter()
         .map(|name| CString::new(name.replace('\0', "")))
         .collect::<Result<_, _>>()
-        .map_err(|_| Error::internal("a column's name holds a NUL byte"))?;
+        .map_err(|_| Error::internal("a column's name contains a NUL byte"))?;
     let mut name_ptrs: Vec<_> = texts.iter().map(|text| text.as_ptr()).collect();
     let mut type_ptrs: Vec<_> = types.iter().map(LogicalType::as_ptr).collect();
     let mut exported = FFI_ArrowSchema::empty();

@@ -13,7 +13,7 @@ use duckdb::ffi;
 use super::{LogicalType, Statement, batch::BatchBuilder, connection::ArrowOptions, error, statement::arrow_schema};
 use crate::error::{Error, Result};
 
-/// How large the batches of a result are.
+/// The size of the batches of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchLimits {
     /// A batch is complete once it is this large …
@@ -31,9 +31,9 @@ pub struct ResultStream<'s> {
     options: ArrowOptions,
     exported: FFI_ArrowSchema,
     schema: SchemaRef,
-    /// Present when all columns are of types that it knows.
+    /// Present if it supports the types of all columns.
     builder: Option<BatchBuilder>,
-    /// Rows of a chunk that were more than a batch may have.
+    /// Remaining rows of a chunk that exceeded the batch limit.
     rest: Option<RecordBatch>,
     exhausted: bool,
     /// The statement outlives its result, and no second execution of it runs meanwhile.
@@ -46,7 +46,7 @@ struct ResultHandle(ffi::duckdb_result);
 
 impl ResultHandle {
     fn check(&mut self) -> Result<()> {
-        // SAFETY: the result is alive, and the text belongs to it.
+        // SAFETY: the result is alive, and the message belongs to it.
         let text = unsafe { ffi::duckdb_result_error(&raw mut self.0) };
         // SAFETY: as above.
         if text.is_null() { Ok(()) } else { Err(unsafe { error::from_pointer(text) }) }
@@ -98,10 +98,10 @@ impl<'s> ResultStream<'s> {
         SchemaRef::clone(&self.schema)
     }
 
-    /// The next rows, as few chunks of 2,048 as make a batch of `limits`, or `None` at the end.
+    /// The next rows, in as few chunks of 2,048 as make a batch of `limits`, or `None` at the end.
     ///
     /// # Errors
-    /// What DuckDB says when the statement fails midway; the stream is over then.
+    /// Errors of DuckDB if the statement fails midway; the stream is over then.
     pub fn next_batch_of(&mut self, limits: BatchLimits) -> Result<Option<RecordBatch>> {
         let batch = match self.rest.take() {
             Some(rest) => Some(rest),
@@ -120,8 +120,8 @@ impl<'s> ResultStream<'s> {
         let Some(mut builder) = self.builder.take() else { return self.next_converted(limits) };
         while builder.rows() < limits.rows && builder.bytes() < limits.bytes {
             let Some(chunk) = self.next_chunk()? else { break };
-            // SAFETY: the chunk is alive, and its columns are the result's, for which the builder was made; DuckDB
-            // flattens the chunks that it gives away.
+            // SAFETY: the chunk is alive, and its columns are the result's, for which the builder was created; DuckDB
+            // flattens the chunks that it returns.
             unsafe { builder.append(chunk.0)? };
         }
         let batch = if builder.rows() == 0 { None } else { Some(builder.finish()?) };
@@ -140,7 +140,7 @@ impl<'s> ResultStream<'s> {
         }
     }
 
-    /// The next rows by DuckDB's own conversion, put together.
+    /// The next rows by DuckDB's own conversion, concatenated.
     fn next_converted(&mut self, limits: BatchLimits) -> Result<Option<RecordBatch>> {
         let (mut parts, mut rows, mut bytes) = (Vec::new(), 0, 0);
         while rows < limits.rows && bytes < limits.bytes {
@@ -189,7 +189,7 @@ impl<'s> ResultStream<'s> {
         Ok(batch)
     }
 
-    /// Reads to the end, forgets the rows, and says how many the statement changed.
+    /// Reads to the end, discards the rows, and returns the number of rows that the statement changed.
     ///
     /// # Errors
     /// As [`next_batch`](Self::next_batch).
@@ -202,7 +202,7 @@ impl<'s> ResultStream<'s> {
     }
 }
 
-/// The number in a result of the form that DuckDB gives to statements that change rows: one column "Count".
+/// The number in the result that DuckDB returns for statements that change rows: one column "Count".
 pub fn count_of(batch: &RecordBatch) -> u64 {
     use arrow::{array::AsArray, datatypes::Int64Type};
     let is_count = batch.num_columns() == 1 && batch.schema().field(0).name() == "Count";

@@ -1,4 +1,4 @@
-//! DuckDB's types and values, owned.
+//! Owned DuckDB types and values.
 
 use std::ffi::{CStr, CString};
 
@@ -15,10 +15,10 @@ pub struct LogicalType(ffi::duckdb_logical_type);
 #[derive(Debug)]
 pub struct Value(ffi::duckdb_value);
 
-// SAFETY: an owned value is plain data without a tie to a thread.
+// SAFETY: an owned value is plain data that is not tied to a thread.
 unsafe impl Send for Value {}
 
-/// The DuckDB types that need no further description.
+/// The DuckDB types without parameters.
 macro_rules! simple_types {
     ($($(#[$doc:meta])* $name:ident = $constant:ident,)*) => {
         impl LogicalType {
@@ -73,14 +73,14 @@ simple_types! {
     timestamp_ns = DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP_NS,
     /// INTERVAL.
     interval = DUCKDB_TYPE_DUCKDB_TYPE_INTERVAL,
-    /// The type of a NULL that nothing else is known of.
+    /// The type of a NULL about which nothing else is known.
     null = DUCKDB_TYPE_DUCKDB_TYPE_SQLNULL,
 }
 
 // === impl LogicalType ===
 
 impl LogicalType {
-    /// Takes a type that DuckDB made; null reads as "unresolved".
+    /// Takes ownership of a type from DuckDB; null is treated as "unresolved".
     pub(super) fn from_raw(ptr: ffi::duckdb_logical_type) -> Self {
         if ptr.is_null() { Self::null() } else { Self(ptr) }
     }
@@ -120,7 +120,7 @@ impl LogicalType {
     /// `InvalidArgument` for a name with a NUL byte.
     pub fn record(members: &[(String, Self)]) -> Result<Self> {
         let names: Result<Vec<_>, _> = members.iter().map(|(name, _)| std::ffi::CString::new(name.as_str())).collect();
-        let names = names.map_err(|_| Error::invalid("a struct member's name holds a NUL byte"))?;
+        let names = names.map_err(|_| Error::invalid("a struct member's name contains a NUL byte"))?;
         let mut name_ptrs: Vec<_> = names.iter().map(|name| name.as_ptr()).collect();
         let mut type_ptrs: Vec<_> = members.iter().map(|(_, member)| member.0).collect();
         // SAFETY: both arrays have `len` entries that live until the call returns and are copied.
@@ -210,23 +210,23 @@ impl Value {
         Self(unsafe { ffi::duckdb_create_blob(bytes.as_ptr(), bytes.len() as u64) })
     }
 
-    /// Takes a value that DuckDB made of several parts; it makes none of parts that do not fit together.
+    /// Takes ownership of a composite value from DuckDB, which returns null if the parts do not fit together.
     fn made(ptr: ffi::duckdb_value, what: &str) -> Result<Self> {
         if ptr.is_null() {
-            return Err(Error::invalid(format!("a parameter is no valid {what}: its parts do not fit together")));
+            return Err(Error::invalid(format!("a parameter is not a valid {what}: its parts do not fit together")));
         }
         Ok(Self(ptr))
     }
 
-    /// DECIMAL(width, scale) from its unscaled number.
+    /// DECIMAL(width, scale) from its unscaled integer.
     ///
     /// # Errors
-    /// `InvalidArgument` for a width or scale that DuckDB does not have, and for more digits than the width says: DuckDB
-    /// would end the process.
+    /// `InvalidArgument` for a width or scale that DuckDB does not have, and for more digits than the width allows:
+    /// DuckDB would end the process.
     pub fn decimal(width: u8, scale: u8, unscaled: i128) -> Result<Self> {
         let fits = (1..=38).contains(&width) && scale <= width && unscaled.unsigned_abs() < 10_u128.pow(width.into());
         if !fits {
-            return Err(Error::invalid(format!("a parameter is no valid DECIMAL({width}, {scale})")));
+            return Err(Error::invalid(format!("a parameter is not a valid DECIMAL({width}, {scale})")));
         }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the number's two halves")]
         let value = ffi::duckdb_hugeint { lower: unscaled as u64, upper: (unscaled >> 64) as i64 };
@@ -260,17 +260,17 @@ impl Value {
         Self::made(unsafe { ffi::duckdb_create_struct_value(kind.0, ptrs.as_mut_ptr()) }, "struct")
     }
 
-    /// A map; `kind` is its type, keys and values stand in pairs.
+    /// A map; `kind` is its type, keys and values are paired.
     ///
     /// # Errors
-    /// `InvalidArgument` for a key that is NULL or comes twice.
+    /// `InvalidArgument` for a key that is NULL or duplicate.
     pub fn map(kind: &LogicalType, keys: &[Self], values: &[Self]) -> Result<Self> {
         let mut key_ptrs: Vec<_> = keys.iter().map(|key| key.0).collect();
         let mut value_ptrs: Vec<_> = values.iter().map(|value| value.0).collect();
         let len = key_ptrs.len().min(value_ptrs.len()) as u64;
-        // SAFETY: type, keys and values are alive and copied; `len` entries stand in both arrays.
+        // SAFETY: type, keys and values are alive and copied; both arrays have `len` entries.
         let map = unsafe { ffi::duckdb_create_map_value(kind.0, key_ptrs.as_mut_ptr(), value_ptrs.as_mut_ptr(), len) };
-        Self::made(map, "map (a key may come once)")
+        Self::made(map, "map (keys must be unique)")
     }
 
     pub(super) fn as_ptr(&self) -> ffi::duckdb_value {
@@ -285,18 +285,18 @@ impl Drop for Value {
     }
 }
 
-/// The tables that a query reads, as DuckDB writes their names; `None` where it does not say.
+/// The tables that a query reads, as DuckDB writes their names; `None` if DuckDB does not report them.
 ///
 /// # Errors
-/// `InvalidArgument` for a text with a NUL.
+/// `InvalidArgument` for a NUL character.
 pub(super) fn table_names(connection: &Connection, sql: &str) -> Result<Option<Vec<String>>> {
-    let text = CString::new(sql).map_err(|_| Error::invalid("the statement holds a NUL byte"))?;
-    // SAFETY: connection and text are alive; the list is owned by `Value`.
+    let text = CString::new(sql).map_err(|_| Error::invalid("the statement contains a NUL byte"))?;
+    // SAFETY: connection and string are alive; the list is owned by `Value`.
     let list = Value(unsafe { ffi::duckdb_get_table_names(connection.as_ptr(), text.as_ptr(), false) });
     if list.0.is_null() {
         return Ok(None);
     }
-    // SAFETY: the list is alive; each child is owned by `Value`, and its text freed after it was copied.
+    // SAFETY: the list is alive; each child is owned by `Value`, and its string freed after it was copied.
     unsafe {
         let child = |index| Value(ffi::duckdb_get_list_child(list.0, index));
         let name = |value: Value| {

@@ -1,4 +1,4 @@
-//! GetCatalogs: what clients may see is the lake alone, not the engine's own databases.
+//! GetCatalogs: clients see only the lake, not the engine's own databases.
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use arrow_flight::sql::CommandGetCatalogs;
@@ -18,7 +18,8 @@ pub fn rows(command: CommandGetCatalogs) -> Result<RecordBatch> {
     builder.build().map_err(encode)
 }
 
-/// Whether the lake is meant where a command names a catalog: none means all, and an empty one means those without.
+/// Whether a command's catalog filter includes the lake: no filter means all catalogs, an empty one objects without a
+/// catalog.
 pub fn is_lake(catalog: Option<&str>) -> bool {
     catalog.is_none_or(|catalog| catalog == lake::CATALOG)
 }

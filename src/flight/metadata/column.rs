@@ -1,4 +1,4 @@
-//! What Flight SQL says of a column in the metadata of its Arrow field.
+//! The Flight SQL description of a column in the metadata of its Arrow field.
 
 use std::sync::Arc;
 
@@ -7,13 +7,13 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use super::types;
 use crate::lake::listing::types::type_name;
 
-/// The key of a fact: `TYPE_NAME`, `PRECISION`, …
+/// The key of a property: `TYPE_NAME`, `PRECISION`, …
 pub fn key(name: &str) -> String {
     format!("ARROW:FLIGHT:SQL:{name}")
 }
 
-/// The field with what its type, as DuckDB writes it, says to a client: TYPE_NAME, PRECISION, SCALE,
-/// IS_AUTO_INCREMENT, IS_CASE_SENSITIVE and IS_SEARCHABLE. Metadata that it has stays.
+/// The field with the properties of its DuckDB type: TYPE_NAME, PRECISION, SCALE, IS_AUTO_INCREMENT, IS_CASE_SENSITIVE
+/// and IS_SEARCHABLE. Existing metadata is kept.
 pub fn describe(field: &Field, type_name: &str) -> Field {
     let described = types::of(type_name);
     let flag = |value: bool| Some(if value { "1" } else { "0" }.to_owned());
@@ -30,7 +30,7 @@ pub fn describe(field: &Field, type_name: &str) -> Field {
     field
 }
 
-/// The columns of a result with what their types say to a client.
+/// The columns of a result with the properties of their types.
 pub fn describe_all(schema: &Schema) -> SchemaRef {
     let fields = schema.fields().iter().map(|field| describe(field, &type_name(field.data_type())));
     Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))

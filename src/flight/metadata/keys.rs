@@ -1,13 +1,13 @@
 //! GetPrimaryKeys, GetImportedKeys, GetExportedKeys and GetCrossReference.
 //!
-//! The lake has no keys: DuckLake refuses PRIMARY KEY, UNIQUE and REFERENCES. So the answers have columns and no rows,
-//! for every table, and those that do not exist.
+//! The lake has no keys: DuckLake rejects PRIMARY KEY, UNIQUE and REFERENCES. So the responses have columns and no
+//! rows, for every table, existing or not.
 
 use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-/// The columns of GetPrimaryKeys; key_sequence stands where the reference implementations have it.
+/// The columns of GetPrimaryKeys; key_sequence is in the same position as in the reference implementations.
 pub fn primary_schema() -> SchemaRef {
     static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         columns(&[

@@ -1,4 +1,4 @@
-//! The metadata commands: each gives its rows as one batch, from which GetFlightInfo and GetSchema take the columns.
+//! The metadata commands: each returns its rows as one batch, from which GetFlightInfo and GetSchema take the columns.
 
 mod catalogs;
 pub mod column;
@@ -19,10 +19,10 @@ use crate::{
     query::Queries,
 };
 
-/// The columns of a metadata command; `None` for a command that is none.
+/// The columns of a metadata command; `None` for any other command.
 ///
 /// # Errors
-/// Internal when the server's own data cannot be built.
+/// Internal if the server's own data cannot be built.
 pub fn schema(command: &Command) -> Result<Option<SchemaRef>> {
     Ok(Some(match command {
         Command::CommandGetCatalogs(command) => catalogs::schema(*command),
@@ -39,10 +39,10 @@ pub fn schema(command: &Command) -> Result<Option<SchemaRef>> {
     }))
 }
 
-/// The rows of a metadata command, as the caller's session sees the lake; `None` for a command that is none.
+/// The rows of a metadata command, as visible in the caller's session; `None` for any other command.
 ///
 /// # Errors
-/// What DuckDB says.
+/// Errors of DuckDB.
 pub async fn rows(queries: &Queries, caller: &Caller, command: Command) -> Result<Option<RecordBatch>> {
     Ok(Some(match command {
         Command::CommandGetCatalogs(command) => catalogs::rows(command)?,
@@ -59,7 +59,7 @@ pub async fn rows(queries: &Queries, caller: &Caller, command: Command) -> Resul
     }))
 }
 
-/// The failure to build the rows of an answer.
+/// The error for rows of a response that cannot be built.
 fn encode(err: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::internal("encode metadata").with_source(err)
 }

@@ -1,4 +1,4 @@
-//! GetDbSchemas: sorted by name, but the one that equals the pattern first.
+//! GetDbSchemas: sorted by name, except that a schema whose name equals the pattern is first.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! GetTables: sorted by schema and name, but those that equal the patterns first, because clients ask for a table by a
-//! pattern and take the first row or the first batch.
+//! GetTables: sorted by schema and name, except that tables whose names equal the patterns are first, because clients
+//! request a table by a pattern and take the first row or the first batch.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub fn schema(command: &CommandGetTables) -> SchemaRef {
     command.clone().into_builder().schema()
 }
 
-/// The tables and views of the lake. Their columns, when asked for, come from one bulk query and not one by one.
+/// The tables and views of the lake. Their columns, if requested, are read in one query and not one by one.
 pub async fn rows(queries: &Queries, caller: &Caller, command: CommandGetTables) -> Result<RecordBatch> {
     let (columns, include_schema) = (schema(&command), command.include_schema);
     if !is_lake(command.catalog.as_deref()) {

@@ -21,7 +21,7 @@ pub fn schema() -> SchemaRef {
     XdbcTypeInfoDataBuilder::new().schema()
 }
 
-/// The types with the code that was asked for; all of them when none was.
+/// The types with the requested code; all of them without one.
 pub fn rows(command: CommandGetXdbcTypeInfo) -> Result<RecordBatch> {
     let is_asked = |row: &&SqlType| command.data_type.is_none_or(|code| code == row.code);
     let rows = Rows(types::ALL.iter().filter(is_asked).copied().collect());
@@ -39,7 +39,7 @@ pub fn rows(command: CommandGetXdbcTypeInfo) -> Result<RecordBatch> {
         // Types of one fixed precision and scale, such as money.
         rows.flag(|_| Some(false)),
         rows.flag(|_| Some(false)),
-        // Names are not translated.
+        // Names are not localised.
         rows.text(|_| None),
         rows.number(|row| if row.family == Family::Decimal { Some(0) } else { row.scale }),
         rows.number(|row| row.scale),
@@ -70,7 +70,7 @@ impl Rows {
         Arc::new(self.0.iter().map(of).collect::<BooleanArray>())
     }
 
-    /// What stands in parentheses behind the name of a type.
+    /// The parameters in parentheses after the name of a type.
     fn create_params(&self) -> ArrayRef {
         let item = Field::new_list_field(DataType::Utf8, false);
         let mut lists = ListBuilder::new(StringBuilder::new()).with_field(item);
@@ -86,12 +86,12 @@ impl Rows {
     }
 }
 
-/// LIKE takes texts alone; everything else works for all types.
+/// LIKE applies only to strings; everything else works for all types.
 fn searchable(row: &SqlType) -> Searchable {
     if row.family == Family::Text { Searchable::Full } else { Searchable::Basic }
 }
 
-/// `None` for what is no number.
+/// `None` if it is not a number.
 fn is_unsigned(row: &SqlType) -> Option<bool> {
     match row.family {
         Family::Number { signed } => Some(!signed),

@@ -1,4 +1,4 @@
-//! The types that columns have, as SQL interfaces describe them. Flat data, for GetXdbcTypeInfo and for columns.
+//! SQL interface descriptions of column types. Plain data, for GetXdbcTypeInfo and for columns.
 
 use arrow_flight::sql::{XdbcDataType as Xdbc, XdbcDatetimeSubcode as Subcode};
 
@@ -7,47 +7,47 @@ use arrow_flight::sql::{XdbcDataType as Xdbc, XdbcDatetimeSubcode as Subcode};
 pub struct SqlType {
     /// Its name as DuckDB writes it.
     pub name: &'static str,
-    /// Its code: the protocol's, and where that has none the one of `java.sql.Types`.
+    /// Its code: the protocol's, or else the one of `java.sql.Types`.
     pub code: i32,
-    /// The most decimal digits or characters of a value.
+    /// The maximum number of decimal digits or characters of a value.
     pub precision: Option<i32>,
-    /// The digits after the point, the most where the column says how many.
+    /// The digits after the decimal point; the maximum, if the column specifies it.
     pub scale: Option<i32>,
-    /// What stands before and after a value that is written in SQL.
+    /// The prefix and suffix of a literal in SQL.
     pub literal: Option<(&'static str, &'static str)>,
-    /// What kind of value it is.
+    /// The kind of value.
     pub family: Family,
 }
 
-/// What is common to types.
+/// Common properties of types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
-    /// A number; whether it has a sign.
+    /// A number, signed or not.
     Number { signed: bool },
-    /// A number whose column says how many digits it has.
+    /// A number whose column specifies its number of digits.
     Decimal,
-    /// Characters, which LIKE compares, upper and lower case apart.
+    /// Characters, which LIKE compares case-sensitively.
     Text,
     /// A point in time.
     Time(Subcode),
-    /// Neither.
+    /// None of these.
     Other,
 }
 
-/// What a column's type says of the column.
+/// The properties of a column's type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Described<'a> {
-    /// The type's name, without what precision and scale say.
+    /// The type's name, without precision and scale.
     pub name: &'a str,
-    /// The most decimal digits or characters of a value.
+    /// The maximum number of decimal digits or characters of a value.
     pub precision: Option<i32>,
-    /// The digits after the point.
+    /// The digits after the decimal point.
     pub scale: Option<i32>,
-    /// Whether values compare as texts.
+    /// Whether values compare as strings.
     pub is_text: bool,
 }
 
-/// No end that anybody meets: DuckDB's texts and blobs are only bounded by memory.
+/// Practically unlimited: DuckDB's strings and blobs are only bounded by memory.
 const UNBOUNDED: Option<i32> = Some(i32::MAX);
 const QUOTED: Option<(&str, &str)> = Some(("'", "'"));
 const SIGNED: Family = Family::Number { signed: true };
@@ -57,7 +57,7 @@ const ARRAY: i32 = 2003;
 const STRUCT: i32 = 2002;
 const JAVA_OBJECT: i32 = 2000;
 
-/// The types that clients meet, sorted by code and name. HUGEINT and UHUGEINT travel as DECIMAL(38,0).
+/// The types that clients encounter, sorted by code and name. HUGEINT and UHUGEINT are sent as DECIMAL(38,0).
 pub const ALL: &[SqlType] = &[
     row("BOOLEAN", Xdbc::XdbcBit as i32, Some(1), None, None, Family::Other),
     row("TINYINT", Xdbc::XdbcTinyint as i32, Some(3), Some(0), None, SIGNED),
@@ -116,7 +116,7 @@ const fn row(
     SqlType { name, code, precision, scale, literal, family }
 }
 
-/// What a type as DuckDB writes it, `DECIMAL(12,2)` or `INTEGER[]`, says of a column.
+/// The properties of a DuckDB type such as `DECIMAL(12,2)` or `INTEGER[]`.
 pub fn of(type_name: &str) -> Described<'_> {
     if let Some((width, scale)) = decimal_digits(type_name) {
         return Described { name: "DECIMAL", precision: Some(width), scale: Some(scale), is_text: false };

@@ -1,4 +1,4 @@
-//! What the commits of one lake share.
+//! The state that the commits of a lake share.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -10,34 +10,34 @@ use super::{
 };
 use crate::{engine::Connection, error::Result};
 
-/// What the commits of one lake share.
+/// The state that the commits of a lake share.
 #[derive(Debug)]
 pub struct Committer {
-    /// The data files that must be on disk before a commit; none where they are not files of this machine.
+    /// Syncs data files to disk before a commit; `None` if they are not files of this machine.
     pub(super) fsync: Option<Fsync>,
-    /// Present where the catalog takes one writer at a time.
+    /// Present if the catalog takes one writer at a time.
     writer_lock: Option<Arc<WriterLock>>,
-    /// Whether other servers commit to the same catalog, and its answers can be lost.
+    /// Whether other servers commit to the same catalog, and its responses can be lost.
     pub(super) remote: bool,
     pub(super) conflicts: Conflicts,
     turn: Turn,
 }
 
-/// How the lake's catalog takes commits.
+/// How commits to the lake's catalog work.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// The folder of the data files, if they are files of this machine.
     pub data: Option<PathBuf>,
     /// Whether the catalog takes one writer at a time.
     pub one_writer: bool,
-    /// Whether the catalog is in another process, which other servers use as well.
+    /// Whether the catalog is in another process, which other servers also use.
     pub remote: bool,
 }
 
 // === impl Committer ===
 
 impl Committer {
-    /// Nothing is committed yet.
+    /// The state before any commit.
     pub fn new(settings: Settings) -> Self {
         Self {
             fsync: settings.data.map(|root| Fsync::new(root, settings.remote)),
@@ -48,20 +48,20 @@ impl Committer {
         }
     }
 
-    /// Keeps others from writing as long as the permit lives, where the catalog takes one writer at a time; elsewhere
-    /// there is none.
+    /// Keeps others from writing while the permit is held, if the catalog takes one writer at a time; otherwise returns
+    /// none.
     ///
     /// # Errors
-    /// Cancelled when the task was interrupted; `ResourceExhausted` when others kept the lock for half a minute.
+    /// Cancelled if the task was interrupted; `ResourceExhausted` if others held the lock for half a minute.
     pub fn writer_permit(&self, connection: &Connection) -> Result<Option<WriterPermit>> {
         let lock = self.writer_lock.as_ref();
         lock.map(|lock| lock.acquire(|| connection.check_interrupted())).transpose()
     }
 
-    /// Runs `attempt`, which begins and ends a transaction, and retries it as long as it loses against others.
+    /// Runs `attempt`, which begins and ends a transaction, and retries it while it fails with a conflict.
     ///
     /// # Errors
-    /// Conflict when it lost too often; Cancelled; what `attempt` says.
+    /// Conflict after too many retries; Cancelled; errors of `attempt`.
     pub fn retry<T>(&self, connection: &Connection, retry: Retry, attempt: impl FnMut() -> Result<T>) -> Result<T> {
         self.turn.settle(connection, retry, attempt)
     }

@@ -1,10 +1,10 @@
-//! Conflict detection: what DuckLake does not compare.
+//! Conflict detection: what DuckLake does not check.
 //!
-//! Of two transactions that both read and write the rows of a table, the one that commits later must have seen what the
-//! other wrote. DuckLake lets some of them through: two DELETEs of a data file that has deleted rows already (one of them
-//! is lost then, and the rows that are left are there twice), and two that insert what they did not find (MERGE, or INSERT
-//! … WHERE NOT EXISTS: the key is there twice). So such commits of this process are numbered, and one fails when another
-//! of its tables has a number that came since it began.
+//! Of two transactions that both read and write the rows of a table, the one that commits later must have seen the
+//! writes of the other. DuckLake allows some that have not: two DELETEs from a data file that already has deleted rows
+//! (one of them is lost, and the remaining rows exist twice), and two that insert rows that they did not find (MERGE,
+//! or INSERT … WHERE NOT EXISTS: the key exists twice). So such commits of this process are numbered, and a commit
+//! fails if another commit to one of its tables was numbered after it began.
 //!
 //! Servers that share a catalog do not see each other's numbers: PostgreSQL compares them (`sql/05_postgres.sql`).
 
@@ -21,13 +21,13 @@ use crate::{
     sql::Name,
 };
 
-/// How often one that waits looks whether it is still wanted.
+/// How often a waiting transaction checks whether it was interrupted.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// The commits of one lake that read and wrote rows of the same table.
+/// The commits of one lake that read and wrote rows of a table.
 #[derive(Debug, Default)]
 pub(super) struct Conflicts {
-    /// The number of the last such commit. Read without the lock, which is held while one commits: one that is under way
+    /// The number of the last such commit. Read without the lock, which is held during a commit: a commit in progress
     /// counts as later.
     newest: AtomicU64,
     numbers: Mutex<Numbers>,
@@ -36,13 +36,13 @@ pub(super) struct Conflicts {
 /// The numbers of commits.
 #[derive(Debug, Default)]
 struct Numbers {
-    /// That of the last one of which nobody knows the table.
+    /// The number of the last commit whose tables are unknown.
     anywhere: u64,
-    /// Those of tables, by name; as many as there are tables that somebody read and wrote.
+    /// The numbers of the last commits by table name; one entry per table that was read and written.
     tables: HashMap<String, u64>,
 }
 
-/// Which tables a transaction reads and writes, and since when it reads.
+/// The tables that a transaction reads and writes, and the commit number when it began.
 #[derive(Debug, Default)]
 pub(super) struct ReadSet {
     began: u64,
@@ -53,16 +53,17 @@ pub(super) struct ReadSet {
 // === impl Conflicts ===
 
 impl Conflicts {
-    /// A transaction that begins now, before it reads.
+    /// Starts tracking a transaction, before its first read.
     pub(super) fn begin(&self) -> ReadSet {
         ReadSet { began: self.newest.load(Ordering::Acquire), ..ReadSet::default() }
     }
 
-    /// Commits a transaction; if it reads and writes a table, then alone, and only when nobody else has since it began.
-    /// While it waits for others it asks `may_wait` whether it shall.
+    /// Commits a transaction. If it reads and writes a table, this happens exclusively, and only if no other such
+    /// transaction committed since it began. While it waits for others, `may_wait` is called to check whether to keep
+    /// waiting.
     ///
     /// # Errors
-    /// Conflict; what `may_wait` and `commit` say.
+    /// Conflict; errors of `may_wait` and `commit`.
     pub(super) fn commit(
         &self,
         reads: &ReadSet,
@@ -84,7 +85,7 @@ impl Conflicts {
             return Err(Error::new(ErrorKind::Conflict, text));
         }
         let outcome = commit();
-        // One that failed may have happened; to count too many only makes somebody repeat.
+        // A failed commit may have happened; counting too many only causes needless retries.
         let number = newest + 1;
         self.newest.store(number, Ordering::Release);
         if reads.anywhere {
@@ -98,7 +99,7 @@ impl Conflicts {
 // === impl ReadSet ===
 
 impl ReadSet {
-    /// Notes a table; `path` is its name as SQL writes it, empty where it is not known.
+    /// Adds a table; `path` is its name as written in SQL, empty if unknown.
     pub(super) fn add(&mut self, path: &str) {
         let name = path.replace('"', "").to_lowercase();
         if name.starts_with("temp.") {
@@ -131,7 +132,7 @@ impl ReadSet {
     }
 }
 
-/// Whether a name that DuckDB gives, with or without schemas and quotes, may be that of `table`.
+/// Whether a name from DuckDB, with or without schemas and quotes, may refer to `table`.
 pub(super) fn same_table(given: &str, table: &Name) -> bool {
     let given = given.replace('"', "").to_lowercase();
     let name = table.last().replace('"', "");
@@ -151,7 +152,7 @@ mod tests {
         conflicts.commit(&one, || Ok(()), || Ok(())).unwrap();
         let outcome = conflicts.commit(&two, || Ok(()), || Ok(()));
         assert_eq!(outcome.is_ok(), both, "{first}, {second}");
-        // Repeated, it has seen the other's.
+        // When repeated, it has seen the other's writes.
         let mut again = conflicts.begin();
         again.add(second);
         conflicts.commit(&again, || Ok(()), || Ok(())).unwrap();

@@ -1,8 +1,8 @@
-//! Data files that are on disk before the commit that names them.
+//! Syncs data files to disk before the commit that references them.
 //!
-//! DuckDB syncs its own files and no other: after a power cut a lake could name Parquet files that are empty. So before
-//! a commit the files that came since its transaction began are synced, and then their folders. Those of other
-//! transactions that are being written are among them, which does no harm: each is synced by its own commit.
+//! DuckDB syncs only its own files: after a power failure, a lake could reference empty Parquet files. So before a
+//! commit, the files that were added since its transaction began are synced, and then their folders. This includes
+//! files that other transactions are still writing, which is harmless: each is synced by its own commit.
 
 use std::{
     collections::HashMap,
@@ -18,25 +18,25 @@ use uuid::Uuid;
 use super::links::CommitLinks;
 use crate::error::Result;
 
-/// Clocks of file systems tick more slowly than others.
+/// The clocks of file systems are coarser than others.
 const SLACK: Duration = Duration::from_millis(100);
 
 /// The folder with commit links.
 const LINKS: &str = ".committing";
 
-/// No commit takes so long; servers may share the folder.
+/// No commit takes this long; servers may share the folder.
 const FORGOTTEN_AFTER: Duration = Duration::from_hours(24);
 
-/// The most folders that are remembered.
+/// The maximum number of folders that are remembered.
 const MAX_KNOWN: usize = 1 << 16;
 
 /// The folder of the data files.
 #[derive(Debug)]
 pub(super) struct Fsync {
     root: PathBuf,
-    /// Where commit links are made, if they are needed.
+    /// The folder for commit links, if they are needed.
     links: Option<PathBuf>,
-    /// What is known of its folders, so that one that did not change is not read again.
+    /// The known state of its folders, so that an unchanged folder is not read again.
     known: Mutex<HashMap<PathBuf, Known>>,
 }
 
@@ -49,8 +49,8 @@ struct Known {
 // === impl Fsync ===
 
 impl Fsync {
-    /// The files below `root`. Answers to commits `can_be_lost` where the catalog is in another process; then a folder
-    /// beside `root` holds commit links.
+    /// The files below `root`. `can_be_lost` specifies that responses to commits can be lost because the catalog is in
+    /// another process; commit links are then made in a folder beside `root`.
     pub(super) fn new(root: PathBuf, can_be_lost: bool) -> Self {
         let links = can_be_lost.then(|| root.with_file_name(LINKS));
         if let Some(folder) = &links {
@@ -59,17 +59,17 @@ impl Fsync {
         Self { root, links, known: Mutex::default() }
     }
 
-    /// Waits until every file that came since `since` is on disk, and can be found after a power cut. Gives
-    /// commit links to them, where the answer to their commit can be lost.
+    /// Waits until every file that was added since `since` is on disk, and can be found after a power failure. Returns
+    /// commit links to them if the response to their commit can be lost.
     ///
     /// # Errors
-    /// What the operating system says; the files may be lost then, and must not be named.
+    /// Errors of the operating system; the files may be lost then, and must not be referenced.
     pub(super) fn sync(&self, since: SystemTime) -> Result<Option<CommitLinks>> {
         let since = since.checked_sub(SLACK).unwrap_or(SystemTime::UNIX_EPOCH);
         let mut files = Vec::new();
         unless_gone(self.sync_folder(&self.root, since, &mut files))?;
         let links = self.links.as_ref().filter(|_| !files.is_empty());
-        // Not every file system knows hard links.
+        // Not every file system supports hard links.
         Ok(links.and_then(|folder| CommitLinks::new(files, folder).ok()))
     }
 
@@ -83,7 +83,7 @@ impl Fsync {
         folders.iter().try_for_each(|folder| unless_gone(self.sync_folder(folder, since, files)))
     }
 
-    /// Syncs the new files of a folder, and the folder; adds them to `files` and gives the folders in it.
+    /// Syncs the new files of a folder, and the folder; adds them to `files` and returns its subfolders.
     fn sync_files(
         &self,
         folder: &Path,
@@ -104,7 +104,7 @@ impl Fsync {
         if modified >= since {
             File::open(folder)?.sync_all()?;
         }
-        // What was modified a moment ago may be again without a change of its time.
+        // A folder that was modified just now may be modified again without a change of its time.
         if modified + SLACK < SystemTime::now() {
             let mut known = self.known.lock();
             if known.len() >= MAX_KNOWN {
@@ -116,7 +116,7 @@ impl Fsync {
     }
 }
 
-/// Removes what servers that were killed have left.
+/// Removes links left by servers that were killed.
 fn forget_old(folder: &Path) {
     let is_old = |entry: &fs::DirEntry| {
         let age = entry.metadata().and_then(|metadata| metadata.modified()).map(|modified| modified.elapsed());
@@ -127,8 +127,8 @@ fn forget_old(folder: &Path) {
     }
 }
 
-/// Whether a file came since `since`. DuckLake's names tell when they were made (UUID version 7), which saves a look at
-/// each of thousands of files.
+/// Whether a file was added since `since`. DuckLake's file names contain their time of creation (UUID version 7), which
+/// saves reading the metadata of thousands of files.
 fn is_new(entry: &fs::DirEntry, since: SystemTime) -> io::Result<bool> {
     if named_at(&entry.path()).is_some_and(|named| named < since) {
         return Ok(false);
@@ -140,7 +140,7 @@ fn is_new(entry: &fs::DirEntry, since: SystemTime) -> io::Result<bool> {
     }
 }
 
-/// When the UUID at the end of a file's name was made.
+/// The creation time of the UUID at the end of a file's name.
 fn named_at(file: &Path) -> Option<SystemTime> {
     let name = file.file_stem()?.to_str()?;
     let start = name.len().checked_sub(uuid::fmt::Hyphenated::LENGTH)?;
@@ -148,7 +148,7 @@ fn named_at(file: &Path) -> Option<SystemTime> {
     Some(SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos))
 }
 
-/// What was removed meanwhile needs no disk.
+/// Ignores files that were removed concurrently: they need no sync.
 fn unless_gone(outcome: io::Result<()>) -> io::Result<()> {
     match outcome {
         Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(()),

@@ -1,9 +1,9 @@
-//! Data files that outlive a commit which only seemed to fail.
+//! Keeps the data files of a commit that only seemed to fail.
 //!
-//! When the answer to a commit is lost on its way from the catalog's database, DuckLake takes the commit for failed and
-//! removes the files of the transaction; if it has happened after all, the snapshot names files that are gone. So, until
-//! the answer is there, each of them has a hard link, the commit link, from which it is put back. Where nothing was
-//! committed the files are of no snapshot then, and maintenance removes them.
+//! If the response to a commit is lost on its way from the catalog's database, DuckLake treats the commit as failed and
+//! removes the files of the transaction; if the commit succeeded after all, the snapshot references missing files. So
+//! until the response arrives, each file has a hard link, the commit link, from which it is restored. If nothing was
+//! committed, no snapshot references the restored files, and maintenance removes them.
 
 use std::{
     fs::{self, File},
@@ -13,7 +13,7 @@ use std::{
 
 use uuid::Uuid;
 
-/// The commit links of data files; they are removed when this is dropped.
+/// The commit links of data files. Dropping it removes them.
 #[derive(Debug)]
 pub(super) struct CommitLinks {
     folder: PathBuf,
@@ -23,16 +23,16 @@ pub(super) struct CommitLinks {
 // === impl CommitLinks ===
 
 impl CommitLinks {
-    /// Links `files` in a new folder in `parent`, which lies on the same disk.
+    /// Links `files` in a new folder in `parent`, which is on the same disk.
     ///
     /// # Errors
-    /// What the operating system says, such as that it knows no hard links.
+    /// Errors of the operating system, such as missing support for hard links.
     pub(super) fn new(files: Vec<PathBuf>, parent: &Path) -> io::Result<Self> {
         let links = Self { folder: parent.join(Uuid::now_v7().to_string()), files };
         fs::create_dir_all(&links.folder)?;
         for (index, file) in links.files.iter().enumerate() {
             match fs::hard_link(file, links.link(index)) {
-                // Another transaction's, which was rolled back meanwhile.
+                // A file of another transaction, which was rolled back concurrently.
                 Err(err) if err.kind() == io::ErrorKind::NotFound => {}
                 linked => linked?,
             }
@@ -40,10 +40,10 @@ impl CommitLinks {
         Ok(links)
     }
 
-    /// Puts those back that were removed, on disk as they were.
+    /// Restores the files that were removed, with the same durability as before.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Errors of the operating system.
     pub(super) fn put_back(&self) -> io::Result<()> {
         for (index, file) in self.files.iter().enumerate() {
             let folder = file.parent().unwrap_or(Path::new("."));
@@ -64,7 +64,7 @@ impl CommitLinks {
 
 impl Drop for CommitLinks {
     fn drop(&mut self) {
-        // What stays behind takes room until a server starts a day later.
+        // What remains uses disk space until a server starts a day later.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }

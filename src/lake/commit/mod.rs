@@ -7,9 +7,10 @@
 //!                                                                        lost answer ─▶ outcome ◀──────────┘
 //! ```
 //!
-//! Statements of clients, bulk writes, group commits and actions all come through here, so that each of them has an
-//! author, a message and a mark, is on disk before the catalog names it, is retried by the same rule, and survives a lost
-//! answer. A transaction that outlives a call (a client's BEGIN) keeps its state in an [`OpenTransaction`].
+//! Statements of clients, bulk writes, group commits and actions all commit through this module, so that each commit
+//! has an author, a message and a mark, is on disk before the catalog references it, is retried by the same rule, and
+//! survives a lost response. A transaction that outlives a call (a client's BEGIN) keeps its state in an
+//! [`OpenTransaction`].
 
 mod committer;
 mod conflict;

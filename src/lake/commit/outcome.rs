@@ -1,7 +1,7 @@
-//! What became of a commit whose answer was lost.
+//! Determines the outcome of a commit whose response was lost.
 //!
-//! Each commit has a mark in `commit_extra_info`, by which it is found when the catalog's database is back; a lock on the
-//! table of snapshots waits for those that are still under way.
+//! Each commit has a mark in `commit_extra_info`, by which it is found once the catalog's database is available again;
+//! a lock on the table of snapshots waits for commits that are still in progress.
 
 use std::{thread, time::Duration};
 
@@ -14,23 +14,24 @@ use crate::{
     lake::METADATA,
 };
 
-/// How often the catalog's database is asked what became of a commit, …
+/// How often the catalog's database is queried for the outcome of a commit, …
 const ATTEMPTS: u32 = 6;
-/// … and when first; each further wait is twice as long.
+/// … and the wait before the first query; each further wait is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
 #[derive(Deserialize)]
 struct Found {
     id: Option<SnapshotId>,
-    /// How many files came with it.
+    /// The number of files that it added.
     files: u64,
 }
 
-/// What became of the commit that is marked with `mark`; `None` when the database is not back within some seconds.
+/// The outcome of the commit with the mark `mark`; `None` if the database does not become available within some
+/// seconds.
 ///
 /// # Errors
-/// Unavailable when nothing was committed; Internal when it was, and its files could not be kept: DuckLake has taken the
-/// commit for failed and removed them.
+/// Unavailable if nothing was committed; Internal if it was committed and its files could not be kept: DuckLake has
+/// treated the commit as failed and removed them.
 pub(super) fn of_commit(
     connection: &Connection,
     mark: &str,
@@ -49,8 +50,8 @@ pub(super) fn of_commit(
             Ok(Found { id: Some(id), .. }) => {
                 let (version, before) = (id, id.0 - 1);
                 return Some(Err(Error::internal(format!(
-                    "the catalog's database was lost during the commit: snapshot {version} is there, but its files are \
-                     lost; bring the tables that it changed back with CREATE OR REPLACE TABLE t AS FROM t AT \
+                    "the catalog's database was lost during the commit: snapshot {version} exists, but its files are \
+                     lost; restore the tables that it changed with CREATE OR REPLACE TABLE t AS FROM t AT \
                      (VERSION => {before})"
                 ))));
             }
@@ -60,7 +61,7 @@ pub(super) fn of_commit(
     None
 }
 
-/// The snapshot of the commit that is marked with `mark`, once PostgreSQL has ended all that are under way.
+/// The snapshot of the commit with the mark `mark`, once PostgreSQL has ended all that are in progress.
 fn find(connection: &Connection, mark: &str) -> Result<Found> {
     connection.begin()?;
     let lock = "SET LOCAL lock_timeout = ''5s''; LOCK TABLE ducklake_snapshot_changes IN SHARE MODE";

@@ -1,7 +1,7 @@
-//! Transactions that lose against another writer are retried.
+//! Retries transactions that fail with a conflict.
 //!
-//! The loser has done nothing, so its work can run again. The losers take turns, so that each meets at most the writers
-//! who have not lost yet: however many there are, all of them come through.
+//! A transaction that fails with a conflict has no effects, so its work can run again. Such transactions take turns, so
+//! that each competes only with writers that have not failed yet: however many there are, all of them succeed.
 
 use std::time::Duration;
 
@@ -12,31 +12,31 @@ use crate::{
     error::{ErrorKind, Result},
 };
 
-/// How often work is repeated; what loses again and again meets a client's long transaction.
+/// The maximum number of retries; work that keeps failing competes with a client's long transaction.
 pub const REPEATS_MAX: u32 = 20;
-/// How often who waits for a turn looks whether it is still wanted.
+/// How often a transaction that waits for its turn checks whether it was interrupted.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Whether work that lost against another writer is done again.
+/// Whether work that failed with a conflict is retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// It fails at once: somebody has seen what it did.
+    /// It fails immediately: a client has seen its effects.
     Never,
-    /// It is done again, for as long as there is hope.
+    /// It is retried, up to the maximum.
     OnConflict,
 }
 
-/// The turn that losers take.
+/// The turn that retried transactions take.
 #[derive(Debug, Default)]
 pub(super) struct Turn(Mutex<()>);
 
 // === impl Turn ===
 
 impl Turn {
-    /// Runs `attempt`, which begins and ends a transaction, and repeats it as long as that loses against others.
+    /// Runs `attempt`, which begins and ends a transaction, and repeats it while it fails with a conflict.
     ///
     /// # Errors
-    /// Conflict when it lost too often; Cancelled; what `attempt` says.
+    /// Conflict after too many retries; Cancelled; errors of `attempt`.
     pub(super) fn settle<T>(
         &self,
         connection: &Connection,

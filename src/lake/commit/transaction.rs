@@ -1,4 +1,4 @@
-//! What is known of a transaction that is open, besides what DuckDB knows.
+//! The state of an open transaction, besides DuckDB's own.
 
 use std::time::SystemTime;
 
@@ -23,16 +23,16 @@ use crate::{
 pub struct OpenTransaction {
     since: SystemTime,
     reads: ReadSet,
-    /// The snapshot that it reads, where other servers must be told.
+    /// The snapshot that it reads, if other servers need to know it.
     base: Option<SnapshotId>,
-    /// Whether the catalog that it defines in stays in memory to its end.
+    /// Whether the version of the catalog in which it defines objects stays in memory until it ends.
     defines: bool,
     permit: Option<WriterPermit>,
     message: Message,
     details: Option<serde_json::Value>,
 }
 
-/// What the statements of a transaction did.
+/// The messages of a transaction's statements.
 #[derive(Debug, Default)]
 struct Message {
     first: Option<String>,
@@ -45,7 +45,7 @@ impl OpenTransaction {
     /// Begins a transaction on `connection`.
     ///
     /// # Errors
-    /// What DuckDB says.
+    /// Errors of DuckDB.
     pub fn begin(committer: &Committer, connection: &Connection) -> Result<Self> {
         let (since, reads) = (SystemTime::now(), committer.conflicts.begin());
         connection.begin()?;
@@ -53,11 +53,11 @@ impl OpenTransaction {
         Ok(Self { since, reads, base: None, defines: false, permit: None, message, details: None })
     }
 
-    /// Says that it will write. It waits here for the writer lock where the catalog takes one writer at a time, and keeps
-    /// it to its end; so this comes before its first read, where it can.
+    /// Declares that it will write. Waits for the writer lock if the catalog takes one writer at a time, and holds it
+    /// until the end; so this should be called before the first read, where possible.
     ///
     /// # Errors
-    /// Cancelled when the task was interrupted; `ResourceExhausted` when others kept the lock for half a minute.
+    /// Cancelled if the task was interrupted; `ResourceExhausted` if others held the lock for half a minute.
     pub fn will_write(&mut self, committer: &Committer, connection: &Connection) -> Result<()> {
         if self.permit.is_none() {
             self.permit = committer.writer_permit(connection)?;
@@ -65,10 +65,10 @@ impl OpenTransaction {
         Ok(())
     }
 
-    /// Gets ready for a statement that runs next.
+    /// Prepares for a statement that runs next.
     ///
     /// # Errors
-    /// As [`will_write`](Self::will_write); what DuckDB says.
+    /// As [`will_write`](Self::will_write); errors of DuckDB.
     pub fn will_run(
         &mut self,
         committer: &Committer,
@@ -87,7 +87,7 @@ impl OpenTransaction {
             ReadsAndWrites::Unknown => self.reads_and_writes(committer, connection, ""),
             ReadsAndWrites::IfQueried { table, query } => {
                 let read = connection.table_names(&query)?;
-                // What DuckDB cannot say may be anything.
+                // A query whose tables DuckDB does not report may read any table.
                 if read.is_none_or(|read| read.iter().any(|read| conflict::same_table(read, &table))) {
                     self.reads_and_writes(committer, connection, &table.to_string())?;
                 }
@@ -96,7 +96,7 @@ impl OpenTransaction {
         }
     }
 
-    /// Says that it reads and writes rows of a table; an empty name is any table.
+    /// Declares that it reads and writes rows of a table; an empty name is any table.
     pub(super) fn reads_and_writes(
         &mut self,
         committer: &Committer,
@@ -110,12 +110,13 @@ impl OpenTransaction {
         Ok(())
     }
 
-    /// Says that it will change the catalog.
+    /// Declares that it will change the catalog.
     ///
-    /// DuckLake keeps what it has read of a catalog's version in memory, and what a transaction defines points into it. Two
-    /// connections that read a new version at the same time each put it there; the earlier copy goes while a transaction
-    /// may still point into it, and its commit writes what it finds in freed memory (a schema that does not exist; seen
-    /// with DuckLake d8a1881e). So the version is read here while nobody else can; from then on it stays.
+    /// DuckLake caches what it has read of a catalog version, and the objects that a transaction defines point into
+    /// that cache. Two connections that read a new version at the same time each add it to the cache; the earlier copy
+    /// is freed while a transaction may still point into it, and its commit writes what it finds in freed memory (a
+    /// schema that does not exist; observed with DuckLake d8a1881e). So the version is read here while no other
+    /// connection can; from then on it stays.
     pub(super) fn will_define(&mut self, connection: &Connection) -> Result<()> {
         if !self.defines {
             connection.exclusively(head::current)?;
@@ -124,23 +125,23 @@ impl OpenTransaction {
         Ok(())
     }
 
-    /// Adds what was done to what the commit says.
+    /// Adds a description to the commit message.
     pub fn add_message(&mut self, done: String) {
         self.message.add(done);
     }
 
-    /// What the commit says, and `details` for programs.
+    /// Sets the commit message, and `details` for programs.
     pub fn sign(&mut self, message: String, details: Option<serde_json::Value>) {
         self.message = Message { first: Some(message), more: 0 };
         self.details = details;
     }
 
-    /// Commits in the name of `author`; gives the snapshot that this made, `None` when it changed nothing in the lake.
+    /// Commits in the name of `author`. Returns the snapshot that was created; `None` if nothing in the lake changed.
     ///
     /// # Errors
-    /// Conflict when another transaction was first; what else DuckDB and the operating system say. The transaction is over
-    /// and nothing is committed, but with Internal, where the catalog's database was lost during the commit; the text says
-    /// what is known.
+    /// Conflict if another transaction committed first; other errors of DuckDB and of the operating system. The
+    /// transaction is over and nothing is committed, except with Internal, if the catalog's database was lost during
+    /// the commit; the message contains what is known.
     pub fn commit(self, committer: &Committer, connection: &Connection, author: &str) -> Result<Option<SnapshotId>> {
         self.try_commit(committer, connection, author).inspect_err(|_| connection.rollback())
     }
@@ -157,7 +158,7 @@ impl OpenTransaction {
         let may_wait = || connection.check_interrupted();
         match committer.conflicts.commit(&self.reads, may_wait, || connection.commit()) {
             Ok(()) => {
-                // The commit has happened: what fails now must not say that it has not.
+                // The commit has happened: later errors must not report that it has not.
                 let after = head::last_committed(connection).ok().flatten();
                 Ok(after.filter(|after| before != Some(*after)))
             }
@@ -171,8 +172,8 @@ impl OpenTransaction {
         }
     }
 
-    /// What the commit is found by, and what other servers must know of it: JSON for `commit_extra_info`. PostgreSQL
-    /// (`sql/05_postgres.sql`) knows it by what stands first.
+    /// The mark that identifies the commit, with the information for other servers: JSON for `commit_extra_info`.
+    /// PostgreSQL (`sql/05_postgres.sql`) recognises it by its first key.
     fn mark(&self) -> String {
         let mut mark = format!("{{\"commit\":\"{}\"", Uuid::new_v4());
         if let Some(base) = self.base {

@@ -1,4 +1,4 @@
-//! Work that is written in one transaction.
+//! Runs work in one write transaction.
 
 use super::{committer::Committer, retry::Retry, transaction::OpenTransaction};
 use crate::{engine::Connection, error::Result, ids::SnapshotId};
@@ -18,34 +18,34 @@ pub struct Transaction<'c> {
     discarded: bool,
 }
 
-/// What came of a write.
+/// The outcome of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Written<T> {
-    /// What the work gave.
+    /// The value that the work returned.
     pub value: T,
-    /// The snapshot that the commit made; `None` when nothing in the lake changed.
+    /// The snapshot that the commit created; `None` if nothing in the lake changed.
     pub snapshot_id: Option<SnapshotId>,
 }
 
 // === impl Writer ===
 
 impl<'c> Writer<'c> {
-    /// The right to write on `connection`.
+    /// A writer on `connection`.
     pub fn new(committer: &'c Committer, connection: &'c Connection) -> Self {
         Self { connection, committer }
     }
 
-    /// The connection, to read on outside of a transaction.
+    /// The connection, for reads outside of a transaction.
     pub fn connection(&self) -> &'c Connection {
         self.connection
     }
 
-    /// Does `work` in a transaction and commits it in the name of `author`; one that loses against another is rolled back
-    /// and done again, as `retry` allows.
+    /// Runs `work` in a transaction and commits it in the name of `author`. A transaction that fails with a conflict is
+    /// rolled back and retried, as `retry` allows.
     ///
     /// # Errors
-    /// Conflict when it lost too often; what `work` and the commit say. Nothing is committed then, but where the text says
-    /// that this is not known.
+    /// Conflict after too many retries; errors of `work` and of the commit. Nothing is committed then, unless the
+    /// message reports that this is unknown.
     pub fn write<T>(
         &self,
         author: &str,
@@ -73,29 +73,29 @@ impl<'c> Transaction<'c> {
         self.writer.connection
     }
 
-    /// Says that the work reads and writes rows of the table `name`, as SQL writes it: a transaction that does so loses
-    /// against others that did since it began.
+    /// Declares that the work reads and writes rows of the table `name`, as written in SQL: such a transaction
+    /// conflicts with others that did the same since it began.
     ///
     /// # Errors
-    /// What DuckDB says.
+    /// Errors of DuckDB.
     pub fn reads_and_writes(&mut self, name: &str) -> Result<()> {
         self.open.reads_and_writes(self.writer.committer, self.writer.connection, name)
     }
 
-    /// Says that the work will change the catalog.
+    /// Declares that the work will change the catalog.
     ///
     /// # Errors
-    /// Cancelled; what DuckDB says.
+    /// Cancelled; errors of DuckDB.
     pub fn will_define(&mut self) -> Result<()> {
         self.open.will_define(self.writer.connection)
     }
 
-    /// What the commit says was done, and `details` for programs, a JSON object.
+    /// Sets the commit message, and `details` for programs, a JSON object.
     pub fn sign(&mut self, message: String, details: Option<serde_json::Value>) {
         self.open.sign(message, details);
     }
 
-    /// Lets the transaction be rolled back at its end, as if nothing had been done.
+    /// Marks the transaction to be rolled back at its end.
     pub fn discard(&mut self) {
         self.discarded = true;
     }

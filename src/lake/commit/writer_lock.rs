@@ -1,7 +1,7 @@
-//! The writer lock, where the catalog takes one writer at a time (SQLite).
+//! The writer lock, for catalogs that take one writer at a time (SQLite).
 //!
-//! A transaction acquires the lock before it reads for the first time and keeps it to its end, so that nobody commits in
-//! between. The lock is fair; who waits blocks its connection's thread.
+//! A transaction acquires the lock before its first read and holds it until it ends, so that no other transaction
+//! commits in between. The lock is fair; a waiting transaction blocks its connection's thread.
 
 use std::{
     collections::VecDeque,
@@ -13,9 +13,9 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// How long a transaction waits before it is refused.
+/// How long a transaction waits before it fails.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// How long an interrupt may take to be noticed.
+/// The maximum time until an interrupt is noticed.
 const INTERRUPT_LATENCY: Duration = Duration::from_millis(20);
 
 /// The writer lock of one lake.
@@ -29,11 +29,11 @@ pub(super) struct WriterLock {
 struct State {
     taken: bool,
     next_number: u64,
-    /// Who waits, by number; the first is next.
+    /// The waiting transactions, by number; the first is next.
     line: VecDeque<u64>,
 }
 
-/// The right to write; dropping it gives it to the next in line.
+/// The right to write. Dropping it passes it to the next in the queue.
 #[derive(Debug)]
 pub struct WriterPermit(Arc<WriterLock>);
 
@@ -43,7 +43,7 @@ impl WriterLock {
     /// Waits for the lock, for as long as `may_wait` does not fail.
     ///
     /// # Errors
-    /// What `may_wait` says; `ResourceExhausted` when others kept it for half a minute.
+    /// Errors of `may_wait`; `ResourceExhausted` if others held it for half a minute.
     pub(super) fn acquire(self: &Arc<Self>, may_wait: impl Fn() -> Result<()>) -> Result<WriterPermit> {
         self.acquire_within(TIMEOUT, may_wait)
     }

@@ -12,45 +12,45 @@ use crate::{
     quote::identifier,
 };
 
-/// The columns that stand before those of the table.
+/// The columns before those of the table.
 pub(super) const OWN: [&str; 2] = ["change", "rowid"];
 
 /// A column of the difference.
 #[derive(Clone, Debug)]
 pub(super) struct Matched<'a> {
-    /// Its name: that of `to`, else that of `from`; with a number when another column has it.
+    /// Its name in `to`, or else in `from`; with a number if another column has that name.
     pub(super) name: String,
     pub(super) then: Option<&'a Definition>,
     pub(super) now: Option<&'a Definition>,
-    /// How both sides' values become comparable.
+    /// How the values of both sides are made comparable.
     kind: Kind,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
-    /// They are of one type.
+    /// They have the same type.
     Plain,
-    /// The older type became this wider one.
+    /// The older type was widened to this one.
     Widened(String),
-    /// Parts of a nested type came, went or changed their names: no cast keeps them all.
+    /// Parts of a nested type were added, dropped or renamed: no cast keeps them all.
     Json,
 }
 
-/// Something that differs besides rows.
+/// A difference other than in rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SchemaChange {
     /// The kind of change.
     pub change: Change,
-    /// The column's name at `to`, else at `from`; absent for what belongs to the table.
+    /// The column's name at `to`, else at `from`; absent for changes of the table itself.
     pub column: Option<String>,
-    /// What it was: a name, a type, or a definition.
+    /// The old state: a name, a type, or a definition.
     pub from: Option<String>,
-    /// What it is.
+    /// The new state.
     pub to: Option<String>,
 }
 
-/// The columns of both sides: those of `to` in their order, then those that only `from` has. With `same` table they are
-/// matched by id, else by name and type.
+/// The columns of both sides: those of `to` in their order, then those that only `from` has. If both sides are the
+/// `same` table, columns are matched by id, otherwise by name and type.
 pub(super) fn matched(sides: &Pair<Side>, same: bool) -> Vec<Matched<'_>> {
     let mut rest: Vec<_> = sides.then().into_iter().flat_map(|side| side.state.top_level()).collect();
     let now_is_newer = matches!(sides, Pair::Both { then, now } if now.at > then.at);
@@ -64,7 +64,7 @@ pub(super) fn matched(sides: &Pair<Side>, same: bool) -> Vec<Matched<'_>> {
         let then = rest.iter().position(is_it).map(|at| rest.remove(at).1);
         let kind = match then {
             Some(then) if then.data_type != definition.data_type && column.is_nested() => Kind::Json,
-            // Plain types only ever become wider.
+            // Plain types can only be widened.
             Some(then) if then.data_type != definition.data_type => {
                 Kind::Widened(if now_is_newer { definition } else { then }.data_type.clone())
             }
@@ -81,15 +81,15 @@ pub(super) fn matched(sides: &Pair<Side>, same: bool) -> Vec<Matched<'_>> {
     matched
 }
 
-/// A name that no column has yet: DuckDB's way to tell columns of one name apart.
+/// A name that no column has yet, made unique in the way DuckDB does.
 fn free(taken: &mut HashSet<String>, name: &str) -> String {
     let numbered = (1..).map(|number| format!("{name}_{number}"));
     let mut names = std::iter::once(name.to_owned()).chain(numbered);
-    // The names never end.
+    // The iterator is infinite.
     names.find(|name| taken.insert(name.to_lowercase())).unwrap_or_default()
 }
 
-/// What differs between two tables besides their rows; nothing where there is one table only.
+/// The differences between two tables other than in rows; empty if there is only one table.
 pub(super) fn schema_changes(columns: &[Matched<'_>], sides: &Pair<Side>) -> Vec<SchemaChange> {
     let Pair::Both { then, now } = sides else { return Vec::new() };
     let mut changes: Vec<_> = columns.iter().flat_map(Matched::changes).collect();

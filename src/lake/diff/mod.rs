@@ -1,12 +1,13 @@
-//! What differs between two snapshots: tables, columns and rows.
+//! The differences between two snapshots: tables, columns and rows.
 //!
-//! The difference is the net one: what came and went in between does not show. It is found where rollback finds it: of a
-//! table that both snapshots know, the rows that neither wrote nor lost anything carry the same row id and the snapshot
-//! that wrote them, and need not be looked at. DuckLake's own `table_changes` tells every step, and only forward.
+//! The difference is the net one: objects that were created and removed in between are not included. It is computed as
+//! in a rollback: in a table that both snapshots contain, rows that were neither written nor lost have the same row id
+//! and the same snapshot that wrote them, and are not compared. DuckLake's own `table_changes` returns every step, and
+//! only forward.
 //!
-//! The rows themselves are a query that any client can run (`rows.rs`). Columns are those of both sides, matched by
-//! DuckLake's ids (`columns.rs`), so that a renamed one is one column. Rows that nobody wrote are not told even when an
-//! added column gives them a value.
+//! The rows themselves are returned by a query that any client can run (`rows.rs`). Columns are those of both sides,
+//! matched by DuckLake's ids (`columns.rs`), so that a renamed column is one column. Rows that were not written are not
+//! returned, even if an added column gives them a value.
 
 mod columns;
 mod rows;
@@ -28,46 +29,46 @@ use crate::{
     proto::diff_result::table::Change,
 };
 
-/// Which snapshots are compared.
+/// The snapshots to compare.
 #[derive(Clone, Debug)]
 pub struct Diff {
-    /// The only table to look at, by the name that it has at one of them.
+    /// The only table to compare, by its name at one of them.
     pub table: Option<TableRef>,
-    /// The one side; the snapshot before the other when absent.
+    /// The first snapshot; the one before the second if absent.
     pub from: Option<SnapshotRef>,
-    /// The other side; the newest snapshot when absent.
+    /// The second snapshot; the newest if absent.
     pub to: Option<SnapshotRef>,
 }
 
 /// The difference of two snapshots.
 #[derive(Clone, Debug)]
 pub struct Difference {
-    /// The one side.
+    /// The first snapshot.
     pub from: SnapshotId,
-    /// The other side.
+    /// The second snapshot.
     pub to: SnapshotId,
-    /// The tables that differ, in the order of their names; a table that was asked for stands here in any case.
+    /// The tables that differ, ordered by name; a table that was requested by name is always included.
     pub tables: Vec<TableDifference>,
 }
 
-/// How a table differs.
+/// The difference of a table.
 #[derive(Clone, Debug)]
 pub struct TableDifference {
     /// Its name at `to`, else at `from`, as `schema.name`.
     pub table: String,
-    /// Its name at `from`, when that is another one.
+    /// Its name at `from`, if it is another one.
     pub renamed_from: Option<String>,
-    /// What became of it.
+    /// The change of the table.
     pub change: Change,
-    /// What became of its rows.
+    /// The changes of its rows.
     pub rows: RowCounts,
-    /// What became of its columns and the rest.
+    /// The changes of its columns, keys and comments.
     pub schema_changes: Vec<SchemaChange>,
     /// The query for the rows that differ.
     pub sql: String,
 }
 
-/// How many rows came, went and changed.
+/// The numbers of inserted, deleted and updated rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RowCounts {
     /// Rows that only `to` has.
@@ -78,7 +79,7 @@ pub struct RowCounts {
     pub updated: u64,
 }
 
-/// Compares two snapshots; `progress` hears how many of how many tables were looked at.
+/// Compares two snapshots; `progress` is called with the number of tables compared and their total.
 ///
 /// # Errors
 /// `NotFound` for a snapshot that does not exist and for a table that neither snapshot has; `Unsupported` for a view.
@@ -95,13 +96,13 @@ pub fn diff(connection: &Connection, request: &Diff, progress: &mut dyn FnMut(us
     Ok(Difference { from, to, tables })
 }
 
-/// The query for the rows of the one table that `request` names; `change` says what became of each.
+/// The query for the rows of the one table that `request` names; `change` contains the change of each.
 ///
 /// # Errors
-/// As [`diff`]; `InvalidArgument` without a table; `FailedPrecondition` when several tables had its name.
+/// As [`diff`]; `InvalidArgument` without a table; `FailedPrecondition` if several tables had its name.
 pub fn rows_query(connection: &Connection, request: &Diff) -> Result<String> {
     let Some(table) = &request.table else {
-        return Err(Error::invalid("say which \"table\": the rows of several have not the same columns"));
+        return Err(Error::invalid("specify \"table\": the rows of several tables differ in their columns"));
     };
     let (from, to) = request.snapshots(connection)?;
     match candidates(connection, Some(table), from, to)?.as_slice() {
@@ -110,13 +111,13 @@ pub fn rows_query(connection: &Connection, request: &Diff) -> Result<String> {
             Ok(rows::query(&columns::matched(&sides, pair.is_same()), &sides, pair.is_same()))
         }
         _ => Err(Error::precondition(format!(
-            "\"{}.{}\" is not the same table at both snapshots; the result of the action has a query for each",
+            "\"{}.{}\" is not the same table at both snapshots; the result of the action contains a query for each",
             table.schema, table.name
         ))),
     }
 }
 
-/// The tables that may differ, or those that were asked for.
+/// The tables that may differ, or those that were requested.
 fn candidates(
     connection: &Connection,
     table: Option<&TableRef>,

@@ -19,9 +19,9 @@ pub(super) struct Side {
 
 /// The query for the rows that differ: `change`, `rowid`, and the columns of both sides.
 ///
-/// Rows are first paired by their ids, where both sides are the `same` table: equal pairs are no change. Of the others,
-/// those that go and come with equal values cancel out; they are what a rollback or a rewrite leaves. Equal means equal
-/// as value and as text: SQL takes `INTERVAL 1 MONTH` for equal to `INTERVAL 30 DAY`, and 0.0 to -0.0.
+/// Rows are first paired by their ids, if both sides are the `same` table: equal pairs are no change. Of the others,
+/// deleted and inserted rows with equal values cancel out; a rollback or a rewrite produces these. Equal means equal as
+/// value and as text: SQL treats `INTERVAL 1 MONTH` as equal to `INTERVAL 30 DAY`, and 0.0 to -0.0.
 pub(super) fn query(columns: &[Matched<'_>], sides: &Pair<Side>, same: bool) -> String {
     let (then, now) = match sides {
         Pair::Then(then) => return one_sided("delete", columns, then),
@@ -70,8 +70,8 @@ fn one_sided(change: &str, columns: &[Matched<'_>], side: &Side) -> String {
     format!("SELECT '{change}' AS change, {id} AS rowid{values}\nFROM {}", side.table())
 }
 
-/// The conditions for the rows that one side has in another version than the other: what the newer side has of the older
-/// one's snapshots is what both have.
+/// The conditions for the rows that exist in different versions on the two sides: rows on the newer side that were
+/// written up to the older side's snapshot are common to both.
 fn written_since(then: &Side, now: &Side) -> (String, String) {
     let (older, newer) = if then.at <= now.at { (then, now) } else { (now, then) };
     let (table, at) = (newer.table(), older.at);
@@ -83,7 +83,7 @@ fn written_since(then: &Side, now: &Side) -> (String, String) {
 // === impl Side ===
 
 impl Side {
-    /// The table as it was, for SQL.
+    /// The past table, in SQL.
     fn table(&self) -> String {
         format!("{} AT (VERSION => {})", self.state.relation.path(), self.at)
     }

@@ -5,7 +5,7 @@ use crate::{
     quote::{identifier, literal},
 };
 
-/// The statement that makes a table. NOT NULL and DEFAULT stand in it because DuckLake refuses SET NOT NULL on a
+/// The statement that creates a table. It includes NOT NULL and DEFAULT because DuckLake rejects SET NOT NULL on a
 /// table of the same transaction.
 pub(super) fn create_table(path: &str, definitions: &[Definition]) -> String {
     let columns: Vec<_> = definitions.iter().map(column).collect();
@@ -45,7 +45,7 @@ fn set_or_reset(path: &str, what: &str, keys: &[String]) -> String {
     format!("ALTER TABLE {path} SET {what} ({})", keys.join(", "))
 }
 
-/// `identity` and `bucket(8)` are DuckLake's words for `c` and `bucket(8, c)`; the others are functions' names.
+/// `identity` and `bucket(8)` are DuckLake's notation for `c` and `bucket(8, c)`; the others are names of functions.
 fn partition_key(key: &PartitionKey) -> String {
     let column = identifier(&key.column_name);
     match key.transform.strip_suffix(')') {

@@ -1,8 +1,8 @@
 //! Which rows of a table were deleted or updated since a snapshot, by its files.
 //!
-//! Row ids tell that of any history, but to compare them every row is read twice. What went since is in files that were
-//! given up, or listed by the delete files of those that are still in use: the places of rows, by which DuckLake reads
-//! little else.
+//! Row ids determine this for any history, but comparing them reads every row twice. Rows that were removed since are
+//! in files that are no longer used, or are listed in the delete files of those that are: row positions, with which
+//! DuckLake reads little else.
 
 use serde::Deserialize;
 
@@ -17,13 +17,13 @@ use crate::{
     quote::literal,
 };
 
-/// The most files of a kind that a query names.
+/// The maximum number of files of a kind in a query.
 const MAX_FILES: usize = 500;
 
 /// The rows that were deleted since.
 #[derive(Debug)]
 pub(super) struct Deleted {
-    /// Reads them as they were; `None` when there are none.
+    /// Reads them as they were; `None` if there are none.
     pub(super) query: Option<String>,
     /// How many more rows the table had than it has.
     pub(super) more_then: i64,
@@ -31,9 +31,9 @@ pub(super) struct Deleted {
 
 #[derive(Deserialize)]
 struct Facts {
-    /// Whether the files tell all.
+    /// Whether the files are sufficient to determine the deleted rows.
     is_told: bool,
-    /// Whether a delete file of the head tells of several snapshots, and may be that of `to` as well.
+    /// Whether a delete file of the head covers several snapshots, and may be that of `to` as well.
     is_shared: bool,
     more_then: i64,
 }
@@ -46,11 +46,11 @@ struct File {
     delete_file: Option<String>,
 }
 
-/// What was deleted since snapshot `to`, of a table that was `then` and is `now`; `None` when only a comparison of all
-/// rows can say.
+/// The rows that were deleted since snapshot `to`, of a table that was `then` and is `now`; `None` if only a comparison
+/// of all rows can determine them.
 ///
 /// # Errors
-/// What DuckDB says.
+/// Errors of DuckDB.
 pub(super) fn since(
     connection: &Connection,
     then: &TableState,
@@ -89,7 +89,7 @@ fn query(files: &[File], then: &Relation, now: &Relation, to: SnapshotId) -> Opt
             shared.join(", ")
         )
     });
-    // Files are also given up when they are written anew; then their rows are in new ones, with the same ids.
+    // Files are also replaced when they are rewritten; their rows are then in new files, with the same ids.
     let not_moved = if new.is_empty() {
         String::new()
     } else {
@@ -103,8 +103,8 @@ fn query(files: &[File], then: &Relation, now: &Relation, to: SnapshotId) -> Opt
     (!parts.is_empty()).then(|| parts.join(" UNION ALL "))
 }
 
-/// The places that were deleted after `to`, by delete files. One that tells of several snapshots says which deleted a
-/// row; others may list places that were deleted before, which are none of that snapshot.
+/// The positions that were deleted after `to`, from delete files. One that covers several snapshots contains the
+/// snapshot of each deletion; others may list positions that were deleted before, which are not rows of that snapshot.
 fn places(deletes: &[String], to: SnapshotId) -> String {
     const SNAPSHOT: &str = "_ducklake_internal_snapshot_id";
     format!(
@@ -116,7 +116,8 @@ fn places(deletes: &[String], to: SnapshotId) -> String {
     )
 }
 
-/// Compares how many rows there are, and says whether the files tell all: a merged one holds rows of several snapshots.
+/// Compares the numbers of rows, and determines whether the files are sufficient: a merged file contains rows of
+/// several snapshots.
 fn facts(connection: &Connection, then: &Relation, now: &Relation, to: SnapshotId) -> Result<Facts> {
     let of_table = format!("WHERE table_id = {}", now.id.0);
     let sql = format!(

@@ -1,4 +1,4 @@
-//! What a request is about: which tables of its snapshot are which of today's.
+//! Finds the objects of a request: which tables of the snapshot correspond to which current tables.
 
 use super::{Rollback, Scope};
 use crate::{
@@ -11,33 +11,34 @@ use crate::{
     },
 };
 
-/// Tables that a schema or the lake leaves alone: what was registered has happened, whatever becomes of the data.
+/// Tables that are excluded when a schema or the lake is rolled back: registered entries are facts, whatever happens to
+/// the data.
 const REGISTRY: [(&str, &str); 2] = [("main", "experiments"), ("main", "simulation_runs")];
-/// Schemas that are there since the server started and stay.
+/// Schemas that are created when the server starts and are never dropped.
 const PERMANENT: [&str; 4] = ["main", "raw", "silver", "gold"];
 
-/// What a rollback has to look at.
+/// The objects that a rollback has to compare.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) tables: Vec<Pair<Relation>>,
     pub(super) views: Vec<Pair<Relation>>,
     /// Schemas that are missing.
     pub(super) missing: Vec<String>,
-    /// Schemas that were made since.
+    /// Schemas that were created since.
     pub(super) surplus: Vec<String>,
 }
 
-/// What a snapshot holds.
+/// The objects in a snapshot.
 struct Contents {
     relations: Vec<Relation>,
     schemas: Vec<String>,
 }
 
-/// Looks for what the request names, with the head `from`.
+/// Finds the objects that the request names, with the head `from`.
 ///
 /// # Errors
-/// `NotFound` for what was not there at the snapshot; `Unsupported` for a view by itself; `FailedPrecondition` when
-/// something else that would be lost has the name of a table.
+/// `NotFound` for objects that did not exist at the snapshot; `Unsupported` for a single view; `FailedPrecondition` if
+/// another object that would be lost has the name of a table.
 pub(super) fn find(connection: &Connection, request: &Rollback<'_>, from: SnapshotId) -> Result<Found> {
     let then = Contents::read(connection, request.to)?;
     let now = Contents::read(connection, from)?;
@@ -74,12 +75,12 @@ fn check_schema(then: &Contents, now: &Contents, schema: &str) -> Result<()> {
     }
 }
 
-/// The table that the name meant at the snapshot, and what gives way to it.
+/// The table that the name referred to at the snapshot, and the object that it replaces.
 fn find_table(then: &Contents, now: &Contents, schema: &str, name: &str) -> Result<Found> {
     let relation = match state::find(&then.relations, schema, name) {
         Some(relation) if relation.is_view => {
             return Err(Error::unsupported(
-                "it is a view at that snapshot, and views come back only with their schema or the lake",
+                "it is a view at that snapshot, and views are restored only with their schema or the lake",
             ));
         }
         Some(relation) => relation.clone(),
@@ -97,10 +98,10 @@ fn find_table(then: &Contents, now: &Contents, schema: &str, name: &str) -> Resu
     Ok(Found { tables: vec![pair], missing, ..Found::default() })
 }
 
-/// What gives way to the table `then`: what is left of it, or else what took its name.
+/// The object that the table `then` replaces: its current state, or else the object that took its name.
 ///
 /// # Errors
-/// `FailedPrecondition` when the name belongs to something that is not the table's successor: it would be lost.
+/// `FailedPrecondition` if the name belongs to an object that is not the table's successor: it would be lost.
 fn successor(relations_then: &[Relation], relations_now: &[Relation], then: &Relation) -> Result<Option<Relation>> {
     let same = relations_now.iter().find(|it| it.id == then.id && !it.is_view);
     let namesake = state::find(relations_now, &then.schema, &then.name).filter(|it| it.id != then.id);
@@ -131,7 +132,7 @@ impl Contents {
         Ok(Self { relations: state::relations(connection, at)?, schemas: state::schemas(connection, at)? })
     }
 
-    /// Views and tables of the schemas that are meant.
+    /// The views and tables of the selected schemas.
     fn split(self, is_meant: &dyn Fn(&str) -> bool) -> (Vec<Relation>, Vec<Relation>) {
         let meant = self.relations.into_iter().filter(|relation| is_meant(&relation.schema));
         meant.partition(|relation| relation.is_view)

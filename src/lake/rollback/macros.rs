@@ -1,4 +1,5 @@
-//! Macros: those that differ go before the tables, and come back when everything that they read is there.
+//! Macros: those that differ are dropped before the tables, and are created again once everything that they read
+//! exists.
 
 use std::collections::BTreeMap;
 
@@ -17,18 +18,18 @@ use crate::{
     quote::{identifier, literal},
 };
 
-/// What DuckLake writes for a type that is not said.
+/// DuckLake's name for an unspecified type.
 const UNKNOWN: &str = "unknown";
 
-/// What becomes of one macro: it goes, it comes, or both.
+/// The change of one macro: it is dropped, created, or both.
 #[derive(Debug)]
 pub(super) struct MacroPlan {
     sides: Pair<Macro>,
-    /// Where it comes, how it is made.
+    /// How it is created, if it is.
     text: Option<Text>,
 }
 
-/// A macro as a snapshot has it.
+/// A macro in a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 struct Macro {
     schema: String,
@@ -42,7 +43,7 @@ struct Macro {
 struct Form {
     /// An expression, or a query.
     body: String,
-    /// None where it has no parameters.
+    /// `None` if it has no parameters.
     parameters: Option<Vec<Parameter>>,
 }
 
@@ -51,15 +52,15 @@ struct Parameter {
     name: String,
     data_type: String,
     default_value: String,
-    /// Unknown where there is no default.
+    /// Unknown if there is no default.
     default_type: String,
 }
 
-/// Plans the way of the macros that differ, where the schemas `missing` are made. A rollback of a table leaves macros
-/// alone.
+/// Plans the changes of the macros that differ; the schemas `missing` will be created. A rollback of a table does not
+/// affect macros.
 ///
 /// # Errors
-/// `FailedPrecondition` for a macro that cannot be made from what DuckLake keeps of it.
+/// `FailedPrecondition` for a macro that cannot be created from what DuckLake stores of it.
 pub(super) fn plan(
     connection: &Connection,
     scope: Scope<'_>,
@@ -84,7 +85,8 @@ pub(super) fn plan(
     if pairs.is_empty() {
         return Ok(Vec::new());
     }
-    // The text of a macro says nowhere which schemas its names mean: those of its caller. Others may be gone meanwhile.
+    // A macro's definition does not specify the schemas of its names: they are the caller's. Others may have been
+    // dropped.
     let now = state::schemas(connection, from)?;
     let then = state::schemas(connection, to)?.into_iter().filter(|it| now.contains(it) || missing.contains(it));
     let search_path: Vec<_> = then.map(|schema| schema_path(&schema)).collect();
@@ -95,7 +97,7 @@ pub(super) fn plan(
     pairs.into_iter().map(plan).collect()
 }
 
-/// Drops what is there of the macros.
+/// Drops the current versions of the macros.
 pub(super) fn drop(connection: &Connection, macros: &[MacroPlan]) -> Result<()> {
     let mut now = macros.iter().filter_map(|it| it.sides.now());
     now.try_for_each(|it| {
@@ -104,7 +106,7 @@ pub(super) fn drop(connection: &Connection, macros: &[MacroPlan]) -> Result<()> 
     })
 }
 
-/// The macros that snapshot `at` holds, by what tells them apart.
+/// The macros in snapshot `at`, by their identity.
 fn read(connection: &Connection, in_scope: &str, at: SnapshotId) -> Result<BTreeMap<(String, String, bool), Macro>> {
     let sql = format!(
         "SELECT s.schema_name AS schema, m.macro_name AS name, i.type = 'table' AS is_table, \
@@ -128,15 +130,15 @@ fn schema_path(schema: &str) -> String {
     format!("{CATALOG}.{}", identifier(schema))
 }
 
-/// The SQL name of a type that DuckLake calls `name`; none where none was said.
+/// The SQL name of a type that DuckLake calls `name`; `None` if none was specified.
 ///
 /// # Errors
-/// `FailedPrecondition` for those with parts, of which DuckLake does not keep the parts.
+/// `FailedPrecondition` for nested types, whose parts DuckLake does not store.
 fn sql_type(name: &str) -> Result<Option<&str>> {
     Ok(Some(match name {
         UNKNOWN => return Ok(None),
         "list" | "struct" | "map" => {
-            return Err(Error::precondition(format!("DuckLake does not keep what its parameter's {name} is made of")));
+            return Err(Error::precondition(format!("DuckLake does not store the parts of its parameter's {name}")));
         }
         "int8" => "TINYINT",
         "int16" => "SMALLINT",
@@ -166,7 +168,7 @@ impl MacroPlan {
         Restored { kind: Kind::Macro, name, renamed_from: None, change, rows_deleted: 0, rows_inserted: 0 }
     }
 
-    /// How it is made as it was.
+    /// The definition to restore.
     pub(super) fn text(&self) -> Option<Text> {
         self.text.clone()
     }
@@ -175,12 +177,12 @@ impl MacroPlan {
 // === impl Macro ===
 
 impl Macro {
-    /// The name for SQL.
+    /// The name in SQL.
     fn path(&self) -> String {
         format!("{}.{}", schema_path(&self.schema), identifier(&self.name))
     }
 
-    /// The name for people.
+    /// The name for messages.
     fn full_name(&self) -> String {
         format!("{}.{}", self.schema, self.name)
     }

@@ -1,33 +1,35 @@
-//! Brings a table, a schema or the whole lake back to the state that it had at an earlier snapshot, as a new commit.
+//! Restores a table, a schema or the whole lake to the state of an earlier snapshot, as a new commit.
 //!
 //! DuckLake has no such command, and the obvious way loses everything: in a transaction that has written the table,
 //! `AT (VERSION => n)` shows the uncommitted rows, so that deleting all rows and inserting those of snapshot n commits
 //! an empty table. Hence, in one transaction:
 //!
-//! 1. Note the head, and read from DuckLake's own tables what there was at snapshot n and what is left of it.
-//! 2. Choose the way of each table. The same table with the same columns is restored in place: it keeps its id, and
-//!    unchanged rows keep their row ids. Otherwise it is dropped and made again. One that was made since is dropped.
-//! 3. Copy every row that is needed into TEMP tables, before the first write. Those that were deleted or updated are
-//!    found by DuckLake's delete files where they can be, so that the cost is about that of the changed rows.
-//! 4. Write, in the one order that DuckLake survives:
-//!    - drop views and macros, then tables, then schemas; make schemas;
-//!    - rename, all tables before anything else is done to one: a rename after any other ALTER makes the whole lake
+//! 1. Note the head, and read from DuckLake's own tables which objects existed at snapshot n and what remains of them.
+//! 2. Choose a method for each table. A table with the same id and columns is restored in place: it keeps its id, and
+//!    unchanged rows keep their row ids. Otherwise it is dropped and created again. A table that was created since is
+//!    dropped.
+//! 3. Copy every row that is needed into TEMP tables, before the first write. Rows that were deleted or updated are
+//!    found with DuckLake's delete files where possible, so that the cost is roughly that of the changed rows.
+//! 4. Write, in the only order that works with DuckLake:
+//!    - drop views and macros, then tables, then schemas; create schemas;
+//!    - rename, all tables before any other change to one: a rename after any other ALTER makes the whole lake
 //!      unreadable;
-//!    - in place: delete, insert, and only then keys and comments: an insert after RESET PARTITIONED BY ends the
+//!    - in place: delete, insert, and only then keys and comments: an insert after RESET PARTITIONED BY crashes the
 //!      process;
-//!    - again: create with NOT NULL and DEFAULT inside, keys and comments, insert;
-//!    - make macros and views, which read all of this.
-//! 5. Sign, drop the TEMP tables, commit. They live and die inside the transaction, so that none is left however it
-//!    ends; dropping them later would not do, because a COMMIT that the lake refuses still keeps what is in TEMP.
+//!    - otherwise: create with NOT NULL and DEFAULT inside, keys and comments, insert;
+//!    - create macros and views, which read all of this.
+//! 5. Sign, drop the TEMP tables, commit. They are created and dropped within the transaction, so that none remains
+//!    however it ends; dropping them later would not suffice, because a COMMIT that the lake rejects still keeps the
+//!    TEMP tables.
 //!
-//! DuckLake checks every table that is written for conflicts at commit; on one the whole attempt is repeated. What others
-//! commit meanwhile to tables that the rollback need not touch stays.
+//! DuckLake checks every table that is written for conflicts at commit; on a conflict, the whole attempt is repeated.
+//! Concurrent commits to tables that the rollback does not need to touch are kept.
 //!
-//! Limits: an expired snapshot cannot be reached; a macro whose parameters have types with parts cannot be made again,
-//! as DuckLake does not keep these; options set on a table are not versioned, and a table that is made again starts
-//! without any; DuckLake lets ALTER set a default that the column's type cannot hold, and a table with one
-//! cannot be made again. The layers stay, and so does the registry of experiments and runs unless it is asked for by
-//! name.
+//! Limits: an expired snapshot cannot be restored; a macro whose parameters have nested types cannot be created again,
+//! because DuckLake does not store these; options set on a table are not versioned, and a table that is created again
+//! starts without any; DuckLake lets ALTER set a default that the column's type cannot hold, and a table with such a
+//! default cannot be created again. The layers are kept, and so is the registry of experiments and runs unless it is
+//! requested by name.
 
 mod ddl;
 mod deleted;
@@ -51,29 +53,29 @@ use crate::{
     proto::rollback_result::{Kind, table::Change},
 };
 
-/// What to bring back, and to which state.
+/// What to restore, and to which state.
 #[derive(Clone, Copy, Debug)]
 pub struct Rollback<'a> {
-    /// What comes back.
+    /// What is restored.
     pub scope: Scope<'a>,
-    /// The snapshot whose state comes back.
+    /// The snapshot whose state is restored.
     pub to: SnapshotId,
-    /// Whether to say only what would change.
+    /// Whether only to report what would change.
     pub dry_run: bool,
-    /// Who the commit is signed by.
+    /// The author of the commit.
     pub author: &'a str,
-    /// What the commit says; by default, what was rolled back.
+    /// The commit message; by default, what was rolled back.
     pub message: Option<&'a str>,
 }
 
-/// How much comes back.
+/// The scope of a rollback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope<'a> {
     /// One table.
     Table {
         /// Its schema.
         schema: &'a str,
-        /// The name that it had at that snapshot; it has it again afterwards.
+        /// The name that it had at that snapshot, which is restored.
         name: &'a str,
     },
     /// All tables, views and macros of a schema.
@@ -82,43 +84,43 @@ pub enum Scope<'a> {
     Lake,
 }
 
-/// What a rollback did or, as a dry run, would do.
+/// The outcome of a rollback, or of a dry run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// The snapshot that the commit made; the newest one when nothing was committed.
+    /// The snapshot that the commit created; the newest one if nothing was committed.
     pub snapshot_id: SnapshotId,
-    /// The snapshot whose state came back.
+    /// The snapshot whose state was restored.
     pub restored_from: SnapshotId,
-    /// What changes: tables, then views, macros and schemas; a table that was asked for by name in any case.
+    /// The changes: tables, then views, macros and schemas; a table that was requested by name is always included.
     pub objects: Vec<Restored>,
 }
 
-/// What became of one table, view, macro or schema.
+/// The outcome for one table, view, macro or schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restored {
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
-    /// Its name, with the schema where it is in one.
+    /// Its name, qualified with its schema if it is in one.
     pub name: String,
-    /// The name that it had before, when that was another one.
+    /// The name that it had before, if it was another one.
     pub renamed_from: Option<String>,
-    /// How it came back.
+    /// How it was restored.
     pub change: Change,
-    /// Rows that went, old versions of changed rows among them.
+    /// Deleted rows, including old versions of changed rows.
     pub rows_deleted: u64,
-    /// Rows that came, restored versions of changed rows among them.
+    /// Inserted rows, including restored versions of changed rows.
     pub rows_inserted: u64,
 }
 
-/// Brings back an earlier state, in one commit; a state that is there already makes none. `progress` hears how many of
-/// how many tables were read.
+/// Restores an earlier state, in one commit; none is made if nothing differs. `progress` is called with the number of
+/// tables read and their total.
 ///
-/// There must be no open transaction on `connection`. After a failure its search path may be another.
+/// There must be no open transaction on `connection`. A failure can leave a different search path.
 ///
 /// # Errors
-/// `NotFound` when the snapshot does not exist or does not hold the table or schema; `Unsupported` for a view by itself;
-/// `FailedPrecondition` when something else that would be lost has the table's name, and for views and macros
-/// that read what is not there; `Conflict` when other transactions keep changing the tables.
+/// `NotFound` if the snapshot does not exist or does not contain the table or schema; `Unsupported` for a single view;
+/// `FailedPrecondition` if another object that would be lost has the table's name, and for views and macros that read
+/// objects that do not exist; `Conflict` if other transactions keep changing the tables.
 pub fn rollback(writer: Writer<'_>, request: &Rollback<'_>, progress: &mut dyn FnMut(usize, usize)) -> Result<Outcome> {
     let doing = || format!("roll back {} to snapshot {}", request.scope, request.to);
     let work = |transaction: &mut Transaction<'_>| attempt(transaction, request, progress);

@@ -1,5 +1,4 @@
-//! A rollback that has been thought through: every table, view, macro and schema that changes, with the rows that are
-//! needed.
+//! The plan of a rollback: every table, view, macro and schema that changes, with the rows that are needed.
 
 use super::{
     Change, Kind, Outcome, Restored, Rollback, Scope, find,
@@ -20,7 +19,7 @@ use crate::{
     quote::identifier,
 };
 
-/// What is to be done. It holds TEMP tables until they are dropped, unless it was made as a dry run.
+/// The changes to make. It holds TEMP tables until they are dropped, unless it was created as a dry run.
 #[derive(Debug)]
 pub(super) struct Plan {
     from: SnapshotId,
@@ -28,7 +27,7 @@ pub(super) struct Plan {
     tables: Vec<TablePlan>,
     views: Vec<ViewPlan>,
     macros: Vec<MacroPlan>,
-    /// Schemas to make.
+    /// Schemas to create.
     missing: Vec<String>,
     /// Schemas to drop.
     surplus: Vec<String>,
@@ -37,14 +36,14 @@ pub(super) struct Plan {
 // === impl Plan ===
 
 impl Plan {
-    /// Finds what differs and copies the rows that are needed; nothing is written to the lake. `progress` hears how many
-    /// of how many tables were looked at.
+    /// Finds what differs and copies the rows that are needed; nothing is written to the lake. `progress` is called
+    /// with the number of tables compared and their total.
     pub(super) fn make(
         connection: &Connection,
         request: &Rollback<'_>,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Self> {
-        // The head comes first: it fixes the state that the transaction sees.
+        // The head is read first: this fixes the state that the transaction sees.
         let from = snapshots::current(connection)?;
         let to = snapshots::resolve(connection, &SnapshotRef::Version(request.to))?;
         let found = find::find(connection, request, from)?;
@@ -62,7 +61,7 @@ impl Plan {
         Ok(Self { from, to, tables, views, macros, missing: found.missing, surplus: found.surplus })
     }
 
-    /// What changes. A table that was asked for by name is told of in any case.
+    /// The changes. A table that was requested by name is always included.
     pub(super) fn report(&self, scope: Scope<'_>) -> Outcome {
         let is_named = matches!(scope, Scope::Table { .. });
         let tables = self.tables.iter().filter(|table| is_named || table.is_change()).map(TablePlan::report);
@@ -84,7 +83,7 @@ impl Plan {
         Outcome { snapshot_id: self.from, restored_from: self.to, objects }
     }
 
-    /// Writes it all. The order is argued in the parent module.
+    /// Writes all changes. The parent module explains the order.
     pub(super) fn apply(&self, connection: &Connection) -> Result<()> {
         let schema = |verb: &str, name: &String| {
             connection.execute(&format!("{verb} SCHEMA {CATALOG}.{}", identifier(name)), &[]).map(|_| ())
@@ -103,14 +102,14 @@ impl Plan {
         remake(connection, macros.chain(views).collect())
     }
 
-    /// Says what will be read and written, before anything is.
+    /// Declares what will be read and written, before it is.
     pub(super) fn prepare(&self, transaction: &mut Transaction<'_>) -> Result<()> {
         transaction.will_define()?;
         let changing = self.tables.iter().filter(|table| table.is_change() && table.is_in_place());
         changing.into_iter().try_for_each(|table| transaction.reads_and_writes(&identifier(&table.report().name)))
     }
 
-    /// Says who made the commit and why.
+    /// Signs the commit with its author and message.
     pub(super) fn sign(&self, transaction: &mut Transaction<'_>, request: &Rollback<'_>) {
         let what = match request.scope {
             Scope::Table { .. } => self.tables.iter().map(|table| table.report().name).collect(),

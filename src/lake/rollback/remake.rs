@@ -1,4 +1,4 @@
-//! What is made again from its text, views and macros: they may read tables and one another.
+//! Creates views and macros again from their definitions: they may read tables and one another.
 
 use crate::{
     engine::Connection,
@@ -7,23 +7,24 @@ use crate::{
     quote::literal,
 };
 
-/// How a view or macro is made.
+/// How a view or macro is created.
 #[derive(Clone, Debug)]
 pub(super) struct Text {
     /// `view "silver.v"`.
     pub(super) what: String,
-    /// Where names without a schema are looked up, for SQL.
+    /// The search path for unqualified names, for SQL.
     pub(super) search_path: Vec<String>,
-    /// CREATE, and what follows it.
+    /// CREATE, and the statements that follow it.
     pub(super) statements: Vec<String>,
 }
 
-/// Makes all of them. Each is only made when all that it reads is there, which may be another of them: every round makes
-/// those that can be, until none is left. DuckDB goes on after a statement that it cannot bind.
+/// Creates all of them. Each is created only once everything that it reads exists, which may include others of them:
+/// every round creates those that it can, until none is left. DuckDB continues the transaction after a statement that
+/// it cannot bind.
 ///
 /// # Errors
-/// `FailedPrecondition` that names one which reads what is not there: it was broken at that snapshot already, or reads
-/// what was outside of the rollback.
+/// `FailedPrecondition` with the name of one that reads an object that does not exist: it was broken at that snapshot
+/// already, or reads something outside of the rollback.
 pub(super) fn remake(connection: &Connection, mut left: Vec<Text>) -> Result<()> {
     let is_any = !left.is_empty();
     while !left.is_empty() {
@@ -46,7 +47,7 @@ pub(super) fn remake(connection: &Connection, mut left: Vec<Text>) -> Result<()>
         left = not_yet;
     }
     if is_any {
-        // The search path was that of the last text.
+        // The search path was that of the last definition.
         connection.execute(&format!("USE {CATALOG}"), &[])?;
     }
     Ok(())

@@ -1,11 +1,11 @@
-//! Rows on their way: counted where a dry run needs no more, otherwise copied out of the lake before the first write.
+//! The rows of a rollback: counted if a dry run needs no more, otherwise copied out of the lake before the first write.
 
 use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::{engine::Connection, error::Result};
 
-/// The rows that a rollback takes away and brings back.
+/// The rows that a rollback deletes and inserts.
 #[derive(Debug)]
 pub(super) struct Rows {
     pub(super) deleted: Source,
@@ -17,7 +17,7 @@ pub(super) struct Rows {
 pub(super) enum Source {
     /// There are none.
     Nothing,
-    /// They are where they were.
+    /// They are still in their table.
     Counted { query: String, count: u64 },
     /// They are in a TEMP table.
     Staged { table: String, count: u64 },
@@ -30,15 +30,15 @@ impl Rows {
         Self { deleted: Source::Nothing, inserted: Source::Nothing }
     }
 
-    /// Whether none goes and none comes.
+    /// Whether there is nothing to delete or insert.
     pub(super) fn is_nothing(&self) -> bool {
         self.deleted.count() == 0 && self.inserted.count() == 0
     }
 
-    /// Whether the rows that come are equal to those that go, which are as many.
+    /// Whether the inserted rows are equal to the deleted ones, whose number is the same.
     ///
-    /// Both as values and as text: SQL takes `INTERVAL 1 MONTH` for equal to `INTERVAL 30 DAY`, and 0.0 to -0.0. The
-    /// alias is one that no column has, since a column's name would win over it.
+    /// Both as values and as text: SQL treats `INTERVAL 1 MONTH` as equal to `INTERVAL 30 DAY`, and 0.0 to -0.0. The
+    /// alias is a name that no column has, since a column of that name would take precedence.
     pub(super) fn are_equal(&self, connection: &Connection) -> Result<bool> {
         let select = "SELECT CAST(merganser_row AS VARCHAR), merganser_row.*";
         let (inserted, deleted) = (self.inserted.query(), self.deleted.query());
@@ -71,7 +71,7 @@ impl Source {
         Ok(Self::Staged { table: format!("temp.main.{name}"), count })
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     pub(super) fn count(&self) -> u64 {
         match self {
             Self::Nothing => 0,
@@ -97,7 +97,7 @@ impl Source {
     }
 }
 
-/// A name that nothing else has.
+/// A unique name.
 pub(super) fn unique_name() -> String {
     format!("merganser_rollback_{}", Uuid::new_v4().simple())
 }

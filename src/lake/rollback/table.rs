@@ -1,4 +1,4 @@
-//! One table: what it was, what gives way to it, which rows go and come, and the statements for that.
+//! One table: its past state, the object it replaces, the deleted and inserted rows, and the statements for that.
 
 use super::{
     Change, Kind, Restored, ddl, deleted,
@@ -15,31 +15,31 @@ use crate::{
     quote::identifier,
 };
 
-/// What becomes of one table.
+/// The change of one table.
 #[derive(Debug)]
 pub(super) struct TablePlan {
     to: SnapshotId,
-    /// The table as it was, and what gives way to it: the same table as it is, maybe under another name, or a later one
-    /// of the same name.
+    /// The past table, and the one that it replaces: the same table as it is now, possibly under another name, or a
+    /// later one of the same name.
     sides: Pair<TableState>,
-    /// Whether both look the same but for their rows.
+    /// Whether both are equal except for their rows.
     same_shape: bool,
     way: Way,
     rows: Rows,
 }
 
-/// What happens to the rows.
+/// The change of the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     /// Nothing: no file of the table changed.
     Keep,
-    /// Those written since go, and those that went since come.
+    /// Rows written since are deleted, and rows removed since are inserted.
     Exchange,
-    /// All go and all come: the table has a column that hides `rowid` or `snapshot_id`.
+    /// All are deleted and inserted: the table has a column that hides `rowid` or `snapshot_id`.
     Replace,
-    /// They go and come with the table.
+    /// They are dropped and created with the table.
     Recreate,
-    /// They go with the table.
+    /// They are dropped with the table.
     Drop,
 }
 
@@ -63,7 +63,7 @@ fn alter(connection: &Connection, path: &str, from: &Attributes, to: &Attributes
     ddl::alter(path, from, to).iter().try_for_each(|sql| connection.execute(sql, &[]).map(|_| ()))
 }
 
-/// A write that hits other rows than were staged must not be committed.
+/// A write that affects other rows than were staged must not be committed.
 fn check_rows(verb: &str, done: u64, planned: u64) -> Result<()> {
     if done == planned {
         return Ok(());
@@ -74,8 +74,8 @@ fn check_rows(verb: &str, done: u64, planned: u64) -> Result<()> {
 // === impl TablePlan ===
 
 impl TablePlan {
-    /// Plans the way of a table from the head `from` back to `to`, and finds the rows that go and come; without
-    /// `dry_run` those that are needed later are copied.
+    /// Plans the change of a table from the head `from` back to `to`, and finds the rows to delete and insert; unless
+    /// `dry_run` is set, those that are needed later are copied.
     pub(super) fn make(
         connection: &Connection,
         pair: &Pair<Relation>,
@@ -117,7 +117,7 @@ impl TablePlan {
         Ok(rows)
     }
 
-    /// Finds the rows that come, where `going` rows go.
+    /// Finds the rows to insert, if `going` rows are deleted.
     fn find_inserted(&self, connection: &Connection, going: u64, dry_run: bool) -> Result<Source> {
         let find = |query: String| {
             if dry_run { Source::counted(connection, query) } else { Source::staged(connection, &query) }
@@ -129,13 +129,13 @@ impl TablePlan {
             if i128::from(found.count()) == i128::from(going) + i128::from(deleted.more_then) {
                 return Ok(found);
             }
-            // The catalog and its files do not agree: every row id is looked at instead.
+            // The catalog and its files do not agree: every row id is compared instead.
             found.drop(connection)?;
         }
         self.inserted_query().map_or(Ok(Source::Nothing), find)
     }
 
-    /// The query for the rows that come.
+    /// The query for the rows to insert.
     fn inserted_query(&self) -> Option<String> {
         let to = self.to;
         let then = self.sides.then()?.relation.path();
@@ -150,14 +150,14 @@ impl TablePlan {
         }
     }
 
-    /// The query for the rows that go.
+    /// The query for the rows to delete.
     fn deleted_query(&self) -> Option<String> {
         let written_since = self.written_since();
         let path = self.sides.now()?.relation.path();
         (self.way != Way::Keep).then(|| format!("SELECT * FROM {path}{written_since}"))
     }
 
-    /// The condition that holds for the rows which go, where not all of them do.
+    /// The condition for the rows to delete, if not all of them are.
     fn written_since(&self) -> String {
         match self.way {
             Way::Exchange => format!(" WHERE snapshot_id > {}", self.to),
@@ -165,8 +165,8 @@ impl TablePlan {
         }
     }
 
-    /// Whether the rows that come are those that go, as after a second rollback to the same snapshot: the first one's
-    /// rows are versions of its own.
+    /// Whether the inserted rows equal the deleted ones, as after a second rollback to the same snapshot: the rows of
+    /// the first one are versions of the snapshot's own.
     fn are_equal(&self, connection: &Connection, rows: &Rows) -> Result<bool> {
         let may_be = self.way != Way::Recreate || self.same_shape;
         if !may_be || rows.is_nothing() || rows.deleted.count() != rows.inserted.count() {
@@ -175,7 +175,7 @@ impl TablePlan {
         rows.are_equal(connection)
     }
 
-    /// What becomes of the table.
+    /// The outcome for the table.
     pub(super) fn report(&self) -> Restored {
         let change = match self.way {
             _ if !self.is_change() => Change::Unchanged,
@@ -194,17 +194,17 @@ impl TablePlan {
         }
     }
 
-    /// Whether there is anything to do.
+    /// Whether anything changes.
     pub(super) fn is_change(&self) -> bool {
         !self.same_shape || !self.rows.is_nothing()
     }
 
-    /// Whether the table stays the same one.
+    /// Whether the table keeps its id.
     pub(super) fn is_in_place(&self) -> bool {
         matches!(self.way, Way::Keep | Way::Exchange | Way::Replace)
     }
 
-    /// What the table is called now and what it was called then, when these differ.
+    /// The current and the past name of the table, if they differ.
     fn renaming(&self) -> Option<(&Relation, &str)> {
         match &self.sides {
             Pair::Both { then, now } if then.relation.id == now.relation.id => {
@@ -215,7 +215,7 @@ impl TablePlan {
         }
     }
 
-    /// Drops what gives way, where it does not stay.
+    /// Drops the replaced object, unless it is kept.
     pub(super) fn make_room(&self, connection: &Connection) -> Result<()> {
         match self.sides.now() {
             Some(now) if !self.is_in_place() => {
@@ -225,8 +225,8 @@ impl TablePlan {
         }
     }
 
-    /// Brings rows, keys and comments back, of a table that has its name and makes room. The order is argued in the
-    /// parent module.
+    /// Restores rows, keys and comments of a table, after it was renamed and the others were dropped. The parent module
+    /// explains the order.
     pub(super) fn restore(&self, connection: &Connection) -> Result<()> {
         let Some(then) = self.sides.then() else { return Ok(()) };
         let path = then.relation.path();
@@ -265,7 +265,7 @@ impl TablePlan {
     }
 }
 
-/// Gives tables the names that they had, in two steps where several change: they may have exchanged them.
+/// Renames tables to their past names, in two steps if several change: they may have exchanged names.
 pub(super) fn rename(connection: &Connection, tables: &[TablePlan]) -> Result<()> {
     let staying = tables.iter().filter(|table| table.is_in_place());
     let renamings: Vec<_> = staying.filter_map(TablePlan::renaming).collect();

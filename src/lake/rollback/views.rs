@@ -1,4 +1,4 @@
-//! Views: those that differ go before the tables, and come back when everything that they read is there.
+//! Views: those that differ are dropped before the tables, and are created again once everything that they read exists.
 
 use serde::Deserialize;
 
@@ -15,16 +15,16 @@ use crate::{
     quote::{identifier, literal},
 };
 
-/// What DuckLake writes for its own name in the text of a view.
+/// DuckLake's placeholder for its own name in the definition of a view.
 const CATALOG_PLACEHOLDER: &str = "{DUCKLAKE_CATALOG}";
 
-/// What becomes of one view: it goes, it comes, or both.
+/// The change of one view: it is dropped, created, or both.
 #[derive(Debug)]
 pub(super) struct ViewPlan {
     sides: Pair<View>,
 }
 
-/// A view as a snapshot has it.
+/// A view in a snapshot.
 #[derive(Clone, Debug)]
 struct View {
     relation: Relation,
@@ -34,12 +34,12 @@ struct View {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 struct Definition {
     sql: String,
-    /// The names of its columns as they stand in CREATE VIEW; empty when the query names them.
+    /// The column names for CREATE VIEW; empty if the query names them.
     column_aliases: String,
     comment: Option<String>,
 }
 
-/// Plans the way of the views that differ.
+/// Plans the changes of the views that differ.
 pub(super) fn plan(
     connection: &Connection,
     pairs: &[Pair<Relation>],
@@ -64,7 +64,7 @@ pub(super) fn plan(
     Ok(plans)
 }
 
-/// Drops what is there of the views.
+/// Drops the current versions of the views.
 pub(super) fn drop(connection: &Connection, views: &[ViewPlan]) -> Result<()> {
     let now = views.iter().filter_map(|view| view.sides.now());
     now.map(|view| format!("DROP VIEW {}", view.relation.path()))
@@ -88,7 +88,7 @@ impl ViewPlan {
         Restored { kind: Kind::View, name, renamed_from, change, rows_deleted: 0, rows_inserted: 0 }
     }
 
-    /// How it is made as it was.
+    /// The definition to restore.
     pub(super) fn text(&self) -> Option<Text> {
         self.sides.then().map(View::text)
     }
@@ -121,7 +121,7 @@ impl View {
         let comment = comment.iter().map(|comment| format!("COMMENT ON VIEW {path} IS {}", literal(comment)));
         Text {
             what: format!("view \"{}\"", self.relation.full_name()),
-            // Names without a schema are looked up in that of the view, or where they are by default.
+            // Unqualified names are resolved in the schema of the view, or in the default schema.
             search_path: vec![self.relation.schema_path(), format!("{CATALOG}.main")],
             statements: [create].into_iter().chain(comment).collect(),
         }

@@ -1,4 +1,4 @@
-//! The built-in models over what ingest delivers.
+//! The built-in models with the data that ingest delivers.
 
 use super::lake::{Lake, Options};
 use crate::{error::ErrorKind, medallion::built_in, proto::transform_result::model::Change};
@@ -15,7 +15,7 @@ CREATE TABLE raw.coco_captions (id BIGINT, image_id BIGINT, caption VARCHAR, spl
     landing VARCHAR);
 ";
 
-/// Four images with 1, 3, 5 and 5 people, and everything that can be wrong with them.
+/// Four images with 1, 3, 5 and 5 people, and every possible fault.
 const ROWS: &str = "
 INSERT INTO raw.coco_images
 SELECT id, id || '.jpg', 640, 480, if(id = 10, NULL, 1), date, NULL, '', split, source_file, 'file:///a/' || id || '.jpg',
@@ -136,7 +136,7 @@ fn two_builds_give_the_same_rows_in_the_same_order() {
     let (one, other) = (filled(), filled());
     let mut models = built_in().unwrap();
     one.run(&models, Options::default());
-    // The order of the sections in the files plays no part.
+    // The order of the sections in the files does not matter.
     models.reverse();
     other.run(&models, Options::default());
     for model in models.iter().filter(|model| !model.is_source()) {

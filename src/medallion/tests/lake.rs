@@ -1,4 +1,4 @@
-//! A lake in a folder of its own, for one test.
+//! A lake in a temporary folder, for one test.
 
 use serde::Deserialize;
 use tempfile::TempDir;
@@ -19,7 +19,7 @@ use crate::{
 pub(super) struct Lake {
     engine: Engine,
     runtime: tokio::runtime::Runtime,
-    /// Removed behind the engine.
+    /// Removed after the engine.
     _folder: TempDir,
 }
 
@@ -44,7 +44,7 @@ impl Lake {
         Self { engine: attach::open(&settings, &lake).unwrap().engine().clone(), runtime, _folder: folder }
     }
 
-    /// Does `work` on a connection of the lake.
+    /// Runs `work` on a connection of the lake.
     pub(super) fn on<T: Send + 'static>(&self, work: impl FnOnce(&Connection) -> Result<T> + Send + 'static) -> T {
         self.runtime.block_on(self.engine.run(work)).unwrap()
     }
@@ -96,8 +96,8 @@ impl Lake {
 }
 
 impl Lake {
-    /// Runs `models` while another writer commits `write(n)` in the middle of each of the first `times` attempts; says
-    /// how often the run was repeated.
+    /// Runs `models` while another writer commits `write(n)` in the middle of each of the first `times` attempts;
+    /// returns the number of retries.
     pub(super) fn run_against(
         &self,
         models: Vec<Model>,
@@ -124,7 +124,7 @@ impl Lake {
     }
 }
 
-/// What a test changes of a request.
+/// The options of a request that a test changes.
 #[derive(Clone, Default)]
 pub(super) struct Options {
     pub(super) select: Vec<&'static str>,

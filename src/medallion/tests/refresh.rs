@@ -1,4 +1,4 @@
-//! How a table becomes what its model says.
+//! Updating a table to the result of its model.
 
 use super::lake::{Lake, Options, models};
 use crate::proto::transform_result::model::Change;

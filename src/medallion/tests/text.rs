@@ -1,4 +1,4 @@
-//! Model files as text.
+//! Parsing of model files.
 
 use std::fs;
 
@@ -67,24 +67,24 @@ fn faults_name_file_and_line() {
         "-- model: silver.a\n-- check: uniqe(id)\nSELECT 1",
         "m.sql:2: unknown check \"uniqe\"; did you mean \"unique\"",
     );
-    check_fault("-- model: silver.a\n-- chekc: unique(id)\nSELECT 1", "m.sql:2: \"chekc:\" means nothing here");
+    check_fault("-- model: silver.a\n-- chekc: unique(id)\nSELECT 1", "m.sql:2: unknown key \"chekc:\"");
     check_fault("-- model: silver.a\n-- check: unique id\nSELECT 1", "unknown check \"unique id\"");
     check_fault("-- model: silver.a\n-- check: unique\nSELECT 1", "m.sql:2: check unique needs its arguments");
     check_fault("-- model: silver.a\n-- check: unique(a,)\nSELECT 1", "empty argument");
     check_fault("-- model: silver.a\n-- check: unique(a\nSELECT 1", "is not closed");
-    check_fault("-- model: silver.a\n-- check: unique(a) b\nSELECT 1", "\"b\" is too much");
+    check_fault("-- model: silver.a\n-- check: unique(a) b\nSELECT 1", "unexpected \"b\"");
     check_fault("-- model: silver.a\n-- check: accepted_values(a)\nSELECT 1", "at least one value");
     check_fault("-- model: silver.a\n-- check: row_count(10)\nSELECT 1", "needs a relation");
     check_fault("-- model: silver.a\n-- check: row_count(< a b)\nSELECT 1", "needs a relation");
     check_fault("-- model: silver.a\n-- check: sql(title)\nSELECT 1", "needs a title and a query");
-    check_fault("-- model: silver.a\n\n-- check: unique(a)\nSELECT 1", "m.sql:3: a check behind the header");
+    check_fault("-- model: silver.a\n\n-- check: unique(a)\nSELECT 1", "m.sql:3: a check after the header");
     check_fault("\n-- model: silvr.a\nSELECT 1", "m.sql:2: no layer \"silvr\"; did you mean \"silver\"");
-    check_fault("-- model: a\nSELECT 1", "no name of the form layer.table");
-    check_fault("-- model: silver.a-b\nSELECT 1", "\"a-b\" is no name for a table");
+    check_fault("-- model: a\nSELECT 1", "not a name of the form layer.table");
+    check_fault("-- model: silver.a-b\nSELECT 1", "\"a-b\" is not a valid table name");
     check_fault("-- model: silver.a\n-- check: unique(a)\n", "m.sql:1: model silver.a has no SELECT");
     check_fault("-- source: raw.a\nSELECT 1", "m.sql:1: source raw.a has a statement");
-    check_fault("SELECT 2;\n-- model: silver.a\nSELECT 1", "m.sql:1: SQL in front of the first");
-    check_fault("-- check: unique(a)\n-- model: silver.a\nSELECT 1", "m.sql:1: a check in front of the first head");
+    check_fault("SELECT 2;\n-- model: silver.a\nSELECT 1", "m.sql:1: SQL before the first");
+    check_fault("-- check: unique(a)\n-- model: silver.a\nSELECT 1", "m.sql:1: a check before the first head");
 }
 
 #[test]

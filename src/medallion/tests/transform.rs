@@ -80,7 +80,7 @@ fn a_failed_check_keeps_the_old_table_and_names_the_rows() {
     let err = outcome.unwrap_err();
     assert_eq!(err.kind(), ErrorKind::FailedPrecondition);
     let text = "transform silver.b (test.sql:6): check unique(id) at test.sql:7: 4 rows fail, such as \
-                {\"id\":1}, {\"id\":1}, {\"id\":2}, {\"id\":2}; the table stays as it was: correct the rows that it is \
+                {\"id\":1}, {\"id\":1}, {\"id\":2}, {\"id\":2}; the table is unchanged: correct the rows that it is \
                 made from, or the model, and run again; committed before and kept: silver.a; not run: gold.c";
     assert_eq!(err.message(), text);
     assert_eq!(lake.rows("SELECT count(*) AS n FROM silver.b"), ["{\"n\":3}"]);
@@ -194,7 +194,7 @@ fn a_model_that_loses_against_another_writer_is_repeated() {
     let lake = Lake::new();
     lake.sql("CREATE TABLE raw.t AS SELECT 1 AS id; CREATE TABLE silver.t AS SELECT 0 AS id");
     let copy = models("-- model: silver.t\nSELECT id FROM raw.t");
-    // The other writer commits between this run's reading and its commit.
+    // The other writer commits between this run's reads and its commit.
     let (outcome, repeats) = lake.run_against(copy, |nth| format!("INSERT INTO silver.t VALUES ({nth})"), 2);
     assert_eq!(outcome.unwrap().remove(0).change, Change::Updated);
     assert_eq!(repeats, 2);

@@ -1,4 +1,4 @@
-"""SQLAlchemy 2 with GizmoSQL's dialect: transactions are the texts begin, commit and rollback."""
+"""SQLAlchemy 2 with GizmoSQL's dialect: transactions are the statements begin, commit and rollback."""
 
 import pytest
 import sqlalchemy

@@ -29,7 +29,7 @@ def test_a_frame_becomes_a_table(server, lake, name):
     lake.create_table(name, pandas.DataFrame({"n": [1, 2], "s": ["a", None]}))
     assert server.sql(f"SELECT n, s FROM {name} ORDER BY n") == [(1, "a"), (2, None)]
     assert name in lake.list_tables()
-    # drop_table of this ibis leaves the name away with newer versions of sqlglot.
+    # drop_table of this ibis omits the name with newer versions of sqlglot.
     server.sql(f"DROP TABLE {name}")
     assert name not in lake.list_tables()
     assert name not in lake.list_tables()

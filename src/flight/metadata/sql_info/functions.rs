@@ -1,4 +1,4 @@
-//! Functions of DuckDB, by what they are for: those that people of SQL look for, not all 700.
+//! Functions of DuckDB by category: the common ones, not all 700.
 
 /// Numbers.
 pub const NUMERIC: &[&str] = &[
@@ -51,7 +51,7 @@ pub const NUMERIC: &[&str] = &[
     "xor",
 ];
 
-/// Texts.
+/// Strings.
 pub const STRING: &[&str] = &[
     "ascii",
     "bar",

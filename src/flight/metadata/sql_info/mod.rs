@@ -1,4 +1,4 @@
-//! GetSqlInfo: what the server is and can do.
+//! GetSqlInfo: the properties and capabilities of the server.
 
 mod functions;
 mod union;
@@ -18,11 +18,12 @@ use super::super::authenticate::Caller;
 use super::encode;
 use crate::{error::Result, lake::listing, query::Queries};
 
-/// The values that were asked for, each once; all of them when none was named. Codes that the server does not know are
-/// left out.
+/// The requested values, each once; all of them if none was specified. Codes that are unknown to the server are
+/// omitted.
 pub async fn rows(queries: &Queries, caller: &Caller, command: &CommandGetSqlInfo) -> Result<RecordBatch> {
     let is_asked = |info: SqlInfo| command.info.is_empty() || command.info.contains(&(info as u32));
-    // DuckDB knows its keywords; nothing else needs a connection, and every client asks something when it connects.
+    // DuckDB returns its keywords; nothing else needs a connection, and every client requests something when it
+    // connects.
     let keywords = if is_asked(SqlInfo::SqlKeywords) {
         queries.inspect(&caller.session, listing::keywords).await?
     } else {

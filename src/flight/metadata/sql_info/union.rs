@@ -1,6 +1,6 @@
 //! The columns of GetSqlInfo: a code, and a value that is one of six types.
 //!
-//! Built by hand: arrow-flight's own differs from the reference implementations in what may be null and in the names of
+//! Built by hand: arrow-flight's own differs from the reference implementations in the nullability and in the names of
 //! the map's members.
 
 use std::{
@@ -50,14 +50,14 @@ pub fn schema() -> SchemaRef {
     SchemaRef::clone(&SCHEMA)
 }
 
-/// What is known only while the server runs.
+/// The values that are known only at run time.
 #[derive(Debug)]
 pub struct Found {
-    /// The words of DuckDB's parser.
+    /// The keywords of DuckDB's parser.
     pub keywords: Vec<String>,
-    /// How long a statement may take.
+    /// The maximum duration of a statement.
     pub statement_timeout: Option<Duration>,
-    /// How long a transaction may be idle.
+    /// The maximum idle time of a transaction.
     pub transaction_timeout: Option<Duration>,
 }
 
@@ -83,7 +83,7 @@ struct Children {
     maps: Vec<Vec<(i32, Vec<i32>)>>,
 }
 
-/// Milliseconds; 0 is no limit.
+/// Milliseconds; 0 for no limit.
 fn millis(timeout: Option<Duration>) -> i32 {
     timeout.map_or(0, |timeout| i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX))
 }
@@ -91,7 +91,7 @@ fn millis(timeout: Option<Duration>) -> i32 {
 // === impl Children ===
 
 impl Children {
-    /// Adds a value; says of which type it is and where it stands.
+    /// Adds a value; returns its type and its position.
     fn push(&mut self, value: &Value, found: &Found) -> (i8, usize) {
         match value {
             Value::Text(text) => (0, push(&mut self.texts, (*text).to_owned())),

@@ -1,4 +1,4 @@
-//! The values of GetSqlInfo. Flat data.
+//! The values of GetSqlInfo. Plain data.
 
 use arrow_flight::sql::{
     SqlInfo, SqlNullOrdering, SqlOuterJoinsSupportLevel, SqlSupportedCaseSensitivity, SqlSupportedGroupBy,
@@ -8,41 +8,42 @@ use arrow_flight::sql::{
 
 use super::functions;
 
-/// A value, by the type that the protocol gives to its code.
+/// A value, by the type that the protocol assigns to its code.
 #[derive(Debug)]
 pub enum Value {
-    /// A text.
+    /// A string.
     Text(&'static str),
-    /// Yes or no.
+    /// A Boolean.
     Flag(bool),
-    /// A number of 64 bits.
+    /// A 64-bit number.
     Long(i64),
-    /// A number or a set of bits.
+    /// A number or a bit set.
     Int(i32),
     /// A list of names.
     Words(&'static [&'static str]),
-    /// The words of DuckDB's parser.
+    /// The keywords of DuckDB's parser.
     Keywords,
-    /// How long a statement may take.
+    /// The maximum duration of a statement.
     StatementTimeout,
-    /// How long a transaction may be idle.
+    /// The maximum idle time of a transaction.
     TransactionTimeout,
-    /// Which types can be cast to which.
+    /// The supported casts between types.
     Conversions,
 }
 
 use Value::{Conversions, Flag, Int, Keywords, Long, StatementTimeout, Text, TransactionTimeout, Words};
 
-/// There is no limit, or nobody knows it.
+/// There is no limit, or it is unknown.
 const NO_LIMIT: Value = Long(0);
 const NONE: Value = Int(0);
 /// Clients of the DuckDB family recognise the server by this form.
 const VERSION: &str = "duckdb v1.5.5";
-/// A transaction reads one snapshot and fails when another changed the same rows first. Two that read what the other
-/// writes may both commit, so it is not serializable; of the levels that the protocol knows, this is the highest true.
+/// A transaction reads one snapshot and fails if another changed the same rows first. Two transactions that read what
+/// the other writes may both commit, so it is not serializable; of the levels in the protocol, this is the highest that
+/// is true.
 const ISOLATION: SqlTransactionIsolationLevel = SqlTransactionIsolationLevel::SqlTransactionRepeatableRead;
 
-/// All that is said, sorted by code. Codes of one's own must not be here: JDBC fails on codes that it does not know.
+/// All values, sorted by code. Custom codes must not be included: JDBC fails on codes that it does not know.
 pub const VALUES: &[(SqlInfo, Value)] = &[
     (SqlInfo::FlightSqlServerName, Text(env!("CARGO_PKG_NAME"))),
     (SqlInfo::FlightSqlServerVersion, Text(VERSION)),
@@ -61,7 +62,7 @@ pub const VALUES: &[(SqlInfo, Value)] = &[
     (SqlInfo::SqlDdlCatalog, Flag(false)),
     (SqlInfo::SqlDdlSchema, Flag(true)),
     (SqlInfo::SqlDdlTable, Flag(true)),
-    // Names keep the case that they were written in, quoted or not, and are compared without it.
+    // Names keep the case in which they were written, quoted or not, and are compared case-insensitively.
     (SqlInfo::SqlIdentifierCase, Int(SqlSupportedCaseSensitivity::SqlCaseSensitivityCaseInsensitive as i32)),
     (SqlInfo::SqlIdentifierQuoteChar, Text("\"")),
     (SqlInfo::SqlQuotedIdentifierCase, Int(SqlSupportedCaseSensitivity::SqlCaseSensitivityCaseInsensitive as i32)),
@@ -98,7 +99,7 @@ pub const VALUES: &[(SqlInfo, Value)] = &[
     (SqlInfo::SqlAnsi92SupportedLevel, Int(bits(&[0]))),
     // The lake has no keys.
     (SqlInfo::SqlSupportsIntegrityEnhancementFacility, Flag(false)),
-    // The protocol calls it an ordinal; JDBC and the builder of the reference implementation take it for bits.
+    // The protocol calls it an ordinal; JDBC and the builder of the reference implementation treat it as bits.
     (
         SqlInfo::SqlOuterJoinsSupportLevel,
         Int(bits(&[
@@ -151,7 +152,7 @@ pub const VALUES: &[(SqlInfo, Value)] = &[
     (SqlInfo::SqlMaxTableNameLength, NO_LIMIT),
     (SqlInfo::SqlMaxTablesInSelect, NO_LIMIT),
     (SqlInfo::SqlMaxUsernameLength, NO_LIMIT),
-    // The protocol's comment says 32 bits; JDBC fails on them.
+    // The protocol's comment specifies 32 bits, on which JDBC fails.
     (SqlInfo::SqlDefaultTransactionIsolation, Long(ISOLATION as i64)),
     (SqlInfo::SqlTransactionsSupported, Flag(true)),
     (SqlInfo::SqlSupportedTransactionsIsolationLevels, Int(bits(&[ISOLATION as i32]))),
@@ -200,7 +201,7 @@ const INTERVALS: &[Convert] = &[Convert::SqlConvertIntervalDayTime, Convert::Sql
 const DAYS: &[Convert] = &[Convert::SqlConvertDate, Convert::SqlConvertTimestamp];
 const CLOCK: &[Convert] = &[Convert::SqlConvertTime];
 
-/// What CAST can do, by the types of SQL interfaces: from one to many.
+/// The casts that CAST supports, by the types of SQL interfaces: from one to many.
 pub fn conversions() -> Vec<(i32, Vec<i32>)> {
     let everything = [TEXTS, NUMBERS, BYTES, INTERVALS, DAYS, CLOCK].concat();
     let reach = |from: Convert| match from {

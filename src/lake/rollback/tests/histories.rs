@@ -163,7 +163,7 @@ impl History<'_> {
         }
     }
 
-    /// In a transaction, because DuckLake refuses to do it in another one than it was prepared in.
+    /// Runs in a transaction, because DuckLake rejects it in another one than it was prepared in.
     fn maintain(&mut self, sql: &str) {
         self.connection.transaction(|connection| connection.execute(sql, &[])).unwrap();
     }
@@ -459,7 +459,7 @@ impl History<'_> {
         check_clean(self.connection);
     }
 
-    /// In place, all rows but those that came are the very rows that the old snapshot had.
+    /// In place, all rows except the inserted ones are the same rows as in the old snapshot.
     fn check_row_ids(&self, name: &str, to: SnapshotId, restored: &Done) {
         let path = self.path(name);
         let then = rows_with_ids(self.connection, &format!("{path} AT (VERSION => {to})"));
@@ -467,7 +467,7 @@ impl History<'_> {
         assert_eq!(kept as u64, then.len() as u64 - restored.rows_inserted, "rows that kept their ids: {restored:?}");
     }
 
-    /// Every snapshot still holds the rows that it held when it was new.
+    /// Every snapshot still contains the rows that it contained when it was new.
     fn check_all_snapshots(&self) {
         for (at, state) in &self.states {
             for (name, content) in state {

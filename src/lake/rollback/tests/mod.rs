@@ -108,7 +108,7 @@ fn texts(connection: &Connection, sql: &str) -> Vec<String> {
     rows.into_iter().map(|row| row.text).collect()
 }
 
-/// All that a snapshot says of a table, in a form in which equal states are equal.
+/// Everything a snapshot contains about a table, in a form in which equal states are equal.
 #[derive(Clone, Debug, PartialEq)]
 struct Content {
     rows: Vec<String>,
@@ -144,7 +144,7 @@ fn content_now(connection: &Connection, schema: &str, table: &str) -> Option<Con
     content(connection, schema, table, snapshots::current(connection).unwrap())
 }
 
-/// The rows of a table, maybe as it was, as text with their row ids.
+/// The rows of a table, possibly at an earlier snapshot, as text with their row ids.
 #[track_caller]
 fn rows_with_ids(connection: &Connection, table: &str) -> BTreeSet<String> {
     let sql = format!("SELECT CAST(r AS VARCHAR) AS text FROM (SELECT rowid AS row_id, * FROM {table}) AS r");
@@ -421,7 +421,7 @@ fn what_was_no_table_then_is_refused() {
         let text = "roll back \"silver.t\" to snapshot 99: no snapshot 99: it never existed or has expired";
         check_refused(connection, "t", SnapshotId(99), missing, text);
         let text = format!(
-            "roll back \"silver.v\" to snapshot {before}: it is a view at that snapshot, and views come back only \
+            "roll back \"silver.v\" to snapshot {before}: it is a view at that snapshot, and views are restored only \
              with their schema or the lake"
         );
         check_refused(connection, "v", before, ErrorKind::Unsupported, &text);

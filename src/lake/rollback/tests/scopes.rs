@@ -6,7 +6,7 @@ fn request_for(scope: Scope<'_>, to: SnapshotId) -> Rollback<'_> {
     Rollback { scope, ..request("", to) }
 }
 
-/// Rolls back, checks the dry run before it and that a second time there is nothing to do; gives what changed.
+/// Rolls back, checks the dry run before it and that a second rollback changes nothing; returns the changes.
 #[track_caller]
 fn check_objects(
     connection: &Connection,
