@@ -73,7 +73,6 @@ const KNOWN_CIRCLES: &[&str] = &[
     "ingest/coco.rs",
     "jobs/mod.rs",
     "lake/attach.rs",
-    "lake/diff/columns.rs",
     "lake/rollback/find.rs",
     "medallion/refresh.rs",
     "sample/backdrop.rs",
