@@ -76,7 +76,6 @@ const KNOWN_CIRCLES: &[&str] = &[
     "lake/rollback/find.rs",
     "medallion/refresh.rs",
     "sample/backdrop.rs",
-    "storage/mod.rs",
 ];
 
 #[test]
