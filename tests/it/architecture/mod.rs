@@ -71,7 +71,6 @@ const KNOWN_CIRCLES: &[&str] = &[
     "engine/duckdb/arrow_scan.rs",
     "flight/metadata/catalogs.rs",
     "ingest/coco.rs",
-    "jobs/mod.rs",
     "lake/attach.rs",
     "lake/rollback/find.rs",
     "medallion/refresh.rs",
