@@ -1,6 +1,6 @@
 //! What a request is about: which tables of its snapshot are which of today's.
 
-use super::{Rollback, Scope};
+use super::request::{Rollback, Scope};
 use crate::{
     engine::Connection,
     error::{Error, Result},

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Change, Kind, Restored, Scope, remake::Text};
+use super::{
+    outcome::{Change, Kind, Restored},
+    remake::Text,
+    request::Scope,
+};
 use crate::{
     engine::Connection,
     error::{Error, Result},

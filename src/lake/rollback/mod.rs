@@ -33,107 +33,23 @@ mod ddl;
 mod deleted;
 mod find;
 mod macros;
+mod outcome;
 mod plan;
 mod remake;
+mod request;
 mod rows;
 mod table;
 #[cfg(test)]
 mod tests;
 mod views;
 
-use std::fmt;
-
 use self::plan::Plan;
-use super::commit::{Retry, Transaction, Writer};
-use crate::{
-    error::{Context, Error, Result},
-    ids::SnapshotId,
+pub use self::{
+    outcome::{Change, Kind, Outcome, Restored},
+    request::{Rollback, Scope},
 };
-
-/// What to bring back, and to which state.
-#[derive(Clone, Copy, Debug)]
-pub struct Rollback<'a> {
-    /// What comes back.
-    pub scope: Scope<'a>,
-    /// The snapshot whose state comes back.
-    pub to: SnapshotId,
-    /// Whether to say only what would change.
-    pub dry_run: bool,
-    /// Who the commit is signed by.
-    pub author: &'a str,
-    /// What the commit says; by default, what was rolled back.
-    pub message: Option<&'a str>,
-}
-
-/// How much comes back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope<'a> {
-    /// One table.
-    Table {
-        /// Its schema.
-        schema: &'a str,
-        /// The name that it had at that snapshot; it has it again afterwards.
-        name: &'a str,
-    },
-    /// All tables, views and macros of a schema.
-    Schema(&'a str),
-    /// All schemas.
-    Lake,
-}
-
-/// What something is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A table.
-    Table,
-    /// A view.
-    View,
-    /// A macro, scalar or table.
-    Macro,
-    /// A schema.
-    Schema,
-}
-
-/// How something came back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// It was in that state already; there is no new snapshot for it.
-    Unchanged,
-    /// Rows, name, keys and comments changed in place: it is the same table, and unchanged rows keep their row ids.
-    Restored,
-    /// It was dropped since, or its columns differ, so it was made again.
-    Recreated,
-    /// It was made since, and went.
-    Dropped,
-}
-
-/// What a rollback did or, as a dry run, would do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
-    /// The snapshot that the commit made; the newest one when nothing was committed.
-    pub snapshot_id: SnapshotId,
-    /// The snapshot whose state came back.
-    pub restored_from: SnapshotId,
-    /// What changes: tables, then views, macros and schemas; a table that was asked for by name in any case.
-    pub objects: Vec<Restored>,
-}
-
-/// What became of one table, view, macro or schema.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Restored {
-    /// What it is.
-    pub kind: Kind,
-    /// Its name, with the schema where it is in one.
-    pub name: String,
-    /// The name that it had before, when that was another one.
-    pub renamed_from: Option<String>,
-    /// How it came back.
-    pub change: Change,
-    /// Rows that went, old versions of changed rows among them.
-    pub rows_deleted: u64,
-    /// Rows that came, restored versions of changed rows among them.
-    pub rows_inserted: u64,
-}
+use super::commit::{Retry, Transaction, Writer};
+use crate::error::{Context, Error, Result};
 
 /// Brings back an earlier state, in one commit; a state that is there already makes none. `progress` hears how many of
 /// how many tables were read.
@@ -171,25 +87,4 @@ fn attempt(
     }
     plan.drop_staged(connection)?;
     Ok(outcome)
-}
-
-// === impl Outcome ===
-
-impl Outcome {
-    /// Whether anything changes.
-    pub fn is_change(&self) -> bool {
-        self.objects.iter().any(|object| object.change != Change::Unchanged)
-    }
-}
-
-// === impl Scope ===
-
-impl fmt::Display for Scope<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Table { schema, name } => write!(f, "\"{schema}.{name}\""),
-            Self::Schema(schema) => write!(f, "schema \"{schema}\""),
-            Self::Lake => f.write_str("the lake"),
-        }
-    }
 }

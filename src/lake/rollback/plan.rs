@@ -2,9 +2,11 @@
 //! needed.
 
 use super::{
-    Change, Kind, Outcome, Restored, Rollback, Scope, find,
+    find,
     macros::{self, MacroPlan},
+    outcome::{Change, Kind, Outcome, Restored},
     remake::remake,
+    request::{Rollback, Scope},
     table::{self, TablePlan},
     views::{self, ViewPlan},
 };

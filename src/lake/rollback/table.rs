@@ -1,7 +1,8 @@
 //! One table: what it was, what gives way to it, which rows go and come, and the statements for that.
 
 use super::{
-    Change, Kind, Restored, ddl, deleted,
+    ddl, deleted,
+    outcome::{Change, Kind, Restored},
     rows::{self, Rows, Source},
 };
 use crate::{

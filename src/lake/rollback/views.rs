@@ -2,7 +2,10 @@
 
 use serde::Deserialize;
 
-use super::{Change, Kind, Restored, remake::Text};
+use super::{
+    outcome::{Change, Kind, Restored},
+    remake::Text,
+};
 use crate::{
     engine::{Connection, Value},
     error::{Context, Result},

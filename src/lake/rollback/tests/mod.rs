@@ -16,6 +16,7 @@ use super::*;
 use crate::{
     engine::{self, Connection, Engine},
     error::ErrorKind,
+    ids::SnapshotId,
     lake::{
         attach,
         catalog::Catalog,
