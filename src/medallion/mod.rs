@@ -56,6 +56,7 @@ mod check;
 mod load;
 mod model;
 mod nearest;
+mod outcome;
 mod parse;
 mod plan;
 mod refresh;
@@ -67,8 +68,9 @@ pub use self::{
     check::{Bound, Check, CheckKind, Relation},
     load::{built_in, load},
     model::{LAYERS, Model, Origin},
+    outcome::{Change, ModelOutcome},
     parse::parse,
-    run::{Change, ModelOutcome, Progress, Request, Step, run},
+    run::{Progress, Request, Step, run},
 };
 
 #[cfg(test)]

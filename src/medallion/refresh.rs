@@ -12,7 +12,7 @@
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{Change, Model};
+use super::{model::Model, outcome::Change};
 use crate::{
     engine::Connection,
     error::{Error, ErrorKind, Result},

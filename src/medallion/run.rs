@@ -10,13 +10,14 @@
 //! 6. A dry run does all of it in one transaction, which it rolls back.
 
 use super::{
-    Model, plan,
+    model::Model,
+    outcome::{Change, ModelOutcome},
+    plan,
     refresh::{self, Refreshed},
     verdict::{self, Failure, Verdict},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    ids::SnapshotId,
     lake::commit::{Retry, Transaction, Writer},
 };
 
@@ -36,42 +37,6 @@ pub struct Request<'a> {
     pub dry_run: bool,
     /// Who signs the commits.
     pub author: &'a str,
-}
-
-/// What became of a model's table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// It is a source: only its checks ran.
-    Checked,
-    /// It was made.
-    Created,
-    /// Rows were inserted or deleted.
-    Updated,
-    /// It was made anew.
-    Replaced,
-    /// It was as it should be; there is no new snapshot.
-    Unchanged,
-}
-
-/// What became of a model, or of a source.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ModelOutcome {
-    /// `layer.table`.
-    pub model: String,
-    /// What happened to the table.
-    pub change: Change,
-    /// How many rows it has.
-    pub rows: u64,
-    /// How many of them are new.
-    pub rows_inserted: u64,
-    /// How many rows are gone.
-    pub rows_deleted: u64,
-    /// The snapshot that the commit made; `None` for a table that did not change, a source, and in a dry run.
-    pub snapshot_id: Option<SnapshotId>,
-    /// How many checks hold.
-    pub checks_passed: u32,
-    /// How many checks do not: above 0 only in [`Step::Failed`].
-    pub checks_failed: u32,
 }
 
 /// Tells who waits what the run does.
@@ -231,15 +196,6 @@ impl<'a> Run<'a> {
             .concat();
         let text = verdict::shorten(&text, MESSAGE_BYTES.saturating_sub(tail.len()));
         Error::new(err.kind(), text + &tail).with_source(err)
-    }
-}
-
-// === impl ModelOutcome ===
-
-impl ModelOutcome {
-    /// Whether the table is another than before.
-    pub fn is_changed(&self) -> bool {
-        matches!(self.change, Change::Created | Change::Updated | Change::Replaced)
     }
 }
 
