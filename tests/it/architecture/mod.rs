@@ -70,7 +70,6 @@ const KNOWN_CIRCLES: &[&str] = &[
     "config/aws.rs",
     "engine/duckdb/arrow_scan.rs",
     "flight/metadata/catalogs.rs",
-    "sample/backdrop.rs",
 ];
 
 #[test]
