@@ -69,7 +69,6 @@ const KNOWN_CIRCLES: &[&str] = &[
     "cli/action.rs",
     "config/aws.rs",
     "engine/duckdb/arrow_scan.rs",
-    "flight/metadata/catalogs.rs",
 ];
 
 #[test]
