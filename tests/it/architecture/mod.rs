@@ -67,7 +67,6 @@ const KNOWN_CIRCLES: &[&str] = &[
     "actions/backup.rs",
     "backup/referenced.rs",
     "cli/action.rs",
-    "config/aws.rs",
     "engine/duckdb/arrow_scan.rs",
 ];
 
