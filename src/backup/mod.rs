@@ -9,6 +9,7 @@
 //! A backup contains no data files: they are immutable, and maintenance keeps those that a backup references. Other
 //! programs may have removed some, so restoring checks first that every file exists.
 
+mod backups;
 mod offline;
 mod record;
 mod referenced;
@@ -19,11 +20,12 @@ mod swap;
 mod take;
 
 pub use self::{
+    backups::Backups,
     offline::{Restored, restore},
     record::Record,
     referenced::ReferencedFiles,
     repository::{BackupState, Entry, Repository},
     restore::{Candidate, Selector, parse_timestamp},
     retention::Retention,
-    take::{Backups, Taken},
+    take::Taken,
 };

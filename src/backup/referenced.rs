@@ -5,18 +5,17 @@
 //! every backup in the store is read, whichever lake it belongs to. A backup that cannot be read may reference any file.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
     path::Path,
     sync::Arc,
 };
 
 use chrono::Utc;
-use parking_lot::Mutex;
 use tokio::sync::MutexGuard;
 
 use super::{
-    Backups,
+    backups::{Backups, Files},
     record::Record,
     repository::{BackupState, Entry},
     retention::UNFINISHED,
@@ -37,12 +36,6 @@ pub struct ReferencedFiles<'a> {
     unreadable: Option<String>,
     _lock: MutexGuard<'a, ()>,
 }
-
-/// The files that backups reference, by the checksums of the backups.
-pub(super) type Cache = Mutex<HashMap<String, Files>>;
-
-/// Hashes of paths, to save memory. A collision only keeps a file that could be removed.
-type Files = Arc<HashSet<u64>>;
 
 fn hash(path: &str) -> u64 {
     let mut hasher = DefaultHasher::new();

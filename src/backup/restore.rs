@@ -7,14 +7,12 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use tempfile::TempDir;
 
 use super::{
-    Backups,
     record::Record,
     repository::{BackupState, Entry, Repository},
 };
 use crate::{
     engine::{Connection, Engine},
     error::{Error, Result},
-    jobs::Progress,
     lake::catalog_copy::{self, DataFile},
 };
 
@@ -58,27 +56,6 @@ pub fn parse_timestamp(text: &str) -> Result<DateTime<Utc>> {
             "invalid timestamp \"{text}\": expected a form such as 2026-01-31 12:00:00 or 2026-01-31T12:00:00+01:00"
         ))
     })
-}
-
-// === impl Backups ===
-
-impl Backups {
-    /// Downloads and verifies a backup of the served lake.
-    ///
-    /// # Errors
-    /// As [`Repository::candidate`].
-    pub async fn candidate(&self, selector: &Selector, progress: &Progress) -> Result<Candidate> {
-        let lake = self.lake.engine().run(catalog_copy::lake_id).await?;
-        progress.phase("verify the backup", "steps", None);
-        progress
-            .unless_cancelled(self.repository.candidate(
-                self.lake.engine(),
-                self.lake.engine().staging(),
-                selector,
-                Some(&lake),
-            ))
-            .await
-    }
 }
 
 // === impl Repository ===

@@ -4,22 +4,36 @@
 //! change beneath an open engine. The action verifies the backup and requests the swap; the server then ends its sessions,
 //! closes the engine, replaces the catalog and opens it again.
 
-use parking_lot::Mutex;
-use tokio::sync::Notify;
-
-use super::{Backups, Candidate};
-use crate::error::{Error, Result};
-
-/// A requested swap, passed from the action to the server.
-#[derive(Debug, Default)]
-pub(super) struct Swap {
-    requested: Mutex<Option<Candidate>>,
-    changed: Notify,
-}
+use super::{
+    backups::Backups,
+    restore::{Candidate, Selector},
+};
+use crate::{
+    error::{Error, Result},
+    jobs::Progress,
+    lake::catalog_copy,
+};
 
 // === impl Backups ===
 
 impl Backups {
+    /// Downloads and verifies a backup of the served lake.
+    ///
+    /// # Errors
+    /// As [`Repository::candidate`](super::Repository::candidate).
+    pub async fn candidate(&self, selector: &Selector, progress: &Progress) -> Result<Candidate> {
+        let lake = self.lake.engine().run(catalog_copy::lake_id).await?;
+        progress.phase("verify the backup", "steps", None);
+        progress
+            .unless_cancelled(self.repository.candidate(
+                self.lake.engine(),
+                self.lake.engine().staging(),
+                selector,
+                Some(&lake),
+            ))
+            .await
+    }
+
     /// Requests that the server replaces the catalog of its lake by `candidate`.
     ///
     /// # Errors

@@ -5,41 +5,17 @@ use std::{path::Path, sync::Arc};
 use chrono::{TimeDelta, Utc};
 
 use super::{
+    backups::Backups,
     record::{Fingerprint, Record, name_at, time_of},
-    referenced,
-    repository::{BackupState, Entry, Repository},
     retention::Retention,
-    swap::Swap,
 };
 use crate::{
     context::Principal,
     engine::{Connection, DUCKDB_VERSION},
-    error::{Context, Error, ErrorKind, Result},
+    error::{Context, Error, Result},
     jobs::Progress,
-    lake::{
-        Lake,
-        catalog::Catalog,
-        catalog_copy::{self, Contents},
-    },
-    storage::Storage,
+    lake::catalog_copy::{self, Contents},
 };
-
-/// The backups of one lake.
-#[derive(Debug)]
-pub struct Backups {
-    pub(super) lake: Lake,
-    pub(super) repository: Repository,
-    /// The kind of database that holds the catalog.
-    catalog: &'static str,
-    /// The retention of requests that specify none.
-    retention: Retention,
-    /// The files referenced by backups that were read, by checksum.
-    pub(super) cache: referenced::Cache,
-    /// Held while a backup is taken, because names are timestamps, and while maintenance removes files.
-    pub(super) lock: tokio::sync::Mutex<()>,
-    /// The requested replacement of the catalog.
-    pub(super) swap: Swap,
-}
 
 /// The result of taking a backup.
 #[derive(Clone, Debug)]
@@ -55,14 +31,6 @@ pub struct Taken {
 // === impl Backups ===
 
 impl Backups {
-    /// The backups in `storage` of `lake`, whose catalog is `catalog`. `retention` is the
-    /// default for requests that specify none.
-    pub fn new(lake: Lake, storage: &Storage, catalog: &Catalog, retention: Retention) -> Self {
-        let (repository, catalog) = (Repository::new(storage), catalog.kind());
-        let (cache, lock, swap) = (referenced::Cache::default(), tokio::sync::Mutex::default(), Swap::default());
-        Self { lake, repository, catalog, retention, cache, lock, swap }
-    }
-
     /// Takes a backup on behalf of `author`, makes it the latest, and removes expired ones by `retention`, or by the
     /// configured default.
     ///
@@ -170,34 +138,5 @@ impl Backups {
             tracing::warn!(cause = %err, "could not remove expired backups");
             Vec::new()
         })
-    }
-
-    /// Lists all backups in the store, newest first, and the name of the latest. With `verify`, complete backups are read
-    /// and compared with their checksums.
-    ///
-    /// # Errors
-    /// Cancelled; errors of the store.
-    pub async fn list(&self, verify: bool, progress: &Progress) -> Result<(Vec<Entry>, Option<String>)> {
-        let lake = self.lake.engine().run(catalog_copy::lake_id).await?;
-        let mut entries = self.repository.list(Some(&lake)).await?;
-        if verify {
-            progress.phase("verify backups", "backups", Some(entries.len() as u64));
-            let spool = tempfile::tempdir_in(self.lake.engine().staging())?;
-            for entry in &mut entries {
-                progress.check()?;
-                if let (BackupState::Complete, Some(record)) = (&entry.state, &entry.record) {
-                    match self.repository.fetch(record, &spool.path().join("catalog.duckdb")).await {
-                        Err(err) if err.kind() == ErrorKind::FailedPrecondition => {
-                            entry.state = BackupState::Damaged(err.message().to_owned());
-                        }
-                        outcome => outcome?,
-                    }
-                }
-                progress.advance(1);
-            }
-        }
-        // An invalid manifest names no backup.
-        let latest = self.repository.latest().await.unwrap_or_default();
-        Ok((entries, latest))
     }
 }

@@ -10,11 +10,8 @@ use std::{
 use super::{
     fault::{Fault, nearest},
     source::{Given, Origin, Source},
-    table::TABLE,
+    table::{PREFIX, TABLE},
 };
-
-/// The prefix of all variables of this program, followed by the setting's key in upper case.
-pub const PREFIX: &str = "MERGANSER_";
 
 /// The path of the configuration file, like `--config`.
 pub const CONFIG: &str = "MERGANSER_CONFIG";

@@ -52,7 +52,7 @@ pub use source::Origin;
 pub use table::{DefaultValue, Setting, TABLE};
 
 use env::Environment;
-use source::Source;
+use table::resolve;
 
 /// Settings that require another one.
 const REQUIRED: [(&str, &str); 3] = [("tls_cert", "tls_key"), ("tls_key", "tls_cert"), ("tls_client_ca", "tls_cert")];
@@ -101,18 +101,4 @@ fn config_file(flags: &Flags, environment: &dyn Environment) -> Option<(PathBuf,
     }
     let path = environment.get(env::CONFIG).filter(|path| !path.is_empty())?;
     Some((path.into(), Origin::Variable(env::CONFIG.to_owned())))
-}
-
-/// Sets every setting of the table: first its default, then the values of `sources`, of which the last one wins.
-fn resolve(sources: &[Source], faults: &mut Vec<Fault>) -> Settings {
-    let mut settings = Settings::UNSET;
-    for setting in &TABLE {
-        setting.set_default(&mut settings);
-        for given in sources.iter().filter_map(|source| source.get(setting.key)) {
-            if let Err(message) = setting.set(&mut settings, &given.text) {
-                faults.push(Fault::about(setting.key, given.origin.clone(), message));
-            }
-        }
-    }
-    settings
 }

@@ -123,12 +123,6 @@ impl Settings {
     };
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        super::resolve(&[], &mut Vec::new())
-    }
-}
-
 // === impl HostPort ===
 
 impl fmt::Display for HostPort {

@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
-use super::{env, settings::Settings, value};
+use super::{fault::Fault, settings::Settings, source::Source, value};
+
+/// The prefix of all variables of this program, followed by the setting's key in upper case.
+pub(super) const PREFIX: &str = "MERGANSER_";
 
 /// A setting: its name, its help and its default.
 #[derive(Debug)]
@@ -245,6 +248,20 @@ pub static TABLE: [Setting; 25] = [
     },
 ];
 
+/// Sets every setting of the table: first its default, then the values of `sources`, of which the last one wins.
+pub(super) fn resolve(sources: &[Source], faults: &mut Vec<Fault>) -> Settings {
+    let mut settings = Settings::UNSET;
+    for setting in &TABLE {
+        setting.set_default(&mut settings);
+        for given in sources.iter().filter_map(|source| source.get(setting.key)) {
+            if let Err(message) = setting.set(&mut settings, &given.text) {
+                faults.push(Fault::about(setting.key, given.origin.clone(), message));
+            }
+        }
+    }
+    settings
+}
+
 // === impl Setting ===
 
 impl Setting {
@@ -257,7 +274,7 @@ impl Setting {
     /// The name of its environment variable.
     #[must_use]
     pub fn variable(&self) -> String {
-        format!("{}{}", env::PREFIX, self.key.to_uppercase())
+        format!("{PREFIX}{}", self.key.to_uppercase())
     }
 
     /// Parses `text` into the setting's field.
@@ -287,5 +304,13 @@ impl DefaultValue {
         match self {
             Self::Text(text) | Self::Described(text) => text,
         }
+    }
+}
+
+// === impl Settings ===
+
+impl Default for Settings {
+    fn default() -> Self {
+        resolve(&[], &mut Vec::new())
     }
 }

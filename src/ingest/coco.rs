@@ -12,11 +12,11 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    Work,
     assets::Assets,
     coco_json::{self, Section, Spool},
     load::{self, Loaded, TableOutcome},
     source::Files,
+    work::Work,
 };
 use crate::{
     engine::Connection,
@@ -70,8 +70,8 @@ pub async fn load(work: &Work<'_>, files: &Files, assets: &mut Assets) -> Result
     let (request, author) = (work.request.clone(), work.author.name().to_owned());
     let (spool, landing) = (work.spool.to_path_buf(), work.landing.time().to_owned());
     let progress = work.progress.clone();
-    let lease = work.ingester.lake.engine().lease().await?;
-    let committer = Arc::clone(work.ingester.lake.committer());
+    let lease = work.lake.engine().lease().await?;
+    let committer = Arc::clone(work.lake.committer());
     let loading = move |connection: &Connection| {
         let written = Writer::new(&committer, connection).write(&author, Retry::OnConflict, |transaction| {
             let mut tables = Vec::new();

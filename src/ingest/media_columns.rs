@@ -18,10 +18,10 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::{
-    Work,
     assets::Assets,
     load::{self, Loaded},
     source::{Files, Format},
+    work::Work,
 };
 use crate::{
     engine::Connection,
@@ -61,8 +61,8 @@ pub async fn load(work: &Work<'_>, files: &Files, assets: &mut Assets) -> Result
     work.progress.phase("load table", "tables", Some(1));
     let query = query(&reader, &stored, work.request.max_rows);
     let (request, author) = (work.request.clone(), work.author.name().to_owned());
-    let lease = work.ingester.lake.engine().lease().await?;
-    let committer = Arc::clone(work.ingester.lake.committer());
+    let lease = work.lake.engine().lease().await?;
+    let committer = Arc::clone(work.lake.committer());
     let loading = move |connection: &Connection| {
         let written = Writer::new(&committer, connection).write(&author, Retry::OnConflict, |transaction| {
             transaction.sign(format!("ingest {}", request.dataset), None);
@@ -111,7 +111,7 @@ fn query(reader: &str, stored: &[(String, PathBuf)], max_rows: Option<u64>) -> S
 
 async fn media_columns(work: &Work<'_>, reader: &str) -> Result<Vec<String>> {
     let sql = format!("SELECT column_name, column_type FROM (DESCRIBE FROM {reader})");
-    let columns: Vec<Column> = work.ingester.lake.engine().run(move |connection| connection.records(&sql, &[])).await?;
+    let columns: Vec<Column> = work.lake.engine().run(move |connection| connection.records(&sql, &[])).await?;
     let media = columns.into_iter().filter(|column| is_media(&column.column_type));
     Ok(media.map(|column| column.column_name).collect())
 }
@@ -126,7 +126,7 @@ async fn store(work: &Work<'_>, reader: &str, column: &str, uris: &Path, assets:
     let name = identifier(column);
     let limit = work.request.max_rows.map(|rows| format!(" LIMIT {rows}")).unwrap_or_default();
     let sql = format!("SELECT filename, file_row_number, {name}.bytes, {name}.path FROM {reader}{limit}");
-    let lease = work.ingester.lake.engine().lease().await?;
+    let lease = work.lake.engine().lease().await?;
     // One batch waits while one is stored: blobs are large.
     let (sender, mut batches) = mpsc::channel::<Result<RecordBatch>>(1);
     let _guard = lease.worker().spawn(move |connection| {

@@ -15,15 +15,18 @@ mod coco_json;
 mod landing;
 mod load;
 mod media_columns;
+mod request;
 mod source;
+mod work;
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use parking_lot::Mutex;
 
-use self::{assets::Assets, landing::Landing, source::Format};
+use self::{assets::Assets, landing::Landing, source::Format, work::Work};
 pub use self::{
     load::{Mode, TableOutcome},
+    request::Request,
     source::Source,
 };
 use crate::{
@@ -31,28 +34,9 @@ use crate::{
     error::{Error, Result},
     ids::SnapshotId,
     jobs::Progress,
-    lake::{Lake, table::TableRef},
+    lake::Lake,
     storage::Storage,
 };
-
-/// What to ingest, and how.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// Where the data is.
-    pub source: Source,
-    /// The data set's name.
-    pub dataset: String,
-    /// The table, or the prefix of a COCO folder's tables.
-    pub table: TableRef,
-    /// The split of rows that name none.
-    pub split: Option<String>,
-    /// What happens to the rows that are there.
-    pub mode: Mode,
-    /// Read at most this many rows.
-    pub max_rows: Option<u64>,
-    /// Whether media become assets.
-    pub extract_media: bool,
-}
 
 /// What an ingest did.
 #[derive(Clone, Debug)]
@@ -109,7 +93,7 @@ impl Ingester {
         let spool = tempfile::tempdir_in(&self.staging)?;
         let work = async {
             landing.copy(&files, progress).await?;
-            let context = Work { ingester: self, request, author, progress, spool: spool.path(), landing: &landing };
+            let context = Work { lake: &self.lake, request, author, progress, spool: spool.path(), landing: &landing };
             match files.format {
                 Format::Coco => coco::load(&context, &files, &mut assets).await,
                 Format::Parquet | Format::Csv | Format::Json => {
@@ -139,18 +123,6 @@ impl Ingester {
             tables: loaded.tables,
         })
     }
-}
-
-/// What the steps of one ingest share.
-#[derive(Clone, Copy)]
-struct Work<'a> {
-    ingester: &'a Ingester,
-    request: &'a Request,
-    author: &'a Principal,
-    progress: &'a Progress,
-    /// A folder for temporary files, removed at the end.
-    spool: &'a std::path::Path,
-    landing: &'a Landing,
 }
 
 /// Removes what a failed ingest wrote. What cannot be removed is not named by any table or manifest.

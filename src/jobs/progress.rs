@@ -5,7 +5,7 @@ use std::future::Future;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::Status;
+use super::status::Status;
 use crate::error::{Error, Result};
 
 /// The handle by which a job reports progress and observes cancellation.

@@ -3,9 +3,8 @@
 use std::{fs, path::Path};
 
 use super::{
-    Lake, METADATA,
+    Lake, METADATA, bookkeeping,
     catalog::Catalog,
-    catalog_copy,
     commit::{self, Committer},
     errors,
 };
@@ -84,7 +83,7 @@ fn open_or_make(catalog: &Catalog, open: impl Fn(&str) -> Result<Engine>) -> Res
     if let Some(folder) = folder.filter(|folder| !folder.as_os_str().is_empty()) {
         make_writable(folder)?;
     }
-    let script = format!("{ATTACH}{}{}", catalog_copy::bookkeeping(METADATA), catalog.upgrade());
+    let script = format!("{ATTACH}{}{}", bookkeeping::script(METADATA), catalog.upgrade());
     for _ in 1..ATTEMPTS {
         match open(&script) {
             Err(err) if err.kind() == ErrorKind::Conflict => {}

@@ -12,15 +12,13 @@ use std::{collections::BTreeMap, path::Path};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{METADATA, attach::NO_DATA, commit::Committer};
+use super::{METADATA, attach::NO_DATA, bookkeeping, commit::Committer};
 use crate::{
     engine::{Connection, Value},
     error::{Context, Error, Result},
     ids::SnapshotId,
     quote::{identifier, literal},
 };
-
-const BOOKKEEPING: &str = include_str!("../../sql/03_bookkeeping.sql");
 
 /// The table in which DuckLake lists the tables with inlined data.
 const INLINED: &str = "ducklake_inlined_data_tables";
@@ -77,11 +75,6 @@ struct Column {
 struct Attached<'a> {
     connection: &'a Connection,
     name: String,
-}
-
-/// The SQL that creates the server's bookkeeping tables in the catalog `database` unless they exist.
-pub(super) fn bookkeeping(database: &str) -> String {
-    BOOKKEEPING.replace("{{metadata}}", database)
 }
 
 /// Copies the catalog of the attached lake to `file`, which must not exist. The catalog must be one that keeps a
@@ -233,7 +226,7 @@ fn create_empty(connection: &Connection, file: &Path) -> Result<()> {
     connection.run_script(&format!("ATTACH {location} AS {name} (DATA_PATH 'data/', DATA_INLINING_ROW_LIMIT 0)"))?;
     connection.run_script(&format!("DETACH {name}"))?;
     let copy = Attached::file(connection, file, "")?;
-    let made = connection.run_script(&bookkeeping(&copy.name));
+    let made = connection.run_script(&bookkeeping::script(&copy.name));
     copy.detach(made)
 }
 

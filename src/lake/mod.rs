@@ -5,6 +5,7 @@
 //! documented in the file concerned.
 
 pub mod attach;
+mod bookkeeping;
 pub mod catalog;
 pub mod catalog_copy;
 pub mod commit;

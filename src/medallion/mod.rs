@@ -55,6 +55,7 @@ mod check;
 mod load;
 mod model;
 mod nearest;
+mod outcome;
 mod parse;
 mod plan;
 mod refresh;
@@ -66,8 +67,9 @@ pub use self::{
     check::{Bound, Check, CheckKind, Relation},
     load::{built_in, load},
     model::{LAYERS, Model, Origin},
+    outcome::ModelOutcome,
     parse::parse,
-    run::{ModelOutcome, Progress, Request, Step, run},
+    run::{Progress, Request, Step, run},
 };
 
 #[cfg(test)]

@@ -13,7 +13,7 @@
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::Model;
+use super::model::Model;
 use crate::{
     engine::Connection,
     error::{Error, ErrorKind, Result},

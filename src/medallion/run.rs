@@ -10,13 +10,14 @@
 //! 6. A dry run does all of this in one transaction, which it rolls back.
 
 use super::{
-    Model, plan,
+    model::Model,
+    outcome::ModelOutcome,
+    plan,
     refresh::{self, Refreshed},
     verdict::{self, Failure, Verdict},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    ids::SnapshotId,
     lake::commit::{Retry, Transaction, Writer},
     proto::transform_result::model::Change,
 };
@@ -37,27 +38,6 @@ pub struct Request<'a> {
     pub dry_run: bool,
     /// The author of the commits.
     pub author: &'a str,
-}
-
-/// The outcome of a model, or of a source.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ModelOutcome {
-    /// `layer.table`.
-    pub model: String,
-    /// The change of the table.
-    pub change: Change,
-    /// The number of rows.
-    pub rows: u64,
-    /// The number of inserted rows.
-    pub rows_inserted: u64,
-    /// The number of deleted rows.
-    pub rows_deleted: u64,
-    /// The snapshot that the commit created; `None` for a table that did not change, a source, and in a dry run.
-    pub snapshot_id: Option<SnapshotId>,
-    /// The number of checks that passed.
-    pub checks_passed: u32,
-    /// The number of checks that failed: above 0 only in [`Step::Failed`].
-    pub checks_failed: u32,
 }
 
 /// Reports the progress of a run.
@@ -217,15 +197,6 @@ impl<'a> Run<'a> {
             .concat();
         let text = verdict::shorten(&text, MESSAGE_BYTES.saturating_sub(tail.len()));
         Error::new(err.kind(), text + &tail).with_source(err)
-    }
-}
-
-// === impl ModelOutcome ===
-
-impl ModelOutcome {
-    /// Whether the table changed.
-    pub fn is_changed(&self) -> bool {
-        matches!(self.change, Change::Created | Change::Updated | Change::Replaced)
     }
 }
 

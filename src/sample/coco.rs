@@ -18,6 +18,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
+pub use crate::sample::options::CocoOptions;
+pub use crate::sample::summary::CocoSummary;
+
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::sample::canvas::Canvas;
 use crate::sample::category::Category;
@@ -32,71 +35,6 @@ use crate::sample::{backdrop, caption, figure};
 const IMAGES_MAX: u32 = 100_000;
 /// An image with this many people is crowded.
 const CROWDED: usize = 5;
-
-/// How much is drawn, and which of the possible data sets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CocoOptions {
-    /// The number of different image ids, at least 1 and at most 100,000.
-    pub images: u32,
-    /// Equal seeds make equal bytes.
-    pub seed: u64,
-}
-
-/// What was written, for tests to check a lakehouse against.
-///
-/// `images`, `annotations` and `captions` count what stands in the files; less the duplicates of the same name, they
-/// count what is left when each entry is kept once. An entry is a duplicate if an earlier one has its id, or equals it
-/// in all but the id. Equal captions of *different* images are none.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct CocoSummary {
-    /// Entries of `images` in the two `instances` files; the `captions` files list the same.
-    pub images: u64,
-    /// JPEG files, which is also the number of different image ids.
-    pub image_files: u64,
-    /// JPEG files under `train2017`.
-    pub train_images: u64,
-    /// JPEG files under `val2017`.
-    pub val_images: u64,
-    /// Entries of `annotations` in the two `instances` files.
-    pub annotations: u64,
-    /// Entries of `annotations` in the two `captions` files.
-    pub captions: u64,
-    /// Entries of `categories`.
-    pub categories: u64,
-    /// Different images with at least five people, after duplicate annotations are removed. Neither regions of a crowd
-    /// nor twins nor degenerate boxes change this number, however they are treated; duplicates do.
-    pub crowded_images: u64,
-    /// Annotations of a region (`iscrowd` 1), all of them in crowded images.
-    pub crowd_regions: u64,
-    /// Entries of `images` that repeat an earlier one.
-    pub duplicate_images: u64,
-    /// Images whose file equals, byte for byte, the file of an image with a smaller id, be it in the other split.
-    pub twin_images: u64,
-    /// Annotations of these images; none of them counts as a duplicate.
-    pub twin_annotations: u64,
-    /// Captions of these images; none of them counts as a duplicate.
-    pub twin_captions: u64,
-    /// Annotations that repeat an earlier one, under its id or a new one.
-    pub duplicate_annotations: u64,
-    /// Captions that repeat an earlier one of the image, under its id or a new one.
-    pub duplicate_captions: u64,
-    /// Captions that are null, empty or blank; every such image has another caption.
-    pub missing_captions: u64,
-    /// Captions with white space before or after the text.
-    pub padded_captions: u64,
-    /// Annotations whose box has no width; every such image has another annotation.
-    pub degenerate_annotations: u64,
-    /// Images that no annotation names.
-    pub images_without_annotations: u64,
-    /// Images that no caption names.
-    pub images_without_captions: u64,
-    /// Images whose `license` is null or not there.
-    pub missing_licenses: u64,
-    /// Images whose `date_captured` is null, empty or not there.
-    pub missing_dates: u64,
-    /// The size of all files together.
-    pub bytes: u64,
-}
 
 /// What the JSON files of one split will hold.
 #[derive(Debug)]
@@ -222,14 +160,6 @@ fn to_json(document: &impl Serialize) -> Result<Vec<u8>> {
 fn write_file(path: &Path, bytes: &[u8], summary: &mut CocoSummary) -> Result<()> {
     summary.bytes += bytes.len() as u64;
     fs::write(path, bytes).context(|| format!("write sample \"{}\"", path.display()))
-}
-
-// === impl CocoOptions ===
-
-impl Default for CocoOptions {
-    fn default() -> Self {
-        Self { images: 240, seed: 7 }
-    }
 }
 
 // === impl Book ===

@@ -2,9 +2,9 @@
 //! picture in one way. What is repeated stands at the end of the file.
 
 use crate::sample::category::Category;
-use crate::sample::coco::CocoSummary;
 use crate::sample::document::{Annotation, Caption, Field, ImageEntry};
 use crate::sample::plan::{Picture, Role};
+use crate::sample::summary::CocoSummary;
 
 /// The entries of one picture, or those that the flaws add to a file.
 #[derive(Debug, Default)]

@@ -22,7 +22,9 @@ mod dice;
 mod document;
 mod figure;
 mod flaw;
+mod options;
 mod plan;
 mod scene;
+mod summary;
 #[cfg(test)]
 mod tests;

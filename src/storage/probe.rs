@@ -4,11 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::Storage;
+use super::{s3::PROBE, store::Storage};
 use crate::error::{Error, ErrorKind, Result};
-
-/// The prefix of the names of test objects.
-pub(super) const NAME: &str = "merganser-probe-";
 
 /// The timeout of a probe.
 const TIMEOUT: Duration = Duration::from_secs(12);
@@ -19,7 +16,7 @@ impl Storage {
     /// # Errors
     /// `FailedPrecondition` if the store rejects the credentials or has no such bucket, Unavailable if it does not respond.
     pub async fn probe(&self) -> Result<()> {
-        let path = format!("{NAME}{}", uuid::Uuid::new_v4());
+        let path = format!("{PROBE}{}", uuid::Uuid::new_v4());
         let attempt = async {
             self.put(&path, Bytes::from_static(b"can be removed")).await?;
             self.get(&path).await?;

@@ -24,6 +24,9 @@ const INITIAL_BACKOFF: Duration = Duration::from_millis(250);
 /// The maximum delay.
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
 
+/// The prefix of the names of test objects, also in the glob by which DuckDB tests its connection to the store.
+pub(super) const PROBE: &str = "merganser-probe-";
+
 /// The default region, also for stores that have none.
 pub const DEFAULT_REGION: &str = "us-east-1";
 
@@ -159,7 +162,7 @@ impl S3 {
             .replace("{{retries}}", &RETRIES.to_string())
             .replace("{{wait_millis}}", &INITIAL_BACKOFF.as_millis().to_string())
             .replace("{{ca_bundle}}", &literal(&ca_bundle))
-            .replace("{{probe}}", &literal(&format!("{}{}*", self.root(), super::probe::NAME)))
+            .replace("{{probe}}", &literal(&format!("{}{PROBE}*", self.root())))
             .replace("{{secret}}", &secret)
     }
 }

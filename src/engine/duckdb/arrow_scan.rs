@@ -1,8 +1,8 @@
 //! Arrow rows as a table in SQL: `FROM merganser_rows('<handle>')`.
 //!
-//! The function is registered once per instance. A scan is identified by an unguessable handle while its [`Scan`]
-//! exists, so nothing of it remains on a connection. DuckDB's own `arrow_scan` takes addresses and is reached only
-//! through a view, which would be created in the lake.
+//! The function is registered once per instance. A scan is identified by an unguessable handle while its
+//! [`Scan`](super::Scan) exists, so nothing of it remains on a connection. DuckDB's own `arrow_scan` takes addresses and
+//! is reached only through a view, which would be created in the lake.
 //!
 //! ```text
 //! bind: handle ─▶ Source ─▶ columns      init: how many threads      scan: 2,048 rows of a batch, not copied
@@ -24,15 +24,14 @@ use arrow::{
 use duckdb::ffi;
 use parking_lot::Mutex;
 
-use super::{Connection, LogicalType, error};
+use super::{error, value::LogicalType};
 use crate::{
     engine::{accept, inflow::Inflow},
     error::{Error, Result},
-    quote,
 };
 
 /// The function's name in SQL.
-const FUNCTION: &CStr = c"merganser_rows";
+pub(super) const FUNCTION: &CStr = c"merganser_rows";
 /// DuckDB's vector size: no chunk of a table function may have more rows.
 const CHUNK_ROWS: usize = 2_048;
 
@@ -40,18 +39,10 @@ const CHUNK_ROWS: usize = 2_048;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scans(Arc<Mutex<HashMap<String, Arc<Source>>>>);
 
-/// Rows that statements of this connection can read once, while this exists.
-#[derive(Debug)]
-pub struct Scan<'c> {
-    handle: String,
-    source: Arc<Source>,
-    connection: &'c Connection,
-}
-
 /// One scan, as seen by the callbacks.
 #[derive(Debug)]
-struct Source {
-    rows: Inflow,
+pub(super) struct Source {
+    pub(super) rows: Inflow,
     columns: Vec<(CString, LogicalType)>,
     converted: ConvertedSchema,
     connection: ffi::duckdb_connection,
@@ -86,8 +77,11 @@ impl Scans {
     /// Registers the function in the instance of `connection`.
     ///
     /// # Errors
-    /// Internal if DuckDB rejects it.
-    pub(super) fn register(&self, connection: &Connection) -> Result<()> {
+    /// Internal if DuckDB refuses.
+    ///
+    /// # Safety
+    /// The connection is open.
+    pub(super) unsafe fn register(&self, connection: ffi::duckdb_connection) -> Result<()> {
         // SAFETY: the function is alive until it is destroyed; registering copies it. The name is a static string, the
         // extra info is freed by DuckDB with `drop_box` of its own type.
         unsafe {
@@ -100,65 +94,41 @@ impl Scans {
             ffi::duckdb_table_function_set_init(function, Some(init));
             ffi::duckdb_table_function_set_local_init(function, Some(init_reader));
             ffi::duckdb_table_function_set_function(function, Some(scan));
-            let state = ffi::duckdb_register_table_function(connection.as_ptr(), function);
+            let state = ffi::duckdb_register_table_function(connection, function);
             ffi::duckdb_destroy_logical_type(&raw mut handle);
             ffi::duckdb_destroy_table_function(&raw mut function);
             if state == ffi::DuckDBSuccess { Ok(()) } else { Err(Error::internal("register the scan of rows")) }
         }
     }
-}
 
-// === impl Scan ===
-
-impl Connection {
-    /// Makes `rows` readable by a statement that runs on this connection and on this thread.
-    ///
-    /// # Errors
-    /// Unsupported for columns that DuckDB cannot accept.
-    pub fn scan(&self, rows: Inflow) -> Result<Scan<'_>> {
-        let source = Arc::new(Source::new(self, rows)?);
+    /// Adds `source`, which statements can then name by the returned handle.
+    pub(super) fn add(&self, source: Arc<Source>) -> String {
         let handle = uuid::Uuid::new_v4().to_string();
-        self.scans().0.lock().insert(handle.clone(), Arc::clone(&source));
-        Ok(Scan { handle, source, connection: self })
-    }
-}
-
-impl Scan<'_> {
-    /// The SQL for the rows in a FROM clause.
-    pub fn sql(&self) -> String {
-        format!("{}({})", FUNCTION.to_string_lossy(), quote::literal(&self.handle))
+        self.0.lock().insert(handle.clone(), source);
+        handle
     }
 
-    /// The outcome of the statement that read the rows: `outcome`, unless the rows were incomplete.
-    ///
-    /// A statement whose rows fail is run to its end, because DuckLake removes only completed files; its transaction
-    /// must not be committed then.
-    ///
-    /// # Errors
-    /// The reason why the rows were incomplete; the error in `outcome`.
-    pub fn settle<T>(&self, outcome: Result<T>) -> Result<T> {
-        let Some(failure) = self.source.rows.take_failure() else { return outcome.map_err(|err| without_place(&err)) };
-        if outcome.is_ok() {
-            self.connection.invalidate();
-        }
-        Err(failure)
-    }
-}
-
-impl Drop for Scan<'_> {
-    fn drop(&mut self) {
-        self.connection.scans().0.lock().remove(&self.handle);
+    /// Removes a source.
+    pub(super) fn remove(&self, handle: &str) {
+        self.0.lock().remove(handle);
     }
 }
 
 // === impl Source ===
 
 impl Source {
-    fn new(connection: &Connection, rows: Inflow) -> Result<Self> {
+    /// The source of `rows` for statements of `connection` that run on this thread.
+    ///
+    /// # Errors
+    /// Unsupported for columns of types that DuckDB does not support.
+    ///
+    /// # Safety
+    /// The connection is open, and stays open as long as statements read the source.
+    pub(super) unsafe fn new(connection: ffi::duckdb_connection, rows: Inflow) -> Result<Self> {
         let schema = rows.schema();
         let converted = ConvertedSchema::new(connection, schema)?;
         // DuckDB provides the types only through an example.
-        let example = converted.chunk(connection.as_ptr(), RecordBatch::new_empty(Arc::clone(schema)))?;
+        let example = converted.chunk(connection, RecordBatch::new_empty(Arc::clone(schema)))?;
         let mut columns = Vec::new();
         for (index, field) in (0..).zip(schema.fields()) {
             let name = CString::new(field.name().as_str());
@@ -171,7 +141,7 @@ impl Source {
             };
             columns.push((name, kind));
         }
-        Ok(Self { columns, converted, connection: connection.as_ptr(), owner: thread::current().id(), rows })
+        Ok(Self { columns, converted, connection, owner: thread::current().id(), rows })
     }
 
     /// Converts the rows to a chunk.
@@ -184,14 +154,14 @@ impl Source {
 // === impl ConvertedSchema ===
 
 impl ConvertedSchema {
-    fn new(connection: &Connection, schema: &arrow::datatypes::Schema) -> Result<Self> {
+    fn new(connection: ffi::duckdb_connection, schema: &arrow::datatypes::Schema) -> Result<Self> {
         let mut exported =
             FFI_ArrowSchema::try_from(schema).map_err(|err| Error::unsupported(format!("read columns: {err}")))?;
         let mut converted = ptr::null_mut();
         // SAFETY: `FFI_ArrowSchema` is the C data interface's record; DuckDB reads it, and `Drop` releases it.
         unsafe {
             error::check_error_data(ffi::duckdb_schema_from_arrow(
-                connection.as_ptr(),
+                connection,
                 (&raw mut exported).cast(),
                 &raw mut converted,
             ))?;
@@ -219,7 +189,7 @@ impl ConvertedSchema {
 
 impl Drop for ConvertedSchema {
     fn drop(&mut self) {
-        // SAFETY: made by DuckDB and destroyed once.
+        // SAFETY: created by DuckDB and destroyed once.
         unsafe { ffi::duckdb_destroy_arrow_converted_schema(&raw mut self.0) };
     }
 }
@@ -347,12 +317,6 @@ unsafe extern "C" fn scan(info: ffi::duckdb_function_info, output: ffi::duckdb_d
     };
     // SAFETY: the record is valid and the string lives until the call returns.
     guard(attempt, |text| unsafe { ffi::duckdb_function_set_error(info, text) });
-}
-
-/// The error without the position in the SQL text, which is not the client's.
-fn without_place(err: &Error) -> Error {
-    let text = err.message();
-    Error::new(err.kind(), text.split("\n\nLINE ").next().unwrap_or(text))
 }
 
 /// Runs a callback: its error, or a panic, leaves it only as a message.

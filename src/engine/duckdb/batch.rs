@@ -13,7 +13,7 @@ use arrow::{
 };
 use duckdb::ffi;
 
-use super::LogicalType;
+use super::value::LogicalType;
 use crate::error::{Error, Result};
 
 /// A batch under construction.

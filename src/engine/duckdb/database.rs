@@ -10,7 +10,7 @@ use duckdb::ffi;
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
-use super::{Connection, arrow_scan::Scans, error};
+use super::{arrow_scan::Scans, error};
 use crate::error::{Error, Result};
 
 /// One DuckDB instance. It closes when the last connection and the last owner are dropped.
@@ -18,8 +18,10 @@ use crate::error::{Error, Result};
 pub struct Database {
     ptr: ffi::duckdb_database,
     pub(super) scans: Scans,
-    /// Held shared while a statement is prepared, and exclusively by a connection that must prepare alone.
+    /// Locked shared while a statement is prepared, and exclusively by [`Connection::exclusively`](super::Connection).
     pub(super) preparing: RwLock<()>,
+    /// As `preparing`, for commits.
+    pub(super) committing: RwLock<()>,
     /// Dropped last, which notifies those that wait for the instance to close.
     open: watch::Sender<()>,
 }
@@ -57,10 +59,17 @@ impl Database {
                 return Err(err.context("open DuckDB"));
             }
         }
-        let (scans, preparing, open) = (Scans::default(), RwLock::default(), watch::Sender::new(()));
-        let database = Arc::new(Self { ptr: database, scans, preparing, open });
-        database.scans.register(&database.connect()?)?;
-        Ok(database)
+        let scans = Scans::default();
+        let (preparing, committing, open) = (RwLock::default(), RwLock::default(), watch::Sender::new(()));
+        let database = Arc::new(Self { ptr: database, scans, preparing, committing, open });
+        let mut connection = database.connect_raw()?;
+        // SAFETY: the connection is open, and closed once.
+        let registered = unsafe {
+            let registered = database.scans.register(connection);
+            ffi::duckdb_disconnect(&raw mut connection);
+            registered
+        };
+        registered.map(|()| database)
     }
 
     /// Resolves when the instance has closed.
@@ -69,17 +78,14 @@ impl Database {
         async move { while open.changed().await.is_ok() {} }
     }
 
-    /// Opens a new connection to this instance.
-    ///
-    /// # Errors
-    /// Internal if DuckDB fails.
-    pub fn connect(self: &Arc<Self>) -> Result<Connection> {
+    /// Makes a new connection to this instance, which the caller must close.
+    pub(super) fn connect_raw(&self) -> Result<ffi::duckdb_connection> {
         let mut connection = ptr::null_mut();
         // SAFETY: the database is open for as long as `self` lives.
         if unsafe { ffi::duckdb_connect(self.ptr, &raw mut connection) } != ffi::DuckDBSuccess {
             return Err(Error::internal("connect to DuckDB"));
         }
-        Ok(Connection::from_raw(connection, Arc::clone(self)))
+        Ok(connection)
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use duckdb::ffi;
 
-use super::{Connection, LogicalType};
+use super::{connection::Connection, value::LogicalType};
 use crate::error::{Error, Result};
 
 /// Returns the rows, each with a cell for every column, in order.

@@ -1,4 +1,4 @@
-//! Prepared statements: their kind, their columns, and their execution.
+//! Prepared statements: their kind and their columns.
 
 use std::{
     ffi::{CStr, CString},
@@ -12,7 +12,11 @@ use arrow::{
 };
 use duckdb::ffi;
 
-use super::{Connection, LogicalType, ResultStream, Value, connection::ArrowOptions, error};
+use super::{
+    connection::{ArrowOptions, Connection},
+    error,
+    value::LogicalType,
+};
 use crate::error::{Error, Result};
 
 /// A prepared statement of a connection.
@@ -196,29 +200,6 @@ impl<'c> Statement<'c> {
             return Ok(None);
         }
         self.connection.arrow_schema(&names, &types).map(Some)
-    }
-
-    /// Executes the statement with `params`; rows are produced as they are read.
-    ///
-    /// # Errors
-    /// `InvalidArgument` for the wrong number of parameters; errors of DuckDB.
-    pub fn execute(&self, params: &[Value]) -> Result<ResultStream<'_>> {
-        self.connection.check_interrupted()?;
-        let expected = self.parameter_count();
-        if params.len() != expected {
-            let got = params.len();
-            return Err(Error::invalid(format!("the statement takes {expected} parameters, {got} were given")));
-        }
-        for (index, value) in (1..).zip(params) {
-            // SAFETY: statement and value are alive; DuckDB copies the value.
-            if unsafe { ffi::duckdb_bind_value(self.ptr, index, value.as_ptr()) } != ffi::DuckDBSuccess {
-                // SAFETY: the statement is alive.
-                return Err(unsafe { error::from_pointer(ffi::duckdb_prepare_error(self.ptr)) });
-            }
-        }
-        // Outside of a transaction, DuckDB binds it again, as the catalog may have changed since.
-        let _shared = if self.connection.is_open() { None } else { self.connection.share() };
-        ResultStream::start(self)
     }
 
     pub(super) fn as_ptr(&self) -> ffi::duckdb_prepared_statement {

@@ -1,4 +1,4 @@
-//! The rows of a running statement.
+//! The execution of a statement, and its rows.
 
 use std::{ffi::CStr, marker::PhantomData};
 
@@ -10,7 +10,13 @@ use arrow::{
 };
 use duckdb::ffi;
 
-use super::{LogicalType, Statement, batch::BatchBuilder, connection::ArrowOptions, error, statement::arrow_schema};
+use super::{
+    batch::BatchBuilder,
+    connection::ArrowOptions,
+    error,
+    statement::{Statement, arrow_schema},
+    value::{LogicalType, Value},
+};
 use crate::error::{Error, Result};
 
 /// The size of the batches of a result.
@@ -41,6 +47,33 @@ pub struct ResultStream<'s> {
 }
 
 struct ResultHandle(ffi::duckdb_result);
+
+// === impl Statement ===
+
+impl Statement<'_> {
+    /// Executes the statement with `params`. Rows are computed as they are read.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for the wrong number of parameters; errors of DuckDB.
+    pub fn execute(&self, params: &[Value]) -> Result<ResultStream<'_>> {
+        self.connection().check_interrupted()?;
+        let expected = self.parameter_count();
+        if params.len() != expected {
+            let got = params.len();
+            return Err(Error::invalid(format!("the statement takes {expected} parameters, {got} were given")));
+        }
+        for (index, value) in (1..).zip(params) {
+            // SAFETY: statement and value are alive; DuckDB copies the value.
+            if unsafe { ffi::duckdb_bind_value(self.as_ptr(), index, value.as_ptr()) } != ffi::DuckDBSuccess {
+                // SAFETY: the statement is alive.
+                return Err(unsafe { error::from_pointer(ffi::duckdb_prepare_error(self.as_ptr())) });
+            }
+        }
+        // Outside of a transaction DuckDB binds the statement again, because the catalog may have changed.
+        let _shared = if self.connection().is_open() { None } else { self.connection().share_preparing() };
+        ResultStream::start(self)
+    }
+}
 
 // === impl ResultHandle ===
 
@@ -77,7 +110,7 @@ impl Drop for ResultHandle {
 // === impl ResultStream ===
 
 impl<'s> ResultStream<'s> {
-    pub(super) fn start(statement: &'s Statement<'_>) -> Result<Self> {
+    fn start(statement: &'s Statement<'_>) -> Result<Self> {
         // SAFETY: the record is plain data that DuckDB fills; all zero is its empty form.
         let mut result = ResultHandle(unsafe { std::mem::zeroed() });
         // SAFETY: the statement is alive and the out pointer valid; a failed result is checked and destroyed too.

@@ -1,10 +1,9 @@
 //! Owned DuckDB types and values.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 
 use duckdb::ffi;
 
-use super::Connection;
 use crate::error::{Error, Result};
 
 /// A DuckDB type.
@@ -119,7 +118,7 @@ impl LogicalType {
     /// # Errors
     /// `InvalidArgument` for a name with a NUL byte.
     pub fn record(members: &[(String, Self)]) -> Result<Self> {
-        let names: Result<Vec<_>, _> = members.iter().map(|(name, _)| std::ffi::CString::new(name.as_str())).collect();
+        let names: Result<Vec<_>, _> = members.iter().map(|(name, _)| CString::new(name.as_str())).collect();
         let names = names.map_err(|_| Error::invalid("a struct member's name contains a NUL byte"))?;
         let mut name_ptrs: Vec<_> = names.iter().map(|name| name.as_ptr()).collect();
         let mut type_ptrs: Vec<_> = members.iter().map(|(_, member)| member.0).collect();
@@ -192,6 +191,11 @@ simple_values! {
 // === impl Value ===
 
 impl Value {
+    /// Takes a value that DuckDB made.
+    pub(super) fn from_raw(ptr: ffi::duckdb_value) -> Self {
+        Self(ptr)
+    }
+
     /// NULL.
     pub fn null() -> Self {
         // SAFETY: no precondition.
@@ -282,32 +286,5 @@ impl Drop for Value {
     fn drop(&mut self) {
         // SAFETY: owned by this value and destroyed once.
         unsafe { ffi::duckdb_destroy_value(&raw mut self.0) };
-    }
-}
-
-/// The tables that a query reads, as DuckDB writes their names; `None` if DuckDB does not report them.
-///
-/// # Errors
-/// `InvalidArgument` for a NUL character.
-pub(super) fn table_names(connection: &Connection, sql: &str) -> Result<Option<Vec<String>>> {
-    let text = CString::new(sql).map_err(|_| Error::invalid("the statement contains a NUL byte"))?;
-    // SAFETY: connection and string are alive; the list is owned by `Value`.
-    let list = Value(unsafe { ffi::duckdb_get_table_names(connection.as_ptr(), text.as_ptr(), false) });
-    if list.0.is_null() {
-        return Ok(None);
-    }
-    // SAFETY: the list is alive; each child is owned by `Value`, and its string freed after it was copied.
-    unsafe {
-        let child = |index| Value(ffi::duckdb_get_list_child(list.0, index));
-        let name = |value: Value| {
-            let text = ffi::duckdb_get_varchar(value.0);
-            if text.is_null() {
-                return String::new();
-            }
-            let name = CStr::from_ptr(text).to_string_lossy().into_owned();
-            ffi::duckdb_free(text.cast());
-            name
-        };
-        Ok(Some((0..ffi::duckdb_get_list_size(list.0)).map(child).map(name).collect()))
     }
 }

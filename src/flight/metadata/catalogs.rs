@@ -3,7 +3,7 @@
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use arrow_flight::sql::CommandGetCatalogs;
 
-use super::encode;
+use super::fault::encode;
 use crate::{error::Result, lake};
 
 /// The columns.

@@ -2,6 +2,7 @@
 
 mod catalogs;
 pub mod column;
+mod fault;
 mod keys;
 mod schemas;
 mod sql_info;
@@ -14,10 +15,7 @@ use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use arrow_flight::sql::Command;
 
 use super::authenticate::Caller;
-use crate::{
-    error::{Error, Result},
-    query::Queries,
-};
+use crate::{error::Result, query::Queries};
 
 /// The columns of a metadata command; `None` for any other command.
 ///
@@ -57,9 +55,4 @@ pub async fn rows(queries: &Queries, caller: &Caller, command: Command) -> Resul
         Command::CommandGetSqlInfo(command) => sql_info::rows(queries, caller, &command).await?,
         _ => return Ok(None),
     }))
-}
-
-/// The error for rows of a response that cannot be built.
-fn encode(err: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::internal("encode metadata").with_source(err)
 }

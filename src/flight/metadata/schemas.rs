@@ -9,7 +9,7 @@ use arrow::{
 use arrow_flight::sql::CommandGetDbSchemas;
 
 use super::super::authenticate::Caller;
-use super::{catalogs::is_lake, encode};
+use super::{catalogs::is_lake, fault::encode};
 use crate::{error::Result, lake, lake::listing, query::Queries};
 
 /// The columns.

@@ -3,7 +3,7 @@
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use arrow_flight::sql::CommandGetTableTypes;
 
-use super::encode;
+use super::fault::encode;
 use crate::{error::Result, lake::listing::TableKind};
 
 /// The columns.

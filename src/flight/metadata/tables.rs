@@ -11,7 +11,7 @@ use arrow::{
 use arrow_flight::{IpcMessage, SchemaAsIpc, sql::CommandGetTables};
 
 use super::super::authenticate::Caller;
-use super::{catalogs::is_lake, column, encode};
+use super::{catalogs::is_lake, column, fault::encode};
 use crate::{
     error::Result,
     lake,

@@ -11,7 +11,7 @@ use arrow_flight::sql::{
 };
 
 use super::{
-    encode,
+    fault::encode,
     types::{self, Family, SqlType},
 };
 use crate::error::Result;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::rows::Side;
+use super::side::Side;
 use crate::{
     lake::{
         pairs::Pair,

@@ -11,11 +11,12 @@
 
 mod columns;
 mod rows;
+mod side;
 
 use serde::Deserialize;
 
 pub use self::columns::SchemaChange;
-use self::rows::Side;
+use self::side::Side;
 use super::{
     pairs::{Pair, pairs},
     snapshots::{self, SnapshotRef},

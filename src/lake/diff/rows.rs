@@ -1,21 +1,10 @@
 //! The query for the rows that differ.
 
-use super::columns::Matched;
+use super::{columns::Matched, side::Side};
 use crate::{
-    ids::SnapshotId,
-    lake::{
-        pairs::Pair,
-        state::{Definition, TableState},
-    },
+    lake::{pairs::Pair, state::Definition},
     quote::{identifier, literal},
 };
-
-/// A table at one of the two snapshots.
-#[derive(Clone, Debug)]
-pub(super) struct Side {
-    pub(super) state: TableState,
-    pub(super) at: SnapshotId,
-}
 
 /// The query for the rows that differ: `change`, `rowid`, and the columns of both sides.
 ///
@@ -30,8 +19,8 @@ pub(super) fn query(columns: &[Matched<'_>], sides: &Pair<Side>, same: bool) -> 
     };
     let by_id = same && !then.state.hides_row_versions() && !now.state.hides_row_versions();
     let (only_then, only_now) = if by_id { written_since(then, now) } else { (String::new(), String::new()) };
-    let old = then.rows(columns, |column| column.then, &only_then);
-    let new = now.rows(columns, |column| column.now, &only_now);
+    let old = rows_of(then, columns, |column| column.then, &only_then);
+    let new = rows_of(now, columns, |column| column.now, &only_now);
     let pairs = if by_id {
         "SELECT coalesce(o.id, n.id) AS id, o.r AS old, n.r AS new FROM old_rows o FULL JOIN new_rows n ON o.id = n.id"
     } else {
@@ -80,27 +69,14 @@ fn written_since(then: &Side, now: &Side) -> (String, String) {
     if then.at <= now.at { (gone, come) } else { (come, gone) }
 }
 
-// === impl Side ===
-
-impl Side {
-    /// The past table, in SQL.
-    fn table(&self) -> String {
-        format!("{} AT (VERSION => {})", self.state.relation.path(), self.at)
-    }
-
-    fn row_id(&self) -> &'static str {
-        if self.state.hides_row_versions() { "NULL::BIGINT" } else { "rowid" }
-    }
-
-    /// The query for its rows, each as one value `r`.
-    fn rows<'a>(
-        &self,
-        columns: &[Matched<'a>],
-        of: fn(&Matched<'a>) -> Option<&'a Definition>,
-        condition: &str,
-    ) -> String {
-        let field = |column: &Matched<'a>| format!("{}: {}", literal(&column.name), column.value(of(column)));
-        let fields: Vec<_> = columns.iter().map(field).collect();
-        format!("SELECT {} AS id, {{{}}} AS r FROM {}{condition}", self.row_id(), fields.join(", "), self.table())
-    }
+/// The query for the rows of one side, each as one value `r`.
+fn rows_of<'a>(
+    side: &Side,
+    columns: &[Matched<'a>],
+    of: fn(&Matched<'a>) -> Option<&'a Definition>,
+    condition: &str,
+) -> String {
+    let field = |column: &Matched<'a>| format!("{}: {}", literal(&column.name), column.value(of(column)));
+    let fields: Vec<_> = columns.iter().map(field).collect();
+    format!("SELECT {} AS id, {{{}}} AS r FROM {}{condition}", side.row_id(), fields.join(", "), side.table())
 }

@@ -1,6 +1,6 @@
 //! Finds the objects of a request: which tables of the snapshot correspond to which current tables.
 
-use super::{Rollback, Scope};
+use super::request::{Rollback, Scope};
 use crate::{
     engine::Connection,
     error::{Error, Result},

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Change, Kind, Restored, Scope, remake::Text};
+use super::{outcome::Restored, remake::Text, request::Scope};
 use crate::{
     engine::Connection,
     error::{Error, Result},
@@ -15,6 +15,7 @@ use crate::{
         pairs::Pair,
         state::{self, visible},
     },
+    proto::rollback_result::{Kind, table::Change},
     quote::{identifier, literal},
 };
 

@@ -35,82 +35,23 @@ mod ddl;
 mod deleted;
 mod find;
 mod macros;
+mod outcome;
 mod plan;
 mod remake;
+mod request;
 mod rows;
 mod table;
 #[cfg(test)]
 mod tests;
 mod views;
 
-use std::fmt;
-
 use self::plan::Plan;
-use super::commit::{Retry, Transaction, Writer};
-use crate::{
-    error::{Context, Error, Result},
-    ids::SnapshotId,
-    proto::rollback_result::{Kind, table::Change},
+pub use self::{
+    outcome::{Outcome, Restored},
+    request::{Rollback, Scope},
 };
-
-/// What to restore, and to which state.
-#[derive(Clone, Copy, Debug)]
-pub struct Rollback<'a> {
-    /// What is restored.
-    pub scope: Scope<'a>,
-    /// The snapshot whose state is restored.
-    pub to: SnapshotId,
-    /// Whether only to report what would change.
-    pub dry_run: bool,
-    /// The author of the commit.
-    pub author: &'a str,
-    /// The commit message; by default, what was rolled back.
-    pub message: Option<&'a str>,
-}
-
-/// The scope of a rollback.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope<'a> {
-    /// One table.
-    Table {
-        /// Its schema.
-        schema: &'a str,
-        /// The name that it had at that snapshot, which is restored.
-        name: &'a str,
-    },
-    /// All tables, views and macros of a schema.
-    Schema(&'a str),
-    /// All schemas.
-    Lake,
-}
-
-/// The outcome of a rollback, or of a dry run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
-    /// The snapshot that the commit created; the newest one if nothing was committed.
-    pub snapshot_id: SnapshotId,
-    /// The snapshot whose state was restored.
-    pub restored_from: SnapshotId,
-    /// The changes: tables, then views, macros and schemas; a table that was requested by name is always included.
-    pub objects: Vec<Restored>,
-}
-
-/// The outcome for one table, view, macro or schema.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Restored {
-    /// Its kind.
-    pub kind: Kind,
-    /// Its name, qualified with its schema if it is in one.
-    pub name: String,
-    /// The name that it had before, if it was another one.
-    pub renamed_from: Option<String>,
-    /// How it was restored.
-    pub change: Change,
-    /// Deleted rows, including old versions of changed rows.
-    pub rows_deleted: u64,
-    /// Inserted rows, including restored versions of changed rows.
-    pub rows_inserted: u64,
-}
+use super::commit::{Retry, Transaction, Writer};
+use crate::error::{Context, Error, Result};
 
 /// Restores an earlier state, in one commit; none is made if nothing differs. `progress` is called with the number of
 /// tables read and their total.
@@ -148,25 +89,4 @@ fn attempt(
     }
     plan.drop_staged(connection)?;
     Ok(outcome)
-}
-
-// === impl Outcome ===
-
-impl Outcome {
-    /// Whether anything changes.
-    pub fn is_change(&self) -> bool {
-        self.objects.iter().any(|object| object.change != Change::Unchanged)
-    }
-}
-
-// === impl Scope ===
-
-impl fmt::Display for Scope<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Table { schema, name } => write!(f, "\"{schema}.{name}\""),
-            Self::Schema(schema) => write!(f, "schema \"{schema}\""),
-            Self::Lake => f.write_str("the lake"),
-        }
-    }
 }

@@ -1,9 +1,11 @@
 //! The plan of a rollback: every table, view, macro and schema that changes, with the rows that are needed.
 
 use super::{
-    Change, Kind, Outcome, Restored, Rollback, Scope, find,
+    find,
     macros::{self, MacroPlan},
+    outcome::{Outcome, Restored},
     remake::remake,
+    request::{Rollback, Scope},
     table::{self, TablePlan},
     views::{self, ViewPlan},
 };
@@ -16,6 +18,7 @@ use crate::{
         commit::Transaction,
         snapshots::{self, SnapshotRef},
     },
+    proto::rollback_result::{Kind, table::Change},
     quote::identifier,
 };
 

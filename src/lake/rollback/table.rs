@@ -1,7 +1,8 @@
 //! One table: its past state, the object it replaces, the deleted and inserted rows, and the statements for that.
 
 use super::{
-    Change, Kind, Restored, ddl, deleted,
+    ddl, deleted,
+    outcome::Restored,
     rows::{self, Rows, Source},
 };
 use crate::{
@@ -12,6 +13,7 @@ use crate::{
         pairs::Pair,
         state::{self, Attributes, Relation, TableState},
     },
+    proto::rollback_result::{Kind, table::Change},
     quote::identifier,
 };
 

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Change, Kind, Restored, remake::Text};
+use super::{outcome::Restored, remake::Text};
 use crate::{
     engine::{Connection, Value},
     error::{Context, Result},
@@ -12,6 +12,7 @@ use crate::{
         pairs::Pair,
         state::{Relation, visible},
     },
+    proto::rollback_result::{Kind, table::Change},
     quote::{identifier, literal},
 };
 

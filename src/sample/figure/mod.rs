@@ -6,12 +6,12 @@
 mod living;
 mod thing;
 
+use self::thing::METAL;
 use crate::sample::canvas::{Canvas, Ink, Point, Rect};
 use crate::sample::category::Category;
 use crate::sample::scene::{Object, Stance};
 
 const SHADOW: Ink = Ink::new(20, 24, 32).sheer(58);
-const METAL: Ink = Ink::new(70, 72, 78);
 
 /// Draws an object, and its shadow if it stands on something.
 pub(super) fn draw(canvas: &mut Canvas, object: &Object) {

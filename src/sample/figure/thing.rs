@@ -2,8 +2,7 @@
 
 use crate::sample::canvas::{Ink, Pen, Point};
 
-use super::METAL;
-
+pub(super) const METAL: Ink = Ink::new(70, 72, 78);
 const TYRE: Ink = Ink::new(40, 40, 44);
 const GLASS: Ink = Ink::new(190, 218, 232);
 const POT: Ink = Ink::new(186, 98, 66);

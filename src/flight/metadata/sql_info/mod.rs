@@ -15,7 +15,7 @@ use self::{
     values::{VALUES, Value},
 };
 use super::super::authenticate::Caller;
-use super::encode;
+use super::fault;
 use crate::{error::Result, lake::listing, query::Queries};
 
 /// The requested values, each once; all of them if none was specified. Codes that are unknown to the server are
@@ -38,5 +38,5 @@ pub async fn rows(queries: &Queries, caller: &Caller, command: &CommandGetSqlInf
         transaction_timeout: Some(queries.sessions().limits().idle_timeout),
     };
     let values = union::encode(&values, &found)?;
-    RecordBatch::try_new(schema(), vec![Arc::new(codes), Arc::new(values)]).map_err(encode)
+    RecordBatch::try_new(schema(), vec![Arc::new(codes), Arc::new(values)]).map_err(fault::encode)
 }

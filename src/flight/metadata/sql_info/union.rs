@@ -17,7 +17,7 @@ use arrow::{
 };
 
 use super::values::{Value, conversions};
-use crate::{error::Result, flight::metadata};
+use crate::{error::Result, flight::metadata::fault};
 
 static FIELDS: LazyLock<UnionFields> = LazyLock::new(|| {
     let numbers = Field::new_list("value", Field::new_list_field(DataType::Int32, true), true);
@@ -67,9 +67,9 @@ pub fn encode(values: &[&Value], found: &Found) -> Result<UnionArray> {
     let places: Vec<(i8, usize)> = values.iter().map(|value| children.push(value, found)).collect();
     let kinds = places.iter().map(|(child, _)| *child).collect();
     let offsets: Vec<_> =
-        places.iter().map(|(_, at)| i32::try_from(*at)).collect::<Result<_, _>>().map_err(metadata::encode)?;
+        places.iter().map(|(_, at)| i32::try_from(*at)).collect::<Result<_, _>>().map_err(fault::encode)?;
     let arrays = children.finish()?;
-    UnionArray::try_new(FIELDS.clone(), kinds, Some(offsets.into()), arrays).map_err(metadata::encode)
+    UnionArray::try_new(FIELDS.clone(), kinds, Some(offsets.into()), arrays).map_err(fault::encode)
 }
 
 /// The values of each type.
@@ -118,7 +118,7 @@ impl Children {
                 maps.keys().append_value(from);
                 maps.values().append_value(to.into_iter().map(Some));
             }
-            maps.append(true).map_err(metadata::encode)?;
+            maps.append(true).map_err(fault::encode)?;
         }
         Ok(vec![
             Arc::new(StringArray::from(self.texts)),

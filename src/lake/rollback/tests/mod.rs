@@ -16,6 +16,7 @@ use super::*;
 use crate::{
     engine::{self, Connection, Engine},
     error::ErrorKind,
+    ids::SnapshotId,
     lake::{
         attach,
         catalog::Catalog,
@@ -23,6 +24,7 @@ use crate::{
         snapshots,
         state::{self, Attributes, Relation, TableState},
     },
+    proto::rollback_result::{Kind, table::Change},
     quote::identifier,
     storage::Storage,
 };

@@ -1,0 +1,267 @@
+//! The store: a folder or a bucket, and the operations on its objects.
+
+use std::{
+    fmt,
+    path::{Path as FilePath, PathBuf},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
+use object_store::{
+    Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, buffered::BufWriter, local::LocalFileSystem, path::Path,
+};
+
+use super::{fault, s3::S3};
+use crate::error::{Context, Error, Result};
+
+/// The folder of DuckLake's files, relative to the root.
+const LAKE: &str = "lake";
+/// The maximum number of concurrent requests of a call.
+const REQUESTS: usize = 16;
+
+/// An object store with the lake's files.
+#[derive(Clone)]
+pub struct Storage {
+    store: Arc<dyn ObjectStore>,
+    /// The same store, which syncs files to disk.
+    durable: Arc<dyn ObjectStore>,
+    /// The root as a URI, with a trailing slash.
+    root_uri: String,
+    /// The root in the form that DuckDB opens, with a trailing slash.
+    root_path: String,
+    backend: Backend,
+}
+
+/// The kind of the store.
+#[derive(Clone, Debug)]
+enum Backend {
+    Folder(PathBuf),
+    S3(S3),
+}
+
+// === impl Storage ===
+
+impl Storage {
+    /// The store in `folder`, which must exist.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` if it is not a folder.
+    pub fn local(folder: &FilePath) -> Result<Self> {
+        let folder = folder.canonicalize().context(|| format!("open storage \"{}\"", folder.display()))?;
+        let root_uri = url::Url::from_directory_path(&folder)
+            .map_err(|()| Error::precondition(format!("storage \"{}\" is not an absolute path", folder.display())))?;
+        let store = LocalFileSystem::new_with_prefix(&folder)?;
+        let durable = LocalFileSystem::new_with_prefix(&folder)?.with_fsync(true);
+        let root_path = format!("{}/", folder.display());
+        Ok(Self {
+            store: Arc::new(store),
+            durable: Arc::new(durable),
+            root_uri: root_uri.into(),
+            root_path,
+            backend: Backend::Folder(folder),
+        })
+    }
+
+    /// The store in a bucket. No request is made: see [`probe`](Self::probe).
+    ///
+    /// # Errors
+    /// `FailedPrecondition` for an invalid configuration.
+    pub fn s3(s3: S3) -> Result<Self> {
+        let root = s3.root();
+        let store: Arc<dyn ObjectStore> = Arc::new(s3.store()?);
+        Ok(Self {
+            durable: Arc::clone(&store),
+            store,
+            root_uri: root.clone(),
+            root_path: root,
+            backend: Backend::S3(s3),
+        })
+    }
+
+    /// The folder of DuckLake's files, in the form that DuckDB opens.
+    pub fn lake_path(&self) -> String {
+        format!("{}{LAKE}/", self.root_path)
+    }
+
+    /// The folder of DuckLake's files, if it is on this machine.
+    pub fn lake_folder(&self) -> Option<PathBuf> {
+        match &self.backend {
+            Backend::Folder(folder) => Some(folder.join(LAKE)),
+            Backend::S3(_) => None,
+        }
+    }
+
+    /// The DuckDB extensions that are required to open the objects.
+    pub fn extensions(&self) -> &'static [&'static str] {
+        match &self.backend {
+            Backend::Folder(_) => &[],
+            Backend::S3(_) => &["httpfs"],
+        }
+    }
+
+    /// The SQL that configures DuckDB to open the objects. It may contain keys.
+    pub fn setup(&self) -> String {
+        match &self.backend {
+            Backend::Folder(_) => String::new(),
+            Backend::S3(s3) => s3.setup(),
+        }
+    }
+
+    /// The same store, in which writes survive a power failure. Slower for many small objects.
+    #[must_use]
+    pub fn durable(&self) -> Self {
+        Self { store: Arc::clone(&self.durable), ..self.clone() }
+    }
+
+    /// The URI of the object at `path`.
+    pub fn uri(&self, path: &str) -> String {
+        format!("{}{}", self.root_uri, Path::from(path))
+    }
+
+    /// The object at `path` in the form that DuckDB opens, with glob characters escaped.
+    pub fn engine_path(&self, path: &str) -> String {
+        let path = format!("{}{path}", self.root_path);
+        path.chars().map(|c| if "[*?".contains(c) { format!("[{c}]") } else { c.to_string() }).collect()
+    }
+
+    /// Writes an object, replacing an existing one.
+    ///
+    /// # Errors
+    /// `ResourceExhausted` on a full disk; Unavailable if the store does not respond.
+    pub async fn put(&self, path: &str, bytes: Bytes) -> Result<()> {
+        let put = self.store.put(&location(path)?, bytes.into()).await;
+        put.map(|_| ()).context(|| format!("write \"{path}\""))
+    }
+
+    /// Writes an object unless it exists. Returns whether it was written.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub async fn put_new(&self, path: &str, bytes: Bytes) -> Result<bool> {
+        match self.store.put_opts(&location(path)?, bytes.into(), PutMode::Create.into()).await {
+            Ok(_) => Ok(true),
+            Err(StoreError::AlreadyExists { .. }) => Ok(false),
+            Err(err) => Err(Error::from(err).context(format_args!("write \"{path}\""))),
+        }
+    }
+
+    /// The bytes of an object.
+    ///
+    /// # Errors
+    /// `NotFound`; as [`put`](Self::put).
+    pub async fn get(&self, path: &str) -> Result<Bytes> {
+        let read = async { self.store.get(&location(path)?).await?.bytes().await.map_err(Error::from) };
+        read.await.context(|| format!("read \"{path}\""))
+    }
+
+    /// Uploads a local file to `path`, in chunks. Returns the number of bytes.
+    ///
+    /// # Errors
+    /// `NotFound` if the file does not exist; `InvalidArgument` for a name that the engine could not open; as
+    /// [`put`](Self::put).
+    pub async fn upload(&self, file: &FilePath, path: &str) -> Result<u64> {
+        self.backend.check(path)?;
+        let mut target = BufWriter::new(Arc::clone(&self.store), location(path)?);
+        let copy = async {
+            let mut source = tokio::fs::File::open(file).await?;
+            let copied = tokio::io::copy(&mut source, &mut target).await;
+            match copied {
+                // Aborts the upload itself if it fails.
+                Ok(bytes) => tokio::io::AsyncWriteExt::shutdown(&mut target).await.map(|()| bytes),
+                Err(err) => {
+                    // Remove the parts of an incomplete upload.
+                    let _ = target.abort().await;
+                    Err(err)
+                }
+            }
+        };
+        let copied = copy.await.map_err(fault::of_copy);
+        copied.context(|| format!("copy \"{}\" to \"{path}\"", file.display()))
+    }
+
+    /// Downloads the object at `path` to a local file. Returns the number of bytes.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn download(&self, path: &str, file: &FilePath) -> Result<u64> {
+        let copy = async {
+            let mut source = self.store.get(&location(path)?).await?.into_stream();
+            let mut target = tokio::fs::File::create(file).await?;
+            let mut bytes = 0;
+            while let Some(chunk) = source.try_next().await? {
+                tokio::io::AsyncWriteExt::write_all(&mut target, &chunk).await?;
+                bytes += chunk.len() as u64;
+            }
+            tokio::io::AsyncWriteExt::flush(&mut target).await?;
+            Ok::<_, Error>(bytes)
+        };
+        copy.await.context(|| format!("copy \"{path}\" to \"{}\"", file.display()))
+    }
+
+    /// The paths and sizes of all objects under the folder `path`.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub async fn list(&self, path: &str) -> Result<Vec<(String, u64)>> {
+        let list = async { self.store.list(Some(&location(path)?)).try_collect::<Vec<_>>().await.map_err(Error::from) };
+        let objects = list.await.context(|| format!("list \"{path}\""))?;
+        Ok(objects.into_iter().map(|object| (object.location.into(), object.size)).collect())
+    }
+
+    /// Removes an object, if it exists.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub async fn delete(&self, path: &str) -> Result<()> {
+        match self.store.delete(&location(path)?).await {
+            Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
+            Err(err) => Err(Error::from(err).context(format_args!("delete \"{path}\""))),
+        }
+    }
+
+    /// Removes files of the lake; `paths` are relative to its data path.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put); some may be removed then.
+    pub async fn delete_lake_files(&self, paths: &[String]) -> Result<()> {
+        let paths: Vec<_> = paths.iter().map(|path| format!("{LAKE}/{path}")).collect();
+        let removed = stream::iter(paths).map(|path| async move { self.delete(&path).await });
+        removed.buffer_unordered(REQUESTS).try_collect().await
+    }
+
+    /// Removes every object under the folder `path`.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub async fn delete_folder(&self, path: &str) -> Result<()> {
+        let objects: Vec<_> = self.store.list(Some(&location(path)?)).try_collect().await?;
+        for object in objects {
+            self.delete(object.location.as_ref()).await?;
+        }
+        Ok(())
+    }
+}
+
+fn location(path: &str) -> Result<Path> {
+    Path::parse(path).map_err(|err| Error::invalid(format!("\"{path}\" is not a valid object name: {err}")))
+}
+
+impl Backend {
+    /// Rejects a name that DuckDB would misinterpret.
+    fn check(&self, path: &str) -> Result<()> {
+        match self {
+            Self::S3(_) if path.contains('?') => {
+                Err(Error::invalid(format!("\"{path}\" is not a valid object name on S3: remove \"?\"")))
+            }
+            Self::Folder(_) | Self::S3(_) => Ok(()),
+        }
+    }
+}
+
+/// Omits the credentials.
+impl fmt::Debug for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Storage").field(&self.backend).finish()
+    }
+}
