@@ -301,7 +301,7 @@ def test_a_prepared_call_is_a_query_that_starts_when_executed(server, source, na
         ("merganser.rollback('main.x', to => 3)", '"to"'),
         ("merganser.rollback('main.x', version => 'three')", "version"),
         ("merganser.rollback('main.x', version => [1])", "version"),
-        ("merganser.rollback('main.x', version => 1, tag => 'x')", "target|tag"),
+        ("merganser.rollback('main.x', version => 1, tag => 'x')", "oneof"),
         ("merganser.rollback('main.x', version => 1, colour => 'red')", "colour"),
         ("merganser.rollback('main.x')", "say how far back"),
         ("merganser.rollback(version => 1, 'main.x')", "come first, in the order of the fields: table, schema"),
