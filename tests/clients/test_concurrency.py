@@ -57,12 +57,40 @@ def test_definitions_at_the_same_time_leave_a_lake_that_loads(launch, kind, roun
         for text in DEFINITIONS[kind]:
             cursor.execute(text.format(name=kind, n=number))
 
-    outcomes = all_at_once(server, define, seconds=4 * rounds)
+    outcomes = all_at_once(server, define, seconds=2 * rounds)
     assert outcomes == [None] * CLIENTS
     found = server.scalar(f"SELECT count(*) FROM duckdb_views() WHERE schema_name = 'silver' AND view_name LIKE '{kind}%'")
     assert found == {"views": CLIENTS, "all": CLIENTS}.get(kind, 0)
     server.restart()
     assert server.scalar("SELECT count(*) FROM lake.snapshots()") > CLIENTS
+
+
+def expire_versions(server):
+    server.sql("CALL merganser.maintain(steps => ['expire'], expire_days => 0)")
+
+
+def exhaust_memory(server):
+    with pytest.raises(adbc_driver_manager.InternalError, match="Out of Memory"):
+        server.sql("SELECT list(range) FROM range(30000000)")
+
+
+@pytest.mark.parametrize("evict", [expire_versions, exhaust_memory])
+def test_a_transaction_keeps_the_version_in_which_it_defines(launch, evict):
+    """DuckLake drops a cached version when it expires, and DuckDB evicts it when memory is short."""
+    server = launch("--memory-limit", "200MB")
+    with server.adbc(username="ada", password="x") as connection, connection.cursor() as cursor:
+        for number in range(5):
+            cursor.execute("BEGIN")
+            cursor.execute(f"CREATE TABLE silver.t{number} AS SELECT range AS v FROM range(1000)")
+            cursor.execute(f"CREATE VIEW silver.v{number} AS FROM silver.t{number}")
+            server.sql("CREATE OR REPLACE VIEW silver.another AS SELECT 1 AS x")
+            evict(server)
+            # Memory that was freed is used again.
+            for other in range(4):
+                server.sql(f"CREATE OR REPLACE VIEW silver.w{other} AS SELECT {other} AS x")
+            cursor.execute("COMMIT")
+    server.restart()
+    assert [server.scalar(f"SELECT count(*) FROM silver.v{number}") for number in range(5)] == [1000] * 5
 
 
 UPSERTS = {

@@ -154,6 +154,19 @@ impl Connection {
         outcome
     }
 
+    /// Another connection to the same instance.
+    pub(super) fn sibling(&self) -> Result<Self> {
+        self.database.connect()
+    }
+
+    /// Runs `work` on this connection while `other`, which may run [`exclusively`](Self::exclusively), waits for it.
+    pub(super) fn in_place_of<T>(&self, other: &Self, work: impl FnOnce() -> T) -> T {
+        self.exclusive.set(other.exclusive.get());
+        let outcome = work();
+        self.exclusive.set(false);
+        outcome
+    }
+
     /// Keeps others from [`exclusively`](Self::exclusively) while a statement is prepared.
     pub(super) fn share_preparing(&self) -> Option<RwLockReadGuard<'_, ()>> {
         (!self.exclusive.get()).then(|| self.database.preparing.read())

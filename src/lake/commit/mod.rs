@@ -15,6 +15,7 @@
 mod committer;
 mod conflict;
 mod fsync;
+mod held_version;
 mod links;
 mod outcome;
 mod retry;

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{
     committer::Committer,
     conflict::{self, ReadSet},
+    held_version::HeldVersion,
     outcome,
     writer_lock::WriterPermit,
 };
@@ -25,8 +26,8 @@ pub struct OpenTransaction {
     reads: ReadSet,
     /// The snapshot that it reads, if other servers need to know it.
     base: Option<SnapshotId>,
-    /// Whether the version of the catalog in which it defines objects stays in memory until it ends.
-    defines: bool,
+    /// The version of the catalog in which it defines objects.
+    version: Option<HeldVersion>,
     permit: Option<WriterPermit>,
     message: Message,
     details: Option<serde_json::Value>,
@@ -50,7 +51,7 @@ impl OpenTransaction {
         let (since, reads) = (SystemTime::now(), committer.conflicts.begin());
         connection.begin()?;
         let message = Message::default();
-        Ok(Self { since, reads, base: None, defines: false, permit: None, message, details: None })
+        Ok(Self { since, reads, base: None, version: None, permit: None, message, details: None })
     }
 
     /// Declares that it will write. Waits for the writer lock if the catalog takes one writer at a time, and holds it
@@ -110,19 +111,15 @@ impl OpenTransaction {
         Ok(())
     }
 
-    /// Declares that it will change the catalog.
+    /// Declares that its next statement changes the catalog.
     ///
-    /// DuckLake caches what it has read of a catalog version, and the objects that a transaction defines point into
-    /// that cache. Two connections that read a new version at the same time each add it to the cache; the earlier copy
-    /// is freed while a transaction may still point into it, and its commit writes what it finds in freed memory (a
-    /// schema that does not exist; observed with DuckLake d8a1881e). So the version is read here while no other
-    /// connection can; from then on it stays.
+    /// # Errors
+    /// Cancelled if the task was interrupted; errors of DuckDB.
     pub(super) fn will_define(&mut self, connection: &Connection) -> Result<()> {
-        if !self.defines {
-            connection.exclusively(head::current)?;
-            self.defines = true;
+        match &self.version {
+            Some(version) => version.renew(connection),
+            None => HeldVersion::new(connection).map(|version| self.version = Some(version)),
         }
-        Ok(())
     }
 
     /// Adds a description to the commit message.
