@@ -26,6 +26,7 @@ new=    # folder of the cache in the making
 server= # process id of the server that runs
 home=   # its folder
 summary=
+failures= # file with the failures of the Python tests
 failed=0
 
 # --- parts and their outcome ---
@@ -192,7 +193,7 @@ node_client() {
 # --- clients ---
 
 run_pytest() {
-    MERGANSER_BIN=$program PYTHONDONTWRITEBYTECODE=1 \
+    MERGANSER_BIN=$program MERGANSER_FAILURES=$failures PYTHONDONTWRITEBYTECODE=1 \
         "$made/bin/python" -m pytest -ra -p no:cacheprovider "$@"
 }
 
@@ -297,7 +298,7 @@ fill_environment() {
 
 clean_up() {
     stop_server || true
-    rm -rf ${new:+"$new"} ${home:+"$home"}
+    rm -rf ${new:+"$new"} ${home:+"$home"} ${failures:+"$failures"}
 }
 
 main() {
@@ -308,6 +309,7 @@ main() {
     esac
     choose_folders
     trap clean_up EXIT
+    failures=$(mktemp)
     cd "$root"
 
     duckdb=""
@@ -325,6 +327,7 @@ main() {
     section "Go client" go_client
     section "Node client" node_client
 
+    [ ! -s "$failures" ] || printf '\n=== failures of the Python tests ===\n%s\n' "$(cat "$failures")"
     printf '\n=== summary (%s s) ===\n%s' "$SECONDS" "$summary"
     [ "$failed" -eq 0 ] || { echo "parts that failed: $failed" && exit 1; }
     echo "everything that ran passed"

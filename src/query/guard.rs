@@ -27,23 +27,23 @@ use crate::{
 
 /// DuckLake's functions that remove files.
 const REMOVING: &[&str] = &["ducklake_cleanup_old_files", "ducklake_delete_orphaned_files"];
-/// DuckDB's and DuckLake's functions that change the lake or the engine although they are used in queries.
-const CHANGING: &[&str] = &[
-    "ducklake_add_data_files",
-    "ducklake_commit",
-    "ducklake_expire_snapshots",
-    "ducklake_flush_inlined_data",
-    "ducklake_merge_adjacent_files",
-    "ducklake_rewrite_data_files",
-    "ducklake_set_commit_message",
-    "ducklake_set_option",
-    // The macros that DuckLake has in each schema of the lake.
-    "merge_adjacent_files",
-    "set_commit_message",
-    "set_option",
-    "checkpoint",
-    "force_checkpoint",
+/// DuckLake's functions that only read; all others are rejected, including those of future versions.
+const READING: &[&str] = &[
+    "ducklake_current_snapshot",
+    "ducklake_last_committed_snapshot",
+    "ducklake_list_files",
+    "ducklake_options",
+    "ducklake_settings",
+    "ducklake_snapshots",
+    "ducklake_table_changes",
+    "ducklake_table_deletions",
+    "ducklake_table_info",
+    "ducklake_table_insertions",
 ];
+/// Other functions that change the lake or the engine although they are used in queries: the macros that DuckLake has in
+/// each schema of the lake, and DuckDB's.
+const CHANGING: &[&str] =
+    &["merge_adjacent_files", "set_commit_message", "set_option", "checkpoint", "force_checkpoint"];
 /// Functions that run unparsed SQL.
 const UNREAD: &[&str] = &["json_execute_serialized_sql"];
 /// The catalogs of DuckDB itself.
@@ -87,7 +87,7 @@ impl Guard {
         if let Some(definition) = statement.definition() {
             self.check_definition(statement, definition)?;
         }
-        check_calls(statement)
+        self.check_calls(statement)
     }
 
     fn check_definition(&self, statement: &ParsedStatement, definition: &Definition) -> Result<()> {
@@ -114,29 +114,34 @@ impl Guard {
             )))
         })
     }
-}
 
-fn check_calls(statement: &ParsedStatement) -> Result<()> {
-    let calls = statement.calls();
-    let calls_any = |all: &[&str]| calls.functions.iter().any(|name| all.contains(&name.as_str()));
-    if calls_any(REMOVING) {
-        return Err(Error::unsupported(
-            "files are removed by the action maintain, with the steps cleanup and orphans: DuckLake's own function would \
-             remove those that backups need",
-        ));
+    fn check_calls(&self, statement: &ParsedStatement) -> Result<()> {
+        let calls = statement.calls();
+        let calls_any = |all: &[&str]| calls.functions.iter().any(|name| all.contains(&name.as_str()));
+        if calls_any(REMOVING) {
+            return Err(Error::unsupported(
+                "files are removed by the action maintain, with the steps cleanup and orphans: DuckLake's own function would \
+                 remove those that backups need",
+            ));
+        }
+        if calls_any(CHANGING) || calls.functions.iter().any(|name| self.is_changing(name)) {
+            return Err(Error::unsupported(
+                "functions that change the lake are not offered to clients: use the action maintain, and the session option \
+                 commit_message",
+            ));
+        }
+        if calls.runs_unread_text || calls_any(UNREAD) {
+            return Err(Error::unsupported(
+                "query() takes one plain string, and serialized statements are not run: statements are checked first",
+            ));
+        }
+        Ok(())
     }
-    if calls_any(CHANGING) {
-        return Err(Error::unsupported(
-            "functions that change the lake are not offered to clients: use the action maintain, and the session option \
-             commit_message",
-        ));
+
+    /// Whether a function is one of DuckLake's that may change the lake.
+    fn is_changing(&self, name: &str) -> bool {
+        name.starts_with("ducklake_") && !READING.contains(&name) && self.built_in.contains(name)
     }
-    if calls.runs_unread_text || calls_any(UNREAD) {
-        return Err(Error::unsupported(
-            "query() takes one plain string, and serialized statements are not run: statements are checked first",
-        ));
-    }
-    Ok(())
 }
 
 fn check_kind(kind: &Kind) -> Result<()> {
@@ -269,7 +274,8 @@ mod tests {
     use crate::sql::parse_one;
 
     fn guard() -> Guard {
-        Guard { built_in: ["sum", "to_json", "now"].map(str::to_owned).into() }
+        let of_ducklake = ["ducklake_set_option", "ducklake_commit", "ducklake_list_files"];
+        Guard { built_in: ["sum", "to_json", "now"].into_iter().chain(of_ducklake).map(str::to_owned).collect() }
     }
 
     #[track_caller]
@@ -316,6 +322,7 @@ mod tests {
                 "EXPLAIN ANALYZE SET schema = 'x'",
                 "COPY t TO 'x'",
                 "CALL lake.set_option('a', 'b')",
+                "FROM system.main.\"DuckLake_set_option\"('lake', 'a', 'b')",
                 "FROM \"Lake\".silver.\"Set_Option\"('a', 'b')",
                 "SELECT (SELECT count(*) FROM merge_adjacent_files())",
             ],
@@ -331,6 +338,8 @@ mod tests {
                 "ALTER TABLE t RENAME TO u",
                 "FROM query('FROM t')",
                 "SELECT 'ducklake_cleanup_old_files(1)'",
+                "FROM ducklake_list_files('lake', 't')",
+                "INSERT INTO ducklake_numbers (i) VALUES (1)",
                 "EXPLAIN ANALYZE INSERT INTO t VALUES (1)",
             ],
         );

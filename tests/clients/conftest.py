@@ -26,7 +26,8 @@ def pytest_report_header(config):
     return f"seed of the random histories: --seed {config.getoption('seed')}"
 
 
-def pytest_configure():
+def pytest_configure(config):
+    config.addinivalue_line("markers", "own_catalog: chooses its catalogs itself, so that --catalog makes no difference")
     program = os.environ.get("MERGANSER_BIN", "")
     if not os.access(program, os.X_OK):
         pytest.exit(
@@ -34,6 +35,26 @@ def pytest_configure():
             "run tests/run.sh, or MERGANSER_BIN=target/release/merganser python3 -m pytest tests/clients",
             returncode=2,
         )
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves out of the runs for another catalog or storage what the first run has tested."""
+    if config.getoption("catalog") == "duckdb" and config.getoption("storage") == "local":
+        return
+    repeated = [item for item in items if item.get_closest_marker("own_catalog")]
+    items[:] = [item for item in items if item not in repeated]
+    config.hook.pytest_deselected(items=repeated)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Appends the failures to the file that tests/run.sh prints in the end."""
+    if "MERGANSER_FAILURES" not in os.environ or hasattr(terminalreporter.config, "workerinput"):
+        return
+    with open(os.environ["MERGANSER_FAILURES"], "a") as file:
+        for report in terminalreporter.stats.get("failed", []) + terminalreporter.stats.get("error", []):
+            crash = getattr(report.longrepr, "reprcrash", None)
+            reason = crash.message if crash else report.longreprtext
+            file.write(f"{report.nodeid}:\n{reason[:2000]}\n")
 
 
 @pytest.fixture(scope="session")

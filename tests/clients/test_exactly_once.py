@@ -9,8 +9,8 @@ import pytest
 import protobuf
 
 # One insert is a commit with a separate Parquet file, about 20 ms.
-ROWS = 1000
-FEWER_ROWS = 250
+ROWS = 300
+FEWER_ROWS = 100
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """A catalog in PostgreSQL: servers share it, survive its end, and keep its password secret."""
 
+import concurrent.futures
 import threading
 
 import adbc_driver_manager
@@ -136,6 +137,33 @@ def test_two_servers_lose_none_of_each_others_deletions(launch, cluster, tmp_pat
             two.commit()
     left.remove((50,))
     assert [server.sql("SELECT i FROM t ORDER BY i") for server in servers] == [left, left]
+
+
+def test_upserts_on_two_servers_double_no_key(launch, cluster, tmp_path):
+    flags = ["--catalog", cluster.make_database("lake_of_two_that_merge"), "--storage", tmp_path / "store"]
+    servers = [launch(*flags), launch(*flags)]
+    servers[0].sql("CREATE TABLE t (k INTEGER, n INTEGER)")
+    merge = (
+        "MERGE INTO t USING (SELECT {k} AS k) s ON t.k = s.k "
+        "WHEN MATCHED THEN UPDATE SET n = t.n + 1 WHEN NOT MATCHED THEN INSERT VALUES (s.k, 1)"
+    )
+
+    def upsert(server):
+        for k in range(5):
+            server.sql(merge.format(k=k))
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        list(pool.map(upsert, servers * 2))
+    expected = [(k, 4) for k in range(5)]
+    assert [server.sql("SELECT k, n FROM t ORDER BY k") for server in servers] == [expected, expected]
+    with servers[0].adbc(autocommit=False) as one, servers[1].adbc(autocommit=False) as two:
+        for connection in (one, two):
+            with connection.cursor() as cursor:
+                cursor.execute("INSERT INTO t SELECT 9, 1 WHERE NOT EXISTS (FROM t WHERE k = 9)")
+        one.commit()
+        with pytest.raises(adbc_driver_manager.OperationalError, match="repeat the transaction"):
+            two.commit()
+    assert servers[1].scalar("SELECT count(*) FROM t WHERE k = 9") == 1
 
 
 def test_the_first_statement_after_a_restart_works(server, table, cluster):

@@ -159,6 +159,7 @@ def test_reads_while_the_lake_is_replaced(server):
     check_as_backed_up(server, first, second)
 
 
+@pytest.mark.own_catalog
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_a_lake_that_others_serve_too_stays(launch, request, tmp_path, kind):
     """Another server would continue with its cached state."""
@@ -340,6 +341,7 @@ def test_a_lost_catalog_comes_back(launch):
     check_as_backed_up(server, first, second)
 
 
+@pytest.mark.own_catalog
 @pytest.mark.parametrize("kind", CATALOGS)
 def test_replacing_a_catalog_needs_force_and_no_other_users(launch, request, tmp_path, kind):
     server = launch("--catalog", place(request, tmp_path, kind))
