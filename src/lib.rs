@@ -13,7 +13,7 @@
 //!
 //! Domain: [`sql`] a statement, read once · [`lake`] attach, commits, snapshots, history, diff, rollback, tags ·
 //! [`ingest`] sources to tables · [`backup`] copies of the catalog · [`medallion`] models and checks · [`media`] bytes to
-//! facts · [`sample`] data to try it on · [`auth`] who somebody is.
+//! facts · [`auth`] who somebody is.
 //!
 //! Adapters: [`engine`] DuckDB · [`storage`] objects · [`telemetry`] logs and metrics.
 //!
@@ -43,7 +43,6 @@ pub mod ingest;
 pub mod backup;
 pub mod medallion;
 pub mod media;
-pub mod sample;
 pub mod auth;
 
 pub mod engine;

@@ -122,18 +122,18 @@ fetch_duckdb() { scripts/fetch-duckdb.sh && duckdb=fetched; }
 
 clippy() {
     [ -n "$duckdb" ] || skip "DuckDB is missing" || return
-    cargo clippy --release --all-targets -- -D warnings
+    cargo clippy --release --workspace --all-targets -- -D warnings
 }
 
 # With --tests the dependencies get the same features as in `cargo test`, which then compiles none of them again.
 build() {
     [ -n "$duckdb" ] || skip "DuckDB is missing" || return
-    cargo build --release --bin merganser --tests --examples && program=$CARGO_TARGET_DIR/release/merganser
+    cargo build --release --workspace --bin merganser --tests --examples && program=$CARGO_TARGET_DIR/release/merganser
 }
 
 rust_tests() {
     [ -n "$duckdb" ] || skip "DuckDB is missing" || return
-    cargo test --release
+    cargo test --release --workspace
 }
 
 python_clients() {
@@ -316,7 +316,7 @@ main() {
     program=""
     section "tools" install_tools
     section "fetch DuckDB" fetch_duckdb
-    section "cargo fmt" cargo fmt --check
+    section "cargo fmt" cargo fmt --all --check
     section "cargo clippy" clippy
     section "cargo build" build
     section "cargo test" rust_tests

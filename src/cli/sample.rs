@@ -3,17 +3,15 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use merganser_sample::{CocoOptions, Error as SampleError, write_coco};
 
 use super::{failure::Failure, output};
-use crate::{
-    error::Error,
-    sample::coco::{CocoOptions, write_coco},
-};
+use crate::error::{Error, ErrorKind};
 
 /// Write a folder of sample data in the COCO layout
 ///
-/// Generates images with annotations and captions, including the flaws of real data: duplicates, missing values, crowds. The
-/// output is identical for the same seed.
+/// Generates images with annotations and captions, including the flaws of real data: duplicates, missing values,
+/// crowds. The output is identical for the same seed.
 #[derive(Debug, Args)]
 pub struct Sample {
     /// The folder to write; it must be empty or not exist
@@ -27,6 +25,18 @@ pub struct Sample {
     /// Print the counts as JSON
     #[arg(long)]
     json: bool,
+}
+
+impl From<SampleError> for Failure {
+    fn from(err: SampleError) -> Self {
+        let message = err.to_string();
+        Self::Failed(match err {
+            SampleError::Images { .. } => Error::invalid(message),
+            SampleError::NotEmpty { .. } => Error::new(ErrorKind::AlreadyExists, message),
+            SampleError::Io { doing, source } => Error::from(source).context(doing),
+            SampleError::Internal(_) => Error::internal(message),
+        })
+    }
 }
 
 // === impl Sample ===

@@ -1,6 +1,6 @@
 //! People and animals.
 
-use crate::sample::canvas::{Ink, Pen, Point};
+use crate::canvas::{Ink, Pen, Point};
 
 const DARK: Ink = Ink::new(38, 34, 36);
 const SKINS: [Ink; 4] =

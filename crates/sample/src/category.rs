@@ -1,6 +1,6 @@
 //! The things that can stand in a scene: twelve of COCO's categories, with their true ids, and their looks.
 
-use crate::sample::canvas::Ink;
+use crate::canvas::Ink;
 
 /// A named colour that a figure is mainly painted in; captions use the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! What can be said about a scene. Each sentence is true: it names what is annotated, with its number.
 
-use crate::sample::category::Category;
-use crate::sample::dice::Dice;
-use crate::sample::scene::{Light, Scene, Setting, Stance};
+use crate::category::Category;
+use crate::dice::Dice;
+use crate::scene::{Light, Scene, Setting, Stance};
 
 const NUMBERS: [&str; 15] = [
     "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",

@@ -45,8 +45,8 @@ pub(super) struct Canvas(Pixmap);
 
 /// Draws on a canvas in the coordinates of a frame, of which `v` grows downwards.
 ///
-/// The frame of [`Canvas::pen`] are the pixels; that of [`Canvas::figure_pen`] is the unit square of a rectangle, so that
-/// a figure is described once for all sizes and both directions. Widths of lines and radii are parts of the height.
+/// The frame of [`Canvas::pen`] are the pixels; that of [`Canvas::figure_pen`] is the unit square of a rectangle, so
+/// that a figure is described once for all sizes and both directions. Widths of lines and radii are parts of the height.
 #[derive(Debug)]
 pub(super) struct Pen<'a> {
     pixmap: &'a mut Pixmap,
@@ -158,7 +158,7 @@ impl Ink {
 impl Canvas {
     /// A black picture.
     pub(super) fn new(width: u32, height: u32) -> Result<Self> {
-        let no_size = || Error::internal(format!("draw a picture of {width} × {height} pixels"));
+        let no_size = || Error::Internal(format!("draw a picture of {width} × {height} pixels"));
         let mut pixmap = Pixmap::new(width, height).ok_or_else(no_size)?;
         pixmap.fill(Color::BLACK);
         Ok(Self(pixmap))
@@ -178,7 +178,7 @@ impl Canvas {
     pub(super) fn into_image(self) -> Result<RgbImage> {
         let (width, height) = (self.0.width(), self.0.height());
         let image = RgbaImage::from_raw(width, height, self.0.take());
-        let image = image.ok_or_else(|| Error::internal("a picture has the wrong number of bytes"))?;
+        let image = image.ok_or_else(|| Error::Internal("a picture has the wrong number of bytes".to_owned()))?;
         Ok(DynamicImage::ImageRgba8(image).into_rgb8())
     }
 
@@ -188,7 +188,7 @@ impl Canvas {
         let mut bytes = Vec::new();
         JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY)
             .encode(&image, image.width(), image.height(), ExtendedColorType::Rgb8)
-            .map_err(|err| Error::internal(format!("encode picture: {err}")).with_source(err))?;
+            .map_err(|err| Error::Internal(format!("encode picture: {err}")))?;
         Ok(bytes)
     }
 }

@@ -11,20 +11,42 @@
 //!                                                      └▶ caption: texts ──┴▶ flaw ─▶ JSON
 //! ```
 //!
-//! Nothing but [`coco`] touches the file system.
+//! # Layout, in reading order
+//!
+//! What goes in and out: `options` of a data set · `summary` of what was written · `error` what can fail · `coco` runs
+//! the steps above for every picture; nothing else touches the file system.
+//!
+//! What is drawn: `dice` the random decisions · `plan` the pictures and the flaw of each · `category` the things that
+//! can be drawn · `scene` places them.
+//!
+//! Pictures: `canvas` the shapes · `backdrop` the surroundings and the light · `figure` the things themselves.
+//!
+//! Files: `document` the JSON entries · `caption` the sentences · `flaw` adds the flaws to both.
 
-mod backdrop;
-mod canvas;
-mod caption;
-mod category;
-pub mod coco;
-mod dice;
-mod document;
-mod figure;
-mod flaw;
 mod options;
-mod plan;
-mod scene;
 mod summary;
+mod error;
+mod coco;
+
+mod dice;
+mod plan;
+mod category;
+mod scene;
+
+mod canvas;
+mod backdrop;
+mod figure;
+
+mod document;
+mod caption;
+mod flaw;
+
 #[cfg(test)]
 mod tests;
+
+pub use self::{
+    coco::write_coco,
+    error::{Error, Result},
+    options::CocoOptions,
+    summary::CocoSummary,
+};

@@ -1,10 +1,10 @@
-//! What is wrong with the data, on purpose and counted: each role of [`crate::sample::plan`] spoils the entries of its
+//! What is wrong with the data, on purpose and counted: each role of [`crate::plan`] spoils the entries of its
 //! picture in one way. What is repeated stands at the end of the file.
 
-use crate::sample::category::Category;
-use crate::sample::document::{Annotation, Caption, Field, ImageEntry};
-use crate::sample::plan::{Picture, Role};
-use crate::sample::summary::CocoSummary;
+use crate::category::Category;
+use crate::document::{Annotation, Caption, Field, ImageEntry};
+use crate::plan::{Picture, Role};
+use crate::summary::CocoSummary;
 
 /// The entries of one picture, or those that the flaws add to a file.
 #[derive(Debug, Default)]
@@ -95,10 +95,10 @@ fn count_twin(entries: &Entries, summary: &mut CocoSummary) {
 
 /// Adds a copy of the first annotation whose box has lost its width.
 fn add_degenerate(entries: &mut Entries, ids: &mut Ids, summary: &mut CocoSummary) {
-    use crate::sample::document::Segmentation::Polygons;
+    use crate::document::Segmentation::Polygons;
     if let Some(first) = entries.annotations.first() {
         let [x, y, _, height] = first.bbox;
-        let bottom = crate::sample::scene::rounded(y + height);
+        let bottom = crate::scene::rounded(y + height);
         let segmentation = Polygons(vec![vec![x, y, x, bottom, x, y]]);
         let (id, bbox) = (ids.next_annotation(), [x, y, 0.0, height]);
         entries.annotations.push(Annotation { id, bbox, area: 0.0, segmentation, ..first.clone() });

@@ -1,6 +1,6 @@
 //! Vehicles, furniture and what people carry.
 
-use crate::sample::canvas::{Ink, Pen, Point};
+use crate::canvas::{Ink, Pen, Point};
 
 pub(super) const METAL: Ink = Ink::new(70, 72, 78);
 const TYRE: Ink = Ink::new(40, 40, 44);

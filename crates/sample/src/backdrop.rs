@@ -1,9 +1,9 @@
 //! What lies behind the objects of a scene: sky, ground, houses, trees. None of it belongs to a category of
-//! [`crate::sample::category`], so that nothing in a picture lacks its annotation.
+//! [`crate::category`], so that nothing in a picture lacks its annotation.
 
-use crate::sample::canvas::{Ink, Pen, Rect};
-use crate::sample::dice::Dice;
-use crate::sample::scene::{Light, Scene, Setting};
+use crate::canvas::{Ink, Pen, Rect};
+use crate::dice::Dice;
+use crate::scene::{Light, Scene, Setting};
 
 const WHITE: Ink = Ink::new(250, 250, 250);
 const SUN: Ink = Ink::new(255, 236, 150);

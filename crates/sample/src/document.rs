@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use crate::sample::canvas::Rect;
-use crate::sample::category::{Category, Kind};
-use crate::sample::figure;
-use crate::sample::scene::{Object, Scene, rounded};
+use crate::canvas::Rect;
+use crate::category::{Category, Kind};
+use crate::figure;
+use crate::scene::{Object, Scene, rounded};
 
 /// A field that may be left out, or be there without a value.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -7,9 +7,9 @@ mod living;
 mod thing;
 
 use self::thing::METAL;
-use crate::sample::canvas::{Canvas, Ink, Point, Rect};
-use crate::sample::category::Category;
-use crate::sample::scene::{Object, Stance};
+use crate::canvas::{Canvas, Ink, Point, Rect};
+use crate::category::Category;
+use crate::scene::{Object, Stance};
 
 const SHADOW: Ink = Ink::new(20, 24, 32).sheer(58);
 

@@ -1,10 +1,10 @@
 //! What a picture shows: the place, the light, and what stands where. Composed before anything is drawn, so that
 //! boxes, captions and drawing all follow from one description.
 
-use crate::sample::canvas::Rect;
-use crate::sample::category::{Category, Colour};
-use crate::sample::dice::Dice;
-use crate::sample::plan::Role;
+use crate::canvas::Rect;
+use crate::category::{Category, Colour};
+use crate::dice::Dice;
+use crate::plan::Role;
 
 /// Where a scene plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

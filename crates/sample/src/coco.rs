@@ -13,23 +13,22 @@
 //! Pictures come in blocks of forty; each block holds every flaw, and no picture has two.
 
 use std::fs;
-use std::io::ErrorKind as IoErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use serde::Serialize;
 
-pub use crate::sample::options::CocoOptions;
-pub use crate::sample::summary::CocoSummary;
-
-use crate::error::{Context, Error, ErrorKind, Result};
-use crate::sample::canvas::Canvas;
-use crate::sample::category::Category;
-use crate::sample::dice::Dice;
-use crate::sample::document::{self, Caption, Document, Field, ImageEntry};
-use crate::sample::flaw::{self, Entries, Ids};
-use crate::sample::plan::{self, Picture, Split};
-use crate::sample::scene::{self, Scene};
-use crate::sample::{backdrop, caption, figure};
+use crate::canvas::Canvas;
+use crate::category::Category;
+use crate::dice::Dice;
+use crate::document::{self, Caption, Document, Field, ImageEntry};
+use crate::error::{Error, Result};
+use crate::flaw::{self, Entries, Ids};
+use crate::options::CocoOptions;
+use crate::plan::{self, Picture, Split};
+use crate::scene::{self, Scene};
+use crate::summary::CocoSummary;
+use crate::{backdrop, caption, figure};
 
 /// As many as the true data set has, about.
 const IMAGES_MAX: u32 = 100_000;
@@ -49,12 +48,11 @@ struct Book {
 ///
 /// # Errors
 ///
-/// `InvalidArgument` for a number of images out of range, `AlreadyExists` for a folder that is not empty, and what the
-/// file system says.
+/// [`Error::Images`] for a number of images out of range, [`Error::NotEmpty`] for a folder that is not empty, and what
+/// the file system says.
 pub fn write_coco(folder: &Path, options: &CocoOptions) -> Result<CocoSummary> {
     if !(1..=IMAGES_MAX).contains(&options.images) {
-        let images = options.images;
-        return Err(Error::invalid(format!("write sample: \"images\" is {images}, not 1 to {IMAGES_MAX}")));
+        return Err(Error::Images { images: options.images, max: IMAGES_MAX });
     }
     prepare_folder(folder)?;
     let mut summary = CocoSummary { categories: Category::ALL.len() as u64, ..CocoSummary::default() };
@@ -81,19 +79,18 @@ pub fn write_coco(folder: &Path, options: &CocoOptions) -> Result<CocoSummary> {
 
 /// Makes the folders; refuses to mix the sample with what is there.
 fn prepare_folder(folder: &Path) -> Result<()> {
-    let doing = || format!("write sample to \"{}\"", folder.display());
+    let failed = |source: io::Error| Error::Io { doing: format!("write sample to \"{}\"", folder.display()), source };
     match fs::read_dir(folder) {
         Ok(mut entries) => {
             if entries.next().is_some() {
-                let remedy = "the folder is not empty; name a new one, or remove what is in it";
-                return Err(Error::new(ErrorKind::AlreadyExists, remedy).context(doing()));
+                return Err(Error::NotEmpty { folder: folder.to_owned() });
             }
         }
-        Err(err) if err.kind() == IoErrorKind::NotFound => {}
-        Err(err) => return Err(err).context(doing),
+        Err(err) if err.kind() == ErrorKind::NotFound => {}
+        Err(err) => return Err(failed(err)),
     }
     for name in ["annotations", Split::Train.name(), Split::Val.name()] {
-        fs::create_dir_all(folder.join(name)).context(doing)?;
+        fs::create_dir_all(folder.join(name)).map_err(failed)?;
     }
     Ok(())
 }
@@ -154,12 +151,13 @@ fn write_documents(folder: &Path, book: Book, summary: &mut CocoSummary) -> Resu
 }
 
 fn to_json(document: &impl Serialize) -> Result<Vec<u8>> {
-    serde_json::to_vec(document).map_err(|err| Error::internal(format!("encode sample: {err}")).with_source(err))
+    serde_json::to_vec(document).map_err(|err| Error::Internal(format!("encode sample: {err}")))
 }
 
 fn write_file(path: &Path, bytes: &[u8], summary: &mut CocoSummary) -> Result<()> {
     summary.bytes += bytes.len() as u64;
-    fs::write(path, bytes).context(|| format!("write sample \"{}\"", path.display()))
+    let doing = || format!("write sample \"{}\"", path.display());
+    fs::write(path, bytes).map_err(|source| Error::Io { doing: doing(), source })
 }
 
 // === impl Book ===
