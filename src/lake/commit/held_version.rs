@@ -35,22 +35,18 @@ impl HeldVersion {
     pub(super) fn new(connection: &Connection) -> Result<Self> {
         let hold = Hold::new(connection)?;
         connection.exclusively(|connection| {
-            let held = Self { hold, snapshot: head::current(connection)? };
-            held.hold(connection)?;
-            Ok(held)
+            let version = Self { hold, snapshot: head::current(connection)? };
+            version.renew(connection)?;
+            Ok(version)
         })
     }
 
-    /// Holds the copy that is in the cache now, if it is another one.
+    /// Holds the copy that is in the cache now, as well: binds the name of a table that does not exist, for which DuckLake
+    /// reads the version.
     ///
     /// # Errors
     /// Errors of DuckDB.
     pub(super) fn renew(&self, connection: &Connection) -> Result<()> {
-        self.hold(connection)
-    }
-
-    /// Binds the name of a table that does not exist: DuckLake reads the version to find that out.
-    fn hold(&self, connection: &Connection) -> Result<()> {
         let sql = format!("FROM lake.main.\"no such table\" AT (VERSION => {})", self.snapshot);
         match self.hold.prepare(connection, &sql) {
             Err(err) if err.kind() != ErrorKind::NotFound => Err(err),
