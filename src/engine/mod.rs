@@ -223,6 +223,9 @@ fn options(settings: &Settings, extensions: &Path) -> Vec<(&'static str, String)
     options
 }
 
+/// The time zone of sessions that set none.
+pub const TIME_ZONE: &str = "UTC";
+
 /// DuckDB's own default for `memory_limit`, as a share of the memory of the machine or its control group.
 const DUCKDB_SHARE_PERCENT: u64 = 80;
 /// The server's default: the rest is for results in transit, Arrow buffers, and memory that DuckDB does not track.
@@ -234,7 +237,7 @@ fn set_limits(connection: &Connection, settings: &Settings) -> Result<u64> {
         Some(bytes) => bytes,
         None => default_memory_limit(connection)? / DUCKDB_SHARE_PERCENT * SERVER_SHARE_PERCENT,
     };
-    connection.run_script(&format!("SET GLOBAL memory_limit = '{bytes}B'; SET GLOBAL TimeZone = 'UTC'"))?;
+    connection.run_script(&format!("SET GLOBAL memory_limit = '{bytes}B'; SET GLOBAL TimeZone = '{TIME_ZONE}'"))?;
     Ok(bytes)
 }
 

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
-    engine::BatchLimits,
+    engine::{BatchLimits, TIME_ZONE},
     lake,
     quote::{identifier, literal},
 };
@@ -223,6 +223,8 @@ impl Options {
         }
         match self.settings.get(&name) {
             Some(value) => format!("SET SESSION {name} = {};", value.sql()),
+            // RESET would return to the zone of the machine.
+            None if name == "timezone" => format!("SET SESSION {name} = '{TIME_ZONE}';"),
             None if SETTINGS.contains(&name.as_str()) => format!("RESET SESSION {name};"),
             None => String::new(),
         }

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import re
 
 import pyarrow
 import pyarrow.flight
@@ -294,33 +293,10 @@ def test_a_prepared_call_is_a_query_that_starts_when_executed(server, source, na
 # === refused ===
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("merganser.fly()", "no action \"fly\".*rollback"),
-        ("merganser.rollback('main.x', to => 3)", '"to"'),
-        ("merganser.rollback('main.x', version => 'three')", "version"),
-        ("merganser.rollback('main.x', version => [1])", "version"),
-        ("merganser.rollback('main.x', version => 1, tag => 'x')", "oneof"),
-        ("merganser.rollback('main.x', version => 1, colour => 'red')", "colour"),
-        ("merganser.rollback('main.x')", "say how far back"),
-        ("merganser.rollback(version => 1, 'main.x')", "come first, in the order of the fields: table, schema"),
-        ("merganser.rollback('main.x', version => 1, version => 2)", "given twice"),
-        ("merganser.transform('silver')", "select"),
-        ("merganser.transform(dry_run => 'perhaps')", "dry_run"),
-        ("merganser.ingest('file:///none', 'd', mode => 'sideways')", "mode"),
-        ("merganser.jobs(1)", "it takes none"),
-        ("merganser.tag(lower('A'))", "constants"),
-        ("merganser.tag($1)", r"write \?"),
-        ("merganser.tag('a'", "read the CALL: a parenthesis is not closed"),
-        ("merganser.tag('" + "a" * (1 << 20) + "', 'x')", "version"),
-        ("ducklake_expire_snapshots('lake')", "merganser.<action>"),
-        ("merganser_jobs()", "merganser.<action>"),
-    ],
-)
-def test_an_invalid_call_reports_the_mistake(server, text, said):
-    message = str(failure(server, f"CALL {text}"))
-    assert re.search(said, message), message
+def test_an_invalid_call_of_any_size_reports_the_mistake(server):
+    """The other mistakes are in tests/slt/calls.slt."""
+    message = str(failure(server, f"CALL merganser.tag('{'a' * (1 << 20)}', 'x')"))
+    assert "version" in message
     assert len(message) < 4096
     assert server.scalar("SELECT 42") == 42
 

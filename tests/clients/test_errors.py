@@ -40,18 +40,6 @@ def check(server, sql, error, *texts):
 # === SQL ===
 
 
-def test_a_syntax_error_points_at_the_place(server):
-    check(
-        server,
-        "SELECT 1\nFROM WHERE 2",
-        adbc_driver_manager.ProgrammingError,
-        "Parser Error",
-        "syntax error",
-        "LINE 2:",
-        "^",
-    )
-
-
 def test_a_syntax_error_of_raw_calls_is_an_argument_error(server):
     with server.flight() as client, pytest.raises(pyarrow.ArrowInvalid, match="LINE 1"):
         client.get_flight_info(pyarrow.flight.FlightDescriptor.for_command(protobuf.statement("SELEC 1")))
@@ -77,50 +65,10 @@ def test_an_unknown_table_is_not_found(server):
     assert "absent" in str(caught) and "does not exist" in str(caught)
 
 
-def test_an_unknown_column_names_candidates(server):
-    check(server, "SELECT j FROM range(3) t(i)", adbc_driver_manager.ProgrammingError, "Binder Error", '"j"', '"i"')
-
-
 def test_an_existing_table_already_exists(server, name):
     server.sql(f"CREATE TABLE {name} (i INTEGER)")
     caught = failure(server, f"CREATE TABLE {name} (i INTEGER)")
     assert caught.status_code == adbc_driver_manager.AdbcStatusCode.ALREADY_EXISTS
-
-
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "SELECT CAST('many' AS INTEGER)",
-        "SELECT 9223372036854775807 + 1",
-        "SELECT error('mine')",
-        "SELECT * FROM range(1, 2, 3, 4)",
-        "SELECT 'a' + 1",
-        "SELECT unknown_function(1)",
-        "INSERT INTO lake.information_schema.tables VALUES (1)",
-    ],
-)
-def test_what_the_caller_can_repair_is_a_programming_error(server, sql):
-    assert isinstance(failure(server, sql), adbc_driver_manager.ProgrammingError)
-
-
-def test_a_constraint_is_named(server, name):
-    server.sql(f"CREATE TABLE {name} (i INTEGER NOT NULL)")
-    check(server, f"INSERT INTO {name} VALUES (NULL)", adbc_driver_manager.ProgrammingError, "NOT NULL", "i")
-    assert server.scalar(f"SELECT count(*) FROM {name}") == 0
-
-
-def test_several_statements_run_in_order(server, name):
-    assert server.scalar("SELECT 1; SELECT 2") == 2
-    sql = f"CREATE TABLE {name} (i INTEGER); INSERT INTO {name} VALUES (1); INSERT INTO {name} SELECT i + 1 FROM {name}"
-    assert server.scalar(f"{sql}; SELECT sum(i)::BIGINT FROM {name}") == 3
-    assert server.sql(f"FROM {name} ORDER BY i") == [(1,), (2,)]
-
-
-@pytest.mark.parametrize("sql", ["{0}; SELEC 2", "SELEC 2; {0}", "{0}; SELEC 2; SELECT 3"])
-def test_a_syntax_error_in_one_of_several_statements_refuses_them_all(server, name, sql):
-    sql = sql.format(f"CREATE TABLE {name} AS SELECT 1 AS i")
-    check(server, sql, adbc_driver_manager.ProgrammingError, "syntax error", "SELEC 2")
-    assert server.sql(f"SELECT 1 FROM duckdb_tables() WHERE table_name = '{name}'") == []
 
 
 @pytest.mark.parametrize("sql", ["CREATE TABLE {0} AS SELECT 1 AS i; SELECT ?", "SELECT ?; CREATE TABLE {0} (i INTEGER)"])
@@ -131,39 +79,9 @@ def test_parameters_of_several_statements_are_refused_and_none_runs(server, name
     assert server.sql(f"SELECT 1 FROM duckdb_tables() WHERE table_name = '{name}'") == []
 
 
-@pytest.mark.parametrize("sql", ["", "  \n", "-- nothing", ";"])
+@pytest.mark.parametrize("sql", ["", "  \n"])
 def test_no_statement_is_an_error(server, sql):
     assert isinstance(failure(server, sql), adbc_driver_manager.ProgrammingError)
-
-
-def test_a_semicolon_at_the_end_is_allowed(server):
-    assert server.scalar("SELECT 42; -- done") == 42
-
-
-@pytest.mark.parametrize(
-    ("sql", "remedy"),
-    [
-        ("COPY (SELECT 1) TO '/tmp/merganser-escaped.csv'", "ingest"),
-        ("EXPORT DATABASE '/tmp/merganser-escaped'", "ingest"),
-        ("ATTACH ':memory:' AS other", "server"),
-        ("DETACH lake", "server"),
-        ("SET threads = 1", "settings"),
-        ("RESET threads", "settings"),
-        ("PRAGMA enable_profiling", "settings"),
-        ("INSTALL httpfs", "extensions"),
-        ("LOAD httpfs", "extensions"),
-        ("CHECKPOINT", "server"),
-        ("VACUUM", "server"),
-        ("CALL ducklake_expire_snapshots('lake')", "DoAction"),
-        ("FROM ducklake_expire_snapshots('lake')", "maintain"),
-        ("SET GLOBAL timezone = 'UTC'", "GLOBAL"),
-        ("USE memory.main", "one catalog"),
-    ],
-)
-def test_statements_of_the_operator_are_refused_with_a_remedy(server, sql, remedy):
-    caught = failure(server, sql)
-    assert isinstance(caught, (adbc_driver_manager.NotSupportedError, adbc_driver_manager.ProgrammingError))
-    assert remedy in str(caught)
 
 
 def test_prepare_needs_a_login(server):
@@ -281,37 +199,12 @@ def test_the_text_of_a_wrong_field_stays_readable(server):
 
 
 @pytest.mark.parametrize(
-    "definition",
-    [
-        "nested(a, b := [1, 2]) AS a",
-        "nested(b => {'x': 1}) AS b",
-        "nested(a) AS a, (a, b := [1]) AS b",
-        "nested(a := $$'$$, b := [1]) AS a",
-        "nested(a := NULL::INTEGER) AS a",
-        "nested(a INTEGER[]) AS TABLE SELECT unnest(a)",
-    ],
-)
-def test_a_macro_that_would_make_the_lake_unreadable_is_refused(server, definition):
-    with pytest.raises(adbc_driver_manager.NotSupportedError, match="TEMP macro"):
-        server.sql(f"CREATE MACRO lake.main.{definition}")
-
-
-@pytest.mark.parametrize(
     "sql, remedy",
     [
-        ("EXPLAIN ANALYZE CREATE MACRO lake.main.nested(a := [1]) AS a", "EXPLAIN is for"),
-        ("EXPLAIN ANALYZE DROP SCHEMA lake.raw", "EXPLAIN is for"),
         (";CREATE\u00a0MACRO lake.main.nested(a := [1]) AS a", "TEMP macro"),
         ("-- in one line\rCREATE MACRO lake.main.nested(a := 1 % 0) AS a", "TEMP macro"),
-        ("SELECT * FROM ducklake_cleanup_old_files('lake', cleanup_all => true)", "maintain"),
-        ("FROM ducklake_delete_orphaned_files('lake', cleanup_all => true)", "maintain"),
     ],
 )
 def test_what_harms_the_lake_is_refused_however_it_is_written(server, sql, remedy):
     with pytest.raises(adbc_driver_manager.NotSupportedError, match=remedy):
         server.sql(sql)
-
-
-def test_a_macro_with_plain_defaults_is_the_lake_s(server):
-    server.sql("CREATE MACRO lake.main.plain(a, b := 2) AS a + b")
-    assert server.sql("SELECT plain(1)") == [(3,)]

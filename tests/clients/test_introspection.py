@@ -129,15 +129,6 @@ def test_jobs_are_listed_with_their_ends(server, tmp_path, name):
 # === as any table ===
 
 
-def test_the_tables_join_with_the_lake(server, name):
-    server.sql(f"CREATE TABLE {name} (state VARCHAR, german VARCHAR)")
-    server.sql(f"INSERT INTO {name} VALUES ('running', 'läuft'), ('waiting', 'wartet')")
-    join = f"SELECT german FROM merganser_queries() q JOIN {name} USING (state) WHERE q.sql LIKE '%{name}%'"
-    assert server.sql(join) == [("läuft",)]
-    server.sql(f"CREATE TABLE {name}_kept AS SELECT state FROM merganser_queries()")
-    assert server.scalar(f"SELECT count(*) FROM {name}_kept WHERE state = 'running'") >= 1
-
-
 def test_the_tables_are_read_in_a_transaction_and_see_the_present(server, name):
     with server.adbc(autocommit=False) as connection, connection.cursor() as cursor:
         cursor.execute(f"CREATE TABLE {name} (i BIGINT)")
@@ -155,14 +146,3 @@ def test_a_prepared_query_sees_each_time_anew(server, name):
             cursor.execute(sql, (f"{LONG} -- {name}%",))
             assert cursor.fetchall() == [(expected,)]
             flight_info(client, f"{LONG} -- {name}")
-
-
-@pytest.mark.parametrize("sql", ["FROM merganser_queries(1)", "FROM merganser_sessions('x')", "FROM merganser_other()"])
-def test_a_wrong_table_is_refused(server, sql):
-    with server.adbc() as connection, connection.cursor() as cursor, pytest.raises(connection.ProgrammingError):
-        cursor.execute(sql)
-
-
-def test_the_tables_cannot_be_replaced(server):
-    with server.adbc() as connection, connection.cursor() as cursor, pytest.raises(connection.Error):
-        cursor.execute("INSERT INTO merganser_jobs VALUES (1)")

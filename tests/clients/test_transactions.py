@@ -230,49 +230,6 @@ def test_begin_as_text_needs_a_login(server):
             execute(connection, "BEGIN")
 
 
-def test_begin_as_text_opens_a_transaction_of_the_session(server, table):
-    with server.adbc(**LOGIN) as connection:
-        execute(connection, "BEGIN TRANSACTION", f"INSERT INTO {table} VALUES (1)")
-        assert count(connection, table) == 1
-        assert server.scalar(f"SELECT count(*) FROM {table}") == 0
-        execute(connection, "ROLLBACK")
-        assert count(connection, table) == 0
-        execute(connection, "BEGIN", f"INSERT INTO {table} VALUES (2)", "COMMIT")
-    assert server.sql(f"SELECT i FROM {table}") == [(2,)]
-
-
-def test_begin_within_a_transaction_is_an_error_that_ends_nothing(server, table):
-    with server.adbc(**LOGIN) as connection:
-        execute(connection, "BEGIN", f"INSERT INTO {table} VALUES (1)")
-        with pytest.raises(connection.OperationalError, match="within a transaction"):
-            execute(connection, "BEGIN")
-        execute(connection, "COMMIT")
-    assert server.scalar(f"SELECT count(*) FROM {table}") == 1
-
-
-@pytest.mark.parametrize("word", ["commit", "rollback"])
-def test_ending_no_transaction_returns_the_message_that_clients_expect(server, word):
-    with server.adbc(**LOGIN) as connection:
-        text = f"TransactionContext Error: cannot {word} - no transaction is active"
-        with pytest.raises(connection.OperationalError, match=text):
-            execute(connection, word.upper())
-
-
-def test_sessions_of_one_user_have_transactions_of_their_own(server, table):
-    with server.adbc(**LOGIN) as first, server.adbc(**LOGIN) as second:
-        execute(first, "BEGIN", f"INSERT INTO {table} VALUES (1)")
-        assert count(second, table) == 0
-        execute(second, f"INSERT INTO {table} VALUES (2)")
-        execute(first, "ROLLBACK")
-    assert server.sql(f"SELECT i FROM {table}") == [(2,)]
-
-
-def test_the_user_is_the_author_of_the_snapshot(server, table):
-    with server.adbc(**LOGIN) as connection:
-        execute(connection, f"INSERT INTO {table} VALUES (1)")
-    assert server.scalar("SELECT author FROM lake.snapshots() ORDER BY snapshot_id DESC LIMIT 1") == "ada"
-
-
 @pytest.mark.parametrize("login", [{}, LOGIN], ids=["anonymous", "logged in"])
 def test_transactions_of_closed_connections_give_their_connection_back(launch, login):
     server = launch("--max-connections", 4)

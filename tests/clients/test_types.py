@@ -4,7 +4,6 @@ columns."""
 import datetime
 import decimal
 
-import adbc_driver_manager
 import pytest
 
 UTC = datetime.timezone.utc
@@ -41,11 +40,3 @@ def test_a_value_comes_back_as_it_is(server, expression):
     with server.adbc() as connection, connection.cursor() as cursor:
         cursor.execute(f"SELECT {expression} AS v")
         assert cursor.fetch_arrow_table().column("v").to_pylist() == [SELECTED[expression]]
-
-
-def test_a_type_that_arrow_does_not_know_is_refused(server):
-    with server.adbc() as connection, connection.cursor() as cursor:
-        with pytest.raises(adbc_driver_manager.NotSupportedError, match="VARIANT"):
-            cursor.execute("SELECT 1::VARIANT AS v")
-        cursor.execute("SELECT 1::VARIANT::JSON AS v")
-        assert cursor.fetchall() == [("1",)]

@@ -1,32 +1,61 @@
 //! The SQL files of `tests/slt`, through the wire: what is visible in SQL is tested in SQL.
+//!
+//! `connection NAME` in front of a record runs it in another session of the same user, one for each name. The text of
+//! an error begins with its kind, as in `statement error NotFound: .*absent`. `statement count` is the number in the
+//! column `Count` of a write.
 
-use std::path::Path;
+use std::{fmt, path::Path};
 
 use arrow::datatypes::DataType;
 use merganser::{client::Client, error::Error};
-use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
+use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner, strict_column_validator};
 
 use crate::fixture::{TestServer, texts};
+
+/// Above this, clients lose the text of an error.
+const LONGEST_ERROR: usize = 4096;
 
 struct Connection(Client);
 
 #[async_trait::async_trait]
 impl AsyncDB for Connection {
-    type Error = Error;
+    type Error = Failure;
     type ColumnType = DefaultColumnType;
 
-    async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Error> {
+    async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Failure> {
         let result = self.0.execute(sql).await?;
         let names: Vec<_> = result.schema.fields().iter().map(|field| field.name().clone()).collect();
-        if names.is_empty() || names == ["Count"] || names == ["Success"] {
-            return Ok(DBOutput::StatementComplete(0));
-        }
         let types = result.schema.fields().iter().map(|field| column_type(field.data_type())).collect();
-        Ok(DBOutput::Rows { types, rows: texts(result).await? })
+        let rows = texts(result).await?;
+        if names.is_empty() || names == ["Count"] || names == ["Success"] {
+            // Definitions have no row of their own.
+            let count = rows.first().map_or(0, |row| row[0].parse().unwrap_or_default());
+            return Ok(DBOutput::StatementComplete(count));
+        }
+        Ok(DBOutput::Rows { types, rows })
     }
 
     async fn shutdown(&mut self) {}
 }
+
+/// An error whose text tells its kind, too.
+#[derive(Debug)]
+struct Failure(Error);
+
+impl From<Error> for Failure {
+    fn from(err: Error) -> Self {
+        assert!((1..LONGEST_ERROR).contains(&err.message().len()), "the text of an error: {err}");
+        Self(err)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.0.kind(), self.0)
+    }
+}
+
+impl std::error::Error for Failure {}
 
 fn column_type(kind: &DataType) -> DefaultColumnType {
     match kind {
@@ -38,11 +67,12 @@ fn column_type(kind: &DataType) -> DefaultColumnType {
 
 async fn check(name: &str) {
     let server = TestServer::start().await;
-    let client = server.client().await;
-    let mut runner = Runner::new(|| async { Ok(Connection(client.clone())) });
+    let mut runner = Runner::new(|| async { Ok(Connection(server.client().await)) });
+    runner.with_column_validator(strict_column_validator);
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slt").join(name);
     runner.run_file_async(file).await.unwrap_or_else(|err| panic!("{}", err.display(false)));
     runner.shutdown_async().await;
+    drop(runner);
     server.stop().await;
 }
 
@@ -55,4 +85,16 @@ macro_rules! files {
     )*};
 }
 
-files!(time_travel, schema_evolution, transactions, hazards, errors);
+files!(
+    calls,
+    definitions,
+    errors,
+    guard,
+    hazards,
+    queries,
+    schema_evolution,
+    session,
+    statements,
+    time_travel,
+    transactions
+);
