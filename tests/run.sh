@@ -14,6 +14,7 @@ stop the others; Java, Go and Node are not installed, and their parts skipped wh
   CARGO_TARGET_DIR  where cargo builds (default: target in the cache folder)
   MERGANSER_CACHE   cache folder, shared by all checkouts: downloads, build, packages
                     (default: merganser in $XDG_CACHE_HOME, else in ~/.cache)
+  MERGANSER_SEED    seed of the random tests, by default the day; printed
   CI=true           a skipped part is a failure
 EOF
 }
@@ -73,6 +74,13 @@ choose_folders() {
     CARGO_TARGET_DIR=$(cd "$CARGO_TARGET_DIR" && pwd)
     MERGANSER_CACHE=$cache
     export CARGO_TARGET_DIR MERGANSER_CACHE
+}
+
+# One seed for all parts, also for a run past midnight.
+choose_seed() {
+    : "${MERGANSER_SEED:=$(($(date +%s) / 86400))}"
+    export MERGANSER_SEED
+    echo "seed of the random tests: MERGANSER_SEED=$MERGANSER_SEED"
 }
 
 can_install() { [ "$(id -u)" -eq 0 ] && has apt-get; }
@@ -194,7 +202,7 @@ node_client() {
 
 run_pytest() {
     MERGANSER_BIN=$program MERGANSER_FAILURES=$failures PYTHONDONTWRITEBYTECODE=1 \
-        "$made/bin/python" -m pytest -ra -p no:cacheprovider "$@"
+        "$made/bin/python" -m pytest -ra -p no:cacheprovider --seed "$MERGANSER_SEED" "$@"
 }
 
 # The driver reads Arrow's memory through java.nio, and gets timestamps right in UTC only.
@@ -308,6 +316,7 @@ main() {
         *) usage >&2 && exit 2 ;;
     esac
     choose_folders
+    choose_seed
     trap clean_up EXIT
     failures=$(mktemp)
     cd "$root"

@@ -322,7 +322,7 @@ async fn the_server_reads_statements_as_duckdb_does() {
     println!("{kinds:?}, refused by DuckDB: {refused}");
     assert!(
         faults.is_empty(),
-        "{} of {STATEMENTS}, such as\n{}",
+        "{} of {STATEMENTS}; repeat them with MERGANSER_SEED={seed} cargo test --release differential; such as\n{}",
         faults.len(),
         faults[..faults.len().min(10)].join("\n")
     );
