@@ -1,9 +1,18 @@
 //! Random histories of a few tables, views and macros, rolled back at random, one table or all of them, against a copy
-//! of what every snapshot held when it was new. Deterministic: a history is its seed.
+//! of what every snapshot held when it was new.
+//!
+//! `MERGANSER_SEED` chooses other histories; without it every day has its own. A failure reports the seed and the
+//! shortest list of statements that was found to fail.
 //!
 //! Histories keep to the rules of DuckLake's traps: what is done in one transaction is only data.
 
-use std::collections::BTreeMap;
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    thread,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use rand_chacha::{
     ChaCha8Rng,
@@ -16,96 +25,167 @@ use crate::{lake::METADATA, quote::literal};
 const NAMES: &[&str] = &["a", "B b", "c.\"d"];
 const VIEWS: &[&str] = &["v", "W w", "x"];
 const MACROS: &[&str] = &["m", "N n"];
-const STEPS_BETWEEN_ROLLBACKS: u32 = 5;
-const ROLLBACKS: u32 = 4;
-const HISTORIES_PER_TEST: u64 = 6;
+/// Steps of a history; each one whose number is a multiple of [`STEPS_PER_ROLLBACK`] is a rollback.
+const STEPS: u64 = 24;
+const STEPS_PER_ROLLBACK: u64 = 6;
+/// Each part has a lake and a thread of its own.
+const PARTS: u64 = 5;
+const HISTORIES_PER_PART: u64 = 6;
+/// The part whose catalog is in SQLite.
+const PART_IN_SQLITE: u64 = 4;
 
 /// What a snapshot holds, by table.
 type State = BTreeMap<&'static str, Content>;
 /// The views and macros of a snapshot with all that is known of them, and whether each can be read.
 type Texts = BTreeMap<String, bool>;
+/// How often things happened.
+type Tally = BTreeMap<String, u32>;
+/// The statements of a history.
+type Log = RefCell<Vec<String>>;
 
 struct History<'a> {
     connection: &'a Connection,
     rng: ChaCha8Rng,
     schema: String,
+    log: &'a Log,
     /// What each snapshot held when it was new.
     states: BTreeMap<SnapshotId, State>,
     /// What the newest one holds.
     latest: State,
     /// The views and macros that each snapshot held when it was new.
     texts: BTreeMap<SnapshotId, Texts>,
-    tally: BTreeMap<String, u32>,
+    tally: Tally,
 }
 
 #[test]
-fn random_histories_come_back_with_a_catalog_in_sqlite() {
-    check_histories_in(&Lake::with_catalog(|home| Catalog::Sqlite(home.join("catalog.sqlite"))), 4);
-}
-
-#[test]
-fn random_histories_come_back_0() {
-    check_histories(0);
-}
-
-#[test]
-fn random_histories_come_back_1() {
-    check_histories(1);
-}
-
-#[test]
-fn random_histories_come_back_2() {
-    check_histories(2);
-}
-
-#[test]
-fn random_histories_come_back_3() {
-    check_histories(3);
-}
-
-#[track_caller]
-fn check_histories(part: u64) {
-    check_histories_in(&Lake::open(), part);
-}
-
-#[track_caller]
-fn check_histories_in(lake: &Lake, part: u64) {
-    in_this(lake, move |connection| {
-        let mut tally = BTreeMap::<String, u32>::new();
-        for number in 0..HISTORIES_PER_TEST {
-            let seed = part * HISTORIES_PER_TEST + number;
-            for (what, times) in check_history(connection, seed) {
-                *tally.entry(what).or_default() += times;
-            }
-        }
-        println!("histories of part {part}: {tally:?}");
-        for change in [Change::Restored, Change::Recreated, Change::Dropped] {
-            assert!(tally.contains_key(&format!("{change:?}")), "no rollback was {change:?}");
-        }
-        for kind in [Kind::Table, Kind::View, Kind::Macro] {
-            assert!(tally.contains_key(&format!("{kind:?}")), "no {kind:?} was rolled back");
+fn random_histories_come_back() {
+    let seed = seed();
+    println!("MERGANSER_SEED={seed}");
+    let mut tally = Tally::new();
+    thread::scope(|threads| {
+        let parts: Vec<_> = (0..PARTS).map(|part| threads.spawn(move || check_histories(seed, part))).collect();
+        for part in parts {
+            add(&mut tally, part.join().unwrap_or_else(|panic| resume_unwind(panic)));
         }
     });
+    println!("{tally:?}");
+    for change in [Change::Restored, Change::Recreated, Change::Dropped] {
+        assert!(tally.contains_key(&format!("{change:?}")), "no rollback was {change:?}");
+    }
+    for kind in [Kind::Table, Kind::View, Kind::Macro] {
+        assert!(tally.contains_key(&format!("{kind:?}")), "no {kind:?} was rolled back");
+    }
 }
 
-fn check_history(connection: &Connection, seed: u64) -> BTreeMap<String, u32> {
-    println!("history {seed}");
-    let schema = format!("History {seed}");
-    run(connection, &[&format!("CREATE SCHEMA {}", identifier(&schema))]);
-    let rng = ChaCha8Rng::seed_from_u64(seed);
+#[test]
+fn a_failure_shrinks_to_the_steps_that_it_needs() {
+    let fails = |steps: &[u64]| steps.contains(&3) && steps.contains(&11);
+    assert_eq!(shrink((1..=STEPS).collect(), fails), [3, 11]);
+}
+
+/// The number that chooses the histories: the one that is set, else the days since 1970.
+#[expect(clippy::disallowed_methods, reason = "the seed of a test is no setting of the server")]
+fn seed() -> u64 {
+    let today = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / 86_400;
+    std::env::var("MERGANSER_SEED").map_or(today, |seed| seed.parse().unwrap())
+}
+
+fn add(tally: &mut Tally, more: Tally) {
+    for (what, times) in more {
+        *tally.entry(what).or_default() += times;
+    }
+}
+
+fn open(part: u64) -> Lake {
+    if part == PART_IN_SQLITE {
+        return Lake::with_catalog(|home| Catalog::Sqlite(home.join("catalog.sqlite")));
+    }
+    Lake::open()
+}
+
+fn check_histories(seed: u64, part: u64) -> Tally {
+    let lake = open(part);
+    let mut tally = Tally::new();
+    for number in part * HISTORIES_PER_PART..(part + 1) * HISTORIES_PER_PART {
+        let steps: Vec<_> = (1..=STEPS).collect();
+        match play(&lake, seed, number, &steps) {
+            Ok(more) => add(&mut tally, more),
+            Err(statements) => report(seed, part, number, steps, statements),
+        }
+    }
+    lake.run(check_clean);
+    tally
+}
+
+/// Plays some steps of a history; returns its tally, or its statements and the cause if the history fails.
+fn play(lake: &Lake, seed: u64, number: u64, steps: &[u64]) -> std::result::Result<Tally, Vec<String>> {
+    let steps = steps.to_vec();
+    lake.run(move |connection| {
+        let log = Log::default();
+        let outcome = catch_unwind(AssertUnwindSafe(|| check_history(connection, &log, seed, number, &steps)));
+        outcome.map_err(|panic| {
+            let cause = panic.downcast_ref::<String>().map_or("failed", String::as_str);
+            log.borrow_mut().push(format!("{cause:.1000}"));
+            log.take()
+        })
+    })
+}
+
+/// Fails with the shortest list of statements found, in a new lake each; `statements` are those of all steps.
+fn report(seed: u64, part: u64, number: u64, steps: Vec<u64>, statements: Vec<String>) -> ! {
+    let shortest = shrink(steps, |steps| play(&open(part), seed, number, steps).is_err());
+    let (found, statements) = match play(&open(part), seed, number, &shortest) {
+        Err(shortest) => ("The shortest statements found that fail", shortest),
+        Ok(_) => ("It does not fail in a lake of its own. Its statements", statements),
+    };
+    panic!(
+        "history {number} fails; repeat it with MERGANSER_SEED={seed} cargo test --release random_histories\n\
+         {found}:\n{}",
+        statements.join("\n")
+    );
+}
+
+/// Leaves out steps that are not needed for a failure: halves first, single ones last.
+fn shrink(mut steps: Vec<u64>, fails: impl Fn(&[u64]) -> bool) -> Vec<u64> {
+    let mut size = steps.len() / 2;
+    while size > 0 {
+        let mut start = 0;
+        while start < steps.len() {
+            let end = steps.len().min(start + size);
+            let shorter = [&steps[..start], &steps[end..]].concat();
+            if fails(&shorter) { steps = shorter } else { start = end }
+        }
+        size /= 2;
+    }
+    steps
+}
+
+/// The random numbers of a step, which do not depend on the steps before it, so that these can be left out.
+fn random_numbers(seed: u64, number: u64, step: u64) -> ChaCha8Rng {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(number * (STEPS + 1) + step);
+    rng
+}
+
+fn check_history(connection: &Connection, log: &Log, seed: u64, number: u64, steps: &[u64]) -> Tally {
     let mut history = History {
         connection,
-        rng,
-        schema,
+        rng: random_numbers(seed, number, 0),
+        schema: format!("History {number}"),
+        log,
         states: BTreeMap::new(),
         latest: State::new(),
         texts: BTreeMap::new(),
-        tally: BTreeMap::new(),
+        tally: Tally::new(),
     };
+    let schema = identifier(&history.schema);
+    history.run(&format!("CREATE SCHEMA {schema}"));
     history.create(NAMES[0]);
-    for _ in 0..ROLLBACKS {
-        for _ in 0..STEPS_BETWEEN_ROLLBACKS {
+    for step in steps {
+        history.rng = random_numbers(seed, number, *step);
+        if step % STEPS_PER_ROLLBACK != 0 {
             history.step();
+            continue;
         }
         match history.below(3) {
             0 => history.roll_back(),
@@ -114,7 +194,7 @@ fn check_history(connection: &Connection, seed: u64) -> BTreeMap<String, u32> {
         }
     }
     history.check_all_snapshots();
-    run(connection, &[&format!("DROP SCHEMA {} CASCADE", identifier(&history.schema))]);
+    history.run(&format!("DROP SCHEMA {schema} CASCADE"));
     history.tally
 }
 
@@ -144,8 +224,18 @@ impl History<'_> {
         present.map(|(name, relation)| (name, content_of(self.connection, relation, head))).collect()
     }
 
+    fn note(&self, line: String) {
+        self.log.borrow_mut().push(line);
+    }
+
+    fn run(&self, sql: &str) {
+        self.note(sql.to_owned());
+        run(self.connection, &[sql]);
+    }
+
     /// Executes a statement; DuckDB's "cannot" is one of the things that happen in a history.
     fn try_run(&mut self, sql: &str) {
+        self.note(sql.to_owned());
         match self.connection.execute(sql, &[]) {
             Ok(_) => {}
             Err(err)
@@ -165,6 +255,7 @@ impl History<'_> {
 
     /// Runs in a transaction, because DuckLake rejects it in another one than it was prepared in.
     fn maintain(&mut self, sql: &str) {
+        self.note(sql.to_owned());
         self.connection.transaction(|connection| connection.execute(sql, &[])).unwrap();
     }
 
@@ -173,10 +264,11 @@ impl History<'_> {
     }
 
     fn remember(&mut self) {
+        let head = self.head();
+        self.note(format!("-- snapshot {head}"));
         self.latest = self.state_now();
-        self.states.insert(self.head(), self.latest.clone());
-        let texts = self.texts_now();
-        self.texts.insert(self.head(), texts);
+        self.states.insert(head, self.latest.clone());
+        self.texts.insert(head, self.texts_now());
     }
 
     fn texts_now(&self) -> Texts {
@@ -220,7 +312,7 @@ impl History<'_> {
             ", \"S x\" STRUCT(x INTEGER, \"y z\" VARCHAR[])",
             ", d INTEGER NOT NULL DEFAULT 7",
         ]);
-        run(self.connection, &[&format!("CREATE TABLE {path} (i INTEGER, \"V\" VARCHAR DEFAULT 'it''s'{more})")]);
+        self.run(&format!("CREATE TABLE {path} (i INTEGER, \"V\" VARCHAR DEFAULT 'it''s'{more})"));
         self.remember();
         self.insert(&path);
         self.remember();
@@ -306,11 +398,11 @@ impl History<'_> {
 
     /// Several changes of rows in one transaction.
     fn change_much(&mut self, path: &str) {
-        self.connection.execute("BEGIN", &[]).unwrap();
+        self.run("BEGIN");
         for _ in 0..3 {
             self.change_rows(path);
         }
-        self.connection.execute("COMMIT", &[]).unwrap();
+        self.run("COMMIT");
     }
 
     fn change_columns(&mut self, path: &str) {
@@ -367,9 +459,9 @@ impl History<'_> {
 
     /// Executes a statement in which names without a schema are looked up in that of the history.
     fn try_run_here(&mut self, sql: &str) {
-        run(self.connection, &[&format!("USE lake.{}", identifier(&self.schema))]);
+        self.run(&format!("USE lake.{}", identifier(&self.schema)));
         self.try_run(sql);
-        run(self.connection, &["USE lake"]);
+        self.run("USE lake");
     }
 
     fn change_attributes(&mut self, path: &str) {
@@ -399,6 +491,7 @@ impl History<'_> {
         let (head, before) = (self.head(), self.latest.clone());
         let schema = self.schema.clone();
         let request = Rollback { scope: Scope::Table { schema: &schema, name }, ..request(name, to) };
+        self.note(format!("-- rollback of {:?} to {to}", request.scope));
         let dry = rollback(self.connection, &Rollback { dry_run: true, ..request });
         assert_eq!(self.head(), head, "a dry run made a snapshot");
         let restored = match rollback(self.connection, &request) {
@@ -433,6 +526,7 @@ impl History<'_> {
         let (head, schema) = (self.head(), self.schema.clone());
         let scope = if schema_alone { Scope::Schema(&schema) } else { Scope::Lake };
         let request = Rollback { scope, ..request("", to) };
+        self.note(format!("-- rollback of {scope:?} to {to}"));
         let dry = rollback_any(self.connection, &Rollback { dry_run: true, ..request }).unwrap();
         assert_eq!(self.head(), head, "a dry run made a snapshot");
         let outcome = match rollback_any(self.connection, &request) {
