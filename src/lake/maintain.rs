@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     engine::Connection,
-    error::{Context, Result},
+    error::{Context, Error, Result},
     ids::SnapshotId,
     proto::maintain_request::Step,
     quote::literal,
@@ -25,6 +25,9 @@ const LARGE_FILE_BYTES: u64 = 512_000_000;
 
 /// Files below this size are counted as small.
 const SMALL_FILE_BYTES: u64 = 16 << 20;
+
+/// What an error of DuckDB contains if files lack the column that their table is sorted by.
+pub(super) const SORT_COLUMN_MISSING: &str = "Failed to bind column reference";
 
 /// The options of maintenance.
 #[derive(Clone, Debug)]
@@ -164,14 +167,16 @@ impl Maintenance {
     /// Runs a step on one table, to which `files` files are subject.
     ///
     /// # Errors
-    /// Conflict if other transactions keep writing to the table; errors of DuckDB.
+    /// Conflict if other transactions keep writing to the table; Unsupported for a table that is sorted by a column that
+    /// its older files do not have; errors of DuckDB.
     pub fn compact(&self, writer: Writer<'_>, author: &str, step: Step, table: &TableRef, files: u64) -> Result<Done> {
         let done = |files, files_made| Done { table: Some(table.clone()), files, files_made, ..Done::nothing(step) };
         if self.dry_run {
             return Ok(done(files, 0));
         }
         let doing = || format!("{} the files of {table}", step.as_str_name());
-        let files = self.compact_files(writer, author, step, table).context(doing)?;
+        let files =
+            self.compact_files(writer, author, step, table).map_err(|err| explain(err, table)).context(doing)?;
         Ok(done(files.files, files.made))
     }
 
@@ -245,6 +250,18 @@ impl Maintenance {
         let below = |listed: Listed| listed.path.strip_prefix(data_path).map(ToOwned::to_owned);
         Ok(listed.into_iter().filter_map(below).collect())
     }
+}
+
+/// The error of DuckLake (d8a1881e) for files without the column that their table is sorted by, with the remedy.
+fn explain(err: Error, table: &TableRef) -> Error {
+    if !err.message().contains(SORT_COLUMN_MISSING) {
+        return err;
+    }
+    Error::unsupported(format!(
+        "the table is sorted by a column that its older files do not have, which DuckLake cannot rewrite: run ALTER TABLE \
+         {table} RESET SORTED BY, repeat maintain, and set the sort order again"
+    ))
+    .with_source(err)
 }
 
 /// Records that the files at `paths`, which no snapshot needed, are removed.

@@ -221,3 +221,17 @@ def test_a_server_maintains_its_lake_by_the_clock(launch):
     assert {job["author"] for job in jobs()} == {"merganser"}
     assert server.scalar("SELECT count(*) FROM lake.snapshots() WHERE author = 'merganser'") > 0
     check(server, states)
+
+
+def test_a_sort_column_that_older_files_lack_is_reported_with_the_remedy(server, name):
+    server.sql(f"CREATE TABLE silver.{name} (i INTEGER, v BIGINT)")
+    for _ in range(2):
+        server.sql(f"INSERT INTO silver.{name} SELECT range, range FROM range(30)")
+    server.sql(f"ALTER TABLE silver.{name} ADD COLUMN z INTEGER")
+    server.sql(f"ALTER TABLE silver.{name} SET SORTED BY (z DESC NULLS FIRST)")
+    request = {"steps": ["merge"], "table": f"silver.{name}"}
+    with pytest.raises(NotImplementedError, match=f"ALTER TABLE silver.{name} RESET SORTED BY"):
+        server.result("maintain", request)
+    server.sql(f"ALTER TABLE silver.{name} RESET SORTED BY")
+    assert server.result("maintain", request)["done"][0]["files"] == 2
+    assert server.scalar(f"SELECT count(*) FROM silver.{name}") == 60
