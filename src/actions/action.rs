@@ -94,7 +94,8 @@ impl<'a, A: Action> Call<'a, A> {
         request: A::Request,
     ) -> Result<Events> {
         let options = job_options(&request)?;
-        A::validate(request)?.run(Self { services, jobs, principal, options, action: PhantomData })
+        let action = A::validate(request).map_err(|err| err.context(format_args!("call {}", A::NAME)))?;
+        action.run(Self { services, jobs, principal, options, action: PhantomData })
     }
 
     /// Runs `work` as a job.

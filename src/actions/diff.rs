@@ -45,7 +45,8 @@ impl Diff {
         let work = move |connection: &Connection| {
             shown.phase("compare", "tables", None);
             let mut progress = |done, total| shown.set(done as u64, total as u64);
-            diff::diff(connection, &self.0, &mut progress).map(result)
+            // In one transaction, so that both snapshots are of one state of the catalog.
+            connection.transaction(|connection| diff::diff(connection, &self.0, &mut progress)).map(result)
         };
         job.progress.unless_cancelled(job.services.lake.engine().run(work)).await
     }

@@ -4,7 +4,7 @@
 //! name, body ─▶ dispatch ─▶ Action::validate ─▶ Action::run ─▶ Call::job ─▶ events
 //! ```
 //!
-//! An action is one file with an [`Action`] and its messages in `proto/`, and one line in `dispatch.rs`. DoAction, CALL
+//! An action is one file with an [`Action`] and its messages in `proto/`, and one line in `dispatch/`. DoAction, CALL
 //! (`sql/`) and the command line use the same requests.
 
 mod action;

@@ -46,14 +46,13 @@ impl Action for Restore {
     type Response = RestoreResult;
 
     fn validate(request: RestoreRequest) -> Result<Self> {
-        let to = To::parse(&request)?;
-        let backup = match (request.backup, request.at) {
+        let backup = match (&request.backup, &request.at) {
             (None, None) => Selector::Latest,
-            (Some(name), None) => Selector::Name(name),
-            (None, Some(time)) => Selector::At(parse_timestamp(&time).map_err(|err| err.context("\"at\""))?),
+            (Some(name), None) => Selector::Name(name.clone()),
+            (None, Some(time)) => Selector::At(parse_timestamp(time).map_err(|err| err.context("\"at\""))?),
             (Some(_), Some(_)) => return Err(Error::invalid("\"backup\" and \"at\" exclude each other")),
         };
-        Ok(Self { backup, to, force: request.force })
+        Ok(Self { backup, to: To::parse(&request)?, force: request.force })
     }
 
     fn run(self, call: Call<'_, Self>) -> Result<Events> {

@@ -30,8 +30,8 @@ use std::{
 pub use self::{
     bind::row_values,
     duckdb::{
-        BatchLimits, Cell, CellKind, Connection, Hold, LiveTable, ResultStream, Scan, Statement, StatementKind, Steps,
-        Value, count_of, end_process, fatal_error, read_errors_with,
+        BatchLimits, Cell, CellKind, Connection, LiveTable, ResultStream, Scan, Statement, StatementKind, Steps, Value,
+        count_of, end_process, fatal_error, read_errors_with,
     },
     extensions::DUCKDB_VERSION,
     inflow::{Inflow, InflowSender, inflow},

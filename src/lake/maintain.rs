@@ -223,6 +223,7 @@ impl Maintenance {
             let versions: Vec<Version> = connection.records(&sql, &[])?;
             let versions: Vec<_> = versions.into_iter().map(|version| version.id).collect();
             if !self.dry_run && !versions.is_empty() {
+                transaction.expires();
                 let list = versions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
                 let call = format!("ducklake_expire_snapshots({}, versions => [{list}])", literal(CATALOG));
                 connection.query(&format!("SELECT system.main.count(*) FROM {call}"), &[])?;

@@ -80,8 +80,8 @@ pub enum Body<'a> {
 impl Entry {
     const fn new<A: Action>() -> Self {
         let start = |actions: &Actions, principal: &Principal, body: &Body<'_>| {
-            let context = |err: Error| err.context(format_args!("call {}", A::NAME));
-            actions.start::<A>(principal, body.read().map_err(context)?).map_err(context)
+            let request = body.read().map_err(|err| err.context(format_args!("call {}", A::NAME)))?;
+            actions.start::<A>(principal, request)
         };
         Self { name: A::NAME, request: A::Request::NAME, writes: A::WRITES, start }
     }
@@ -121,11 +121,12 @@ impl Actions {
     /// # Errors
     /// As [`call`](Self::call); Unsupported for an action without rows.
     pub async fn rows(&self, name: &str, body: &Body<'_>) -> Result<String> {
-        match find(name)?.name {
-            Diff::NAME => Diff::validate(body.read()?)?.rows(&self.services).await,
-            name => return Err(Error::unsupported(format!("{name} is no Flight; call it with DoAction"))),
+        let entry = find(name)?;
+        if entry.name != Diff::NAME {
+            return Err(Error::unsupported(format!("{name} returns no Flight; call it with DoAction")));
         }
-        .map_err(|err| err.context(format_args!("read the rows of {name}")))
+        let diff = body.read().and_then(Diff::validate).map_err(|err| err.context("read the rows of diff"))?;
+        diff.rows(&self.services).await
     }
 
     /// The backups of the lake.

@@ -88,7 +88,7 @@ fn other_statements_are_left_alone() {
 fn what_is_not_written_as_it_must_be_is_refused() {
     for (sql, text) in [
         ("CALL merganser.tag('a'", "read the CALL"),
-        ("CALL merganser.tag('a'); CALL merganser.tag('b')", "holds 2 statements"),
+        ("CALL merganser.tag('a'); CALL merganser.tag('b')", "contains 2"),
         ("CALL merganser.tag('a', name => 'b')", "\"name\" is given twice"),
         ("CALL merganser.rollback('t', to => {'version': 3}, version => 4)", "\"version\" is given twice"),
         ("CALL merganser.rollback('t', version => 4, to => {'version': 3})", "\"to\" is given twice"),

@@ -1,7 +1,7 @@
 //! A connection to DuckDB: it belongs to one thread at a time, and one statement runs on it at a time.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     ptr,
     sync::{
         Arc,
@@ -33,6 +33,8 @@ pub struct Connection {
     pub(super) open: Cell<bool>,
     /// Whether this connection runs [`exclusively`](Self::exclusively).
     exclusive: Cell<bool>,
+    /// The connection and the statement of [`hold`](Self::hold).
+    pub(super) held: RefCell<Option<(Box<Self>, String)>>,
     /// Keeps the instance open; dropped after the connection.
     database: Arc<Database>,
 }
@@ -90,6 +92,7 @@ impl Database {
             interrupted: Arc::default(),
             open: Cell::new(false),
             exclusive: Cell::new(false),
+            held: RefCell::default(),
             database: Arc::clone(self),
         })
     }
@@ -148,10 +151,8 @@ impl Connection {
                 break (committing, preparing);
             }
         };
-        self.exclusive.set(true);
-        let outcome = work(self);
-        self.exclusive.set(false);
-        outcome
+        let _flag = Flag::set(&self.exclusive, true);
+        work(self)
     }
 
     /// Another connection to the same instance.
@@ -161,10 +162,8 @@ impl Connection {
 
     /// Runs `work` on this connection while `other`, which may run [`exclusively`](Self::exclusively), waits for it.
     pub(super) fn in_place_of<T>(&self, other: &Self, work: impl FnOnce() -> T) -> T {
-        self.exclusive.set(other.exclusive.get());
-        let outcome = work();
-        self.exclusive.set(false);
-        outcome
+        let _flag = Flag::set(&self.exclusive, other.exclusive.get());
+        work()
     }
 
     /// Keeps others from [`exclusively`](Self::exclusively) while a statement is prepared.
@@ -199,6 +198,24 @@ impl Drop for Connection {
         self.interrupt.lock().take();
         // SAFETY: no statement is left (they borrow `self`) and no handle can reach the pointer any more.
         unsafe { ffi::duckdb_disconnect(&raw mut self.ptr) };
+    }
+}
+
+/// A flag that is reset when this is dropped, also by a panic.
+struct Flag<'a>(&'a Cell<bool>);
+
+// === impl Flag ===
+
+impl<'a> Flag<'a> {
+    fn set(flag: &'a Cell<bool>, value: bool) -> Self {
+        flag.set(value);
+        Self(flag)
+    }
+}
+
+impl Drop for Flag<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
     }
 }
 

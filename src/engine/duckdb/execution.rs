@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     connection::Connection,
-    statement::{Extracted, Statement},
+    statement::{Extracted, Statement, StatementKind},
     value::Value,
 };
 use crate::error::{Error, Result};
@@ -162,7 +162,13 @@ impl<'c> Steps<'c> {
     /// # Errors
     /// Errors of DuckDB's binder.
     pub fn prepare(&mut self, index: u64) -> Result<Statement<'c>> {
-        let _shared = self.connection.share_preparing();
-        self.extracted.prepare(self.connection, index)
+        let statement = {
+            let _shared = self.connection.share_preparing();
+            self.extracted.prepare(self.connection, index)?
+        };
+        if matches!(statement.kind(), StatementKind::Define | StatementKind::Alter) {
+            self.connection.renew_hold()?;
+        }
+        Ok(statement)
     }
 }

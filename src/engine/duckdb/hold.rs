@@ -1,29 +1,40 @@
-//! Statements that are prepared and never executed, for what extensions keep in memory on their behalf.
+//! Holds what extensions keep in memory for statements, beyond the statements of a transaction.
+//!
+//! An extension may keep what it read for a statement until the statement's connection ends an execution. So a statement
+//! is prepared on a second connection, which never executes anything: what was read for it stays until that connection
+//! is closed.
 
 use super::connection::Connection;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 
-/// Holds what extensions keep in memory for statements: they keep it until the connection of a statement ends its next
-/// execution, and this has a connection of its own, which executes nothing.
-#[derive(Debug)]
-pub struct Hold(Connection);
+// === impl Connection ===
 
-// === impl Hold ===
-
-impl Hold {
-    /// Holds nothing yet, in the instance of `connection`.
+impl Connection {
+    /// Holds what extensions read to prepare `sql` until the open transaction ends. `sql` is prepared again before each
+    /// execution of a statement that defines objects, in case that the extension has dropped what it had read.
+    ///
+    /// An object in `sql` need not exist: what was read to find that out is held.
     ///
     /// # Errors
-    /// Internal if DuckDB rejects another connection.
-    pub fn new(connection: &Connection) -> Result<Self> {
-        connection.sibling().map(Self)
+    /// Errors of DuckDB's parser and binder.
+    pub fn hold(&self, sql: String) -> Result<()> {
+        self.held.replace(Some((Box::new(self.sibling()?), sql)));
+        self.renew_hold()
     }
 
-    /// Prepares `sql`, in place of `connection`, which may run [`exclusively`](Connection::exclusively).
+    /// Prepares the statement of [`hold`](Self::hold) again, if there is one.
     ///
     /// # Errors
-    /// Errors of DuckDB's parser and binder. What was read until then is held in any case.
-    pub fn prepare(&self, connection: &Connection, sql: &str) -> Result<()> {
-        self.0.in_place_of(connection, || self.0.prepare(sql).map(drop))
+    /// As [`hold`](Self::hold).
+    pub(super) fn renew_hold(&self) -> Result<()> {
+        let held = self.held.borrow();
+        let Some((sibling, sql)) = held.as_ref() else { return Ok(()) };
+        let prepared = sibling.in_place_of(self, || sibling.prepare(sql).map(drop));
+        prepared.or_else(|err| if err.kind() == ErrorKind::NotFound { Ok(()) } else { Err(err) })
+    }
+
+    /// Gives up what is held.
+    pub(super) fn release_hold(&self) {
+        self.held.take();
     }
 }

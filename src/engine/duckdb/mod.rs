@@ -25,7 +25,6 @@ pub use connection::{Connection, InterruptHandle};
 pub use database::{Database, library_version};
 pub use error::{fatal_error, read_errors_with};
 pub use execution::Steps;
-pub use hold::Hold;
 pub use live_table::{Cell, CellKind, LiveTable};
 pub use process::end_process;
 pub use scan::Scan;

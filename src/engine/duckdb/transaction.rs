@@ -42,6 +42,9 @@ impl Connection {
             statement.execute(&[])?.drain()
         });
         self.open.set(committed.is_err());
+        if committed.is_ok() {
+            self.release_hold();
+        }
         committed.map(|_| ())
     }
 
@@ -55,6 +58,7 @@ impl Connection {
         // After a failed commit, DuckDB has already rolled back.
         let over = ended.map_or_else(|err| err.message().contains("no transaction is active"), |_| true);
         self.open.set(!over);
+        self.release_hold();
     }
 
     /// Invalidates the open transaction, which can only be rolled back then.

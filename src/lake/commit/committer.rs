@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use super::{
     conflict::Conflicts,
+    expiry::Expiry,
     fsync::Fsync,
     retry::{Retry, Turn},
     writer_lock::{WriterLock, WriterPermit},
@@ -20,6 +21,7 @@ pub struct Committer {
     /// Whether other servers commit to the same catalog, and its responses can be lost.
     pub(super) remote: bool,
     pub(super) conflicts: Conflicts,
+    pub(super) expiry: Expiry,
     turn: Turn,
 }
 
@@ -44,6 +46,7 @@ impl Committer {
             writer_lock: settings.one_writer.then(Arc::default),
             remote: settings.remote,
             conflicts: Conflicts::default(),
+            expiry: Expiry::default(),
             turn: Turn::default(),
         }
     }

@@ -14,8 +14,8 @@
 
 mod committer;
 mod conflict;
+mod expiry;
 mod fsync;
-mod held_version;
 mod links;
 mod outcome;
 mod retry;

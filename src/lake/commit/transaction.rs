@@ -7,7 +7,6 @@ use uuid::Uuid;
 use super::{
     committer::Committer,
     conflict::{self, ReadSet},
-    held_version::HeldVersion,
     outcome,
     writer_lock::WriterPermit,
 };
@@ -24,10 +23,14 @@ use crate::{
 pub struct OpenTransaction {
     since: SystemTime,
     reads: ReadSet,
+    /// How often snapshots had expired when it began.
+    expiry: u64,
+    /// Whether it expires snapshots itself.
+    expires: bool,
     /// The snapshot that it reads, if other servers need to know it.
     base: Option<SnapshotId>,
-    /// The version of the catalog in which it defines objects.
-    version: Option<HeldVersion>,
+    /// Whether the catalog version in which it defines objects is held in memory.
+    defines: bool,
     permit: Option<WriterPermit>,
     message: Message,
     details: Option<serde_json::Value>,
@@ -49,9 +52,20 @@ impl OpenTransaction {
     /// Errors of DuckDB.
     pub fn begin(committer: &Committer, connection: &Connection) -> Result<Self> {
         let (since, reads) = (SystemTime::now(), committer.conflicts.begin());
+        let expiry = committer.expiry.begin();
         connection.begin()?;
         let message = Message::default();
-        Ok(Self { since, reads, base: None, version: None, permit: None, message, details: None })
+        Ok(Self {
+            since,
+            reads,
+            expiry,
+            expires: false,
+            base: None,
+            defines: false,
+            permit: None,
+            message,
+            details: None,
+        })
     }
 
     /// Declares that it will write. Waits for the writer lock if the catalog takes one writer at a time, and holds it
@@ -111,15 +125,36 @@ impl OpenTransaction {
         Ok(())
     }
 
-    /// Declares that its next statement changes the catalog.
+    /// Declares that it will change the catalog.
+    ///
+    /// DuckLake caches each version of the catalog that it reads, and the objects that a transaction defines point into
+    /// the cached copy. DuckLake (d8a1881e) keeps the copy alive only until the end of each statement; after that, it is
+    /// freed
+    ///
+    /// * when another connection that reads the same version at the same time adds a copy of its own,
+    /// * when the version is expired (`ducklake_expire_snapshots`),
+    /// * when DuckDB evicts it because a query needs the memory.
+    ///
+    /// The COMMIT then reads freed memory: the server crashes, or the catalog names a schema that does not exist and
+    /// cannot be loaded any more. So the version is read while no other connection reads one, and held until the
+    /// transaction ends, by a statement on a table that does not exist.
     ///
     /// # Errors
     /// Cancelled if the task was interrupted; errors of DuckDB.
     pub(super) fn will_define(&mut self, connection: &Connection) -> Result<()> {
-        match &self.version {
-            Some(version) => version.renew(connection),
-            None => HeldVersion::new(connection).map(|version| self.version = Some(version)),
+        if !self.defines {
+            connection.exclusively(|connection| {
+                let snapshot = head::current(connection)?;
+                connection.hold(format!("FROM lake.main.\"no such table\" AT (VERSION => {snapshot})"))
+            })?;
+            self.defines = true;
         }
+        Ok(())
+    }
+
+    /// Declares that it expires snapshots.
+    pub(super) fn expires(&mut self) {
+        self.expires = true;
     }
 
     /// Adds a description to the commit message.
@@ -153,7 +188,15 @@ impl OpenTransaction {
             None => None,
         };
         let may_wait = || connection.check_interrupted();
-        match committer.conflicts.commit(&self.reads, may_wait, || connection.commit()) {
+        let commit = || committer.conflicts.commit(&self.reads, may_wait, || connection.commit());
+        let committed = if self.expires {
+            committer.expiry.expire(self.expiry, commit)
+        } else if self.has_written() {
+            committer.expiry.commit(self.expiry, commit)
+        } else {
+            commit()
+        };
+        match committed {
             Ok(()) => {
                 // The commit has happened: later errors must not report that it has not.
                 let after = head::last_committed(connection).ok().flatten();
@@ -167,6 +210,11 @@ impl OpenTransaction {
             }
             Err(err) => Err(err),
         }
+    }
+
+    /// Whether a statement has written: each has added its message.
+    fn has_written(&self) -> bool {
+        self.message.first.is_some()
     }
 
     /// The mark that identifies the commit, with the information for other servers: JSON for `commit_extra_info`.

@@ -90,6 +90,11 @@ impl<'c> Transaction<'c> {
         self.open.will_define(self.writer.connection)
     }
 
+    /// Declares that the work expires snapshots: other transactions that are open then cannot commit what they wrote.
+    pub fn expires(&mut self) {
+        self.open.expires();
+    }
+
     /// Sets the commit message, and `details` for programs, a JSON object.
     pub fn sign(&mut self, message: String, details: Option<serde_json::Value>) {
         self.open.sign(message, details);
