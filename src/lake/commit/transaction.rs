@@ -189,14 +189,14 @@ impl OpenTransaction {
         };
         let may_wait = || connection.check_interrupted();
         let commit = || committer.conflicts.commit(&self.reads, may_wait, || connection.commit());
-        let committed = if self.expires {
+        let outcome = if self.expires {
             committer.expiry.expire(self.expiry, commit)
         } else if self.has_written() {
             committer.expiry.commit(self.expiry, commit)
         } else {
             commit()
         };
-        match committed {
+        match outcome {
             Ok(()) => {
                 // The commit has happened: later errors must not report that it has not.
                 let after = head::last_committed(connection).ok().flatten();
