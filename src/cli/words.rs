@@ -7,16 +7,13 @@ use crate::proto::{self, EnumValue};
 /// Parses the values of the enum `name`, such as `IngestRequest.Mode`, into their numbers.
 pub(super) fn words(name: &'static str) -> impl TypedValueParser<Value = i32> {
     let values = proto::enum_values(name);
-    let number = move |word: String| {
-        let found = proto::enum_values(name).into_iter().find(|value| value.name == word);
-        found.map(|value| value.number).ok_or(UNKNOWN)
-    };
-    PossibleValuesParser::new(values.into_iter().map(possible_value)).try_map(number)
+    let parser = PossibleValuesParser::new(values.iter().map(possible_value));
+    parser.try_map(move |word| {
+        let found = values.iter().find(|value| value.name == word);
+        found.map(|value| value.number).ok_or("unknown value")
+    })
 }
 
-/// Not reached: other words are not possible values.
-const UNKNOWN: &str = "unknown value";
-
-fn possible_value(value: EnumValue) -> PossibleValue {
-    PossibleValue::new(value.name).help(value.comment.trim_end_matches('.').to_owned())
+fn possible_value(value: &EnumValue) -> PossibleValue {
+    PossibleValue::new(value.name.clone()).help(value.comment.trim_end_matches('.').to_owned())
 }

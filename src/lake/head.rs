@@ -1,4 +1,4 @@
-//! The snapshot that a connection sees, and the one that it made.
+//! The snapshot that a connection sees, and the one that it created.
 
 use serde::Deserialize;
 
@@ -13,25 +13,25 @@ struct Row {
     id: Option<SnapshotId>,
 }
 
-/// The snapshot that reads on this connection see now.
+/// The snapshot that reads on this connection see.
 ///
 /// # Errors
-/// What DuckDB says.
+/// Errors of DuckDB.
 pub fn current(connection: &Connection) -> Result<SnapshotId> {
     let row: Row = connection.record("SELECT id FROM lake.current_snapshot()", &[])?;
     row.id.ok_or_else(|| Error::internal("the lake has no snapshot"))
 }
 
-/// The snapshot that the last commit of this connection made; `None` when it has made none.
+/// The snapshot that the last commit of this connection created; `None` if there is none.
 ///
 /// # Errors
-/// What DuckDB says.
+/// Errors of DuckDB.
 pub fn last_committed(connection: &Connection) -> Result<Option<SnapshotId>> {
     let row: Row = connection.record("SELECT id FROM lake.last_committed_snapshot()", &[])?;
     Ok(row.id)
 }
 
-/// The newest snapshot, for telling of a commit that has happened: −1 where it cannot be read.
+/// The newest snapshot, to report a commit that has happened: −1 if it cannot be read.
 pub fn newest(connection: &Connection) -> SnapshotId {
     current(connection).unwrap_or(SnapshotId(-1))
 }

@@ -38,7 +38,7 @@ impl AsyncDB for Connection {
     async fn shutdown(&mut self) {}
 }
 
-/// An error whose text tells its kind, too.
+/// An error whose text begins with its kind.
 #[derive(Debug)]
 struct Failure(Error);
 
