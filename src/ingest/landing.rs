@@ -1,4 +1,4 @@
-//! Landings: one dated drop of a data set's files, as they came.
+//! Landings: the unchanged files of one ingest, in a dated folder.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::source::Files;
 use crate::{error::Result, jobs::Progress, storage::Storage};
 
-/// One landing on its way. It becomes the latest only with its manifest.
+/// A landing that is being written. It becomes the latest when its manifest is written.
 #[derive(Debug)]
 pub struct Landing {
     storage: Storage,
@@ -34,7 +34,7 @@ impl Landing {
         Self { storage, dataset: dataset.to_owned(), time, paths: Vec::new(), bytes: 0 }
     }
 
-    /// Copies the data files, keeping their places below the source's folder.
+    /// Copies the data files, keeping their paths relative to the source's folder.
     pub async fn copy(&mut self, files: &Files, progress: &Progress) -> Result<()> {
         progress.phase("land files", "files", Some(files.data.len() as u64));
         for file in &files.data {
@@ -53,12 +53,12 @@ impl Landing {
         self.paths.iter().map(|path| self.storage.engine_path(path)).collect()
     }
 
-    /// Where it lies.
+    /// Its URI.
     pub fn uri(&self) -> String {
         self.storage.uri(&self.folder())
     }
 
-    /// `YYYY_MM_DD/HH_MM_SS_mmm`: the name that rows carry.
+    /// The name, `YYYY_MM_DD/HH_MM_SS_mmm`, which rows contain.
     pub fn time(&self) -> &str {
         &self.time
     }
@@ -68,7 +68,7 @@ impl Landing {
         self.bytes
     }
 
-    /// Writes the manifest that names this landing as the latest.
+    /// Writes the manifest, which makes this landing the latest.
     pub async fn make_latest(&self) -> Result<()> {
         let manifest = Manifest { dataset: &self.dataset, latest: &self.time };
         let text = serde_json::to_vec(&manifest).map_err(|err| crate::error::Error::internal(err.to_string()))?;

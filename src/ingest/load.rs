@@ -1,7 +1,7 @@
 //! Loading rows into a table, inside the transaction of the ingest.
 //!
-//! append: the rows are added, by column name. replace: they take the place of those that are there; the table stays
-//! the same one when its columns do. merge: rows with the key of one that is there update it, the others are added.
+//! `append` adds the rows, by column name. `replace` replaces the existing rows, and keeps the table if its columns are
+//! unchanged. `merge` updates the rows whose key exists, and adds the others.
 
 use serde::Deserialize;
 
@@ -13,37 +13,37 @@ use crate::{
     quote::{identifier, literal},
 };
 
-/// What happens to the rows that are there.
+/// What happens to the existing rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// They stay.
+    /// They are kept.
     Append,
-    /// They go.
+    /// They are removed.
     Replace,
-    /// Those with the same key are updated.
+    /// Those whose key the source contains are updated.
     Merge {
         /// The columns of the key.
         key: Vec<String>,
     },
 }
 
-/// What happened to a table.
+/// The changes of a table.
 #[derive(Clone, Debug)]
 pub struct TableOutcome {
     /// `schema.name`.
     pub table: String,
-    /// How many rows the source has.
+    /// The number of rows of the source.
     pub rows_read: u64,
-    /// How many rows the table has more, or has new.
+    /// The number of rows added.
     pub rows_added: u64,
 }
 
-/// What the load of an ingest made.
+/// The result of a load.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The newest snapshot after the load.
     pub snapshot_id: SnapshotId,
-    /// Each table.
+    /// The changed tables.
     pub tables: Vec<TableOutcome>,
 }
 
@@ -58,10 +58,10 @@ struct Count {
     count: u64,
 }
 
-/// Loads the rows of `query` into `table`, which is made when it does not exist.
+/// Loads the rows of `query` into `table`, creating it if it does not exist.
 ///
 /// # Errors
-/// `InvalidArgument` for columns that do not fit, or a key that is missing, NULL or not unique.
+/// `InvalidArgument` if the columns do not match the table's, or the key is missing, NULL or not unique.
 pub fn load(transaction: &mut Transaction<'_>, table: &TableRef, query: &str, mode: &Mode) -> Result<TableOutcome> {
     let connection = transaction.connection();
     let query = storable(connection, query)?;
@@ -75,7 +75,7 @@ pub fn load(transaction: &mut Transaction<'_>, table: &TableRef, query: &str, mo
     let (rows_read, rows_added) = match (existing, mode) {
         (None, Mode::Append | Mode::Replace) => both(create(connection, table, &query)?),
         (None, Mode::Merge { key }) => {
-            // An empty table first, so that the key is checked as always.
+            // An empty table first: the merge below checks the key.
             create(connection, table, &format!("{query} LIMIT 0"))?;
             merge(connection, table, &query, key)?
         }
@@ -86,7 +86,7 @@ pub fn load(transaction: &mut Transaction<'_>, table: &TableRef, query: &str, mo
     Ok(TableOutcome { table: table.to_string(), rows_read, rows_added })
 }
 
-/// Of what is read, all is added.
+/// Every row that was read was added.
 fn both(rows: u64) -> (u64, u64) {
     (rows, rows)
 }
@@ -111,7 +111,7 @@ fn replace(connection: &Connection, table: &TableRef, query: &str, existing: &[C
     }
 }
 
-/// Stages the rows, checks the key, and merges; gives the rows read and those that were not there before.
+/// Stages the rows, checks the key, and merges. Returns the number of rows read and of rows added.
 fn merge(connection: &Connection, table: &TableRef, query: &str, key: &[String]) -> Result<(u64, u64)> {
     const STAGE: &str = "temp.main.merganser_merge";
     connection.execute(&format!("CREATE OR REPLACE TEMP TABLE merganser_merge AS {query}"), &[])?;
@@ -172,7 +172,7 @@ fn describe(connection: &Connection, query: &str) -> Result<Vec<Column>> {
     connection.records(&format!("SELECT column_name, column_type FROM (DESCRIBE {query})"), &[])
 }
 
-/// The columns of a table; `None` when there is no such table.
+/// The columns of a table; `None` if there is no such table.
 fn columns_of(connection: &Connection, table: &TableRef) -> Result<Option<Vec<Column>>> {
     let sql = format!(
         "SELECT column_name, data_type AS column_type FROM system.main.duckdb_columns() WHERE database_name = 'lake' \
@@ -184,7 +184,7 @@ fn columns_of(connection: &Connection, table: &TableRef) -> Result<Option<Vec<Co
     Ok((!columns.is_empty()).then_some(columns))
 }
 
-/// `query` with the types that DuckLake does not store cast to their nearest: ENUM to VARCHAR, fixed arrays to lists.
+/// `query`, with casts for types that DuckLake does not store: ENUM to VARCHAR, arrays to lists.
 fn storable(connection: &Connection, query: &str) -> Result<String> {
     let casts: Vec<_> = describe(connection, query)?
         .iter()
@@ -200,7 +200,7 @@ fn storable(connection: &Connection, query: &str) -> Result<String> {
     Ok(format!("SELECT * REPLACE ({}) FROM ({query})", casts.join(", ")))
 }
 
-/// The type to store a column of type `kind` as; `None` when it can stay.
+/// The type in which to store a column of type `kind`; `None` if DuckLake stores it.
 fn storable_type(kind: &str) -> Option<String> {
     if kind.starts_with("ENUM(") {
         return Some("VARCHAR".to_owned());

@@ -1,5 +1,5 @@
-//! Parquet, CSV and JSON files: one table. Columns of media (`STRUCT(bytes BLOB, path VARCHAR)`, as the hubs' data
-//! sets have them) become assets, and the table gets their URIs.
+//! Parquet, CSV and JSON files as one table. Media columns (`STRUCT(bytes BLOB, path VARCHAR)`, as in data sets of hubs)
+//! are stored as assets, and the table contains their URIs.
 
 use std::{
     fs::File,
@@ -33,7 +33,7 @@ use crate::{
     quote::{identifier, literal},
 };
 
-/// How DuckDB writes the type of a media column.
+/// The type of a media column, as DuckDB writes it.
 const MEDIA_TYPE: &str = "STRUCT(bytes BLOB, \"path\" VARCHAR)";
 /// The largest JSON object that is read.
 const MAX_JSON_BYTES: u64 = 256 << 20;
@@ -72,11 +72,11 @@ pub async fn load(work: &Work<'_>, files: &Files, assets: &mut Assets) -> Result
         let snapshot_id = written.snapshot_id.unwrap_or_else(|| snapshots::newest(connection));
         Ok(Loaded { snapshot_id, tables: vec![written.value] })
     };
-    // Whether the rows were committed decides whether their files may go.
+    // The assets may only be removed if the rows were not committed.
     lease.worker().run_until(work.progress.cancelled(), loading).await
 }
 
-/// The table function that reads the files; Parquet rows carry their place, so that URIs find their rows again.
+/// The table function that reads the files. Parquet rows include file name and row number, to join the URIs.
 fn reader(format: Format, files: &[String]) -> String {
     let files: Vec<_> = files.iter().map(|file| literal(file)).collect();
     let files = files.join(", ");
@@ -120,14 +120,14 @@ fn is_media(column_type: &str) -> bool {
     column_type.replace('"', "") == MEDIA_TYPE.replace('"', "")
 }
 
-/// Stores the blobs of `column` as assets and notes file, row and URI of each.
+/// Stores the blobs of `column` as assets, and writes file, row and URI of each to a file.
 async fn store(work: &Work<'_>, reader: &str, column: &str, uris: &Path, assets: &mut Assets) -> Result<()> {
     work.progress.phase(format!("store assets of {column}"), "assets", None);
     let name = identifier(column);
     let limit = work.request.max_rows.map(|rows| format!(" LIMIT {rows}")).unwrap_or_default();
     let sql = format!("SELECT filename, file_row_number, {name}.bytes, {name}.path FROM {reader}{limit}");
     let lease = work.lake.engine().lease().await?;
-    // One batch waits while one is stored: blobs are large.
+    // At most one batch is buffered while another is stored: blobs are large.
     let (sender, mut batches) = mpsc::channel::<Result<RecordBatch>>(1);
     let _guard = lease.worker().spawn(move |connection| {
         let sent = connection.prepare(&sql).and_then(|statement| {
@@ -170,7 +170,7 @@ async fn store_batch(
         work.progress.check()?;
         let (file, row) = (files.value(index), rows.value(index));
         let path = paths.is_valid(index).then(|| paths.value(index));
-        // Bytes left away mean that the path is the place of the media.
+        // Without bytes, the path is the URI of the media.
         let uri = if blobs.is_valid(index) {
             let stem = Path::new(file).file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let bytes = Bytes::copy_from_slice(blobs.value(index));

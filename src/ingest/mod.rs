@@ -1,13 +1,13 @@
 //! Ingest: from a source to a landing, assets and tables, in that order.
 //!
-//! 1. Look at the source: which files, of which format.
-//! 2. Land: copy the data files to `raw/<dataset>/<date>/<time>/`. Pictures of a COCO folder go to the assets instead.
-//! 3. Store media as assets (`assets/<dataset>/<column>/<file>`) and note the URI of each.
-//! 4. Load: one transaction for all tables, which then hold URIs where the media were.
-//! 5. Write the manifest that makes the landing the latest.
+//! 1. Inspect the source: its files and their format.
+//! 2. Land: copy the data files to `raw/<dataset>/<date>/<time>/`. Images of a COCO folder are stored as assets instead.
+//! 3. Store media as assets (`assets/<dataset>/<column>/<file>`).
+//! 4. Load all tables in one transaction, with URIs in place of the media.
+//! 5. Write the manifest, which makes the landing the latest.
 //!
-//! When a step fails, what the earlier ones wrote is removed and no table has changed. A process that is killed leaves
-//! files that no table and no manifest names.
+//! If a step fails, the files of the earlier steps are removed, and no table has changed. A killed process leaves files
+//! that no table and no manifest references.
 
 mod assets;
 mod coco;
@@ -38,20 +38,20 @@ use crate::{
     storage::Storage,
 };
 
-/// What an ingest did.
+/// The result of an ingest.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// The snapshot that the rows came with.
+    /// The snapshot that contains the rows.
     pub snapshot_id: SnapshotId,
-    /// The landing's URI.
+    /// The URI of the landing.
     pub landing: String,
-    /// How many files were read.
+    /// The number of files.
     pub files: u64,
-    /// Their size.
+    /// Their total size in bytes.
     pub bytes: u64,
-    /// How many assets were written.
+    /// The number of assets written.
     pub assets: u64,
-    /// What happened to each table.
+    /// The changed tables.
     pub tables: Vec<TableOutcome>,
 }
 
@@ -61,27 +61,27 @@ pub struct Ingester {
     lake: Lake,
     storage: Storage,
     staging: PathBuf,
-    /// One ingest a data set at a time: what one undoes, another may have found and kept.
+    /// One ingest per data set at a time: an ingest that fails removes files that another may have reused.
     datasets: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 // === impl Ingester ===
 
 impl Ingester {
-    /// Ingests into `lake`, with files in `storage` and temporary ones in the folder `staging`.
+    /// Ingests into `lake`, with files in `storage` and temporary files in the folder `staging`.
     pub fn new(lake: Lake, storage: Storage, staging: PathBuf) -> Self {
         Self { lake, storage, staging, datasets: Mutex::default() }
     }
 
-    /// Ingests a source in the name of `author`.
+    /// Ingests a source, with `author` as the author of the commit.
     ///
     /// # Errors
-    /// `NotFound` and `InvalidArgument` for what is wrong with the source; Cancelled. Nothing is half-written then.
+    /// `NotFound` and `InvalidArgument` for an unusable source; Cancelled. Nothing was written then.
     pub async fn run(&self, request: &Request, author: &Principal, progress: &Progress) -> Result<Outcome> {
         progress.phase("wait for another ingest", "files", None);
         let dataset = {
             let mut datasets = self.datasets.lock();
-            // Those that nobody ingests any more.
+            // Locks that no ingest holds.
             datasets.retain(|_, lock| Arc::strong_count(lock) > 1);
             Arc::clone(datasets.entry(request.dataset.clone()).or_default())
         };
@@ -101,8 +101,8 @@ impl Ingester {
                 }
             }
         };
-        // Not dropped when the job is cancelled: a write to the store that is under way ends anyway, and must be known
-        // to be undone. The steps ask between two writes whether to go on.
+        // The future is not dropped when the job is cancelled: an upload in progress may still complete, and must be
+        // recorded to be removed. The steps check for cancellation between writes.
         let loaded = match work.await {
             Ok(loaded) => loaded,
             Err(err) => {
@@ -111,8 +111,8 @@ impl Ingester {
             }
         };
         if let Err(err) = landing.make_latest().await {
-            // The rows are committed: a repeated call would add them again.
-            tracing::error!(cause = %err, landing = landing.uri(), "a landing could not be made the latest");
+            // Not an error of the call: the rows are committed, and a repeated call would add them again.
+            tracing::error!(cause = %err, landing = landing.uri(), "cannot write the manifest of a landing");
         }
         Ok(Outcome {
             snapshot_id: loaded.snapshot_id,
@@ -125,11 +125,11 @@ impl Ingester {
     }
 }
 
-/// Removes what a failed ingest wrote. What cannot be removed is not named by any table or manifest.
+/// Removes the files of a failed ingest. No table and no manifest references those that cannot be removed.
 async fn undo(landing: Landing, assets: Assets) {
     for outcome in [landing.remove().await, assets.remove().await] {
         if let Err(err) = outcome {
-            tracing::warn!(cause = %err, "files of a failed ingest stay behind");
+            tracing::warn!(cause = %err, "cannot remove the files of a failed ingest");
         }
     }
 }
@@ -137,7 +137,7 @@ async fn undo(landing: Landing, assets: Assets) {
 /// Checks the name of a data set.
 ///
 /// # Errors
-/// `InvalidArgument` that says what a name may be.
+/// `InvalidArgument` with the rule for names.
 pub fn check_dataset(name: &str) -> Result<()> {
     let sound = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     let starts = name.starts_with(|c: char| c.is_ascii_lowercase());
@@ -145,5 +145,5 @@ pub fn check_dataset(name: &str) -> Result<()> {
         return Ok(());
     }
     let text = "use 1 to 64 lower case letters, digits and underscores, a letter first";
-    Err(Error::invalid(format!("\"{name}\" is no name for a data set: {text}")))
+    Err(Error::invalid(format!("\"{name}\" is not a valid name of a data set: {text}")))
 }

@@ -1,4 +1,4 @@
-//! Sources: what a URI stands for, which files it has, and of which format they are.
+//! Sources: the files of a URI and their format.
 
 use std::{
     fs,
@@ -20,11 +20,11 @@ pub enum Source {
 pub enum Format {
     /// Parquet files.
     Parquet,
-    /// CSV files, perhaps gzipped.
+    /// CSV files, possibly compressed with gzip.
     Csv,
-    /// JSON files: an array of objects, or an object a line.
+    /// JSON files: an array of objects, or newline-delimited objects.
     Json,
-    /// COCO annotations with their pictures.
+    /// COCO annotations with their images.
     Coco,
 }
 
@@ -37,11 +37,11 @@ pub struct Files {
     pub format: Format,
     /// The data files, sorted.
     pub data: Vec<PathBuf>,
-    /// Everything else; for COCO, the pictures are among it.
+    /// All other files; for COCO, they include the images.
     pub others: Vec<PathBuf>,
 }
 
-/// File name endings and what they mean.
+/// The formats by file name extension.
 const ENDINGS: &[(&str, Format)] = &[
     (".parquet", Format::Parquet),
     (".csv", Format::Csv),
@@ -57,31 +57,34 @@ const ENDINGS: &[(&str, Format)] = &[
 // === impl Source ===
 
 impl Source {
-    /// Reads a source's URI.
+    /// Parses the URI of a source.
     ///
     /// # Errors
-    /// `InvalidArgument` for what is no URI; Unsupported for sources that are not offered.
+    /// `InvalidArgument` for an invalid URI; Unsupported for unsupported schemes.
     pub fn parse(uri: &str) -> Result<Self> {
         if uri.is_empty() {
-            return Err(Error::invalid("say where the data is with \"source\", such as file:///path/to/data"));
+            return Err(Error::invalid("specify the location of the data as \"source\", such as file:///path/to/data"));
         }
         let parsed = url::Url::parse(uri);
         let parsed =
-            parsed.map_err(|_| Error::invalid(format!("\"{uri}\" is no URI; a path is written file:///path")))?;
+            parsed.map_err(|_| Error::invalid(format!("\"{uri}\" is not a URI; write a path as file:///path")))?;
         match parsed.scheme() {
             "file" => {
                 let path = parsed.to_file_path();
                 path.map(Self::File)
-                    .map_err(|()| Error::invalid(format!("\"{uri}\" is no local path: write file:///path")))
+                    .map_err(|()| Error::invalid(format!("\"{uri}\" is not a local path: write file:///path")))
             }
-            scheme => Err(Error::unsupported(format!("sources of {scheme}:// are not offered; use file:///path"))),
+            scheme => Err(Error::unsupported(format!(
+                "sources with the scheme {scheme}:// are not supported; use file:///path"
+            ))),
         }
     }
 
     /// The files of the source.
     ///
     /// # Errors
-    /// `NotFound` when it does not exist; `InvalidArgument` for an empty file or a folder without or with mixed data.
+    /// `NotFound` if it does not exist; `InvalidArgument` for an empty file, and for a folder with no data files or with
+    /// data files of several formats.
     pub async fn files(&self) -> Result<Files> {
         let Self::File(path) = self;
         let path = path.clone();
@@ -111,7 +114,7 @@ fn files_at(path: &Path) -> Result<Files> {
     Ok(Files { root, format, data, others })
 }
 
-/// All files below `folder`; hidden ones and what links point to are left out.
+/// All files below `folder`, except hidden ones and those behind symbolic links.
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     for entry in fs::read_dir(folder).context(|| format!("read source \"{}\"", folder.display()))? {
         let entry = entry?;
@@ -137,16 +140,18 @@ fn format_of_all(path: &Path, data: &[PathBuf], is_folder: bool) -> Result<Forma
     let formats: Vec<_> = data.iter().filter_map(|file| format_of(file)).collect();
     let Some(first) = formats.first() else {
         let path = path.display();
-        return Err(Error::invalid(format!("read source: \"{path}\" holds no Parquet, CSV or JSON file")));
+        return Err(Error::invalid(format!("read source: \"{path}\" contains no Parquet, CSV or JSON file")));
     };
     if formats.iter().any(|format| format != first) {
         let path = path.display();
-        return Err(Error::invalid(format!("read source: \"{path}\" mixes formats; ingest each of them by itself")));
+        return Err(Error::invalid(format!(
+            "read source: \"{path}\" contains several formats; ingest each of them separately"
+        )));
     }
     if *first == Format::Json && is_coco(data, is_folder)? { Ok(Format::Coco) } else { Ok(*first) }
 }
 
-/// A bare list of captions is COCO only beside annotations; alone it is a table like any other.
+/// A list of captions is COCO only if there are annotations; otherwise it is plain JSON.
 fn is_coco(data: &[PathBuf], is_folder: bool) -> Result<bool> {
     use coco_json::CocoKind::{CaptionResults, Captions, Instances};
     let mut kinds = Vec::new();
@@ -158,7 +163,9 @@ fn is_coco(data: &[PathBuf], is_folder: bool) -> Result<bool> {
     if annotations && is_folder && !all {
         let odd = data.iter().zip(&kinds).find(|(_, kind)| kind.is_none()).map(|(file, _)| file.display().to_string());
         let odd = odd.unwrap_or_default();
-        return Err(Error::invalid(format!("read source: \"{odd}\" lies among COCO annotations and is none itself")));
+        return Err(Error::invalid(format!(
+            "read source: \"{odd}\" is among COCO annotations and does not contain any"
+        )));
     }
     Ok(annotations)
 }

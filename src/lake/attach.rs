@@ -16,30 +16,30 @@ use crate::{
 };
 
 const ATTACH: &str = include_str!("../../sql/00_attach.sql");
-/// For whoever only looks at a catalog.
+/// The same, read-only.
 const ATTACH_TO_READ: &str = "ATTACH {{catalog}} AS lake ({{options}}DATA_PATH {{data_path}}, READ_ONLY);";
-/// The data path of a lake whose files nobody looks for: those on S3 need an extension, and may need a key.
+/// A data path for connections that read the catalog only: files on S3 would need an extension, and possibly a key.
 pub(super) const NO_DATA: &str = "'nowhere/', OVERRIDE_DATA_PATH true";
-/// Unqualified names mean the lake's on every connection.
+/// Unqualified names resolve in the lake on every connection.
 const ON_CONNECT: &str = "USE lake; SET SESSION enable_progress_bar_print = false";
 
-/// How often it is tried when other servers that share the catalog start at the same time.
+/// The number of attempts, because other servers that share the catalog may start at the same time.
 const ATTEMPTS: usize = 10;
 
-/// What the lake needs to know to open.
+/// Where the lake is.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where DuckLake keeps its catalog.
+    /// The catalog.
     pub catalog: Catalog,
-    /// Where its Parquet files lie, in a folder that holds nothing else.
+    /// The storage of its Parquet files, in a folder that contains nothing else.
     pub storage: Storage,
 }
 
-/// Opens DuckDB and attaches the lake, making it when it does not exist.
+/// Opens DuckDB and attaches the lake, creating it if it does not exist.
 ///
 /// # Errors
-/// `FailedPrecondition` when a folder cannot be written, another process has the catalog, its database does not answer
-/// or refuses the user, the catalog is of a newer format, or an extension is missing; each with the remedy.
+/// `FailedPrecondition` with the remedy: if a folder is not writable, another process has the catalog open, its database
+/// does not answer or rejects the user, the catalog has a newer format, or an extension is missing.
 pub fn open(engine_settings: &engine::Settings, settings: &Settings) -> Result<Lake> {
     let data = settings.storage.lake_folder();
     if let Some(folder) = &data {
@@ -51,8 +51,8 @@ pub fn open(engine_settings: &engine::Settings, settings: &Settings) -> Result<L
     Ok(Lake::new(engine, committer))
 }
 
-/// Opens DuckDB and attaches the lake whose catalog is, or comes to be, there, for whoever works on the catalog alone: a
-/// new one does not say where the files lie.
+/// Opens DuckDB and attaches the lake of `catalog`, creating it if it does not exist, without access to its files. A new
+/// catalog does not contain the location of the files.
 ///
 /// # Errors
 /// As [`open`].
@@ -60,7 +60,7 @@ pub(super) fn open_catalog(engine_settings: &engine::Settings, catalog: &Catalog
     open_or_make(catalog, |script| attach(engine_settings, catalog, None, &at(script, NO_DATA)))
 }
 
-/// Opens DuckDB and attaches the lake whose catalog is there, to be read, with all that it says of itself.
+/// Opens DuckDB and attaches the lake of `catalog` read-only, without access to its files.
 ///
 /// # Errors
 /// As [`open`].
@@ -68,7 +68,7 @@ pub fn open_to_read(engine_settings: &engine::Settings, catalog: &Catalog) -> Re
     attach(engine_settings, catalog, None, &at(ATTACH_TO_READ, NO_DATA))
 }
 
-/// Opens DuckDB and attaches a lake by `script`, in which the places of [`Settings`] are filled in.
+/// Opens DuckDB and runs `script`, which attaches a lake, after substituting the paths of `settings`.
 ///
 /// # Errors
 /// As [`open`].
@@ -77,7 +77,7 @@ pub(super) fn open_script(engine_settings: &engine::Settings, settings: &Setting
     attach(engine_settings, catalog, Some(storage), &at(script, &literal(&storage.lake_path())))
 }
 
-/// Calls `open` with the script for a lake that may have to be made.
+/// Calls `open` with the script that attaches the lake or creates it, and retries conflicts.
 fn open_or_make(catalog: &Catalog, open: impl Fn(&str) -> Result<Engine>) -> Result<Engine> {
     let folder = catalog.file().and_then(Path::parent);
     if let Some(folder) = folder.filter(|folder| !folder.as_os_str().is_empty()) {
@@ -93,12 +93,12 @@ fn open_or_make(catalog: &Catalog, open: impl Fn(&str) -> Result<Engine>) -> Res
     open(&script)
 }
 
-/// The script for a lake whose files lie at `data_path`, in SQL.
+/// The script with `data_path`, an SQL literal, substituted.
 fn at(script: &str, data_path: &str) -> String {
     script.replace("{{data_path}}", data_path)
 }
 
-/// Opens DuckDB with what the catalog and, where its files shall be read, the storage need, and runs `script`.
+/// Opens DuckDB with the extensions and secrets of the catalog and of the storage, if there is one, and runs `script`.
 fn attach(
     engine_settings: &engine::Settings,
     catalog: &Catalog,
@@ -115,16 +115,16 @@ fn attach(
     Engine::open(engine_settings, &setup).map_err(|err| catalog.explain(err))
 }
 
-/// Opens DuckDB with DuckLake and no lake.
+/// Opens DuckDB with the DuckLake extension, and attaches nothing.
 ///
 /// # Errors
-/// `FailedPrecondition` when the extension is missing.
+/// `FailedPrecondition` if the extension is missing.
 pub fn open_without_lake(engine_settings: &engine::Settings) -> Result<Engine> {
     let setup = engine::Setup { extensions: &["ducklake"], ..engine::Setup::default() };
     Engine::open(engine_settings, &setup)
 }
 
-/// Makes `folder` and proves that files can be made in it.
+/// Creates `folder` and verifies that files can be created in it.
 ///
 /// # Errors
 /// `FailedPrecondition` that names the folder.

@@ -1,11 +1,11 @@
-//! What the errors of DuckLake, and of the database that holds its catalog, mean for the caller.
+//! Classifies the errors of DuckLake and of the database that holds its catalog.
 //!
-//! DuckDB hands them on as texts, whose words decide; they are those of the versions that are pinned here.
+//! DuckDB passes them on as texts, so they are recognised by words of the pinned versions.
 
 use crate::error::{Error, ErrorKind};
 
-/// What the database of an attached catalog says, and what that means for the caller. Clients get the words on the
-/// right: its own name hosts and SQL that are none of theirs.
+/// Errors of the catalog's database: words of the text, kind, and the message for clients. The original texts contain
+/// host names and SQL, which clients must not see.
 const FOREIGN: &[(&[&str], ErrorKind, &str)] = &[
     (
         &["database is locked"],
@@ -25,7 +25,7 @@ const FOREIGN: &[(&[&str], ErrorKind, &str)] = &[
     (LOST, ErrorKind::Unavailable, "the catalog's database does not answer: try again when it does"),
 ];
 
-/// How a connection to PostgreSQL ends that was not meant to.
+/// Errors of a lost connection to PostgreSQL.
 const LOST: &[&str] = &[
     "Unable to connect to Postgres",
     "server closed the connection",
@@ -35,14 +35,14 @@ const LOST: &[&str] = &[
     "SSL connection has been closed",
     "could not receive data from server",
     "could not send data to server",
-    // What DuckLake says after the statement in which it lost its connection.
+    // DuckLake's error for the statements after the one that lost the connection.
     "from DuckLake: Current transaction is aborted",
-    // The reason why it rolls back is lost with the connection.
+    // The text contains no reason: it was lost with the connection.
     "Failed to execute query \"ROLLBACK\"",
     "Failed to execute query \"COMMIT\"",
 ];
 
-/// What DuckDB says of a Parquet file in which it does not find what must be there, when it names the file.
+/// Errors of damaged Parquet files in texts that name the file.
 const DAMAGED: &[&str] = &[
     "No magic bytes found",
     "Footer length error",
@@ -55,7 +55,7 @@ const DAMAGED: &[&str] = &[
     "(HTTP 416",
 ];
 
-/// What it says of one that it does not name: of its footer, its pages and its size.
+/// Errors of damaged Parquet files in texts that do not name the file.
 const GARBLED: &[&str] = &[
     "Parquet footer length stored in file is not equal",
     "Parquet file is likely corrupted",
@@ -67,26 +67,25 @@ const GARBLED: &[&str] = &[
     "Invalid Error: Out of buffer",
 ];
 
-/// What is said then.
-const SOME_FILE_DAMAGED: &str = "a file that was read is not what it was when it was written, or the server it lies on \
-                                 sends no parts of files: the server's log says more";
+/// The message for them.
+const SOME_FILE_DAMAGED: &str = "a file that was read has changed since it was written, or its server does not support range requests: \
+     see the server's log";
 
-/// What is said when the catalog's database was lost during a commit.
-const LOST_COMMIT: &str = "the catalog's database was lost during the commit, which may have happened or not: look at \
-                           lake.snapshots() before you repeat it";
+/// The message if the connection to the catalog's database was lost during a commit.
+const LOST_COMMIT: &str = "the connection to the catalog's database was lost during the commit, so its outcome is unknown: \
+                           check lake.snapshots() before you repeat it";
 
-/// What an error means; `None` for one that is DuckDB's own.
+/// The classified error; `None` for errors of DuckDB itself.
 pub(super) fn read(text: &str) -> Option<Error> {
     of_foreign_database(text).or_else(|| of_damage(text))
 }
 
-/// Whether a commit failed in such a way that it may have happened.
+/// Whether the outcome of the commit that failed with `err` is unknown.
 pub fn is_lost_commit(err: &Error) -> bool {
     err.message() == LOST_COMMIT
 }
 
-/// The error of a database that DuckDB has attached. Such errors start with the words for a file that cannot be read, for
-/// a commit, or for nothing in particular; texts of a client start otherwise.
+/// The error of an attached database. The prefix distinguishes it from errors that quote a client's text.
 fn of_foreign_database(text: &str) -> Option<Error> {
     let commits = text.starts_with("TransactionContext Error: Failed to commit");
     let may_be = commits
@@ -100,8 +99,8 @@ fn of_foreign_database(text: &str) -> Option<Error> {
     Some(Error::new(kind, meaning).with_source(text))
 }
 
-/// The error of a file that was changed behind the lake's back. Damage of a file that a client has named is the client's
-/// to know, and its text stays as it is, where DuckDB names the file.
+/// The error of a data file that another program changed. Errors that name a file of the client's, and not one of the
+/// lake's, are passed on as they are.
 fn of_damage(text: &str) -> Option<Error> {
     if !["Invalid Input Error", "Invalid Error", "IO Error", "HTTP Error"].iter().any(|start| text.starts_with(start)) {
         return None;
@@ -109,7 +108,7 @@ fn of_damage(text: &str) -> Option<Error> {
     let has = |words: &[&str]| words.iter().any(|words| text.contains(words));
     let message = match lake_file(text) {
         Some(file) if has(DAMAGED) => format!(
-            "the lake's file \"{file}\" is not what was written: put it back from a copy and restart the server"
+            "the lake's file \"{file}\" has changed since it was written: restore it from a copy and restart the server"
         ),
         _ if has(GARBLED) => SOME_FILE_DAMAGED.to_owned(),
         _ => return None,
@@ -117,7 +116,7 @@ fn of_damage(text: &str) -> Option<Error> {
     Some(Error::new(ErrorKind::DataLoss, message).with_source(text))
 }
 
-/// The name of a file in a text, if it is one that DuckLake has given.
+/// The name of a data file in `text`, recognised by DuckLake's naming scheme.
 fn lake_file(text: &str) -> Option<&str> {
     let name = &text[text.find("/ducklake-")? + 1..];
     let name = &name[..name.find(".parquet")? + ".parquet".len()];
@@ -134,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_of_the_catalogs_database_decide() {
+    fn errors_of_the_catalogs_database_are_recognised_by_their_words() {
         check(
             "Invalid Error: Failed to get data file list from DuckLake: server closed the connection",
             Some(ErrorKind::Unavailable),

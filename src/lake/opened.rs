@@ -1,4 +1,4 @@
-//! The opened lake: an engine that has it attached, and what its commits share.
+//! The opened lake: an engine with the lake attached, and the state that commits share.
 
 use std::sync::Arc;
 
@@ -15,25 +15,25 @@ pub struct Lake {
 // === impl Lake ===
 
 impl Lake {
-    /// The lake that is attached to `engine`.
+    /// The lake attached to `engine`.
     pub(super) fn new(engine: Engine, committer: Committer) -> Self {
         Self { engine, committer: Arc::new(committer) }
     }
 
-    /// The engine, to read with.
+    /// The engine, for reads.
     pub fn engine(&self) -> &Engine {
         &self.engine
     }
 
-    /// What its commits share.
+    /// The state that commits share.
     pub fn committer(&self) -> &Arc<Committer> {
         &self.committer
     }
 
-    /// Does `work`, which writes, on a borrowed connection. Dropping the future interrupts it.
+    /// Runs `work`, which writes, on a pooled connection. Dropping the future interrupts it.
     ///
     /// # Errors
-    /// What `work` says.
+    /// The errors of `work`.
     pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(Writer<'_>) -> Result<T> + Send + 'static,

@@ -1,8 +1,8 @@
-//! What is wrong with a catalog that DuckLake cannot load, or reads wrongly, and how it becomes whole again.
+//! Finds and repairs damage of a catalog that DuckLake cannot load, or reads wrongly.
 //!
-//! Each kind of damage was made by DuckLake itself in older versions of this server: definitions that met wrote the id of a
-//! schema that does not exist, a rename behind another change of a table left the table there twice, two deletions of
-//! one data file left two lists of deleted rows. The catalog is looked at as plain tables, without DuckLake.
+//! DuckLake itself caused each kind of damage, in older versions of this server: concurrent definitions wrote the id of a
+//! schema that does not exist, a rename after another change of a table left two entries for the table, two concurrent
+//! deletions from one data file left two delete files. The catalog is read as plain tables, without DuckLake.
 //!
 //! Limits: a table in a schema that does not exist, and rows that two deletions doubled, are reported and not repaired:
 //! which rows are right, only a backup knows.
@@ -16,25 +16,25 @@ use crate::{
     quote::identifier,
 };
 
-/// The catalog's database while it is looked at.
+/// The name of the attached database.
 const EXAMINED: &str = "examined";
 
 /// A kind of damage.
 struct Kind {
-    /// What the damaged things are.
+    /// A description of the damaged entries.
     what: &'static str,
-    /// A query for their names and what they were made from.
+    /// A query for their names and definitions.
     find: &'static str,
-    /// What removes the damage; empty where nobody can say what is right.
+    /// The statements that repair the damage.
     repair: &'static [&'static str],
 }
 
-/// Something that is damaged.
+/// A damaged entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
-    /// What it is, with its name.
+    /// Its description, with its name.
     pub what: String,
-    /// The statement that makes it again, where it is one that goes.
+    /// The statement that creates it again, if repairing it removes it.
     pub definition: Option<String>,
     /// Whether [`repair`] removes the damage.
     pub repairable: bool,
@@ -94,10 +94,10 @@ struct Found {
     definition: Option<String>,
 }
 
-/// What is damaged in a catalog; nothing in one that is not there.
+/// The damage of a catalog; none if it does not exist.
 ///
 /// # Errors
-/// What DuckDB says of a database that it cannot read.
+/// Errors of DuckDB.
 pub async fn examine(settings: &engine::Settings, catalog: &Catalog) -> Result<Vec<Damage>> {
     on_tables(settings, catalog, find).await
 }
@@ -133,7 +133,7 @@ fn find(connection: &Connection) -> Result<Vec<Damage>> {
     Ok(damages)
 }
 
-/// Does `work` on a connection where the catalog's database is attached without DuckLake.
+/// Runs `work` on a connection to which the catalog's database is attached without DuckLake.
 async fn on_tables(
     settings: &engine::Settings,
     catalog: &Catalog,
@@ -152,15 +152,15 @@ async fn on_tables(
     };
     let opened = tokio::task::spawn_blocking(open).await;
     let engine = opened.map_err(|err| Error::internal("open the catalog").with_source(err))??;
-    let looked = engine.run(|connection| if is_lake(connection)? { work(connection) } else { Ok(Vec::new()) }).await;
+    let outcome = engine.run(|connection| if is_lake(connection)? { work(connection) } else { Ok(Vec::new()) }).await;
     engine.close(std::time::Duration::ZERO).await;
     let closed = engine.closed();
     drop(engine);
     closed.await;
-    looked
+    outcome
 }
 
-/// Whether the database holds the tables of a lake.
+/// Whether the database contains the tables of a lake.
 fn is_lake(connection: &Connection) -> Result<bool> {
     #[derive(Deserialize)]
     struct Count {

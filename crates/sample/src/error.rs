@@ -1,39 +1,39 @@
-//! What can fail while a data set is written.
+//! Errors.
 
 use std::{io, path::PathBuf};
 
-/// The result of everything in this crate that can fail.
+/// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a data set was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The options ask for too few or too many images.
+    /// The number of images is out of range.
     #[error("write sample: \"images\" is {images}, not 1 to {max}")]
     Images {
-        /// The number that the options ask for.
+        /// The requested number.
         images: u32,
-        /// The largest number that is allowed.
+        /// The largest allowed number.
         max: u32,
     },
-    /// The folder has content, which is left as it is.
+    /// The folder is not empty. It is not changed.
     #[error(
-        "write sample to \"{}\": the folder is not empty; name a new one, or remove what is in it",
+        "write sample to \"{}\": the folder is not empty; specify a new one, or remove its contents",
         .folder.display()
     )]
     NotEmpty {
-        /// The folder that was to be written.
+        /// The folder.
         folder: PathBuf,
     },
-    /// The file system refused.
+    /// A file cannot be created or written.
     #[error("{doing}: {source}")]
     Io {
-        /// What was being done, and to which path.
+        /// The operation and the path.
         doing: String,
-        /// What the file system says.
+        /// The error of the file system.
         source: io::Error,
     },
-    /// A bug: what was drawn has no picture or no JSON.
+    /// A bug: a picture or a document cannot be encoded.
     #[error("{0}")]
     Internal(String),
 }

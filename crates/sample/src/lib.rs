@@ -1,9 +1,9 @@
-//! Sample data that the project makes by itself, so that a lakehouse can be rebuilt without a network.
+//! Generates sample data, so that a lakehouse can be built without network access.
 //!
-//! The data looks like what teams really load: little pictures, boxes, captions, and the flaws that a medallion
-//! pipeline has to clean up. The flaws come in known amounts, so that a test can check the lakehouse against the
-//! summary of the generator. Equal options make equal bytes: nothing here reads a clock, an environment or the order
-//! of a hash map, and no arithmetic is used whose last digit depends on the platform.
+//! The data resembles what teams load: small images, boxes, captions, and the flaws that a medallion pipeline cleans up.
+//! The summary contains the number of flaws of each kind, so that a test can compare the lakehouse with it. Equal options
+//! produce equal bytes: nothing depends on a clock, an environment variable, the order of a hash map, or platform-specific
+//! floating-point results.
 //!
 //! ```text
 //! plan (id, split, role) ─▶ scene (what stands where) ─┬▶ backdrop, figure ─▶ canvas ─▶ JPEG
@@ -13,15 +13,15 @@
 //!
 //! # Layout, in reading order
 //!
-//! What goes in and out: `options` of a data set · `summary` of what was written · `error` what can fail · `coco` runs
-//! the steps above for every picture; nothing else touches the file system.
+//! Interface: `options` of a data set · `summary` of its contents · `error` · `coco` runs the steps above for every
+//! image; only it accesses the file system.
 //!
-//! What is drawn: `dice` the random decisions · `plan` the pictures and the flaw of each · `category` the things that
-//! can be drawn · `scene` places them.
+//! Contents: `dice` random numbers · `plan` the images and the flaw of each · `category` the categories of objects ·
+//! `scene` their positions.
 //!
-//! Pictures: `canvas` the shapes · `backdrop` the surroundings and the light · `figure` the things themselves.
+//! Images: `canvas` shapes · `backdrop` background and light · `figure` objects.
 //!
-//! Files: `document` the JSON entries · `caption` the sentences · `flaw` adds the flaws to both.
+//! Files: `document` JSON entries · `caption` sentences · `flaw` adds the flaws to both.
 
 mod options;
 mod summary;

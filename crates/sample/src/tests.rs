@@ -340,7 +340,7 @@ fn a_folder_with_content_is_refused() {
     fs::write(folder.path().join("notes.txt"), "mine").unwrap();
     let err = write_coco(folder.path(), &OPTIONS).unwrap_err();
     assert!(matches!(err, Error::NotEmpty { .. }), "{err}");
-    assert!(err.to_string().contains("name a new one"), "{err}");
+    assert!(err.to_string().contains("specify a new one"), "{err}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
