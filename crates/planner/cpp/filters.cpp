@@ -1,0 +1,224 @@
+//! Filters that DuckDB 1.5.5 or DuckLake d8a1881e prunes wrongly:
+//!
+//! * BLOB: the Parquet reader looks up the printed form of a constant ('\xFF') in bloom filters, which contain bytes.
+//! * FLOAT and DOUBLE: 0.0 and -0.0 are equal and have different hashes in bloom filters.
+//! * DOUBLE: a column that was FLOAT when files were written has their minimum and maximum as the shortest decimal
+//!   text, such as 2.7, which is not the DOUBLE value of that FLOAT.
+//! * VARCHAR: DuckLake puts constants into SQL text for the catalog, which ends at a NUL character.
+//!
+//! So such a comparison is wrapped in the function merganser_exact, which neither prunes by, and, where possible, comes
+//! with a range that may be used for pruning: x = c becomes exact(x = c) AND x >= low AND x <= high.
+
+#include <cmath>
+
+#include "duckdb/execution/expression_executor.hpp"
+#include "duckdb/planner/expression/bound_between_expression.hpp"
+#include "duckdb/planner/expression/bound_cast_expression.hpp"
+#include "duckdb/planner/expression/bound_comparison_expression.hpp"
+#include "duckdb/planner/expression/bound_conjunction_expression.hpp"
+#include "duckdb/planner/expression/bound_constant_expression.hpp"
+#include "duckdb/planner/expression/bound_function_expression.hpp"
+#include "duckdb/planner/expression/bound_operator_expression.hpp"
+#include "duckdb/planner/expression_iterator.hpp"
+#include "duckdb/planner/operator/logical_any_join.hpp"
+#include "duckdb/planner/operator/logical_comparison_join.hpp"
+#include "duckdb/planner/operator/logical_filter.hpp"
+#include "rules.hpp"
+
+using namespace duckdb;
+
+namespace merganser {
+
+namespace {
+
+//! Whether constants of the type are pruned wrongly.
+bool IsImprecise(const LogicalType &type) {
+	switch (type.id()) {
+	case LogicalTypeId::BLOB:
+	case LogicalTypeId::FLOAT:
+	case LogicalTypeId::DOUBLE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+//! Whether `expression` is a column of such a type, or a cast of one.
+bool IsImpreciseColumn(const Expression &expression) {
+	if (expression.GetExpressionClass() == ExpressionClass::BOUND_CAST) {
+		return IsImpreciseColumn(*expression.Cast<BoundCastExpression>().child);
+	}
+	return expression.GetExpressionClass() == ExpressionClass::BOUND_COLUMN_REF && IsImprecise(expression.return_type);
+}
+
+//! The value of a constant expression; NULL if it has none.
+Value ConstantValue(ClientContext &context, const Expression &expression) {
+	Value value;
+	if (expression.IsFoldable() && ExpressionExecutor::TryEvaluateScalar(context, expression, value)) {
+		return value;
+	}
+	return Value();
+}
+
+bool HasNul(const Value &value) {
+	return !value.IsNull() && value.type().id() == LogicalTypeId::VARCHAR &&
+	       StringValue::Get(value).find('\0') != string::npos;
+}
+
+unique_ptr<Expression> Exact(unique_ptr<Expression> filter) {
+	vector<unique_ptr<Expression>> arguments;
+	arguments.push_back(std::move(filter));
+	return make_uniq<BoundFunctionExpression>(LogicalType::BOOLEAN, ExactFunction(), std::move(arguments), nullptr);
+}
+
+//! A constant that is a little below (or above) `value`: at least as far as FLOAT is imprecise. NULL if there is none.
+Value Loosened(const Value &value, float direction) {
+	if (value.IsNull() || value.type().id() != LogicalTypeId::DOUBLE) {
+		return value;
+	}
+	auto number = DoubleValue::Get(value);
+	if (std::isnan(number)) {
+		return Value(value.type());
+	}
+	return Value::DOUBLE(std::nextafterf(static_cast<float>(number), direction));
+}
+
+//! Adds `column comparison value` to the filters, if there is a value.
+void AddRange(BoundConjunctionExpression &filters, ExpressionType comparison, const Expression &column, Value value) {
+	if (!value.IsNull() && IsImprecise(value.type())) {
+		filters.children.push_back(make_uniq<BoundComparisonExpression>(
+		    comparison, column.Copy(), make_uniq<BoundConstantExpression>(std::move(value))));
+	}
+}
+
+//! Adds ranges that every value has for which `column comparison value` is true.
+void AddRanges(BoundConjunctionExpression &filters, ExpressionType comparison, const Expression &column,
+               const Value &value) {
+	switch (comparison) {
+	case ExpressionType::COMPARE_EQUAL:
+	case ExpressionType::COMPARE_NOT_DISTINCT_FROM:
+		AddRange(filters, ExpressionType::COMPARE_GREATERTHANOREQUALTO, column, Loosened(value, -INFINITY));
+		AddRange(filters, ExpressionType::COMPARE_LESSTHANOREQUALTO, column, Loosened(value, INFINITY));
+		break;
+	case ExpressionType::COMPARE_GREATERTHAN:
+	case ExpressionType::COMPARE_GREATERTHANOREQUALTO:
+		AddRange(filters, ExpressionType::COMPARE_GREATERTHANOREQUALTO, column, Loosened(value, -INFINITY));
+		break;
+	case ExpressionType::COMPARE_LESSTHAN:
+	case ExpressionType::COMPARE_LESSTHANOREQUALTO:
+		AddRange(filters, ExpressionType::COMPARE_LESSTHANOREQUALTO, column, Loosened(value, INFINITY));
+		break;
+	default:
+		break;
+	}
+}
+
+//! The filters that replace `filter`.
+unique_ptr<BoundConjunctionExpression> Replacement(unique_ptr<Expression> filter) {
+	auto filters = make_uniq<BoundConjunctionExpression>(ExpressionType::CONJUNCTION_AND);
+	filters->children.push_back(Exact(std::move(filter)));
+	return filters;
+}
+
+void RewriteComparison(ClientContext &context, unique_ptr<Expression> &expression) {
+	auto &comparison = expression->Cast<BoundComparisonExpression>();
+	auto type = comparison.GetExpressionType();
+	auto *column = comparison.left.get();
+	auto value = ConstantValue(context, *comparison.right);
+	if (value.IsNull()) {
+		column = comparison.right.get();
+		value = ConstantValue(context, *comparison.left);
+		type = FlipComparisonExpression(type);
+	}
+	if (value.IsNull() || !(IsImpreciseColumn(*column) || HasNul(value))) {
+		return;
+	}
+	auto copy = column->Copy();
+	auto filters = Replacement(std::move(expression));
+	AddRanges(*filters, type, *copy, value);
+	expression = std::move(filters);
+}
+
+void RewriteBetween(ClientContext &context, unique_ptr<Expression> &expression) {
+	auto &between = expression->Cast<BoundBetweenExpression>();
+	auto lower = ConstantValue(context, *between.lower);
+	auto upper = ConstantValue(context, *between.upper);
+	if (!IsImpreciseColumn(*between.input) && !HasNul(lower) && !HasNul(upper)) {
+		return;
+	}
+	auto column = between.input->Copy();
+	auto filters = Replacement(std::move(expression));
+	AddRanges(*filters, ExpressionType::COMPARE_GREATERTHANOREQUALTO, *column, lower);
+	AddRanges(*filters, ExpressionType::COMPARE_LESSTHANOREQUALTO, *column, upper);
+	expression = std::move(filters);
+}
+
+//! x IN (…) and x NOT IN (…).
+void RewriteIn(ClientContext &context, unique_ptr<Expression> &expression) {
+	auto &children = expression->Cast<BoundOperatorExpression>().children;
+	bool wrong = IsImpreciseColumn(*children[0]);
+	for (idx_t index = 1; index < children.size() && !wrong; index++) {
+		wrong = HasNul(ConstantValue(context, *children[index]));
+	}
+	if (wrong) {
+		expression = Exact(std::move(expression));
+	}
+}
+
+void Rewrite(ClientContext &context, unique_ptr<Expression> &expression) {
+	switch (expression->GetExpressionClass()) {
+	case ExpressionClass::BOUND_COMPARISON:
+		return RewriteComparison(context, expression);
+	case ExpressionClass::BOUND_BETWEEN:
+		return RewriteBetween(context, expression);
+	case ExpressionClass::BOUND_OPERATOR: {
+		auto type = expression->GetExpressionType();
+		if (type == ExpressionType::COMPARE_IN || type == ExpressionType::COMPARE_NOT_IN) {
+			return RewriteIn(context, expression);
+		}
+		break;
+	}
+	default:
+		break;
+	}
+	ExpressionIterator::EnumerateChildren(
+	    *expression, [&](unique_ptr<Expression> &child) { Rewrite(context, child); });
+}
+
+} // namespace
+
+void KeepFiltersExact(ClientContext &context, LogicalOperator &plan) {
+	if (plan.type == LogicalOperatorType::LOGICAL_FILTER) {
+		for (auto &expression : plan.expressions) {
+			Rewrite(context, expression);
+		}
+	}
+	if (plan.type == LogicalOperatorType::LOGICAL_ANY_JOIN) {
+		Rewrite(context, plan.Cast<LogicalAnyJoin>().condition);
+	}
+	for (auto &child : plan.children) {
+		KeepFiltersExact(context, *child);
+	}
+}
+
+void DropJoinFilters(LogicalOperator &plan) {
+	if (plan.type == LogicalOperatorType::LOGICAL_COMPARISON_JOIN ||
+	    plan.type == LogicalOperatorType::LOGICAL_DELIM_JOIN) {
+		auto &join = plan.Cast<LogicalComparisonJoin>();
+		for (auto &condition : join.conditions) {
+			if (IsImprecise(condition.left->return_type)) {
+				join.filter_pushdown.reset();
+			}
+		}
+	}
+	for (auto &child : plan.children) {
+		DropJoinFilters(*child);
+	}
+}
+
+ScalarFunction ExactFunction() {
+	auto execute = [](DataChunk &arguments, ExpressionState &, Vector &result) { result.Reference(arguments.data[0]); };
+	return ScalarFunction("merganser_exact", {LogicalType::BOOLEAN}, LogicalType::BOOLEAN, execute);
+}
+
+} // namespace merganser

@@ -1,0 +1,42 @@
+//! Rules for the plans of DuckDB, in C++, because its C API gives no access to plans.
+//!
+//! ```text
+//! SQL ─▶ bind ─▶ types, windows ─▶ filters ─▶ optimize ─▶ join filters ─▶ run
+//! ```
+//!
+//! * `cpp/types.cpp`: values are stored in types that keep them, or the statement is rejected.
+//! * `cpp/filters.cpp`: filters are not used for pruning where DuckDB or DuckLake would prune wrongly.
+//! * `cpp/windows.cpp`: arguments of window functions that would end the process.
+//! * `cpp/register.cpp`: registers them in an instance of DuckDB, and its version check.
+//!
+//! The rules use DuckDB's C++ classes, so the headers and the library must be of one version.
+
+#![expect(unsafe_code, reason = "calls C++, with the handles of the C interface")]
+
+use std::ffi::{CStr, c_char, c_void};
+
+use duckdb::ffi;
+
+unsafe extern "C" {
+    fn merganser_planner_register(connection: *mut c_void) -> *mut c_char;
+}
+
+/// Registers the rules in the instance of `connection`, for all of its connections.
+///
+/// # Errors
+/// The message of DuckDB; if the linked library is another version.
+///
+/// # Safety
+/// `connection` must be open.
+pub unsafe fn register(connection: ffi::duckdb_connection) -> Result<(), String> {
+    // SAFETY: the connection is open. The message is a NUL-terminated string, which is copied before it is freed once.
+    unsafe {
+        let message = merganser_planner_register(connection.cast());
+        if message.is_null() {
+            return Ok(());
+        }
+        let text = CStr::from_ptr(message).to_string_lossy().into_owned();
+        ffi::duckdb_free(message.cast());
+        Err(text)
+    }
+}
