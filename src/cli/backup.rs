@@ -29,7 +29,7 @@ pub struct Backup {
     /// Remove older backups, except the latest
     #[arg(long, value_name = "DAYS")]
     older_than_days: Option<f64>,
-    /// A repeated call with the same key gets the outcome of the first
+    /// Return the first call's result if the key was already used
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
     #[command(flatten)]
@@ -58,10 +58,10 @@ pub struct Restore {
     /// The new catalog, in the form of --catalog of serve; paths are on the server's machine
     #[arg(long, value_name = "URI")]
     to: Option<String>,
-    /// Replace the catalog of the served lake, unless --to is given; accept missing data files
+    /// Accept missing data files (--dry-run lists them) and, without --to, replace the catalog of the served lake
     #[arg(long)]
     force: bool,
-    /// Only verify the backup
+    /// Only verify the backup and list missing data files
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -73,7 +73,7 @@ pub struct Restore {
 struct WhichBackup {
     /// The backup's name [default: the latest]
     backup: Option<String>,
-    /// The newest backup taken at or before this time, such as "2026-01-31 12:00:00", in UTC
+    /// The newest backup taken at or before this time, such as "2026-01-31 12:00:00", in UTC unless it has an offset
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
 }
@@ -86,7 +86,7 @@ struct WhichBackup {
 pub struct RestoreCatalog {
     #[command(flatten)]
     which: WhichBackup,
-    /// Replace an existing catalog; accept missing data files
+    /// Accept missing data files, and replace an existing catalog
     #[arg(long)]
     force: bool,
     /// Print the result as JSON

@@ -13,12 +13,14 @@ use crate::{
 
 /// Check configuration, TLS files, credentials, extensions, catalog and storage without serving
 ///
-/// Opens everything that `serve` opens, reports the results and closes it. Takes the same settings.
+/// Opens everything that `serve` opens, reports the results and closes it. Takes the same settings. Creates a lake that
+/// does not exist. Cannot run beside a server whose catalog is a DuckDB file.
 #[derive(Debug, Args)]
 pub struct Check {
     #[command(flatten)]
     flags: config::Flags,
-    /// Remove damage from the catalog that keeps the lake from being loaded; prints what goes. Stop the servers first
+    /// Repair the catalog: remove views and macros in schemas that do not exist (their definitions are printed), and
+    /// duplicate entries of renamed tables. Other damage is not repaired. Stop all servers first
     #[arg(long)]
     repair: bool,
 }

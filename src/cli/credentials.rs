@@ -12,14 +12,14 @@ use crate::{
 
 /// Hash a password for the configuration file
 ///
-/// Prompts for the password, or reads the first line of stdin, and prints its argon2id hash. Add the hash to the file of
-/// --config, below [users]: NAME = "HASH".
+/// Prompts for the password, or reads the first line of stdin, and prints its argon2id hash. Add the hash to the
+/// configuration file, under [users]: NAME = "HASH".
 #[derive(Debug, Args)]
 pub struct HashPassword {}
 
 /// Create a static token for a program
 ///
-/// Prints two lines: the token, which is not stored, and the line with its hash for the file of --config, below [tokens].
+/// Prints two lines: the token, which is not stored, and the line with its hash for the configuration file, under [tokens].
 /// Clients send the token as "authorization: Bearer TOKEN"; merganser's own commands read MERGANSER_TOKEN.
 #[derive(Debug, Args)]
 pub struct NewToken {
@@ -46,7 +46,7 @@ impl HashPassword {
         };
         output::print(PasswordHash::of(password.as_bytes())?.as_str())?;
         if io::stdout().is_terminal() {
-            output::note("add it to the file of --config, below [users]: NAME = \"HASH\"");
+            output::note("add it to the configuration file, under [users]: NAME = \"HASH\"");
         }
         Ok(())
     }
@@ -66,7 +66,7 @@ impl NewToken {
         }
         output::print(&token)?;
         if is_terminal {
-            output::note("the line for the file of --config, below [tokens]:");
+            output::note("the line for the configuration file, under [tokens]:");
         }
         output::print(format_args!("{} = \"{hash}\"", toml_key(&self.name)))?;
         Ok(())

@@ -19,15 +19,15 @@ use crate::{
 
 /// Compare the tables, columns and rows of two snapshots
 ///
-/// Changes that were undone in between are not shown. Snapshots are specified by version, tag or timestamp.
+/// Shows the net difference: changes that were undone in between are not shown.
 #[derive(Debug, Args)]
 pub struct Diff {
     /// The table, as schema.name [default: all tables]
     table: Option<String>,
-    /// The earlier snapshot [default: the one before --to]
+    /// The first snapshot: a version, a tag or a timestamp. May be newer than --to [default: the one before --to]
     #[arg(long, value_name = "SNAPSHOT", allow_hyphen_values = true)]
     from: Option<String>,
-    /// The later snapshot [default: the newest]
+    /// The second snapshot: a version, a tag or a timestamp [default: the newest]
     #[arg(long, value_name = "SNAPSHOT", allow_hyphen_values = true)]
     to: Option<String>,
     /// Print the queries for the rows that differ, one per table, for merganser sql

@@ -17,15 +17,18 @@ use crate::{
 /// a landing, media files become assets, and all rows are committed in one snapshot.
 #[derive(Debug, Args)]
 pub struct Ingest {
-    /// The data: a path on the server's machine, or file:///path
+    /// The file or folder, on the server's machine: file:///PATH or a path; a relative path is resolved against the working
+    /// directory of this command
     source: String,
-    /// The name of the data set [default: the last part of the path]
+    /// The name of the dataset [default: the name of the file or folder, without its extension, in lower case, with _ for
+    /// characters other than letters and digits]
     #[arg(long)]
     dataset: Option<String>,
     /// The table, as schema.name [default: raw.<dataset>]
     #[arg(long)]
     table: Option<String>,
-    /// The split of rows without one
+    /// For a COCO folder: the value of the column split [default: train, val or test, if in the name of the annotation
+    /// file]
     #[arg(long)]
     split: Option<String>,
     /// The effect on existing rows
@@ -40,7 +43,7 @@ pub struct Ingest {
     /// Keep media bytes in the table
     #[arg(long)]
     keep_media: bool,
-    /// A repeated call with the same key gets the outcome of the first
+    /// Return the first call's result if the key was already used
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
     #[command(flatten)]

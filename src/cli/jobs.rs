@@ -35,8 +35,8 @@ fn row(job: jobs_result::Job) -> [String; 7] {
 /// Follow or cancel a job
 #[derive(Debug, Args)]
 pub struct Job {
-    /// What to do
-    #[arg(value_enum)]
+    /// Whether to follow or to cancel the job
+    #[arg(value_enum, value_name = "ACTION")]
     what: JobCommand,
     /// The job's id
     id: String,

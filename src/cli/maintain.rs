@@ -16,21 +16,22 @@ use crate::{
 
 /// Merge and rewrite files, expire snapshots and remove unused files
 ///
-/// The default steps are rewrite, merge and cleanup, and expire if --expire-days is given. The content of retained snapshots
-/// does not change. Use --dry-run to preview.
+/// Without steps, rewrite, merge and cleanup run, and expire if --expire-days is given. With steps, only these run. The order
+/// is always rewrite, merge, expire, cleanup, orphans. The content of retained snapshots does not change. Use --dry-run to
+/// preview.
 #[derive(Debug, Args)]
 pub struct Maintain {
-    /// The steps to run
+    /// The steps to run, and no others; expire requires --expire-days
     #[arg(value_name = "STEP", value_parser = words("MaintainRequest.Step"))]
     steps: Vec<i32>,
     /// Merge and rewrite the files of this table only, as schema.name
     #[arg(long)]
     table: Option<String>,
-    /// Expire older snapshots, except tagged ones and the newest
+    /// Expire snapshots older than this, except tagged ones and the newest; required by the step expire
     #[arg(long, value_name = "DAYS")]
     expire_days: Option<f64>,
-    /// Keep this many of the newest snapshots [default: 1]
-    #[arg(long, value_name = "SNAPSHOTS")]
+    /// Never expire the newest N snapshots [default: 1]
+    #[arg(long, value_name = "N")]
     keep: Option<u64>,
     /// Rewrite files with at least this share of deleted rows [default: 0.3]
     #[arg(long, value_name = "SHARE")]

@@ -8,10 +8,10 @@ use crate::proto::{SnapshotSelector, snapshot_selector::Snapshot};
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(super) struct SnapshotArgs {
-    /// The version of the snapshot
+    /// The snapshot with this version, as listed by merganser snapshots
     #[arg(long)]
     version: Option<i64>,
-    /// The newest snapshot at or before this time
+    /// The newest snapshot at or before this time, such as "2026-01-31 12:00:00", in UTC unless it has an offset
     #[arg(long)]
     timestamp: Option<String>,
     /// The snapshot with this tag

@@ -17,8 +17,6 @@ use crate::{
 };
 
 /// List snapshots and their changes, newest first
-///
-/// Snapshots are specified by version, tag or timestamp.
 #[derive(Debug, Args)]
 pub struct Snapshots {
     /// Only snapshots that changed this table, as schema.name, also under earlier names
@@ -27,10 +25,10 @@ pub struct Snapshots {
     /// Maximum number of snapshots [default: 50]
     #[arg(long)]
     limit: Option<u64>,
-    /// Only snapshots before this snapshot or time
+    /// Only snapshots before this one: a version, a tag or a timestamp
     #[arg(long, value_name = "SNAPSHOT")]
     before: Option<String>,
-    /// Only snapshots after this snapshot or time
+    /// Only snapshots after this one: a version, a tag or a timestamp
     #[arg(long, value_name = "SNAPSHOT")]
     after: Option<String>,
     #[command(flatten)]

@@ -29,7 +29,7 @@ pub struct Sql {
     /// Maximum number of rows printed as a table
     #[arg(long, default_value_t = 1_000, value_name = "ROWS")]
     max_rows: usize,
-    /// Query a snapshot by version, tag or timestamp, such as "2026-01-31 12:00:00"
+    /// Query a snapshot: a version, a tag or a timestamp such as "2026-01-31 12:00:00", in UTC unless it has an offset
     #[arg(long, value_name = "SNAPSHOT", allow_hyphen_values = true)]
     at: Option<String>,
     #[command(flatten)]

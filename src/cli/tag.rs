@@ -12,7 +12,7 @@ use crate::{actions, proto::TagRequest};
 pub struct Tag {
     /// The tag
     name: Option<String>,
-    /// The snapshot to tag [default: the newest]
+    /// The version of the snapshot to tag [default: the newest]
     #[arg(long)]
     version: Option<i64>,
     /// Delete the tag, but not the snapshot

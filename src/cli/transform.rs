@@ -12,7 +12,7 @@ use crate::{
     proto::{TransformRequest, transform_result::Model},
 };
 
-/// Run the models of the medallion
+/// Run the SQL models
 ///
 /// Runs models in the order of their dependencies, each in a transaction, and checks their rows. If a check fails, the table
 /// is not changed.

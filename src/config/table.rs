@@ -48,14 +48,15 @@ pub static TABLE: [Setting; 25] = [
     Setting {
         key: "listen",
         placeholder: "HOST:PORT",
-        help: "Address to listen on; port 0 selects a free one, IPv6 addresses are written in brackets",
+        help: "Address to listen on; port 0 selects a free one; non-loopback addresses require users or tokens in the \
+               configuration file",
         default: DefaultValue::Text("127.0.0.1:31337"),
         set: |settings, text| value::host_port(text).map(|listen| settings.listen = listen),
     },
     Setting {
         key: "tls_cert",
         placeholder: "FILE",
-        help: "TLS certificate with its chain, in PEM format; requires tls_key",
+        help: "TLS certificate with its chain, in PEM format; requires --tls-key",
         default: DefaultValue::Described("no TLS"),
         set: |settings, text| value::file(text).map(|cert| settings.tls_cert = Some(cert)),
     },
@@ -69,7 +70,7 @@ pub static TABLE: [Setting; 25] = [
     Setting {
         key: "tls_client_ca",
         placeholder: "FILE",
-        help: "CA certificates for client certificates (mutual TLS), in PEM format; requires tls_cert",
+        help: "CA certificates for client certificates (mutual TLS), in PEM format; requires --tls-cert",
         default: DefaultValue::Described("clients need no certificate"),
         set: |settings, text| value::file(text).map(|ca| settings.tls_client_ca = Some(ca)),
     },
@@ -114,7 +115,7 @@ pub static TABLE: [Setting; 25] = [
     Setting {
         key: "models",
         placeholder: "DIR",
-        help: "Directory of the SQL files of the medallion",
+        help: "Directory of SQL model files",
         default: DefaultValue::Described("the built-in models"),
         set: |settings, text| value::directory(text).map(|models| settings.models = Some(models)),
     },
@@ -135,7 +136,7 @@ pub static TABLE: [Setting; 25] = [
     Setting {
         key: "max_connections",
         placeholder: "N",
-        help: "Maximum number of statements that run or wait to be fetched, 1 to 1024",
+        help: "Maximum number of DuckDB connections for statements, results, transactions and TEMP objects, 1 to 1024",
         default: DefaultValue::Text("64"),
         set: |settings, text| {
             value::whole_number(text, "a whole number", 1..=1024).map(|count| settings.max_connections = count)

@@ -23,6 +23,9 @@ use tokio_util::sync::CancellationToken;
 use super::duckdb::{Connection, InterruptHandle};
 use crate::error::{Error, ErrorKind, Result};
 
+/// The stack of a thread: DuckDB binds and optimizes on it, which recurses into expressions and subqueries.
+const STACK_BYTES: usize = 64 << 20;
+
 type Task = Box<dyn FnOnce(&Connection) + Send>;
 
 /// A handle to the thread, which ends when the last handle and task are dropped.
@@ -70,7 +73,7 @@ impl Worker {
             next_number: AtomicU64::new(1),
             queued: watch::Sender::new(0),
         });
-        thread::Builder::new().name("duckdb".into()).spawn(move || {
+        thread::Builder::new().name("duckdb".into()).stack_size(STACK_BYTES).spawn(move || {
             for task in queue {
                 task(&connection);
             }

@@ -9,7 +9,7 @@ use crate::{
     engine::Connection,
     error::{Error, Result},
     ids::SnapshotId,
-    lake::{commit::Transaction, table::TableRef},
+    lake::{commit::Transaction, stored_types::stored, table::TableRef},
     quote::{identifier, literal},
 };
 
@@ -64,7 +64,7 @@ struct Count {
 /// `InvalidArgument` if the columns do not match the table's, or the key is missing, NULL or not unique.
 pub fn load(transaction: &mut Transaction<'_>, table: &TableRef, query: &str, mode: &Mode) -> Result<TableOutcome> {
     let connection = transaction.connection();
-    let query = storable(connection, query)?;
+    let query = stored(connection, query)?.unwrap_or_else(|| query.to_owned());
     let existing = columns_of(connection, table)?;
     if existing.is_none() || matches!(mode, Mode::Replace) {
         transaction.will_define()?;
@@ -182,52 +182,4 @@ fn columns_of(connection: &Connection, table: &TableRef) -> Result<Option<Vec<Co
     );
     let columns: Vec<Column> = connection.records(&sql, &[])?;
     Ok((!columns.is_empty()).then_some(columns))
-}
-
-/// `query`, with casts for types that DuckLake does not store: ENUM to VARCHAR, arrays to lists.
-fn storable(connection: &Connection, query: &str) -> Result<String> {
-    let casts: Vec<_> = describe(connection, query)?
-        .iter()
-        .filter_map(|column| {
-            let kind = storable_type(&column.column_type)?;
-            let name = identifier(&column.column_name);
-            Some(format!("{name}::{kind} AS {name}"))
-        })
-        .collect();
-    if casts.is_empty() {
-        return Ok(format!("SELECT * FROM ({query})"));
-    }
-    Ok(format!("SELECT * REPLACE ({}) FROM ({query})", casts.join(", ")))
-}
-
-/// The type in which to store a column of type `kind`; `None` if DuckLake stores it.
-fn storable_type(kind: &str) -> Option<String> {
-    if kind.starts_with("ENUM(") {
-        return Some("VARCHAR".to_owned());
-    }
-    let mut stored = String::with_capacity(kind.len());
-    let mut rest = kind;
-    while let Some(at) = rest.find('[') {
-        let (before, after) = rest.split_at(at + 1);
-        stored.push_str(before);
-        rest = after.trim_start_matches(|c: char| c.is_ascii_digit());
-    }
-    stored.push_str(rest);
-    (stored != kind).then_some(stored)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn types_that_ducklake_does_not_store_become_their_nearest() {
-        assert_eq!(storable_type("FLOAT[4]").as_deref(), Some("FLOAT[]"));
-        assert_eq!(
-            storable_type("STRUCT(a FLOAT[4], b INTEGER[])[]").as_deref(),
-            Some("STRUCT(a FLOAT[], b INTEGER[])[]")
-        );
-        assert_eq!(storable_type("ENUM('a', 'b')").as_deref(), Some("VARCHAR"));
-        assert_eq!(storable_type("DECIMAL(10,2)"), None);
-    }
 }

@@ -28,6 +28,7 @@ pub mod repair;
 pub mod rollback;
 pub mod snapshots;
 mod state;
+pub mod stored_types;
 pub mod table;
 pub mod tags;
 

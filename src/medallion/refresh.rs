@@ -1,6 +1,7 @@
 //! Updates a model's table to the result of its SELECT, inside the open transaction.
 //!
-//! 1. The new rows are staged in a TEMP table: the lake is read before it is written.
+//! 1. The new rows are staged in a TEMP table, in the types in which they will be stored: the lake is read before it is
+//!    written.
 //! 2. If there is no table, it is created from the stage.
 //! 3. If the columns differ, or for a full refresh, the table is replaced, which loses its comments, partitioning and
 //!    history.
@@ -17,7 +18,7 @@ use super::model::Model;
 use crate::{
     engine::Connection,
     error::{Error, ErrorKind, Result},
-    lake::commit::Transaction,
+    lake::{commit::Transaction, stored_types::stored},
     proto::transform_result::model::Change,
     quote::identifier,
 };
@@ -59,6 +60,9 @@ pub(super) fn refresh(transaction: &mut Transaction<'_>, model: &Model, query: &
     let scratch = Scratch::new(connection);
     let (stage, table) = (&scratch.stage, model.sql_name());
     connection.execute(&format!("CREATE TEMP TABLE {stage} AS {query}"), &[])?;
+    if let Some(stored) = stored(connection, &format!("FROM {stage}"))? {
+        connection.execute(&format!("CREATE OR REPLACE TEMP TABLE {stage} AS {stored}"), &[])?;
+    }
     let staged = scratch.stage_columns()?;
     let rows = count(connection, stage)?;
     let refreshed = match columns(connection, &table)? {

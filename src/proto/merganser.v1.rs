@@ -1075,7 +1075,7 @@ pub mod maintain_request {
     pub enum Step {
         /// Merge small files into large ones.
         Merge = 0,
-        /// Rewrite files with many deleted rows without them.
+        /// Rewrite files to remove deleted rows.
         Rewrite = 1,
         /// Expire old snapshots.
         Expire = 2,
@@ -1373,8 +1373,8 @@ pub struct RestoreRequest {
     /// with the same storage can serve it.
     #[prost(string, optional, tag = "3")]
     pub to: ::core::option::Option<::prost::alloc::string::String>,
-    /// Without "to": replace the catalog of the served lake; the server ends all sessions and opens the lake again. With
-    /// "to": accept missing data files.
+    /// Accept missing data files. Required without "to", to replace the catalog of the served lake: the server ends all
+    /// sessions and opens the lake again.
     #[prost(bool, tag = "4")]
     pub force: bool,
     /// Only verify the backup.

@@ -21,7 +21,6 @@ const SETTINGS: &[&str] = &[
     "integer_division",
     "lambda_syntax",
     "late_materialization_max_rows",
-    "max_expression_depth",
     "merge_join_threshold",
     "order_by_non_integer_literal",
     "ordered_aggregate_threshold",

@@ -331,7 +331,7 @@ def test_an_empty_folder_is_refused(server, tmp_path, name):
 def test_mixed_formats_are_refused(server, tmp_path, name):
     write_parquet(tmp_path / "data" / "a.parquet", table(1))
     write_text(tmp_path / "data" / "b.csv", "id\n1\n")
-    check_refused(server, {"source": (tmp_path / "data").as_uri(), "dataset": name}, pyarrow.ArrowInvalid, "mixes")
+    check_refused(server, {"source": (tmp_path / "data").as_uri(), "dataset": name}, pyarrow.ArrowInvalid, "several formats")
 
 
 def test_a_broken_image_is_named_and_leaves_nothing(server, tmp_path, name):

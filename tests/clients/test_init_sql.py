@@ -59,7 +59,7 @@ def test_the_shell_reads_the_lake(launch, catalog_flags, tmp_path, kind):
         assert secrets["PGPASSWORD"] not in sql and "user=" not in sql and "password=" not in sql
     if kind == "duckdb":
         # One process can have the file open, which the script mentions.
-        assert "while the server is stopped" in sql
+        assert "stop the server first" in sql
         beside = shell(sql, "FROM silver.t", tmp_path)
         assert beside.returncode != 0 and "lock" in beside.stderr
         server.stop()

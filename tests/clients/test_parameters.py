@@ -118,9 +118,11 @@ def test_a_timestamp_in_another_zone_is_the_same_time(server):
 
 
 def test_intervals_come_back(server):
-    # Parquet stores milliseconds and no negative part.
-    interval = pyarrow.MonthDayNano([14, 3, 4_005_000_000])
-    check(server, "INTERVAL", [interval], pyarrow.month_day_nano_interval())
+    interval = pyarrow.MonthDayNano([14, -3, 4_005_000_000])
+    bound = pyarrow.record_batch({"0": pyarrow.array([interval], pyarrow.month_day_nano_interval())})
+    assert server.sql("SELECT ?::INTERVAL, ?::INTERVAL::VARCHAR".replace("?", "$1"), bound) == [
+        (interval, "1 year 2 months -3 days 00:00:04.005")
+    ]
 
 
 def test_lists_and_structs_come_back(server):

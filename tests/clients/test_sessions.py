@@ -110,8 +110,8 @@ def test_an_option_is_returned_as_it_was_set_and_reset_by_no_value(ada, name, gi
 )
 def test_a_wrong_option_is_named_and_the_others_are_set(ada, name, given, fault):
     before = ada.options()
-    assert ada.set(**{name: given, "max_expression_depth": wire.whole(900)}) == {name: fault}
-    assert ada.options() == before | {"max_expression_depth": wire.whole(900)}
+    assert ada.set(**{name: given, "perfect_ht_threshold": wire.whole(9)}) == {name: fault}
+    assert ada.options() == before | {"perfect_ht_threshold": wire.whole(9)}
     assert value(ada, "SELECT 42") == 42
 
 

@@ -86,15 +86,18 @@ macro_rules! files {
 }
 
 files!(
+    answers,
     calls,
     definitions,
     errors,
     guard,
     hazards,
+    hostile,
     queries,
     schema_evolution,
     session,
     statements,
+    stored_types,
     time_travel,
     transactions
 );

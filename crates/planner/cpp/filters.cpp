@@ -21,7 +21,6 @@
 #include "duckdb/planner/expression/bound_operator_expression.hpp"
 #include "duckdb/planner/expression_iterator.hpp"
 #include "duckdb/planner/operator/logical_any_join.hpp"
-#include "duckdb/planner/operator/logical_comparison_join.hpp"
 #include "duckdb/planner/operator/logical_filter.hpp"
 #include "rules.hpp"
 
@@ -29,9 +28,6 @@ using namespace duckdb;
 
 namespace merganser {
 
-namespace {
-
-//! Whether constants of the type are pruned wrongly.
 bool IsImprecise(const LogicalType &type) {
 	switch (type.id()) {
 	case LogicalTypeId::BLOB:
@@ -42,6 +38,14 @@ bool IsImprecise(const LogicalType &type) {
 		return false;
 	}
 }
+
+unique_ptr<Expression> Exact(unique_ptr<Expression> filter) {
+	vector<unique_ptr<Expression>> arguments;
+	arguments.push_back(std::move(filter));
+	return make_uniq<BoundFunctionExpression>(LogicalType::BOOLEAN, ExactFunction(), std::move(arguments), nullptr);
+}
+
+namespace {
 
 //! Whether `expression` is a column of such a type, or a cast of one.
 bool IsImpreciseColumn(const Expression &expression) {
@@ -63,12 +67,6 @@ Value ConstantValue(ClientContext &context, const Expression &expression) {
 bool HasNul(const Value &value) {
 	return !value.IsNull() && value.type().id() == LogicalTypeId::VARCHAR &&
 	       StringValue::Get(value).find('\0') != string::npos;
-}
-
-unique_ptr<Expression> Exact(unique_ptr<Expression> filter) {
-	vector<unique_ptr<Expression>> arguments;
-	arguments.push_back(std::move(filter));
-	return make_uniq<BoundFunctionExpression>(LogicalType::BOOLEAN, ExactFunction(), std::move(arguments), nullptr);
 }
 
 //! A constant that is a little below (or above) `value`: at least as far as FLOAT is imprecise. NULL if there is none.
@@ -120,6 +118,11 @@ unique_ptr<BoundConjunctionExpression> Replacement(unique_ptr<Expression> filter
 	return filters;
 }
 
+//! Row groups of NULLs are skipped for IS DISTINCT FROM inside OR (duckdb/duckdb#25992).
+bool IsPrunedWrongly(ExpressionType comparison, const Expression &column) {
+	return comparison == ExpressionType::COMPARE_DISTINCT_FROM || IsImpreciseColumn(column);
+}
+
 void RewriteComparison(ClientContext &context, unique_ptr<Expression> &expression) {
 	auto &comparison = expression->Cast<BoundComparisonExpression>();
 	auto type = comparison.GetExpressionType();
@@ -130,7 +133,7 @@ void RewriteComparison(ClientContext &context, unique_ptr<Expression> &expressio
 		value = ConstantValue(context, *comparison.left);
 		type = FlipComparisonExpression(type);
 	}
-	if (value.IsNull() || !(IsImpreciseColumn(*column) || HasNul(value))) {
+	if (value.IsNull() || !(IsPrunedWrongly(type, *column) || HasNul(value))) {
 		return;
 	}
 	auto copy = column->Copy();
@@ -198,21 +201,6 @@ void KeepFiltersExact(ClientContext &context, LogicalOperator &plan) {
 	}
 	for (auto &child : plan.children) {
 		KeepFiltersExact(context, *child);
-	}
-}
-
-void DropJoinFilters(LogicalOperator &plan) {
-	if (plan.type == LogicalOperatorType::LOGICAL_COMPARISON_JOIN ||
-	    plan.type == LogicalOperatorType::LOGICAL_DELIM_JOIN) {
-		auto &join = plan.Cast<LogicalComparisonJoin>();
-		for (auto &condition : join.conditions) {
-			if (IsImprecise(condition.left->return_type)) {
-				join.filter_pushdown.reset();
-			}
-		}
-	}
-	for (auto &child : plan.children) {
-		DropJoinFilters(*child);
 	}
 }
 

@@ -18,11 +18,13 @@ constexpr const char *SOURCE_ID = "d8cdaa33fd";
 
 void AfterBinding(PlannerExtensionInput &input, BoundStatement &statement) {
 	merganser::StoreTypes(input.context, input.binder, *statement.plan);
-	merganser::LimitOffsets(*statement.plan);
+	merganser::CorrectWindows(*statement.plan);
+	merganser::KeepCorrelated(statement.plan);
 }
 
 void BeforeOptimizing(OptimizerExtensionInput &input, unique_ptr<LogicalOperator> &plan) {
 	merganser::KeepFiltersExact(input.context, *plan);
+	merganser::UseAsofColumns(plan);
 }
 
 void AfterOptimizing(OptimizerExtensionInput &, unique_ptr<LogicalOperator> &plan) {
@@ -34,7 +36,9 @@ void Register(Connection &connection) {
 	ExtensionLoader loader(database, "merganser");
 	loader.RegisterFunction(merganser::ExactFunction());
 	loader.RegisterFunction(merganser::OffsetFunction());
+	loader.RegisterFunction(merganser::UsedFunction());
 	loader.RegisterFunction(merganser::StoredTypeFunction());
+	merganser::LimitDepth(loader);
 	PlannerExtension planner;
 	planner.post_bind_function = AfterBinding;
 	PlannerExtension::Register(DBConfig::GetConfig(database), planner);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "duckdb.hpp"
+#include "duckdb/main/extension/extension_loader.hpp"
 #include "duckdb/planner/logical_operator.hpp"
 
 namespace merganser {
@@ -19,16 +20,32 @@ void StoreTypes(duckdb::ClientContext &context, duckdb::Binder &binder, duckdb::
 //! Keeps filters whose pruning is wrong in DuckDB or DuckLake from being used for it.
 void KeepFiltersExact(duckdb::ClientContext &context, duckdb::LogicalOperator &plan);
 
+//! Whether constants of the type are pruned wrongly.
+bool IsImprecise(const duckdb::LogicalType &type);
+
+//! Wraps a filter in ExactFunction.
+duckdb::unique_ptr<duckdb::Expression> Exact(duckdb::unique_ptr<duckdb::Expression> filter);
+
 //! Removes filters that joins push into scans at run time, where their pruning is wrong.
 void DropJoinFilters(duckdb::LogicalOperator &plan);
 
-//! Keeps the offsets of lag and lead in a range that DuckDB can negate.
-void LimitOffsets(duckdb::LogicalOperator &plan);
+//! Makes the columns of conditions of ASOF joins available where DuckDB looks for them.
+void UseAsofColumns(duckdb::unique_ptr<duckdb::LogicalOperator> &plan);
+
+//! Corrects arguments and keys of window functions.
+void CorrectWindows(duckdb::LogicalOperator &plan);
+
+//! Keeps correlated subqueries from being decorrelated wrongly.
+void KeepCorrelated(duckdb::unique_ptr<duckdb::LogicalOperator> &plan);
+
+//! Makes functions and casts of DuckDB reject values that are nested too deep for them.
+void LimitDepth(duckdb::ExtensionLoader &loader);
 
 //! The scalar functions that the rules insert into plans.
 duckdb::ScalarFunction ExactFunction();
 duckdb::ScalarFunction OffsetFunction();
-//! merganser_stored_type(VARCHAR) -> VARCHAR: StoredType by the names of types.
+duckdb::ScalarFunction UsedFunction();
+//! merganser_stored_type(type VARCHAR, column VARCHAR) -> VARCHAR: StoredType by names.
 duckdb::ScalarFunction StoredTypeFunction();
 
 } // namespace merganser

@@ -3,8 +3,10 @@
 
 #include "duckdb/catalog/catalog.hpp"
 #include "duckdb/catalog/catalog_entry/table_catalog_entry.hpp"
-#include "duckdb/common/vector_operations/unary_executor.hpp"
+#include "duckdb/common/vector_operations/binary_executor.hpp"
 #include "duckdb/parser/constraints/not_null_constraint.hpp"
+#include "duckdb/parser/expression/cast_expression.hpp"
+#include "duckdb/parser/expression/constant_expression.hpp"
 #include "duckdb/parser/parsed_data/alter_table_info.hpp"
 #include "duckdb/parser/parsed_data/create_table_info.hpp"
 #include "duckdb/planner/binder.hpp"
@@ -112,6 +114,29 @@ void StoreCreated(ClientContext &context, Binder &binder, LogicalCreateTable &cr
 	}
 }
 
+//! DuckLake takes literals as the defaults of new columns, and DATE '2020-01-01' is a cast of one: returns its value.
+//! DuckDB sets such a default by a statement of its own, after that which adds the column.
+unique_ptr<ParsedExpression> FoldedDefault(const ParsedExpression &expression, const LogicalType &type) {
+	if (expression.GetExpressionClass() != ExpressionClass::CAST) {
+		return nullptr;
+	}
+	auto &literal = *expression.Cast<CastExpression>().child;
+	Value value;
+	string error;
+	if (literal.GetExpressionClass() != ExpressionClass::CONSTANT ||
+	    !literal.Cast<ConstantExpression>().value.DefaultTryCastAs(type, value, &error)) {
+		return nullptr;
+	}
+	return make_uniq<ConstantExpression>(std::move(value));
+}
+
+void FoldDefault(const TableCatalogEntry &table, SetDefaultInfo &info) {
+	if (info.expression && table.ColumnExists(info.column_name)) {
+		auto folded = FoldedDefault(*info.expression, table.GetColumn(info.column_name).Type());
+		info.expression = folded ? std::move(folded) : std::move(info.expression);
+	}
+}
+
 optional_ptr<TableCatalogEntry> AlteredTable(ClientContext &context, const AlterInfo &info) {
 	EntryLookupInfo lookup(CatalogType::TABLE_ENTRY, info.name);
 	auto entry = Catalog::GetEntry(context, info.catalog, info.schema, lookup, OnEntryNotFound::RETURN_NULL);
@@ -139,6 +164,9 @@ void StoreAltered(ClientContext &context, AlterInfo &info) {
 		change.target_type = StoredType(change.target_type, change.column_name);
 		break;
 	}
+	case AlterTableType::SET_DEFAULT:
+		FoldDefault(*table, alter.Cast<SetDefaultInfo>());
+		break;
 	case AlterTableType::SET_NOT_NULL: {
 		auto &column = alter.Cast<SetNotNullInfo>().column_name;
 		if (table->ColumnExists(column)) {
@@ -183,11 +211,14 @@ LogicalType StoredStruct(const LogicalType &type, const string &column) {
 LogicalType StoredType(const LogicalType &type, const string &column) {
 	for (auto &rejected : REJECTED) {
 		if (type.id() == rejected.id) {
-			throw InvalidInputException("%s: %s cannot be stored: %s. %s", Quoted(column), type.ToString(), rejected.loss,
-			                            rejected.remedy);
+			throw InvalidInputException("%s: %s cannot be stored, because %s: %s", Quoted(column), type.ToString(),
+			                            rejected.loss, rejected.remedy);
 		}
 	}
 	switch (type.id()) {
+	case LogicalTypeId::SQLNULL:
+		// A column of NULLs only.
+		return LogicalType::INTEGER;
 	case LogicalTypeId::HUGEINT:
 	case LogicalTypeId::UHUGEINT:
 		// Parquet has no integers of 128 bits, and DuckDB would write DOUBLE.
@@ -242,13 +273,15 @@ void StoreTypes(ClientContext &context, Binder &binder, LogicalOperator &plan) {
 
 ScalarFunction StoredTypeFunction() {
 	auto execute = [](DataChunk &arguments, ExpressionState &state, Vector &result) {
-		auto &context = state.GetContext();
-		UnaryExecutor::Execute<string_t, string_t>(arguments.data[0], result, arguments.size(), [&](string_t name) {
-			auto type = TransformStringToLogicalType(name.GetString(), context);
-			return StringVector::AddString(result, StoredType(type, "").ToString());
-		});
+		auto stored = [&](string_t name, string_t column) {
+			auto type = TransformStringToLogicalType(name.GetString(), state.GetContext());
+			return StringVector::AddString(result, StoredType(type, column.GetString()).ToString());
+		};
+		BinaryExecutor::Execute<string_t, string_t, string_t>(arguments.data[0], arguments.data[1], result,
+		                                                      arguments.size(), stored);
 	};
-	return ScalarFunction("merganser_stored_type", {LogicalType::VARCHAR}, LogicalType::VARCHAR, execute);
+	return ScalarFunction("merganser_stored_type", {LogicalType::VARCHAR, LogicalType::VARCHAR}, LogicalType::VARCHAR,
+	                      execute);
 }
 
 } // namespace merganser

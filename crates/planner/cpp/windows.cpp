@@ -1,4 +1,7 @@
-//! lag and lead negate their offset, and read outside of the partition if that overflows.
+//! Windows that DuckDB 1.5.5 executes wrongly:
+//!
+//! * lag and lead negate their offset, and read outside of the partition if that overflows.
+//! * Windows with duplicate PARTITION BY keys share the partitions of others (duckdb/duckdb#24780).
 
 #include "duckdb/common/limits.hpp"
 #include "duckdb/common/vector_operations/unary_executor.hpp"
@@ -14,9 +17,25 @@ namespace merganser {
 
 namespace {
 
-void LimitOffset(Expression &expression) {
+void RemoveDuplicates(vector<unique_ptr<Expression>> &keys) {
+	vector<unique_ptr<Expression>> unique;
+	for (auto &key : keys) {
+		bool known = false;
+		for (auto &other : unique) {
+			known |= key->Equals(*other);
+		}
+		if (!known) {
+			unique.push_back(std::move(key));
+		}
+	}
+	keys = std::move(unique);
+}
+
+void CorrectWindow(Expression &expression) {
 	if (expression.GetExpressionClass() == ExpressionClass::BOUND_WINDOW) {
-		auto &offset = expression.Cast<BoundWindowExpression>().offset_expr;
+		auto &window = expression.Cast<BoundWindowExpression>();
+		RemoveDuplicates(window.partitions);
+		auto &offset = window.offset_expr;
 		if (offset) {
 			vector<unique_ptr<Expression>> arguments;
 			arguments.push_back(std::move(offset));
@@ -24,19 +43,19 @@ void LimitOffset(Expression &expression) {
 			                                            nullptr);
 		}
 	}
-	ExpressionIterator::EnumerateChildren(expression, LimitOffset);
+	ExpressionIterator::EnumerateChildren(expression, CorrectWindow);
 }
 
 } // namespace
 
-void LimitOffsets(LogicalOperator &plan) {
+void CorrectWindows(LogicalOperator &plan) {
 	if (plan.type == LogicalOperatorType::LOGICAL_WINDOW) {
 		for (auto &expression : plan.expressions) {
-			LimitOffset(*expression);
+			CorrectWindow(*expression);
 		}
 	}
 	for (auto &child : plan.children) {
-		LimitOffsets(*child);
+		CorrectWindows(*child);
 	}
 }
 

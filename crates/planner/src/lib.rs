@@ -1,12 +1,13 @@
 //! Rules for the plans of DuckDB, in C++, because its C API gives no access to plans.
 //!
 //! ```text
-//! SQL ─▶ bind ─▶ types, windows ─▶ filters ─▶ optimize ─▶ join filters ─▶ run
+//! SQL ─▶ bind ─▶ types, windows, subqueries ─▶ filters, joins ─▶ optimize ─▶ joins ─▶ run
 //! ```
 //!
 //! * `cpp/types.cpp`: values are stored in types that keep them, or the statement is rejected.
 //! * `cpp/filters.cpp`: filters are not used for pruning where DuckDB or DuckLake would prune wrongly.
-//! * `cpp/windows.cpp`: arguments of window functions that would end the process.
+//! * `cpp/joins.cpp`, `cpp/subqueries.cpp`, `cpp/windows.cpp`: wrong rows, and arguments that would end the process.
+//! * `cpp/depth.cpp`: values that are nested so deeply that functions of DuckDB overflow their stack.
 //! * `cpp/register.cpp`: registers them in an instance of DuckDB, and its version check.
 //!
 //! The rules use DuckDB's C++ classes, so the headers and the library must be of one version.

@@ -66,7 +66,8 @@ impl Database {
         // SAFETY: the connection is open, and closed once.
         let registered = unsafe {
             let registered = database.scans.register(connection).and_then(|()| {
-                merganser_planner::register(connection).map_err(|text| Error::internal("load the planner rules").with_source(text))
+                merganser_planner::register(connection)
+                    .map_err(|text| Error::internal("load the planner rules").with_source(text))
             });
             ffi::duckdb_disconnect(&raw mut connection);
             registered

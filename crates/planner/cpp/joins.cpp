@@ -1,0 +1,96 @@
+//! Joins that DuckDB 1.5.5 executes wrongly:
+//!
+//! * At run time, a join pushes the range of its keys as a filter into the scan of its other side. It does so through
+//!   LIMIT and OFFSET (duckdb/duckdb#22924), and for types whose pruning is wrong (filters.cpp).
+//! * ASOF joins with a further condition fail with an internal error if its columns are not used above
+//!   (duckdb/duckdb#19251).
+
+#include "duckdb/planner/expression/bound_columnref_expression.hpp"
+#include "duckdb/planner/expression/bound_function_expression.hpp"
+#include "duckdb/planner/expression_iterator.hpp"
+#include "duckdb/planner/operator/logical_comparison_join.hpp"
+#include "duckdb/planner/operator/logical_filter.hpp"
+#include "rules.hpp"
+
+using namespace duckdb;
+
+namespace merganser {
+
+namespace {
+
+bool HasLimit(LogicalOperator &plan) {
+	if (plan.type == LogicalOperatorType::LOGICAL_LIMIT || plan.type == LogicalOperatorType::LOGICAL_TOP_N) {
+		return true;
+	}
+	for (auto &child : plan.children) {
+		if (HasLimit(*child)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+bool IsFilteredWrongly(LogicalComparisonJoin &join) {
+	for (auto &condition : join.conditions) {
+		if (IsImprecise(condition.left->return_type)) {
+			return true;
+		}
+	}
+	return HasLimit(*join.children[0]);
+}
+
+void AddColumns(Expression &expression, vector<unique_ptr<Expression>> &columns) {
+	if (expression.GetExpressionClass() == ExpressionClass::BOUND_COLUMN_REF) {
+		columns.push_back(expression.Copy());
+	}
+	ExpressionIterator::EnumerateChildren(expression, [&](Expression &child) { AddColumns(child, columns); });
+}
+
+bool ReturnsBothSides(JoinType type) {
+	return type == JoinType::INNER || type == JoinType::LEFT || type == JoinType::RIGHT || type == JoinType::OUTER;
+}
+
+} // namespace
+
+void DropJoinFilters(LogicalOperator &plan) {
+	if (plan.type == LogicalOperatorType::LOGICAL_COMPARISON_JOIN ||
+	    plan.type == LogicalOperatorType::LOGICAL_DELIM_JOIN) {
+		auto &join = plan.Cast<LogicalComparisonJoin>();
+		if (join.filter_pushdown && IsFilteredWrongly(join)) {
+			join.filter_pushdown.reset();
+		}
+	}
+	for (auto &child : plan.children) {
+		DropJoinFilters(*child);
+	}
+}
+
+void UseAsofColumns(unique_ptr<LogicalOperator> &plan) {
+	for (auto &child : plan->children) {
+		UseAsofColumns(child);
+	}
+	if (plan->type != LogicalOperatorType::LOGICAL_ASOF_JOIN) {
+		return;
+	}
+	auto &join = plan->Cast<LogicalComparisonJoin>();
+	vector<unique_ptr<Expression>> columns;
+	if (join.predicate && ReturnsBothSides(join.join_type)) {
+		AddColumns(*join.predicate, columns);
+	}
+	if (!columns.empty()) {
+		auto filter = make_uniq<LogicalFilter>(make_uniq<BoundFunctionExpression>(
+		    LogicalType::BOOLEAN, UsedFunction(), std::move(columns), nullptr));
+		filter->children.push_back(std::move(plan));
+		plan = std::move(filter);
+	}
+}
+
+ScalarFunction UsedFunction() {
+	auto execute = [](DataChunk &, ExpressionState &, Vector &result) { result.Reference(Value::BOOLEAN(true)); };
+	ScalarFunction function("merganser_used", {}, LogicalType::BOOLEAN, execute);
+	function.varargs = LogicalType::ANY;
+	function.null_handling = FunctionNullHandling::SPECIAL_HANDLING;
+	return function;
+}
+
+} // namespace merganser
