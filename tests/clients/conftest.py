@@ -18,12 +18,12 @@ _numbers = itertools.count(1)
 def pytest_addoption(parser):
     parser.addoption("--storage", choices=["local", "s3"], default="local", help="where the servers keep their data")
     parser.addoption("--catalog", choices=CATALOGS, default="duckdb", help="the kind of catalog of the servers")
-    parser.addoption("--seed", type=int, default=int(time.time() // 86_400), help="seed of the random histories")
+    parser.addoption("--seed", type=int, default=int(time.time() // 86_400), help="seed of the random tests")
     parser.addoption("--rounds", type=int, default=3, help="number of kills in the tests that kill servers, at least 1")
 
 
 def pytest_report_header(config):
-    return f"seed of the random histories: --seed {config.getoption('seed')}"
+    return f"seed of the random tests: --seed {config.getoption('seed')}"
 
 
 def pytest_configure(config):

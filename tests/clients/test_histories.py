@@ -7,6 +7,8 @@ import typing
 import adbc_driver_manager
 import pytest
 
+from shrinker import shrink
+
 STEPS = 24
 ROLLBACKS = 4
 REPLAYS = 60
@@ -200,22 +202,6 @@ def difference(expected, found):
     return f"{len(found) - 1} rows instead of {len(expected) - 1}; missing: {missing[:3]}; unexpected: {excess[:3]}"
 
 
-def shrink(steps, fails, replays=REPLAYS):
-    """Leaves out steps that are not needed for a failure: halves first, single ones last."""
-    size = len(steps) // 2
-    while size:
-        start = 0
-        while start < len(steps) and replays:
-            shorter = steps[:start] + steps[start + size :]
-            replays -= 1
-            if fails(shorter):
-                steps = shorter
-            else:
-                start += size
-        size //= 2
-    return steps
-
-
 @pytest.mark.parametrize("number", range(3))
 def test_every_state_comes_back(server, name, number, request):
     seed = request.config.getoption("seed")
@@ -230,7 +216,7 @@ def test_every_state_comes_back(server, name, number, request):
         failures.append(again)
         return again is not None
 
-    steps = shrink(steps, fails)
+    steps = shrink(steps, fails, REPLAYS)
     last = next((again for again in reversed(failures) if again), "none of the shorter histories fails")
     statements = "\n".join(f"{step.number:4}: {step.for_table('t', f'<after {step.to}>')}" for step in steps)
     pytest.fail(
@@ -244,4 +230,4 @@ def test_a_failure_shrinks_to_the_steps_that_it_needs():
     def fails(steps):
         return 3 in steps and 11 in steps
 
-    assert shrink(list(range(24)), fails) == [3, 11]
+    assert shrink(list(range(24)), fails, REPLAYS) == [3, 11]

@@ -2,8 +2,8 @@
 //!
 //! * BLOB: the Parquet reader looks up the printed form of a constant ('\xFF') in bloom filters, which contain bytes.
 //! * FLOAT and DOUBLE: 0.0 and -0.0 are equal and have different hashes in bloom filters.
-//! * DOUBLE: a column that was FLOAT when files were written has their minimum and maximum as the shortest decimal
-//!   text, such as 2.7, which is not the DOUBLE value of that FLOAT.
+//! * FLOAT, and DOUBLE columns that were FLOAT when files were written: DuckLake has their minimum and maximum, and
+//!   constants, as the shortest decimal text, such as 2.7, and compares it as DOUBLE, which is not the value of the FLOAT.
 //! * VARCHAR: DuckLake puts constants into SQL text for the catalog, which ends at a NUL character.
 //!
 //! So such a comparison is wrapped in the function merganser_exact, which neither prunes by, and, where possible, comes
@@ -71,19 +71,20 @@ bool HasNul(const Value &value) {
 
 //! A constant that is a little below (or above) `value`: at least as far as FLOAT is imprecise. NULL if there is none.
 Value Loosened(const Value &value, float direction) {
-	if (value.IsNull() || value.type().id() != LogicalTypeId::DOUBLE) {
+	if (value.IsNull() || value.type().id() == LogicalTypeId::BLOB) {
 		return value;
 	}
-	auto number = DoubleValue::Get(value);
+	auto number = value.DefaultCastAs(LogicalType::DOUBLE).GetValue<double>();
 	if (std::isnan(number)) {
 		return Value(value.type());
 	}
-	return Value::DOUBLE(std::nextafterf(static_cast<float>(number), direction));
+	auto loosened = std::nextafterf(static_cast<float>(number), direction);
+	return value.type().id() == LogicalTypeId::FLOAT ? Value::FLOAT(loosened) : Value::DOUBLE(loosened);
 }
 
 //! Adds `column comparison value` to the filters, if there is a value.
 void AddRange(BoundConjunctionExpression &filters, ExpressionType comparison, const Expression &column, Value value) {
-	if (!value.IsNull() && IsImprecise(value.type())) {
+	if (!value.IsNull()) {
 		filters.children.push_back(make_uniq<BoundComparisonExpression>(
 		    comparison, column.Copy(), make_uniq<BoundConstantExpression>(std::move(value))));
 	}
@@ -92,6 +93,9 @@ void AddRange(BoundConjunctionExpression &filters, ExpressionType comparison, co
 //! Adds ranges that every value has for which `column comparison value` is true.
 void AddRanges(BoundConjunctionExpression &filters, ExpressionType comparison, const Expression &column,
                const Value &value) {
+	if (!IsImprecise(value.type())) {
+		return;
+	}
 	switch (comparison) {
 	case ExpressionType::COMPARE_EQUAL:
 	case ExpressionType::COMPARE_NOT_DISTINCT_FROM:
@@ -123,8 +127,18 @@ bool IsPrunedWrongly(ExpressionType comparison, const Expression &column) {
 	return comparison == ExpressionType::COMPARE_DISTINCT_FROM || IsImpreciseColumn(column);
 }
 
+//! Whether the comparison may have to be rewritten, by the types alone: constants may be large.
+bool IsSuspect(const BoundComparisonExpression &comparison) {
+	return comparison.GetExpressionType() == ExpressionType::COMPARE_DISTINCT_FROM ||
+	       comparison.left->return_type.id() == LogicalTypeId::VARCHAR || IsImpreciseColumn(*comparison.left) ||
+	       IsImpreciseColumn(*comparison.right);
+}
+
 void RewriteComparison(ClientContext &context, unique_ptr<Expression> &expression) {
 	auto &comparison = expression->Cast<BoundComparisonExpression>();
+	if (!IsSuspect(comparison)) {
+		return;
+	}
 	auto type = comparison.GetExpressionType();
 	auto *column = comparison.left.get();
 	auto value = ConstantValue(context, *comparison.right);

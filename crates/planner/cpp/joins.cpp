@@ -32,7 +32,9 @@ bool HasLimit(LogicalOperator &plan) {
 
 bool IsFilteredWrongly(LogicalComparisonJoin &join) {
 	for (auto &condition : join.conditions) {
-		if (IsImprecise(condition.left->return_type)) {
+		// The values are not known yet, and a text may contain NUL characters.
+		auto &type = condition.left->return_type;
+		if (IsImprecise(type) || type.id() == LogicalTypeId::VARCHAR) {
 			return true;
 		}
 	}
