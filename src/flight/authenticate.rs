@@ -4,14 +4,14 @@
 //! name and a password, as header or as payload, and returns a bearer token for a new session. A static token of the
 //! configuration needs no handshake, and all its calls share one session.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use arrow_flight::{BasicAuth, HandshakeRequest, HandshakeResponse};
 use base64::{
     Engine as _,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use futures::{Stream, StreamExt, stream};
+use futures::{FutureExt, Stream, StreamExt, future, stream};
 use prost::Message;
 use tonic::{
     Request, Response, Status,
@@ -109,7 +109,17 @@ fn by_token(door: &Authenticator, sessions: &Sessions, token: &str) -> Result<Ar
     }
 }
 
+/// How long the response to a handshake waits for the message of the client, which clients with credentials in the headers
+/// may send or not.
+const MESSAGE_WAIT: Duration = Duration::from_secs(2);
+
+type HandshakeStream = stream::BoxStream<'static, Result<HandshakeResponse, Status>>;
+
 /// Responds to a handshake: opens a session and returns its token as header and as payload.
+///
+/// Credentials are in the headers, or in the first message. Some clients wait for the response's headers before they close
+/// their stream (Go), and others treat a stream as broken that ends before they have sent their message. So the headers
+/// are sent as soon as the credentials are known, and the reply after the client's message.
 ///
 /// # Errors
 /// Unauthenticated for credentials that are wrong or cannot be read.
@@ -117,30 +127,68 @@ pub async fn handshake(
     door: &Arc<Authenticator>,
     sessions: &Sessions,
     headers: &MetadataMap,
+    mut requests: impl Stream<Item = Result<HandshakeRequest, Status>> + Unpin + Send + 'static,
+) -> Result<Response<HandshakeStream>, Status> {
+    let outcome = match shown(headers) {
+        Ok(Some(credentials)) => by_header(door, sessions, credentials).await,
+        Ok(None) => return by_message(door, sessions, requests).await,
+        Err(err) => Err(err),
+    };
+    let message = async move { _ = tokio::time::timeout(MESSAGE_WAIT, requests.next()).await };
+    match outcome {
+        Ok(token) => response(token, message),
+        Err(err) => {
+            message.await;
+            Err(err.into())
+        }
+    }
+}
+
+/// The token of the session that the credentials in the headers open; `None` for a client that has its token already
+/// (JDBC): it reads no other, and it shows headers in errors.
+async fn by_header(
+    door: &Arc<Authenticator>,
+    sessions: &Sessions,
+    (scheme, credentials): (Scheme, String),
+) -> Result<Option<String>> {
+    if let Scheme::Bearer = scheme {
+        return by_token(door, sessions, &credentials).map(|_| None);
+    }
+    let (name, password) = basic(&credentials)?;
+    open_session(door, sessions, &name, &password).await.map(Some)
+}
+
+async fn by_message(
+    door: &Arc<Authenticator>,
+    sessions: &Sessions,
     mut requests: impl Stream<Item = Result<HandshakeRequest, Status>> + Unpin,
-) -> Result<Response<stream::BoxStream<'static, Result<HandshakeResponse, Status>>>, Status> {
-    // Read in any case: a client that receives a response before it has sent its message may treat the stream as
-    // broken.
+) -> Result<Response<HandshakeStream>, Status> {
     let payload = match requests.next().await {
         Some(request) => request?.payload,
         None => bytes::Bytes::new(),
     };
-    let (name, password) = match shown(headers)? {
-        // A token login (JDBC) has its token and reads no other. The token is not repeated either: clients show headers
-        // in errors.
-        Some((Scheme::Bearer, token)) => {
-            by_token(door, sessions, &token)?;
-            return Ok(Response::new(stream::iter([Ok(HandshakeResponse::default())]).boxed()));
-        }
-        Some((Scheme::Basic, credentials)) => basic(&credentials)?,
-        None => from_payload(&payload)?,
-    };
-    let token = sessions.open(door.log_in(&name, password.as_bytes()).await?)?.to_string();
-    let reply = HandshakeResponse { protocol_version: 0, payload: token.clone().into_bytes().into() };
-    let mut response = Response::new(stream::iter([Ok(reply)]).boxed());
-    let header = format!("Bearer {token}").parse();
+    let (name, password) = from_payload(&payload)?;
+    let token = open_session(door, sessions, &name, &password).await?;
+    response(Some(token), future::ready(()))
+}
+
+async fn open_session(door: &Arc<Authenticator>, sessions: &Sessions, name: &str, password: &str) -> Result<String> {
+    Ok(sessions.open(door.log_in(name, password.as_bytes()).await?)?.to_string())
+}
+
+/// The response with a token, whose message is sent after `ready`.
+fn response(
+    token: Option<String>,
+    ready: impl Future<Output = ()> + Send + 'static,
+) -> Result<Response<HandshakeStream>, Status> {
+    let header = token.as_ref().map(|token| format!("Bearer {token}").parse()).transpose();
     let header = header.map_err(|_| unauthenticated("the token is not text"))?;
-    response.metadata_mut().insert(AUTHORIZATION, header);
+    let payload = token.unwrap_or_default().into_bytes().into();
+    let reply = ready.map(|()| Ok(HandshakeResponse { protocol_version: 0, payload }));
+    let mut response = Response::new(stream::once(reply).boxed());
+    if let Some(header) = header {
+        response.metadata_mut().insert(AUTHORIZATION, header);
+    }
     Ok(response)
 }
 

@@ -3,6 +3,7 @@
 import base64
 import os
 import pty
+import queue
 import statistics
 import subprocess
 import termios
@@ -10,12 +11,14 @@ import threading
 import time
 
 import adbc_driver_manager
+import grpc
 import pyarrow
 import pyarrow.flight
 import pytest
 
 import harness
 import protobuf
+import wire
 from harness import run
 
 PASSWORD = "correct horse: battery"
@@ -217,6 +220,31 @@ def test_a_changed_letter_makes_another_token(guarded, credentials):
 def test_handshakes_without_credentials_are_refused(guarded, payload):
     with guarded.flight() as client, pytest.raises(pyarrow.flight.FlightUnauthenticatedError):
         client.authenticate(Handshake(payload))
+
+
+def wait_for_headers(server, user, password):
+    """Opens the handshake's stream and waits for the response's headers before it closes it, like Go's client."""
+    credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
+    closed = queue.SimpleQueue()
+    with wire.Wire(server) as connection:
+        handshake = connection.channel.stream_stream(wire.SERVICE + "Handshake")
+        call = handshake(iter(closed.get, None), metadata=[("authorization", f"Basic {credentials}")], timeout=60)
+        headers = dict(call.initial_metadata())
+        closed.put(None)
+        replies = list(call)
+    return headers, replies
+
+
+def test_a_client_that_waits_for_the_headers_gets_its_token(guarded):
+    headers, [reply] = wait_for_headers(guarded, "alice", PASSWORD)
+    assert headers["authorization"] == "Bearer " + protobuf.parse(reply)[2][0].decode()
+    with guarded.flight() as client:
+        assert query(client, [(b"authorization", headers["authorization"].encode())]) == {"i": [42]}
+
+
+def test_a_client_that_waits_for_the_headers_is_told_of_a_wrong_password(guarded):
+    with wire.refused(grpc.StatusCode.UNAUTHENTICATED):
+        wait_for_headers(guarded, "alice", "wrong")
 
 
 def test_unknown_users_take_as_long_as_wrong_passwords(guarded):

@@ -210,7 +210,7 @@ def test_the_schema_that_is_named_comes_before_those_that_fit(server):
 
 @pytest.mark.parametrize(
     ("types", "found"),
-    [((), ["t", "v"]), (["TABLE"], ["t"]), (["VIEW"], ["v"]), (["VIEW", "TABLE"], ["t", "v"]), (["table"], []), (["X"], [])],
+    [((), ["t", "v"]), (["TABLE"], ["t"]), (["VIEW"], ["v"]), (["VIEW", "TABLE"], ["t", "v"]), (["table", "VIEW"], ["t", "v"]), (["base table"], ["t"]), (["BASE TABLE", "X"], ["t"]), (["X"], [])],
 )
 def test_tables_by_type(server, types, found):
     assert names(metadata.tables(server, "axb", types=types)) == found

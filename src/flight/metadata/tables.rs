@@ -34,8 +34,14 @@ pub async fn rows(queries: &Queries, caller: &Caller, command: CommandGetTables)
     let find = move |connection: &_| listing::tables(connection, &filter, include_schema);
     let mut tables = queries.inspect(&caller.session, find).await?;
     let types = command.table_types;
-    tables.retain(|table| types.is_empty() || types.iter().any(|name| name == table.kind.name()));
+    tables.retain(|table| types.is_empty() || types.iter().any(|name| is_type(name, table.kind.name())));
     batch(columns, &tables, include_schema)
+}
+
+/// Whether a client asks for the table type `kind` as `name`, which Arrow's own clients write in lower case.
+fn is_type(name: &str, kind: &str) -> bool {
+    let name = if name.eq_ignore_ascii_case("BASE TABLE") { "TABLE" } else { name };
+    name.eq_ignore_ascii_case(kind)
 }
 
 fn batch(columns: SchemaRef, tables: &[Table], include_schema: bool) -> Result<RecordBatch> {
