@@ -61,7 +61,7 @@ def is_lost(ada, server, sql):
     """Executes a statement that must fail as DataLoss; returns the message."""
     with wire.refused(grpc.StatusCode.DATA_LOSS) as said:
         wire.rows(ada.get(protobuf.statement(sql)))
-    assert "not what" in said[0] and "://" not in said[0] and str(server.store) not in said[0]
+    assert "has changed since it was written" in said[0] and "://" not in said[0] and str(server.store) not in said[0]
     return said[0]
 
 
