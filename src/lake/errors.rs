@@ -68,11 +68,13 @@ const GARBLED: &[&str] = &[
 ];
 
 /// The message for them.
-const SOME_FILE_DAMAGED: &str = "a file that was read has changed since it was written, or its server does not support range requests: \
+const SOME_FILE_DAMAGED: &str = "a file that was read has changed since it was written, or its server does not support \
+                                 range requests: \
      see the server's log";
 
 /// The message if the connection to the catalog's database was lost during a commit.
-const LOST_COMMIT: &str = "the connection to the catalog's database was lost during the commit, so its outcome is unknown: \
+const LOST_COMMIT: &str = "the connection to the catalog's database was lost during the commit, so its outcome is \
+                           unknown: \
                            check lake.snapshots() before you repeat it";
 
 /// The classified error; `None` for errors of DuckDB itself.

@@ -4,7 +4,7 @@
 //! string while it "prepares" it, and panics when a stream fails midway. Those three would break correctness, so the
 //! engine uses the C interface through its `ffi`, and this folder is the only location of unsafe code in the crate.
 //! Every handle is freed by the `Drop` of the type that holds it; types that borrow a connection carry its lifetime.
-#![expect(unsafe_code, reason = "the C interface of DuckDB; nothing outside this folder is unsafe")]
+#![expect(unsafe_code, reason = "the C interface of DuckDB; nothing else in this crate is unsafe")]
 
 mod arrow_scan;
 mod batch;
