@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    ingest::{Mode, Outcome, Request, Source, check_dataset},
+    ingest::{Mode, Options, Outcome, Request, Source, check_dataset},
     lake::table::TableRef,
     proto::{IngestRequest, IngestResult, ingest_request, ingest_result},
 };
@@ -35,6 +35,7 @@ impl Action for Ingest {
         };
         Ok(Self(Request {
             source,
+            reader: Options::parse(&request)?,
             extract_media: request.media() == ingest_request::Media::Extract,
             mode: mode(&request)?,
             dataset: request.dataset,

@@ -43,11 +43,56 @@ pub struct Ingest {
     /// Keep media bytes in the table
     #[arg(long)]
     keep_media: bool,
+    #[command(flatten)]
+    reader: Reader,
     /// Return the first call's result if the key was already used
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
     #[command(flatten)]
     call: Call,
+}
+
+/// How CSV and JSON files are read
+#[derive(Debug, Args)]
+#[command(next_help_heading = "CSV and JSON files")]
+struct Reader {
+    /// CSV: the character between fields; '' for one column [default: the one of , ; tab and | that gives all records the
+    /// same number of fields]
+    #[arg(long, value_name = "CHARACTER")]
+    delimiter: Option<String>,
+    /// CSV: the character around fields; '' for none [default: "]
+    #[arg(long, value_name = "CHARACTER")]
+    quote: Option<String>,
+    /// CSV: the character before a quote in a quoted field [default: the quote is doubled, or escaped with a backslash]
+    #[arg(long, value_name = "CHARACTER")]
+    escape: Option<String>,
+    /// CSV: lines that begin with this character are skipped
+    #[arg(long, value_name = "CHARACTER")]
+    comment: Option<String>,
+    /// CSV: whether the first record names the columns [default: unless it contains a value of a typed column]
+    #[arg(long, value_name = "BOOL")]
+    header: Option<bool>,
+    /// CSV: skip this many lines before the first record
+    #[arg(long, value_name = "LINES", default_value_t = 0, hide_default_value = true)]
+    skip: u64,
+    /// CSV: fill records with too few fields with NULL
+    #[arg(long)]
+    null_padding: bool,
+    /// CSV: a text that means NULL, besides the empty field without quotes; may be repeated
+    #[arg(long, value_name = "TEXT")]
+    null_string: Vec<String>,
+    /// The encoding, such as latin1 or utf-16le [default: UTF-8, or what the byte order mark says]
+    #[arg(long, value_name = "NAME")]
+    encoding: Option<String>,
+    /// The type of a column; may be repeated [default: that of the existing table, else the one that has all values]
+    #[arg(long = "type", value_name = "COLUMN=TYPE", value_parser = column_type)]
+    types: Vec<(String, String)>,
+    /// Read all columns without --type as text
+    #[arg(long)]
+    all_text: bool,
+    /// Write records that cannot be read to the table <TABLE>_rejects instead of failing
+    #[arg(long)]
+    rejects: bool,
 }
 
 // === impl Ingest ===
@@ -68,6 +113,18 @@ impl Ingest {
             media: media.into(),
             idempotency_key: self.idempotency_key,
             cancel_on_disconnect: false,
+            delimiter: self.reader.delimiter,
+            quote: self.reader.quote,
+            escape: self.reader.escape,
+            comment: self.reader.comment,
+            header: self.reader.header,
+            skip: self.reader.skip,
+            null_padding: self.reader.null_padding,
+            null_strings: self.reader.null_string,
+            encoding: self.reader.encoding,
+            types: self.reader.types.into_iter().collect(),
+            all_text: self.reader.all_text,
+            rejects: self.reader.rejects,
         };
         let Some(result) = self.call.run::<actions::Ingest>(request).await? else { return Ok(()) };
         let rows = result.tables.into_iter();
@@ -77,6 +134,13 @@ impl Ingest {
         output::print(format_args!("{files} files landed in {landing}, {assets} assets, snapshot {snapshot}"))?;
         Ok(())
     }
+}
+
+/// Parses `COLUMN=TYPE`; the name may contain the sign.
+fn column_type(text: &str) -> Result<(String, String)> {
+    let parsed = text.rsplit_once('=').filter(|(column, data_type)| !column.is_empty() && !data_type.is_empty());
+    let (column, data_type) = parsed.ok_or_else(|| Error::invalid(format!("\"{text}\": expected COLUMN=TYPE")))?;
+    Ok((column.to_owned(), data_type.to_owned()))
 }
 
 /// Converts a path to a URI, unless it is one.

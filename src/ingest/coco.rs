@@ -167,15 +167,14 @@ async fn store_pictures(
 ) -> Result<()> {
     let mut out = BufWriter::new(File::create(uris)?);
     let Some(images) = images.filter(|_| work.request.extract_media) else { return Ok(out.flush()?) };
-    let pictures = by_name(&files.others);
-    work.progress.phase("store assets", "assets", Some(pictures.len() as u64));
+    let pictures = Pictures::new(files);
+    work.progress.phase("store assets", "assets", Some(files.others.len() as u64));
     let mut stored = std::collections::HashSet::new();
     for line in BufReader::new(File::open(images)?).lines() {
         work.progress.check()?;
         let row: ImageRow = serde_json::from_str(&line?).map_err(|err| Error::internal(err.to_string()))?;
         let split = row.split.as_deref();
-        let name = Path::new(&row.file_name).file_name().unwrap_or_default().to_string_lossy();
-        let Some(file) = pictures.get(name.as_ref()).map(|found| best(found, split)) else { continue };
+        let Some(file) = pictures.find(&row.file_name, split)? else { continue };
         if !stored.insert((row.file_name.clone(), row.split.clone())) {
             continue;
         }
@@ -187,21 +186,49 @@ async fn store_pictures(
     Ok(out.flush()?)
 }
 
-/// Files by their names; the same name may stand in several folders.
-fn by_name(files: &[PathBuf]) -> HashMap<String, Vec<&Path>> {
-    let mut named = HashMap::<_, Vec<_>>::new();
-    for file in files {
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        named.entry(name).or_default().push(file.as_path());
+/// The files of a folder by their names; several folders may have one of the same name.
+struct Pictures<'a>(HashMap<String, Vec<&'a Path>>);
+
+impl<'a> Pictures<'a> {
+    fn new(files: &'a Files) -> Self {
+        let mut named = HashMap::<_, Vec<_>>::new();
+        for file in &files.others {
+            let path = file.strip_prefix(&files.root).unwrap_or(file);
+            named.entry(base_name(path)).or_default().push(file.as_path());
+        }
+        Self(named)
     }
-    named
+
+    /// The picture that an image names: of those with its name, the one whose path ends like `file_name`, or the one in
+    /// the folder of the split.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if several fit.
+    fn find(&self, file_name: &str, split: Option<&str>) -> Result<Option<&'a Path>> {
+        let path = Path::new(file_name);
+        let Some(named) = self.0.get(&base_name(path)) else { return Ok(None) };
+        let in_split = |file: &Path| {
+            let folder = file.parent().map(base_name).unwrap_or_default();
+            split.is_some_and(|split| folder.contains(split))
+        };
+        let by_path = only(named, |file| file.ends_with(path));
+        match by_path.or_else(|| only(named, in_split)).or_else(|| only(named, |_| true)) {
+            Some(file) => Ok(Some(file)),
+            None => Err(Error::invalid(format!(
+                "\"{}\" and \"{}\" could both be the image \"{file_name}\"; write \"file_name\" with its folder",
+                named[0].display(),
+                named[1].display()
+            ))),
+        }
+    }
 }
 
-/// Of files with one name, the one in a folder named after the split.
-fn best<'a>(files: &[&'a Path], split: Option<&str>) -> &'a Path {
-    let in_split = |file: &&&Path| {
-        let folder = file.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
-        split.is_some_and(|split| folder.contains(split))
-    };
-    files.iter().find(in_split).or(files.first()).copied().unwrap_or(Path::new(""))
+/// The only file that fits.
+fn only<'a>(files: &[&'a Path], fits: impl Fn(&Path) -> bool) -> Option<&'a Path> {
+    let mut fitting = files.iter().filter(|file| fits(file));
+    fitting.next().filter(|_| fitting.next().is_none()).copied()
+}
+
+fn base_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

@@ -47,10 +47,12 @@ pub struct Loaded {
     pub tables: Vec<TableOutcome>,
 }
 
-#[derive(Deserialize)]
-struct Column {
-    column_name: String,
-    column_type: String,
+/// A column of a table or query.
+#[derive(Debug, Deserialize)]
+pub(super) struct Column {
+    pub column_name: String,
+    /// As DuckDB writes it.
+    pub column_type: String,
 }
 
 #[derive(Deserialize)]
@@ -173,7 +175,7 @@ fn describe(connection: &Connection, query: &str) -> Result<Vec<Column>> {
 }
 
 /// The columns of a table; `None` if there is no such table.
-fn columns_of(connection: &Connection, table: &TableRef) -> Result<Option<Vec<Column>>> {
+pub(super) fn columns_of(connection: &Connection, table: &TableRef) -> Result<Option<Vec<Column>>> {
     let sql = format!(
         "SELECT column_name, data_type AS column_type FROM system.main.duckdb_columns() WHERE database_name = 'lake' \
          AND schema_name = {} AND table_name = {} ORDER BY column_index",

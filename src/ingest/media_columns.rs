@@ -1,4 +1,4 @@
-//! Parquet, CSV and JSON files as one table. Media columns (`STRUCT(bytes BLOB, path VARCHAR)`, as in data sets of hubs)
+//! Parquet files as one table. Media columns (`STRUCT(bytes BLOB, path VARCHAR)`, as in data sets of hubs)
 //! are stored as assets, and the table contains their URIs.
 
 use std::{
@@ -20,7 +20,6 @@ use tokio::sync::mpsc;
 use super::{
     assets::Assets,
     load::{self, Loaded},
-    source::{Files, Format},
     work::Work,
 };
 use crate::{
@@ -35,8 +34,6 @@ use crate::{
 
 /// The type of a media column, as DuckDB writes it.
 const MEDIA_TYPE: &str = "STRUCT(bytes BLOB, \"path\" VARCHAR)";
-/// The largest JSON object that is read.
-const MAX_JSON_BYTES: u64 = 256 << 20;
 
 #[derive(Deserialize)]
 struct Column {
@@ -44,14 +41,24 @@ struct Column {
     column_type: String,
 }
 
+/// The columns by which the URIs are joined.
+const FILE: &str = "merganser_file";
+const ROW: &str = "file_row_number";
+
 /// Loads the files as one table.
-pub async fn load(work: &Work<'_>, files: &Files, assets: &mut Assets) -> Result<Loaded> {
-    let reader = reader(files.format, &work.landing.engine_paths());
-    let media = if work.request.extract_media && files.format == Format::Parquet {
-        media_columns(work, &reader).await?
-    } else {
-        Vec::new()
-    };
+pub async fn load(work: &Work<'_>, assets: &mut Assets) -> Result<Loaded> {
+    let files = work.landing.engine_paths();
+    let columns = columns(work, &reader(&files, false)).await?;
+    let is_media = |column: &&Column| work.request.extract_media && is_media(&column.column_type);
+    let media: Vec<_> = columns.iter().filter(is_media).map(|column| column.column_name.clone()).collect();
+    let has_media = !media.is_empty();
+    if has_media && let Some(taken) = columns.iter().find(|column| [FILE, ROW].contains(&column.column_name.as_str())) {
+        return Err(Error::invalid(format!(
+            "a file with media columns cannot have a column \"{}\"; rename it, or set \"media\": \"keep\"",
+            taken.column_name
+        )));
+    }
+    let reader = reader(&files, has_media);
     let mut stored = Vec::new();
     for (index, column) in media.into_iter().enumerate() {
         let uris = work.spool.join(format!("uris_{index}.ndjson"));
@@ -76,19 +83,12 @@ pub async fn load(work: &Work<'_>, files: &Files, assets: &mut Assets) -> Result
     lease.worker().run_until(work.progress.cancelled(), loading).await
 }
 
-/// The table function that reads the files. Parquet rows include file name and row number, to join the URIs.
-fn reader(format: Format, files: &[String]) -> String {
+/// The table function that reads the files; with `places`, each row has its file and its number in it.
+fn reader(files: &[String], places: bool) -> String {
     let files: Vec<_> = files.iter().map(|file| literal(file)).collect();
     let files = files.join(", ");
-    match format {
-        Format::Parquet => {
-            format!("read_parquet([{files}], union_by_name = true, filename = true, file_row_number = true)")
-        }
-        Format::Csv => format!("read_csv([{files}], union_by_name = true)"),
-        Format::Json | Format::Coco => {
-            format!("read_json([{files}], union_by_name = true, maximum_object_size = {MAX_JSON_BYTES})")
-        }
-    }
+    let places = if places { format!(", filename = {}, file_row_number = true", literal(FILE)) } else { String::new() };
+    format!("read_parquet([{files}], union_by_name = true{places})")
 }
 
 fn query(reader: &str, stored: &[(String, PathBuf)], max_rows: Option<u64>) -> String {
@@ -99,21 +99,19 @@ fn query(reader: &str, stored: &[(String, PathBuf)], max_rows: Option<u64>) -> S
         joins.push_str(&format!(
             " LEFT JOIN read_json({file}, format = 'newline_delimited', \
              columns = {{file: 'VARCHAR', row: 'BIGINT', uri: 'VARCHAR'}}) stored_{index} \
-             ON stored_{index}.file = rows.filename AND stored_{index}.row = rows.file_row_number"
+             ON stored_{index}.file = rows.{FILE} AND stored_{index}.row = rows.{ROW}"
         ));
         uris.push(format!("stored_{index}.uri AS {}", identifier(column)));
     }
     let replaced = if uris.is_empty() { String::new() } else { format!(" REPLACE ({})", uris.join(", ")) };
-    let placed = if reader.starts_with("read_parquet") { " EXCLUDE (filename, file_row_number)" } else { "" };
+    let placed = if stored.is_empty() { String::new() } else { format!(" EXCLUDE ({FILE}, {ROW})") };
     let limit = max_rows.map(|rows| format!(" LIMIT {rows}")).unwrap_or_default();
     format!("SELECT rows.*{placed}{replaced} FROM {reader} rows{joins}{limit}")
 }
 
-async fn media_columns(work: &Work<'_>, reader: &str) -> Result<Vec<String>> {
+async fn columns(work: &Work<'_>, reader: &str) -> Result<Vec<Column>> {
     let sql = format!("SELECT column_name, column_type FROM (DESCRIBE FROM {reader})");
-    let columns: Vec<Column> = work.lake.engine().run(move |connection| connection.records(&sql, &[])).await?;
-    let media = columns.into_iter().filter(|column| is_media(&column.column_type));
-    Ok(media.map(|column| column.column_name).collect())
+    work.lake.engine().run(move |connection| connection.records(&sql, &[])).await
 }
 
 fn is_media(column_type: &str) -> bool {
@@ -125,7 +123,7 @@ async fn store(work: &Work<'_>, reader: &str, column: &str, uris: &Path, assets:
     work.progress.phase(format!("store assets of {column}"), "assets", None);
     let name = identifier(column);
     let limit = work.request.max_rows.map(|rows| format!(" LIMIT {rows}")).unwrap_or_default();
-    let sql = format!("SELECT filename, file_row_number, {name}.bytes, {name}.path FROM {reader}{limit}");
+    let sql = format!("SELECT {FILE}, {ROW}, {name}.bytes, {name}.path FROM {reader}{limit}");
     let lease = work.lake.engine().lease().await?;
     // At most one batch is buffered while another is stored: blobs are large.
     let (sender, mut batches) = mpsc::channel::<Result<RecordBatch>>(1);

@@ -17,6 +17,7 @@ mod load;
 mod media_columns;
 mod request;
 mod source;
+mod text;
 mod work;
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc};
@@ -28,6 +29,7 @@ pub use self::{
     load::{Mode, TableOutcome},
     request::Request,
     source::Source,
+    text::Options,
 };
 use crate::{
     context::Principal,
@@ -88,6 +90,9 @@ impl Ingester {
         let _turn = progress.unless_cancelled(async { Ok(dataset.lock().await) }).await?;
         progress.phase("read source", "files", None);
         let files = request.source.files().await?;
+        if matches!(files.format, Format::Parquet | Format::Coco) {
+            request.reader.check_none()?;
+        }
         let mut landing = Landing::new(self.storage.clone(), &request.dataset);
         let mut assets = Assets::new(self.storage.clone(), &request.dataset);
         let spool = tempfile::tempdir_in(&self.staging)?;
@@ -96,9 +101,8 @@ impl Ingester {
             let context = Work { lake: &self.lake, request, author, progress, spool: spool.path(), landing: &landing };
             match files.format {
                 Format::Coco => coco::load(&context, &files, &mut assets).await,
-                Format::Parquet | Format::Csv | Format::Json => {
-                    media_columns::load(&context, &files, &mut assets).await
-                }
+                Format::Parquet => media_columns::load(&context, &mut assets).await,
+                Format::Csv | Format::Json => text::load(&context, &files).await,
             }
         };
         // The future is not dropped when the job is cancelled: an upload in progress may still complete, and must be

@@ -1,6 +1,6 @@
 //! The request of an ingest.
 
-use super::{load::Mode, source::Source};
+use super::{load::Mode, source::Source, text::Options};
 use crate::lake::table::TableRef;
 
 /// A request to ingest a source.
@@ -18,6 +18,8 @@ pub struct Request {
     pub mode: Mode,
     /// The maximum number of rows to read.
     pub max_rows: Option<u64>,
+    /// How CSV and JSON files are read.
+    pub reader: Options,
     /// Whether media are stored as assets.
     pub extract_media: bool,
 }

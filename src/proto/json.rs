@@ -52,6 +52,8 @@ pub enum Takes {
     Flag,
     /// A list of strings.
     Texts,
+    /// An object of strings.
+    Pairs,
     /// A message with these fields.
     Message(Vec<Field>),
 }
@@ -174,14 +176,11 @@ pub fn enum_values(name: &str) -> Vec<EnumValue> {
 }
 
 fn fields(message: &MessageDescriptor) -> Vec<Field> {
-    let fields = message.fields().map(|field| {
-        let kind = kind_name(&field.kind());
-        Field {
-            name: field.name().to_owned(),
-            kind: if field.is_list() { format!("[{kind}]") } else { kind },
-            comment: comment_at(&message.parent_file(), field.path()),
-            takes: takes(&field),
-        }
+    let fields = message.fields().map(|field| Field {
+        name: field.name().to_owned(),
+        kind: kind(&field),
+        comment: comment_at(&message.parent_file(), field.path()),
+        takes: takes(&field),
     });
     fields.collect()
 }
@@ -195,6 +194,17 @@ fn prefix(path: &serde_path_to_error::Path) -> String {
 fn descriptor(name: &str) -> Result<MessageDescriptor> {
     let found = POOL.get_message_by_name(&format!("{PACKAGE}.{name}"));
     found.ok_or_else(|| Error::internal(format!("no message {name} in the descriptors")))
+}
+
+fn kind(field: &FieldDescriptor) -> String {
+    let kind = kind_name(&field.kind());
+    if field.is_map() {
+        "{\"name\": string}".to_owned()
+    } else if field.is_list() {
+        format!("[{kind}]")
+    } else {
+        kind
+    }
 }
 
 fn kind_name(kind: &Kind) -> String {
@@ -212,6 +222,7 @@ fn kind_name(kind: &Kind) -> String {
 
 fn takes(field: &FieldDescriptor) -> Takes {
     match field.kind() {
+        Kind::Message(_) if field.is_map() => Takes::Pairs,
         Kind::Message(message) => Takes::Message(fields(&message)),
         _ if field.is_list() => Takes::Texts,
         Kind::Bool => Takes::Flag,

@@ -102,7 +102,7 @@ impl ::prost::Name for JobOptions {
     }
 }
 /// Ingests a source into a table of the lake. The files are kept as a landing, and media are stored as assets.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct IngestRequest {
     /// The source: the file:///path URI of a Parquet, CSV or JSON file, of a folder of such files, or of a COCO folder.
     #[prost(string, tag = "1")]
@@ -138,6 +138,48 @@ pub struct IngestRequest {
     /// Cancel the job when the client drops the reply stream; by default the job continues.
     #[prost(bool, tag = "15")]
     pub cancel_on_disconnect: bool,
+    /// CSV: the character between fields, "" for one column; by default the one of , ; tab and | that gives all records the
+    /// same number of fields.
+    #[prost(string, optional, tag = "16")]
+    pub delimiter: ::core::option::Option<::prost::alloc::string::String>,
+    /// CSV: the character around fields; "" for none. The default is ".
+    #[prost(string, optional, tag = "17")]
+    pub quote: ::core::option::Option<::prost::alloc::string::String>,
+    /// CSV: the character before a quote in a quoted field; by default the quote is doubled, or escaped with a backslash.
+    #[prost(string, optional, tag = "18")]
+    pub escape: ::core::option::Option<::prost::alloc::string::String>,
+    /// CSV: lines that begin with this character are skipped; by default none are.
+    #[prost(string, optional, tag = "19")]
+    pub comment: ::core::option::Option<::prost::alloc::string::String>,
+    /// CSV: whether the first record names the columns; by default it does unless it contains a value of a typed column.
+    #[prost(bool, optional, tag = "20")]
+    pub header: ::core::option::Option<bool>,
+    /// CSV: the number of lines before the first record.
+    #[prost(uint64, tag = "21")]
+    pub skip: u64,
+    /// CSV: fill records with too few fields with NULL; by default they are errors.
+    #[prost(bool, tag = "22")]
+    pub null_padding: bool,
+    /// CSV: texts that mean NULL, besides the empty field without quotes.
+    #[prost(string, repeated, tag = "23")]
+    pub null_strings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// CSV and JSON: the encoding, by its name in the WHATWG Encoding Standard (latin1, utf-16le, …); by default UTF-8, or
+    /// what the byte order mark says.
+    #[prost(string, optional, tag = "24")]
+    pub encoding: ::core::option::Option<::prost::alloc::string::String>,
+    /// CSV and JSON: the types of columns by name; by default those of the existing table, else those that have all values.
+    #[prost(btree_map = "string, string", tag = "25")]
+    pub types: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// CSV and JSON: all columns without a type in types are VARCHAR.
+    #[prost(bool, tag = "26")]
+    pub all_text: bool,
+    /// CSV and JSON: write records that cannot be read to the table <table>_rejects (file, line, column, reason, record)
+    /// instead of failing.
+    #[prost(bool, tag = "27")]
+    pub rejects: bool,
 }
 /// Nested message and enum types in `IngestRequest`.
 pub mod ingest_request {

@@ -379,12 +379,46 @@ def test_a_small_coco_folder_becomes_four_tables(server, tmp_path, name):
         ({"annotations": [COCO["annotations"][0] | {"image_id": 99}]}, "99"),
         ({"annotations": [COCO["annotations"][0] | {"bbox": "wide"}]}, "bbox"),
         ({"images": [{"id": "one", "file_name": "a.png"}]}, "id"),
+        ({"images": [{"id": 1, "width": 1}]}, "file_name"),
     ],
     ids=str,
 )
 def test_malformed_coco_annotations_are_refused(server, tmp_path, name, changes, text):
     source = write_coco(tmp_path / "coco", **changes)
     check_refused(server, {"source": source, "dataset": name}, pyarrow.ArrowInvalid, f"instances.json.*{text}")
+
+
+def test_coco_as_other_tools_write_it(server, tmp_path, name):
+    folder = tmp_path / "coco"
+    write_coco(folder)
+    annotation = COCO["annotations"][0] | {"area": float("nan"), "iscrowd": False}
+    text = json.dumps(COCO | {"annotations": [annotation]})
+    assert "NaN" in text
+    (folder / "instances.json").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    server.action("ingest", {"source": folder.as_uri(), "dataset": name})
+    assert server.sql(f"SELECT area, iscrowd FROM raw.{name}_annotations") == [(None, 0)]
+
+
+def write_pictures(folder, names, images):
+    for file in names:
+        (folder / file).parent.mkdir(parents=True)
+        (folder / file).write_bytes(png(len(file), 2, 3))
+    images = [{"id": index, "file_name": file} for index, file in enumerate(images)]
+    write_text(folder / "instances.json", json.dumps(COCO | {"images": images, "annotations": []}))
+    return folder.as_uri()
+
+
+def test_pictures_of_one_name_are_found_by_their_folder(server, tmp_path, name):
+    names = ["train/a.png", "val/a.png"]
+    source = write_pictures(tmp_path / "coco", names, names)
+    server.action("ingest", {"source": source, "dataset": name})
+    uris = server.sql(f"SELECT file_name, image FROM raw.{name}_images ORDER BY id")
+    assert [(file, local_path(uri).read_bytes()) for file, uri in uris] == [(file, png(len(file), 2, 3)) for file in names]
+
+
+def test_a_picture_that_could_be_another_is_refused(server, tmp_path, name):
+    source = write_pictures(tmp_path / "coco", ["x/a.png", "yy/a.png"], ["a.png"])
+    check_refused(server, {"source": source, "dataset": name}, pyarrow.ArrowInvalid, "could both be the image \"a.png\"")
 
 
 def test_a_broken_picture_of_a_coco_folder_is_named(server, tmp_path, name):

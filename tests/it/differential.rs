@@ -16,7 +16,9 @@ use rand_chacha::ChaCha8Rng;
 
 const STATEMENTS: usize = 100_000;
 
+/// `EXPORT DATABASE` makes its folder when it is prepared.
 const SETUP: &str = "
+    SET disabled_filesystems = 'LocalFileSystem';
     CREATE TABLE t (a INTEGER, b VARCHAR);
     CREATE TABLE u (a INTEGER, b VARCHAR);
     CREATE TABLE \"select\" (a INTEGER, \"from\" VARCHAR);

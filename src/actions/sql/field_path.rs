@@ -40,7 +40,7 @@ impl FieldPath {
     /// The type of a parameter for the field.
     pub fn data_type(&self) -> DataType {
         match self.takes {
-            Takes::Text | Takes::Message(_) => DataType::Utf8,
+            Takes::Text | Takes::Message(_) | Takes::Pairs => DataType::Utf8,
             Takes::Whole => DataType::Int64,
             Takes::Flag => DataType::Boolean,
             Takes::Texts => DataType::new_list(DataType::Utf8, true),

@@ -73,7 +73,7 @@ fn path(fields: &[Field], name: &str) -> FieldPath {
     }
     let inner = fields.iter().filter_map(|holder| match &holder.takes {
         Takes::Message(inner) => Some((holder, inner.iter().find(|field| field.name == name)?)),
-        Takes::Text | Takes::Whole | Takes::Flag | Takes::Texts => None,
+        Takes::Text | Takes::Whole | Takes::Flag | Takes::Texts | Takes::Pairs => None,
     });
     match inner.collect::<Vec<_>>().as_slice() {
         [(holder, field)] => FieldPath { message: Some(holder.name.clone()), ..at(field) },

@@ -142,7 +142,7 @@ fn a_name_of_a_field_is_none_of_a_message() {
         assert!(fields.iter().all(|field| own.insert(&field.name)), "{}", action.name);
         let messages = fields.iter().filter_map(|field| match &field.takes {
             Takes::Message(inner) => Some(inner),
-            Takes::Text | Takes::Whole | Takes::Flag | Takes::Texts => None,
+            Takes::Text | Takes::Whole | Takes::Flag | Takes::Texts | Takes::Pairs => None,
         });
         for inner in messages.flatten() {
             assert!(!own.contains(&inner.name), "{}: {} is two fields", action.name, inner.name);

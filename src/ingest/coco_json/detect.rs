@@ -50,8 +50,6 @@ struct Fields {
     #[serde(default, deserialize_with = "present")]
     image_id: Option<IgnoredAny>,
     #[serde(default, deserialize_with = "present")]
-    file_name: Option<IgnoredAny>,
-    #[serde(default, deserialize_with = "present")]
     name: Option<IgnoredAny>,
     #[serde(default, deserialize_with = "present")]
     caption: Option<IgnoredAny>,
@@ -180,7 +178,8 @@ impl Evidence {
 impl Fields {
     fn belong_to(&self, name: SectionName) -> bool {
         match name {
-            SectionName::Images => self.id.is_some() && self.file_name.is_some(),
+            // Without a "file_name" it is COCO that cannot be read, which is better reported than taken for plain JSON.
+            SectionName::Images => self.id.is_some(),
             SectionName::Categories => self.id.is_some() && self.name.is_some(),
             SectionName::Annotations => self.image_id.is_some() && self.segments_info.is_none(),
             SectionName::Other => true,

@@ -16,6 +16,7 @@
 //! Limits: an image that is listed twice yields two rows; the panoptic format is not supported.
 
 mod detect;
+mod lenient;
 mod record;
 mod references;
 mod spool;
@@ -30,6 +31,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Context, Error, Result};
 
+use lenient::Lenient;
 use record::{Annotation, Caption, Category, Element, Image, Position};
 use references::References;
 
@@ -131,8 +133,9 @@ pub fn read(path: &Path, split: Option<&str>, spool: &mut Spool) -> Result<CocoF
     Reader::new(file, spool).read(path).context(|| doing)
 }
 
-fn open(path: &Path) -> Result<BufReader<File>> {
-    Ok(BufReader::with_capacity(BUFFER_BYTES, File::open(path)?))
+fn open(path: &Path) -> Result<impl BufRead + use<>> {
+    let bytes = BufReader::with_capacity(BUFFER_BYTES, File::open(path)?);
+    Ok(BufReader::with_capacity(BUFFER_BYTES, Lenient::new(bytes)))
 }
 
 fn file_name(path: &Path) -> String {

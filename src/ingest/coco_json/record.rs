@@ -32,6 +32,7 @@ pub(super) struct Annotation {
     category_id: Option<i64>,
     bbox: Option<Bbox>,
     area: Option<f64>,
+    #[serde(default, deserialize_with = "flag")]
     iscrowd: Option<i64>,
     segmentation: Option<JsonText>,
     num_keypoints: Option<i64>,
@@ -114,6 +115,21 @@ fn date<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error>
         serde_json::Value::Number(number) => Ok(Some(number.to_string())),
         _ => Err(de::Error::custom("expected a date as text or number")),
     }
+}
+
+/// COCO writes flags as 0 and 1, other tools as false and true.
+fn flag<'de, D: Deserializer<'de>>(value: D) -> Result<Option<i64>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Flag {
+        Number(i64),
+        Boolean(bool),
+    }
+    let flag = Option::<Flag>::deserialize(value)?;
+    Ok(flag.map(|flag| match flag {
+        Flag::Number(number) => number,
+        Flag::Boolean(is) => i64::from(is),
+    }))
 }
 
 // === impl Annotation ===

@@ -1,0 +1,180 @@
+//! CSV and JSON files as one table.
+//!
+//! ```text
+//! files ─ inspect ─▶ columns and their types ─ feed ─▶ a temporary table of texts ─ Staged::query ─▶ load
+//! ```
+//!
+//! Each file is read twice, to its end. First to find its dialect, its columns and the types that have all of its values,
+//! so that no value is lost to a guess from a sample; then to send its records, which DuckDB converts. A record that cannot
+//! be read fails the ingest, with file and line, or is collected as a reject.
+
+mod csv;
+mod dialect;
+mod feed;
+mod json;
+mod options;
+mod record;
+mod scalar;
+mod shape;
+mod source;
+mod staged;
+mod values;
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+pub use self::options::Options;
+use self::{
+    csv::Csv,
+    feed::Feed,
+    json::Json,
+    source::{Fault, TextFile},
+    staged::{Column, Source, Staged},
+};
+use super::{
+    load::{self, Loaded, Mode},
+    source::{Files, Format},
+    work::Work,
+};
+use crate::{
+    engine::{Connection, inflow},
+    error::{Error, Result},
+    jobs::Progress,
+    lake::{
+        commit::{Retry, Transaction, Writer},
+        snapshots,
+    },
+};
+
+/// Files that were read once.
+#[derive(Debug)]
+struct Inspected<T> {
+    format: T,
+    rejects: Vec<Reject>,
+}
+
+/// A record that is not loaded.
+#[derive(Debug)]
+struct Reject {
+    file: String,
+    fault: Fault,
+    record: String,
+}
+
+/// Files of either format.
+#[derive(Debug)]
+enum Text {
+    Csv(Csv),
+    Json(Json),
+}
+
+/// Loads the files as one table, and the rejects as another if they are asked for.
+///
+/// # Errors
+/// `InvalidArgument`, with file and line, for a record or value that cannot be read.
+pub async fn load(work: &Work<'_>, files: &Files) -> Result<Loaded> {
+    let Inspected { format: text, rejects } = inspect(work, files).await?;
+    let text = Arc::new(text);
+    let schema = feed::schema(text.width());
+    let (sender, inflow) = inflow(&schema)?;
+    work.progress.phase("read rows", "rows", None);
+    let sending = {
+        let (text, options) = (Arc::clone(&text), work.request.reader.clone());
+        let mut rows = Feed::new(schema, sender, Handle::current(), work.progress.clone(), work.request.max_rows);
+        tokio::task::spawn_blocking(move || {
+            let sent = text.feed(&options, &mut rows);
+            rows.finish(sent);
+        })
+    };
+    let (request, author) = (work.request.clone(), work.author.name().to_owned());
+    let lease = work.lake.engine().lease().await?;
+    let committer = Arc::clone(work.lake.committer());
+    let progress = work.progress.clone();
+    let loading = move |connection: &Connection| {
+        let staged = Staged::new(connection, inflow, text.columns(), &rejects)?.typed(&request)?;
+        progress.phase("load table", "tables", Some(1));
+        let written = Writer::new(&committer, connection).write(&author, Retry::OnConflict, |transaction| {
+            transaction.sign(format!("ingest {}", request.dataset), None);
+            load_tables(transaction, &staged, &request)
+        });
+        let written = written.map_err(|err| err.context(format_args!("load {}", request.table)))?;
+        let snapshot_id = written.snapshot_id.unwrap_or_else(|| snapshots::newest(connection));
+        Ok(Loaded { snapshot_id, tables: written.value })
+    };
+    // Whether the rows were committed decides whether their files may be removed.
+    let loaded = lease.worker().run_until(work.progress.cancelled(), loading).await;
+    sending.await.map_err(|err| Error::internal("read rows").with_source(err))?;
+    loaded
+}
+
+fn load_tables(
+    transaction: &mut Transaction<'_>,
+    staged: &Staged<'_>,
+    request: &super::Request,
+) -> Result<Vec<load::TableOutcome>> {
+    let mut tables = vec![load::load(transaction, &request.table, &staged.query(), &request.mode)?];
+    if request.reader.rejects {
+        let mode = if request.mode == Mode::Replace { Mode::Replace } else { Mode::Append };
+        tables.push(load::load(transaction, &request.table.with_suffix("rejects"), &staged.rejects(), &mode)?);
+    }
+    Ok(tables)
+}
+
+async fn inspect(work: &Work<'_>, files: &Files) -> Result<Inspected<Text>> {
+    work.progress.phase("inspect files", "files", Some(files.data.len() as u64));
+    let (format, options, progress) = (files.format, work.request.reader.clone(), work.progress.clone());
+    let name = |path: &std::path::PathBuf| path.strip_prefix(&files.root).unwrap_or(path).display().to_string();
+    let files: Vec<_> = files.data.iter().map(|path| TextFile { path: path.clone(), name: name(path) }).collect();
+    let inspecting = tokio::task::spawn_blocking(move || Text::inspect(files, format, &options, &progress));
+    inspecting.await.map_err(|err| Error::internal("inspect files").with_source(err))?
+}
+
+// === impl Text ===
+
+impl Text {
+    fn inspect(
+        files: Vec<TextFile>,
+        format: Format,
+        options: &Options,
+        progress: &Progress,
+    ) -> Result<Inspected<Self>> {
+        if format == Format::Csv {
+            let Inspected { format, rejects } = Csv::inspect(files, options, progress)?;
+            return Ok(Inspected { format: Self::Csv(format), rejects });
+        }
+        options.check_json()?;
+        let Inspected { format, rejects } = Json::inspect(files, options, progress)?;
+        Ok(Inspected { format: Self::Json(format), rejects })
+    }
+
+    fn columns(&self) -> Vec<Column> {
+        match self {
+            Self::Csv(csv) => csv.columns(),
+            Self::Json(json) => json.columns(),
+        }
+    }
+
+    /// The number of texts in a staged row.
+    fn width(&self) -> usize {
+        match self {
+            Self::Csv(csv) => csv.width(),
+            Self::Json(_) => 1,
+        }
+    }
+
+    fn feed(&self, options: &Options, feed: &mut Feed) -> Result<()> {
+        match self {
+            Self::Csv(csv) => csv.feed(options, feed),
+            Self::Json(json) => json.feed(options, feed),
+        }
+    }
+}
+
+// === impl Reject ===
+
+impl Reject {
+    fn new(file: &TextFile, fault: Fault, record: String) -> Self {
+        Self { file: file.name.clone(), fault, record }
+    }
+}
