@@ -310,7 +310,7 @@ INTERVAL = pyarrow.record_batch(
 DURATION = pyarrow.record_batch({"0": pyarrow.array([datetime.timedelta(hours=-1200)], pyarrow.duration("us"))})
 
 
-@pytest.mark.parametrize("statement", ["CREATE TABLE {} AS SELECT ? AS v", "CREATE OR REPLACE TABLE {} AS SELECT [?] AS v"])
+@pytest.mark.parametrize("statement", ["CREATE TABLE {} AS SELECT ? AS v", "CREATE TABLE {} AS SELECT [?] AS v"])
 @pytest.mark.parametrize("row", [INTERVAL, DURATION], ids=["interval", "duration"])
 def test_an_interval_is_refused_with_the_cast(server, name, statement, row):
     with server.adbc() as connection, connection.cursor() as cursor:

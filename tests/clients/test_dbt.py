@@ -135,7 +135,8 @@ def test_tests_of_data_count_the_failures(project):
     project.dbt("seed")
     assert len(project.dbt("test")) == 5
 
-    project.sql("INSERT INTO made.seeded (id, name, city) VALUES (1, NULL, 'Rome'), (NULL, 'Eve', NULL), (9, 'Zoe', NULL)")
+    wrong = "(1, NULL, 'Rome'), (NULL, 'Eve', NULL), (9, 'Zoe', NULL)"
+    project.sql(f"INSERT INTO made.seeded (id, name, city) VALUES {wrong}")
     failures = {name: result.failures for name, result in project.results("test", "--store-failures").items()}
     kinds = ["unique", "not_null", "accepted_values", "relationships", "named"]
     counted = {kind: count for kind in kinds for name, count in failures.items() if name.startswith(kind)}
@@ -240,7 +241,8 @@ def test_the_second_run_of_an_incremental_model_changes_only_new_rows(project, s
 
 
 MERGED = """
-{{ config(materialized='incremental', incremental_strategy='merge', unique_key=['a', 'b'], merge_update_columns=['v']) }}
+{{ config(materialized='incremental', incremental_strategy='merge', unique_key=['a', 'b'],
+          merge_update_columns=['v']) }}
 SELECT * FROM {{ source('given', 'orders') }}
 """
 
@@ -256,9 +258,9 @@ def test_a_merge_by_two_keys_updates_the_configured_columns(project):
 
 
 CHANGED_COLUMNS = {
-    "ignore": ([("a",), ("b",)], [(1, 1), (2, 2)]),
-    "append_new_columns": ([("a",), ("b",), ("c",)], [(1, 1, None), (2, None, 2)]),
-    "sync_all_columns": ([("a",), ("c",)], [(1, None), (2, 2)]),
+    "ignore": ("2 AS a, 2 AS b, 2 AS c", [("a",), ("b",)], [(1, 1), (2, 2)]),
+    "append_new_columns": ("2 AS a, 2 AS c", [("a",), ("b",), ("c",)], [(1, 1, None), (2, None, 2)]),
+    "sync_all_columns": ("2 AS a, 2 AS c", [("a",), ("c",)], [(1, None), (2, 2)]),
 }
 
 
@@ -267,10 +269,9 @@ def test_an_incremental_model_whose_columns_change(project, change):
     config = "{{ config(materialized='incremental', incremental_strategy='append', on_schema_change='%s') }}" % change
     project.write("models/kept.sql", config + " SELECT 1 AS a, 1 AS b")
     project.dbt("run")
-    second = "2 AS a, 2 AS b" if change == "ignore" else "2 AS a, 2 AS c"
+    second, columns, rows = CHANGED_COLUMNS[change]
     project.write("models/kept.sql", config + f" SELECT {second}")
     project.dbt("run")
-    columns, rows = CHANGED_COLUMNS[change]
     assert project.sql("SELECT column_name FROM (DESCRIBE made.kept)") == columns
     assert project.sql("FROM made.kept ORDER BY ALL") == rows
 
@@ -287,7 +288,8 @@ SELECT id, amount, ordered_at FROM {{ source('given', 'orders') }}
 def windows(result):
     """The first days of the windows that succeeded; none failed."""
     assert result.batch_results.failed == []
-    return [f"{start:%d}" for start, _ in sorted(result.batch_results.successful)]
+    starts = [start.astimezone(datetime.timezone.utc) for start, _ in result.batch_results.successful]
+    return [f"{start:%d}" for start in sorted(starts)]
 
 
 def test_a_microbatch_model_replaces_the_windows_of_a_run(project):
@@ -377,8 +379,9 @@ def test_a_snapshot_by_value_records_what_was_deleted(project):
         (3, "Oslo", 1, "False", False),
         (3, "Oslo", 1, "True", True),
     ]
-    versions = "SELECT dbt_valid_to AS until, lead(dbt_valid_from) OVER (PARTITION BY id ORDER BY dbt_valid_from) AS next"
-    assert project.sql(f"SELECT count(*) FROM ({versions} FROM made.history) WHERE until IS DISTINCT FROM next") == [(0,)]
+    next_one = "lead(dbt_valid_from) OVER (PARTITION BY id ORDER BY dbt_valid_from)"
+    versions = f"SELECT dbt_valid_to AS until, {next_one} AS next FROM made.history"
+    assert project.sql(f"SELECT count(*) FROM ({versions}) WHERE until IS DISTINCT FROM next") == [(0,)]
 
 
 # === what dbt learns of the lake ===

@@ -79,6 +79,11 @@ def test_an_action_without_a_login_is_unauthenticated(guarded, action, token):
             connection.action(action)
 
 
+def test_an_action_with_an_unknown_token_is_unauthenticated_where_none_is_needed(server):
+    with wire.Wire(server).use("stolen") as connection, wire.refused(grpc.StatusCode.UNAUTHENTICATED):
+        connection.action("GetSessionOptions")
+
+
 @pytest.mark.parametrize("user, password", [("arrow", "wrong"), ("wrong", "flight"), ("", "")])
 def test_a_handshake_with_other_credentials_is_unauthenticated(guarded, user, password):
     with wire.Wire(guarded) as connection, wire.refused(grpc.StatusCode.UNAUTHENTICATED):
