@@ -5,14 +5,17 @@ knows literal strings. Here it is the real server: SQL stands for the literals, 
 transposed. The ingestion scenario has a file of its own.
 """
 
-import contextlib
 import json
+import queue
+import subprocess
 
 import grpc
 import pyarrow
 import pyarrow.flight
 import pytest
 
+import harness
+import metadata
 import protobuf
 import wire
 from harness import wait_until
@@ -32,20 +35,69 @@ def read_schema(encapsulated):
 
 
 # === auth:basic_proto ===
-# Transposed: without configured credentials, no client needs to log in; instead of DoAction returning the user's name,
-# the user is the author of writes.
+# Transposed: instead of DoAction returning the user's name, the user is the author of writes.
 
 
-def author(server):
-    return server.scalar("SELECT author FROM lake.snapshots() ORDER BY snapshot_id DESC LIMIT 1")
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory):
+    """A server with one user, arrow."""
+    folder = tmp_path_factory.mktemp("guarded")
+    hashed = subprocess.run(
+        [harness.program(), "hash-password"], input="flight", capture_output=True, text=True, check=True
+    ).stdout
+    config = folder / "merganser.toml"
+    config.write_text(f'[users]\narrow = "{hashed.strip()}"\n')
+    server = harness.Server(folder, "--config", config)
+    try:
+        yield server.start()
+    finally:
+        server.discard()
 
 
-def test_a_handshake_with_the_message_for_it_logs_in(server, table):
+def log_in(connection, user="arrow", password="flight"):
+    """The handshake with the message for it; returns the token."""
+    [reply] = connection.handshake(protobuf.message((2, user), (3, password)))
+    [token] = protobuf.parse(reply)[2]
+    return token.decode()
+
+
+def ended_token(server):
+    """A token whose session is closed."""
     with wire.Wire(server) as connection:
-        [reply] = connection.handshake(protobuf.message((2, "arrow"), (3, "flight")))
-        [token] = protobuf.parse(reply)[2]
-        connection.use(token.decode()).query(f"INSERT INTO {table} VALUES (1)")
-    assert author(server) == "arrow"
+        token = log_in(connection)
+        assert connection.use(token).close_session() == 1
+    return token
+
+
+@pytest.mark.parametrize("action", ["", "GetSessionOptions", "no such action"])
+@pytest.mark.parametrize("token", [None, lambda server: "stolen", ended_token], ids=["none", "unknown", "ended"])
+def test_an_action_without_a_login_is_unauthenticated(guarded, action, token):
+    with wire.Wire(guarded) as connection:
+        if token:
+            connection.use(token(guarded))
+        with wire.refused(grpc.StatusCode.UNAUTHENTICATED):
+            connection.action(action)
+
+
+def test_an_action_with_an_unknown_token_is_unauthenticated_where_none_is_needed(server):
+    with wire.Wire(server).use("stolen") as connection, wire.refused(grpc.StatusCode.UNAUTHENTICATED):
+        connection.action("GetSessionOptions")
+
+
+@pytest.mark.parametrize("user, password", [("arrow", "wrong"), ("wrong", "flight"), ("", "")])
+def test_a_handshake_with_other_credentials_is_unauthenticated(guarded, user, password):
+    with wire.Wire(guarded) as connection, wire.refused(grpc.StatusCode.UNAUTHENTICATED):
+        log_in(connection, user, password)
+
+
+def test_a_handshake_with_the_message_for_it_logs_in(guarded, name):
+    with wire.Wire(guarded) as connection:
+        connection.use(log_in(connection))
+        assert len(connection.action("GetSessionOptions")) == 1
+        with wire.refused(grpc.StatusCode.UNIMPLEMENTED):
+            connection.action("")
+        connection.query(f"CREATE TABLE {name} (i BIGINT)")
+        assert connection.read("SELECT author FROM lake.snapshots() ORDER BY snapshot_id DESC LIMIT 1") == [("arrow",)]
 
 
 class Basic(pyarrow.flight.ClientAuthHandler):
@@ -59,33 +111,76 @@ class Basic(pyarrow.flight.ClientAuthHandler):
         return self.token
 
 
-def test_the_handshake_of_clients_with_an_auth_handler_logs_in(server, table):
-    with server.flight() as client:
+def test_the_handshake_of_clients_with_an_auth_handler_logs_in(guarded, name):
+    create = pyarrow.flight.FlightDescriptor.for_command(protobuf.statement(f"CREATE TABLE {name} (i BIGINT)"))
+    with guarded.flight() as client:
+        with pytest.raises(pyarrow.flight.FlightUnauthenticatedError):
+            client.get_flight_info(create)
         client.authenticate(Basic())
-        insert = pyarrow.flight.FlightDescriptor.for_command(protobuf.statement(f"INSERT INTO {table} VALUES (1)"))
-        client.get_flight_info(insert)
-    assert author(server) == "arrow"
-
-
-def test_an_action_with_an_unknown_token_is_unauthenticated(server):
-    with wire.Wire(server).use("stolen") as connection, wire.refused(grpc.StatusCode.UNAUTHENTICATED):
-        connection.action("GetSessionOptions")
+        client.get_flight_info(create)
+    with wire.Wire(guarded) as connection:
+        connection.use(log_in(connection))
+        assert connection.read("SELECT author FROM lake.snapshots() ORDER BY snapshot_id DESC LIMIT 1") == [("arrow",)]
 
 
 # === middleware ===
-# Transposed: the server has no middleware that echoes a header; what remains is that an unknown header reaches it and
-# is harmless, in calls that fail and in those that do not.
+# Transposed: instead of echoing a header, the server obeys one, merganser-snapshot, in calls that fail and in those that
+# succeed; other headers change nothing, and none comes back.
+
+
+class Headers(pyarrow.flight.ClientMiddlewareFactory):
+    """Sends the same headers with every call, and collects the names of the headers and trailers that come back."""
+
+    def __init__(self, **headers):
+        super().__init__()
+        self.sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.received = []
+
+    def start_call(self, info):
+        return HeadersOfOneCall(self)
+
+
+class HeadersOfOneCall(pyarrow.flight.ClientMiddleware):
+    def __init__(self, headers):
+        super().__init__()
+        self.headers = headers
+
+    def sending_headers(self):
+        return self.headers.sent
+
+    def received_headers(self, headers):
+        self.headers.received.extend(headers)
+
+
+def with_headers(server, headers):
+    return pyarrow.flight.FlightClient(server.uri.replace("grpc:", "grpc+tcp:"), middleware=[headers])
+
+
+def read(client, sql):
+    info = client.get_flight_info(pyarrow.flight.FlightDescriptor.for_command(protobuf.statement(sql)))
+    return client.do_get(info.endpoints[0].ticket).read_all().to_pylist()
+
+
+def test_a_header_arrives_with_calls_that_succeed_and_calls_that_fail(server, table):
+    before = server.head()
+    server.sql(f"INSERT INTO {table} VALUES (1)")
+    server.sql(f"CREATE TABLE {table}_later (i BIGINT)")
+    with with_headers(server, Headers(merganser_snapshot=str(before))) as past, server.flight() as present:
+        assert (read(past, f"FROM {table}"), read(present, f"FROM {table}")) == ([], [{"i": 1}])
+        assert read(present, f"FROM {table}_later") == []
+        with pytest.raises(KeyError, match=f"{table}_later"):
+            read(past, f"FROM {table}_later")
 
 
 @pytest.mark.parametrize("value", ["expected value", "x" * 40_000], ids=["short", "long"])
-def test_unknown_headers_are_harmless(server, value):
-    headers = pyarrow.flight.FlightCallOptions(headers=[(b"x-middleware", value.encode())])
-    with server.flight() as client:
+def test_unknown_headers_are_harmless_and_do_not_come_back(server, value):
+    headers = Headers(x_middleware=value)
+    with with_headers(server, headers) as client:
         with pytest.raises(pyarrow.ArrowInvalid):
-            client.get_flight_info(pyarrow.flight.FlightDescriptor.for_command(b""), headers)
-        statement = pyarrow.flight.FlightDescriptor.for_command(protobuf.statement("SELECT 42 AS i"))
-        [endpoint] = client.get_flight_info(statement, headers).endpoints
-        assert client.do_get(endpoint.ticket, headers).read_all().to_pylist() == [{"i": 42}]
+            client.get_flight_info(pyarrow.flight.FlightDescriptor.for_command(b""))
+        assert read(client, "SELECT 42 AS i") == [{"i": 42}]
+    # Clients show the headers of a failed call in its error.
+    assert headers.received and set(headers.received) <= {"content-type", "date", "grpc-status", "grpc-message"}
 
 
 # === alignment ===
@@ -340,35 +435,79 @@ def test_adbc_polls_a_query_with_incremental_execution(server, heavy):
 
 
 # === app_metadata_flight_info_endpoint ===
-# Transposed: the server's metadata is the snapshot, which is in FlightInfo; endpoints contain no other.
+# Transposed: the server's metadata is the snapshot, which FlightInfo has for all endpoints. They have none of their own.
 
 
-def test_a_result_contains_its_snapshot(ada):
-    info = ada.query("SELECT 1")
-    [endpoint] = info.endpoints
-    assert list(json.loads(info.app_metadata)) == ["snapshot_id"]
-    assert endpoint.app_metadata in (b"", info.app_metadata)
+@pytest.mark.parametrize("sql", ["FROM {}", "INSERT INTO {} VALUES (2)"], ids=["read", "write"])
+def test_a_result_contains_its_snapshot(server, ada, table, sql):
+    info = ada.query(sql.format(table))
+    assert json.loads(info.app_metadata) == {"snapshot_id": server.head()}
+    assert [endpoint.app_metadata for endpoint in info.endpoints] == [b""]
+
+
+def test_the_snapshot_in_the_metadata_is_that_of_the_rows(server, ada, table):
+    info = ada.query(f"FROM {table}")
+    server.sql(f"INSERT INTO {table} VALUES (1)")
+    assert rows(ada.get(info.endpoints[0].ticket)).num_rows == 0
+    then = json.loads(info.app_metadata)["snapshot_id"]
+    assert ada.read(f"FROM {table} AT (VERSION => {then})") == []
+    assert ada.read(f"FROM {table} AT (VERSION => {then + 1})") == [(1,)]
+
+
+def test_a_polled_result_contains_its_snapshot_when_it_is_complete(server, ada, heavy):
+    poll = ada.poll(wire.descriptor(protobuf.statement(heavy)))
+    while poll.descriptor is not None:
+        assert poll.info.app_metadata == b""
+        poll = ada.poll(poll.descriptor)
+    assert json.loads(poll.info.app_metadata) == {"snapshot_id": server.head()}
+
+
+def test_the_first_message_of_a_query_without_flight_info_contains_its_snapshot(server, ada):
+    first, *others = ada.get(protobuf.statement("SELECT 1"))
+    [told] = protobuf.parse(first)[3]
+    assert json.loads(told) == {"snapshot_id": server.head()}
+    assert others and not any(3 in protobuf.parse(message) for message in others)
 
 
 # === do_exchange:echo ===
-# Transposed: there is nothing to exchange, which the server reports instead of hanging.
+# Transposed: there is nothing to exchange. The server reports that before the client has ended its side.
 
 
-def test_exchange_is_refused(server):
-    with server.flight() as client:
-        # The error is returned by the call or by the first read, depending on the speed of the response.
-        with pytest.raises(pyarrow.ArrowNotImplementedError, match="DoExchange"):
-            writer, reader = client.do_exchange(pyarrow.flight.FlightDescriptor.for_command(b"echo"))
-            try:
-                reader.read_chunk()
-            finally:
-                with contextlib.suppress(pyarrow.ArrowException):
-                    writer.close()
+def echoed():
+    """What the original sends: four batches, with metadata on every second one."""
+    schema = pyarrow.schema([pyarrow.field("x", pyarrow.int32(), nullable=False)])
+    sink = pyarrow.BufferOutputStream()
+    with pyarrow.ipc.new_stream(sink, schema) as writer:
+        for start in range(0, 40, 10):
+            writer.write_batch(pyarrow.record_batch([pyarrow.array(range(start, start + 10), pyarrow.int32())], schema))
+    # A FlightDescriptor with the command "echo", in the message with the schema.
+    first, number = wire.descriptor(b"echo"), -1
+    for message in pyarrow.ipc.MessageReader.open_stream(sink.getvalue()):
+        told = str(number) if number >= 0 and number % 2 == 0 else None
+        body = message.body.to_pybytes() if message.body is not None else b""
+        yield protobuf.message((1, first), (2, message.metadata.to_pybytes()), (3, told), (1000, body))
+        first, number = None, number + 1
+
+
+@pytest.mark.parametrize("count", [0, 1, 5], ids=["nothing", "schema", "everything"])
+def test_an_exchange_is_refused_while_the_client_may_still_send(server, ada, count):
+    sent = queue.SimpleQueue()
+    for message in list(echoed())[:count]:
+        sent.put(message)
+    exchange = ada.channel.stream_stream(wire.SERVICE + "DoExchange")
+    call = exchange(iter(sent.get, None), metadata=ada.headers, timeout=wire.SECONDS)
+    try:
+        with wire.refused(grpc.StatusCode.UNIMPLEMENTED) as said:
+            next(call)
+    finally:
+        sent.put(None)
+    assert "DoExchange" in said[0]
+    assert ada.read("SELECT 42") == [(42,)]
 
 
 # === flight_sql ===
-# Transposed: "SELECT STATEMENT" is a query of a table, whose columns' metadata contains what the original's canned
-# column contains; "UPDATE STATEMENT" changes three rows instead of 10,000.
+# Transposed: "SELECT STATEMENT" is a query of a table, whose columns' metadata describes their type, and not their table
+# like the original's canned column; "UPDATE STATEMENT" changes three rows instead of 10,000.
 
 METADATA = {
     "catalogs": command("CommandGetCatalogs"),
@@ -424,16 +563,16 @@ def test_a_query_and_an_update(server, ada, scenario, table):
     assert server.scalar(f"SELECT count(*) FROM {table}") == 3
 
 
-def test_columns_of_a_query_contain_their_type(ada, scenario):
+def test_columns_of_a_query_contain_what_is_known_of_their_type(ada, scenario):
     field = same_columns(ada, protobuf.statement("SELECT id FROM scenario")).schema.field("id")
-    told = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
-    metadata = {key.removeprefix("ARROW:FLIGHT:SQL:"): value for key, value in told.items()}
-    assert metadata.get("TYPE_NAME") == "BIGINT"
-    assert set(metadata) <= {
-        *("CATALOG_NAME", "DB_SCHEMA_NAME", "TABLE_NAME", "TYPE_NAME", "PRECISION", "SCALE", "IS_AUTO_INCREMENT"),
-        *("IS_CASE_SENSITIVE", "IS_READ_ONLY", "IS_SEARCHABLE", "REMARKS"),
+    assert metadata.facts(field) == {
+        "TYPE_NAME": "BIGINT",
+        "PRECISION": "19",
+        "SCALE": "0",
+        "IS_AUTO_INCREMENT": "0",
+        "IS_CASE_SENSITIVE": "0",
+        "IS_SEARCHABLE": "1",
     }
-    assert all(metadata.get(flag) in ("0", "1", None) for flag in ("IS_AUTO_INCREMENT", "IS_SEARCHABLE"))
 
 
 def test_a_prepared_query_and_a_prepared_update(server, ada, scenario, table):

@@ -89,6 +89,7 @@ files!(
     answers,
     calls,
     definitions,
+    ducklake,
     errors,
     guard,
     hazards,
