@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    ingest::{Mode, Options, Outcome, Request, Source, check_dataset},
+    ingest::{Mode, Options, Outcome, Request, Sign, Source, check_dataset, encoding},
     lake::table::TableRef,
     proto::{IngestRequest, IngestResult, ingest_request, ingest_result},
 };
@@ -35,7 +35,7 @@ impl Action for Ingest {
         };
         Ok(Self(Request {
             source,
-            reader: Options::parse(&request)?,
+            reader: reader(&request)?,
             extract_media: request.media() == ingest_request::Media::Extract,
             mode: mode(&request)?,
             dataset: request.dataset,
@@ -54,6 +54,25 @@ impl Ingest {
     async fn ingest(self, job: JobContext) -> Result<IngestResult> {
         job.services.ingester.run(&self.0, &job.author, &job.progress).await.map(result)
     }
+}
+
+fn reader(request: &IngestRequest) -> Result<Options> {
+    let options = Options {
+        delimiter: Sign::parse("delimiter", request.delimiter.as_deref())?,
+        quote: Sign::parse("quote", request.quote.as_deref())?,
+        escape: Sign::parse("escape", request.escape.as_deref())?,
+        comment: Sign::parse("comment", request.comment.as_deref())?,
+        header: request.header,
+        skip: request.skip,
+        null_padding: request.null_padding,
+        null_strings: request.null_strings.clone(),
+        encoding: request.encoding.as_deref().map(encoding).transpose()?,
+        types: request.types.clone(),
+        all_text: request.all_text,
+        rejects: request.rejects,
+    };
+    options.check()?;
+    Ok(options)
 }
 
 fn mode(request: &IngestRequest) -> Result<Mode> {

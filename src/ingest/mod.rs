@@ -29,7 +29,7 @@ pub use self::{
     load::{Mode, TableOutcome},
     request::Request,
     source::Source,
-    text::Options,
+    text::{Options, Sign, encoding},
 };
 use crate::{
     context::Principal,

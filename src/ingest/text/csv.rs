@@ -5,8 +5,11 @@ use std::collections::HashSet;
 use indexmap::IndexMap;
 
 use super::{
-    Column, Feed, Inspected, Options, Reject, Source,
+    column::{Column, Source},
     dialect::{self, Survey},
+    feed::Feed,
+    inspected::{Inspected, Reject},
+    options::Options,
     record::{Read, Record, Records},
     scalar::Scalar,
     source::TextFile,

@@ -3,7 +3,10 @@
 use std::collections::HashSet;
 
 use super::{
-    Column, Feed, Inspected, Options, Reject, Source,
+    column::{Column, Source},
+    feed::Feed,
+    inspected::{Inspected, Reject},
+    options::Options,
     shape::{Object, Shape, Unfit, is_object},
     source::{Fault, TextFile},
     values::{Read, Value, Values},

@@ -8,9 +8,11 @@
 //! so that no value is lost to a guess from a sample; then to send its records, which DuckDB converts. A record that cannot
 //! be read fails the ingest, with file and line, or is collected as a reject.
 
+mod column;
 mod csv;
 mod dialect;
 mod feed;
+mod inspected;
 mod json;
 mod options;
 mod record;
@@ -24,13 +26,10 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-pub use self::options::Options;
-use self::{
-    csv::Csv,
-    feed::Feed,
-    json::Json,
-    source::{Fault, TextFile},
-    staged::{Column, Source, Staged},
+use self::{column::Column, csv::Csv, feed::Feed, inspected::Inspected, json::Json, source::TextFile, staged::Staged};
+pub use self::{
+    options::{Options, Sign},
+    source::encoding,
 };
 use super::{
     load::{self, Loaded, Mode},
@@ -46,21 +45,6 @@ use crate::{
         snapshots,
     },
 };
-
-/// Files that were read once.
-#[derive(Debug)]
-struct Inspected<T> {
-    format: T,
-    rejects: Vec<Reject>,
-}
-
-/// A record that is not loaded.
-#[derive(Debug)]
-struct Reject {
-    file: String,
-    fault: Fault,
-    record: String,
-}
 
 /// Files of either format.
 #[derive(Debug)]
@@ -168,13 +152,5 @@ impl Text {
             Self::Csv(csv) => csv.feed(options, feed),
             Self::Json(json) => json.feed(options, feed),
         }
-    }
-}
-
-// === impl Reject ===
-
-impl Reject {
-    fn new(file: &TextFile, fault: Fault, record: String) -> Self {
-        Self { file: file.name.clone(), fault, record }
     }
 }

@@ -4,44 +4,41 @@ use std::collections::BTreeMap;
 
 use encoding_rs::Encoding;
 
-use super::{record::Field, source};
-use crate::{
-    error::{Error, Result},
-    proto::IngestRequest,
-};
+use super::record::Field;
+use crate::error::{Error, Result};
 
 /// The options of the reader; what they leave open is found in the files.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The delimiter of CSV; if it is absent, each line is one field.
-    pub(super) delimiter: Sign,
+    pub delimiter: Sign,
     /// The quote of CSV.
-    pub(super) quote: Sign,
+    pub quote: Sign,
     /// The character that escapes a quote in a quoted field of CSV.
-    pub(super) escape: Sign,
+    pub escape: Sign,
     /// Lines of CSV that begin with it are skipped.
-    pub(super) comment: Sign,
+    pub comment: Sign,
     /// Whether the first record names the columns of CSV.
-    pub(super) header: Option<bool>,
+    pub header: Option<bool>,
     /// The number of lines before the first record of CSV.
-    pub(super) skip: u64,
+    pub skip: u64,
     /// Whether missing fields at the end of a record of CSV are NULL.
-    pub(super) null_padding: bool,
+    pub null_padding: bool,
     /// Texts that mean NULL in CSV, besides the empty field.
-    pub(super) null_strings: Vec<String>,
+    pub null_strings: Vec<String>,
     /// The encoding.
-    pub(super) encoding: Option<&'static Encoding>,
+    pub encoding: Option<&'static Encoding>,
     /// The types of columns, by name.
-    pub(super) types: BTreeMap<String, String>,
+    pub types: BTreeMap<String, String>,
     /// Whether all other columns are VARCHAR.
-    pub(super) all_text: bool,
+    pub all_text: bool,
     /// Whether records that cannot be read go to a table.
-    pub(super) rejects: bool,
+    pub rejects: bool,
 }
 
 /// A character of a dialect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Sign {
+pub enum Sign {
     /// It is found in the files.
     #[default]
     Unset,
@@ -54,31 +51,17 @@ pub(super) enum Sign {
 // === impl Options ===
 
 impl Options {
-    /// The options of a request.
+    /// Checks that the characters of the dialect differ.
     ///
     /// # Errors
-    /// `InvalidArgument` for a delimiter or quote that is not one ASCII character, and for an unknown encoding.
-    pub fn parse(request: &IngestRequest) -> Result<Self> {
-        let options = Self {
-            delimiter: Sign::parse("delimiter", request.delimiter.as_deref())?,
-            quote: Sign::parse("quote", request.quote.as_deref())?,
-            escape: Sign::parse("escape", request.escape.as_deref())?,
-            comment: Sign::parse("comment", request.comment.as_deref())?,
-            header: request.header,
-            skip: request.skip,
-            null_padding: request.null_padding,
-            null_strings: request.null_strings.clone(),
-            encoding: request.encoding.as_deref().map(source::encoding).transpose()?,
-            types: request.types.clone().into_iter().collect(),
-            all_text: request.all_text,
-            rejects: request.rejects,
-        };
-        let signs = [options.delimiter, options.quote, options.comment].map(Sign::byte);
+    /// `InvalidArgument`.
+    pub fn check(&self) -> Result<()> {
+        let signs = [self.delimiter, self.quote, self.comment].map(Sign::byte);
         let same = signs.iter().enumerate().any(|(at, sign)| sign.is_some() && signs[..at].contains(sign));
         if same {
             return Err(Error::invalid("\"delimiter\", \"quote\" and \"comment\" must differ"));
         }
-        Ok(options)
+        Ok(())
     }
 
     /// Whether a field is NULL: it is empty without quotes, or one of the texts for it.
@@ -133,8 +116,11 @@ impl Sign {
         self != Self::Unset
     }
 
-    /// One ASCII character; an empty text means none.
-    fn parse(name: &str, text: Option<&str>) -> Result<Self> {
+    /// Parses the field `name` of a request: one ASCII character; an empty text means none.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for another text.
+    pub fn parse(name: &str, text: Option<&str>) -> Result<Self> {
         match text.map(str::as_bytes) {
             None => Ok(Self::Unset),
             Some([]) => Ok(Self::Absent),

@@ -36,7 +36,7 @@ pub(super) struct Fault {
 ///
 /// # Errors
 /// `InvalidArgument` for an unknown name.
-pub(in super::super) fn encoding(label: &str) -> Result<&'static Encoding> {
+pub fn encoding(label: &str) -> Result<&'static Encoding> {
     Encoding::for_label(label.as_bytes()).ok_or_else(|| {
         Error::invalid(format!(
             "\"{label}\" is not a known encoding; use a name of the WHATWG Encoding Standard, such as utf-8, utf-16le, \
