@@ -1,11 +1,13 @@
-//! Converts one row of an Arrow batch to DuckDB values, which are bound to a statement's parameters.
+//! Converts rows of an Arrow batch to DuckDB values, which are bound to a statement's parameters.
+
+use std::ops::Range;
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, RecordBatch},
+    array::{Array, ArrayRef, AsArray, OffsetSizeTrait, RecordBatch},
     datatypes::{
         DataType, Date32Type, Date64Type, Decimal128Type, DurationMicrosecondType, DurationMillisecondType,
         DurationNanosecondType, DurationSecondType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-        Int64Type, IntervalDayTimeType, IntervalMonthDayNanoType, IntervalUnit, IntervalYearMonthType,
+        Int64Type, IntervalDayTimeType, IntervalMonthDayNanoType, IntervalUnit, IntervalYearMonthType, SchemaRef,
         Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
         TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type,
         UInt16Type, UInt32Type, UInt64Type,
@@ -16,19 +18,95 @@ use super::{
     accept,
     duckdb::{LogicalType, Value},
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const MILLIS_PER_DAY: i64 = 86_400_000;
+/// The items of all lists and maps in one row of parameters; each becomes a value of DuckDB of some hundred bytes.
+const MAX_ITEMS: usize = 1 << 20;
 
-/// The values of row `row`, one per column, after conversion by [`accept`].
-///
-/// # Errors
-/// Unsupported for an Arrow type that no DuckDB parameter can take; `InvalidArgument` for a value out of range.
-pub fn row_values(batch: &RecordBatch, row: usize) -> Result<Vec<Value>> {
-    let row = batch.slice(row, 1);
-    let row = accept::batch(&row, &accept::schema(&row.schema())?)?;
-    row.columns().iter().map(|column| value_at(column, 0)).collect()
+/// Rows of parameters, each for one execution of a statement.
+#[derive(Debug)]
+pub struct Parameters {
+    sent: RecordBatch,
+    /// The columns after conversion by [`accept`].
+    schema: SchemaRef,
+    /// Whether NULLs of a column have its type. A column of NULLs only often has a type that was not meant.
+    typed: Vec<bool>,
+}
+
+// === impl Parameters ===
+
+impl Parameters {
+    /// The rows that a client sent.
+    ///
+    /// # Errors
+    /// Unsupported for an Arrow type that no DuckDB parameter can take.
+    pub fn new(sent: &RecordBatch) -> Result<Self> {
+        let schema = accept::schema(&sent.schema())?;
+        let typed = sent.columns().iter().map(|column| column.logical_null_count() < column.len()).collect();
+        Ok(Self { sent: sent.clone(), schema, typed })
+    }
+
+    /// The number of rows.
+    pub fn count(&self) -> usize {
+        self.sent.num_rows()
+    }
+
+    /// The values of row `row`, one per column.
+    ///
+    /// # Errors
+    /// Unsupported as for [`new`](Self::new); `InvalidArgument` for a value out of range, `ResourceExhausted` for very
+    /// long lists.
+    pub fn values(&self, row: usize) -> Result<Vec<Value>> {
+        let row = accept::batch(&self.sent.slice(row, 1), &self.schema)?;
+        if row.columns().iter().map(items).sum::<usize>() > MAX_ITEMS {
+            return Err(Error::new(
+                ErrorKind::ResourceExhausted,
+                format!(
+                    "the lists of a row of parameters have more than {MAX_ITEMS} items; send them with bulk ingest"
+                ),
+            ));
+        }
+        let columns = row.columns().iter().zip(&self.typed);
+        columns
+            .map(|(column, typed)| {
+                if column.is_null(0) && *typed {
+                    return Value::null_of(&logical_type(column.data_type())?);
+                }
+                value_at(column, 0)
+            })
+            .collect()
+    }
+}
+
+/// The number of items of the lists and maps in `array`, at every depth.
+fn items(array: &ArrayRef) -> usize {
+    let (values, offsets) = match array.data_type() {
+        DataType::List(_) => (array.as_list::<i32>().values(), bounds(array.as_list::<i32>().value_offsets())),
+        DataType::LargeList(_) => (array.as_list::<i64>().values(), bounds(array.as_list::<i64>().value_offsets())),
+        DataType::Map(..) => {
+            let map = array.as_map();
+            let offsets = bounds(map.value_offsets());
+            return offsets.len()
+                + map.entries().columns().iter().map(|part| items(&slice(part, &offsets))).sum::<usize>();
+        }
+        DataType::Struct(_) => return array.as_struct().columns().iter().map(items).sum(),
+        _ => return 0,
+    };
+    offsets.len() + items(&slice(values, &offsets))
+}
+
+/// The items that the lists with these offsets refer to.
+fn bounds<O: OffsetSizeTrait>(offsets: &[O]) -> Range<usize> {
+    match offsets {
+        [first, .., last] => first.as_usize()..last.as_usize(),
+        _ => 0..0,
+    }
+}
+
+fn slice(values: &ArrayRef, range: &Range<usize>) -> ArrayRef {
+    values.slice(range.start, range.len())
 }
 
 /// The value of `array` at `row`.

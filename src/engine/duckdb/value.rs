@@ -202,6 +202,16 @@ impl Value {
         Self(unsafe { ffi::duckdb_create_null_value() })
     }
 
+    /// NULL of a type. DuckDB's C API has it as an item of a list only.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a type that lists cannot have.
+    pub fn null_of(kind: &LogicalType) -> Result<Self> {
+        let list = Self::list(kind, &[Self::null()])?;
+        // SAFETY: the list is alive and has one item, which is copied.
+        Self::made(unsafe { ffi::duckdb_get_list_child(list.0, 0) }, "NULL")
+    }
+
     /// VARCHAR.
     pub fn varchar(text: &str) -> Self {
         // SAFETY: DuckDB copies `len` bytes.
