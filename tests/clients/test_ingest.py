@@ -135,10 +135,22 @@ def test_columns_meet_by_name_and_others_get_their_defaults(server, name):
     assert rows(server, name) == [(7, "none", 1.5)]
 
 
-def test_an_unknown_column_is_named(server, name):
+@pytest.mark.parametrize("mode", ["append", "create_append"])
+@pytest.mark.parametrize("columns", [{"a": [1], "stranger": [2]}, {"stranger": ["x"]}], ids=["one more", "another"])
+def test_a_table_with_other_columns_already_exists(server, name, mode, columns):
     server.sql(f"CREATE TABLE {name} (a INTEGER)")
-    with pytest.raises(adbc_driver_manager.ProgrammingError, match="stranger"):
-        ingest(server, name, pyarrow.table({"a": [1], "stranger": [2]}), "append")
+    with pytest.raises(adbc_driver_manager.ProgrammingError, match="already exists, and the rows do not fit .*stranger") as error:
+        ingest(server, name, pyarrow.table(columns), mode)
+    assert error.value.status_code == adbc_driver_manager.AdbcStatusCode.ALREADY_EXISTS
+    assert "LINE 1" not in str(error.value)
+    assert rows(server, name) == []
+
+
+@pytest.mark.parametrize("columns", [{"a": [[1]]}, {"l": [1.5]}], ids=["list", "number"])
+def test_a_type_that_cannot_be_cast_to_the_column_s_is_refused(server, name, columns):
+    server.sql(f"CREATE TABLE {name} (a INTEGER, l STRUCT(x INTEGER)[])")
+    with pytest.raises(adbc_driver_manager.ProgrammingError, match="type for cast .* source column"):
+        ingest(server, name, pyarrow.table(columns), "append")
     assert rows(server, name) == []
 
 
