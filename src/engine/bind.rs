@@ -6,11 +6,11 @@ use arrow::{
     array::{Array, ArrayRef, AsArray, OffsetSizeTrait, RecordBatch},
     datatypes::{
         DataType, Date32Type, Date64Type, Decimal128Type, DurationMicrosecondType, DurationMillisecondType,
-        DurationNanosecondType, DurationSecondType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-        Int64Type, IntervalDayTimeType, IntervalMonthDayNanoType, IntervalUnit, IntervalYearMonthType, SchemaRef,
-        Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
+        DurationNanosecondType, DurationSecondType, Field, Fields, Float32Type, Float64Type, Int8Type, Int16Type,
+        Int32Type, Int64Type, IntervalDayTimeType, IntervalMonthDayNanoType, IntervalUnit, IntervalYearMonthType,
+        SchemaRef, Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
         TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type,
-        UInt16Type, UInt32Type, UInt64Type,
+        UInt16Type, UInt32Type, UInt64Type, UnionFields,
     },
 };
 
@@ -68,13 +68,13 @@ impl Parameters {
                 ),
             ));
         }
-        let columns = row.columns().iter().zip(&self.typed);
+        let columns = self.schema.fields().iter().zip(row.columns()).zip(&self.typed);
         columns
-            .map(|(column, typed)| {
+            .map(|((field, column), typed)| {
                 if column.is_null(0) && *typed {
-                    return Value::null_of(&logical_type(column.data_type())?);
+                    return Value::null_of(&logical_type(field)?);
                 }
-                value_at(column, 0)
+                value_at(field, column, 0)
             })
             .collect()
     }
@@ -109,8 +109,8 @@ fn slice(values: &ArrayRef, range: &Range<usize>) -> ArrayRef {
     values.slice(range.start, range.len())
 }
 
-/// The value of `array` at `row`.
-fn value_at(array: &ArrayRef, row: usize) -> Result<Value> {
+/// The value at `row` of a column or part `field`, whose extension type tells a UUID from other bytes.
+fn value_at(field: &Field, array: &ArrayRef, row: usize) -> Result<Value> {
     if array.is_null(row) {
         return Ok(Value::null());
     }
@@ -133,6 +133,7 @@ fn value_at(array: &ArrayRef, row: usize) -> Result<Value> {
         DataType::Binary => Value::blob(array.as_binary::<i32>().value(row)),
         DataType::LargeBinary => Value::blob(array.as_binary::<i64>().value(row)),
         DataType::BinaryView => Value::blob(array.as_binary_view().value(row)),
+        DataType::FixedSizeBinary(_) if is_uuid(field) => Value::uuid(uuid(array.as_fixed_size_binary().value(row))),
         DataType::FixedSizeBinary(_) => Value::blob(array.as_fixed_size_binary().value(row)),
         DataType::Decimal128(width, scale) if *scale >= 0 => {
             Value::decimal(*width, scale.unsigned_abs(), array.as_primitive::<Decimal128Type>().value(row))?
@@ -144,11 +145,11 @@ fn value_at(array: &ArrayRef, row: usize) -> Result<Value> {
         | DataType::Timestamp(..)
         | DataType::Interval(_)
         | DataType::Duration(_) => time_value(array, row)?,
-        DataType::List(_) => list_value(array, &array.as_list::<i32>().value(row))?,
-        DataType::LargeList(_) => list_value(array, &array.as_list::<i64>().value(row))?,
-        DataType::Struct(_) => record_value(array, row)?,
-        DataType::Map(..) => map_value(array, row)?,
-        DataType::Union(..) => value_at(&array.as_union().value(row), 0)?,
+        DataType::List(item) => list_value(item, &array.as_list::<i32>().value(row))?,
+        DataType::LargeList(item) => list_value(item, &array.as_list::<i64>().value(row))?,
+        DataType::Struct(members) => record_value(field, members, array, row)?,
+        DataType::Map(entries, _) => map_value(field, entries, array, row)?,
+        DataType::Union(members, _) => union_value(members, array, row)?,
         other => return Err(unbindable(other)),
     })
 }
@@ -238,32 +239,53 @@ fn timestamp_value(array: &ArrayRef, row: usize, unit: TimeUnit, zoned: bool) ->
     })
 }
 
-fn list_value(array: &ArrayRef, items: &ArrayRef) -> Result<Value> {
-    let (DataType::List(item) | DataType::LargeList(item)) = array.data_type() else {
-        return Err(unbindable(array.data_type()));
-    };
-    let child = logical_type(item.data_type())?;
-    Value::list(&child, &values_of(items)?)
+fn list_value(item: &Field, items: &ArrayRef) -> Result<Value> {
+    Value::list(&logical_type(item)?, &values_of(item, items)?)
 }
 
-fn record_value(array: &ArrayRef, row: usize) -> Result<Value> {
-    let members: Result<Vec<_>> = array.as_struct().columns().iter().map(|member| value_at(member, row)).collect();
-    Value::record(&logical_type(array.data_type())?, &members?)
+fn record_value(field: &Field, members: &Fields, array: &ArrayRef, row: usize) -> Result<Value> {
+    let parts = members.iter().zip(array.as_struct().columns());
+    let values: Result<Vec<_>> = parts.map(|(member, part)| value_at(member, part, row)).collect();
+    Value::record(&logical_type(field)?, &values?)
 }
 
-fn map_value(array: &ArrayRef, row: usize) -> Result<Value> {
+fn map_value(field: &Field, entries: &Field, array: &ArrayRef, row: usize) -> Result<Value> {
+    let (key, value) = key_and_value(entries)?;
     let entries = array.as_map().value(row);
-    let (keys, values) = (values_of(entries.column(0))?, values_of(entries.column(1))?);
-    Value::map(&logical_type(array.data_type())?, &keys, &values)
+    let (keys, values) = (values_of(key, entries.column(0))?, values_of(value, entries.column(1))?);
+    Value::map(&logical_type(field)?, &keys, &values)
 }
 
-fn values_of(array: &ArrayRef) -> Result<Vec<Value>> {
-    (0..array.len()).map(|row| value_at(array, row)).collect()
+fn union_value(members: &UnionFields, array: &ArrayRef, row: usize) -> Result<Value> {
+    let union = array.as_union();
+    let held = union.type_id(row);
+    let member = members.iter().find(|(id, _)| *id == held).map(|(_, member)| member);
+    let member = member.ok_or_else(|| Error::invalid("a union has a value of none of its types"))?;
+    value_at(member, &union.value(row), 0)
 }
 
-/// The DuckDB type that values of an Arrow type are bound as.
-fn logical_type(kind: &DataType) -> Result<LogicalType> {
-    Ok(match kind {
+fn values_of(item: &Field, array: &ArrayRef) -> Result<Vec<Value>> {
+    (0..array.len()).map(|row| value_at(item, array, row)).collect()
+}
+
+fn key_and_value(entries: &Field) -> Result<(&Field, &Field)> {
+    match entries.data_type() {
+        DataType::Struct(fields) if fields.len() == 2 => Ok((&fields[0], &fields[1])),
+        other => Err(unbindable(other)),
+    }
+}
+
+fn is_uuid(field: &Field) -> bool {
+    field.extension_type_name() == Some("arrow.uuid") && *field.data_type() == DataType::FixedSizeBinary(16)
+}
+
+fn uuid(bytes: &[u8]) -> u128 {
+    bytes.try_into().map(u128::from_be_bytes).unwrap_or_default()
+}
+
+/// The DuckDB type that values of an Arrow field are bound as.
+fn logical_type(field: &Field) -> Result<LogicalType> {
+    Ok(match field.data_type() {
         DataType::Null => LogicalType::null(),
         DataType::Boolean => LogicalType::boolean(),
         DataType::Int8 => LogicalType::tinyint(),
@@ -277,6 +299,7 @@ fn logical_type(kind: &DataType) -> Result<LogicalType> {
         DataType::Float32 => LogicalType::float(),
         DataType::Float64 => LogicalType::double(),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => LogicalType::varchar(),
+        DataType::FixedSizeBinary(_) if is_uuid(field) => LogicalType::uuid(),
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
             LogicalType::blob()
         }
@@ -289,15 +312,14 @@ fn logical_type(kind: &DataType) -> Result<LogicalType> {
         DataType::Timestamp(TimeUnit::Microsecond, None) => LogicalType::timestamp(),
         DataType::Timestamp(TimeUnit::Nanosecond, None) => LogicalType::timestamp_ns(),
         DataType::Interval(_) | DataType::Duration(_) => LogicalType::interval(),
-        DataType::List(item) | DataType::LargeList(item) => LogicalType::list(&logical_type(item.data_type())?),
+        DataType::List(item) | DataType::LargeList(item) => LogicalType::list(&logical_type(item)?),
         DataType::Struct(fields) => {
-            let members = fields.iter().map(|field| Ok((field.name().clone(), logical_type(field.data_type())?)));
+            let members = fields.iter().map(|field| Ok((field.name().clone(), logical_type(field)?)));
             LogicalType::record(&members.collect::<Result<Vec<_>>>()?)?
         }
         DataType::Map(entries, _) => {
-            let DataType::Struct(fields) = entries.data_type() else { return Err(unbindable(kind)) };
-            let [key, value] = fields.as_ref() else { return Err(unbindable(kind)) };
-            LogicalType::map(&logical_type(key.data_type())?, &logical_type(value.data_type())?)
+            let (key, value) = key_and_value(entries)?;
+            LogicalType::map(&logical_type(key)?, &logical_type(value)?)
         }
         other => return Err(unbindable(other)),
     })

@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+import uuid
 
 import adbc_driver_manager
 import pyarrow
@@ -182,9 +183,9 @@ def test_one_cursor_executes_again_with_other_parameters(server):
 # === several rows for a query ===
 
 
-def rows_for(server, sql, *columns, **options):
-    with server.adbc(**options) as connection, connection.cursor() as cursor:
-        cursor.execute(sql, pyarrow.record_batch([pyarrow.array(column) for column in columns], [str(i) for i in range(len(columns))]))
+def rows_for(server, sql, *columns):
+    with server.adbc() as connection, connection.cursor() as cursor:
+        cursor.execute(sql, pyarrow.record_batch([column if isinstance(column, pyarrow.Array) else pyarrow.array(column) for column in columns], [str(i) for i in range(len(columns))]))
         return [tuple(row.values()) for row in cursor.fetch_arrow_table().to_pylist()]
 
 
@@ -394,6 +395,24 @@ def test_a_duration_is_an_interval(server):
 def test_a_union_is_the_value_that_it_holds(server):
     union = pyarrow.UnionArray.from_sparse(pyarrow.array([1], pyarrow.int8()), [pyarrow.array([1]), pyarrow.array(["a"])])
     assert server.sql("SELECT ?::VARCHAR", pyarrow.record_batch([union], names=["0"])) == [("a",)]
+
+
+def uuids(*ids):
+    return pyarrow.ExtensionArray.from_storage(pyarrow.uuid(), pyarrow.array([i and i.bytes for i in ids], pyarrow.binary(16)))
+
+
+def test_uuids_are_bound_as_uuids_and_returned_as_text(server):
+    ids = [uuid.UUID(int=0), None, uuid.UUID("977fb511-ac85-4049-9cb6-7cac82cf5efa"), uuid.UUID(int=2**128 - 1)]
+    expected = [(i and str(i), "UUID") for i in ids]
+    assert rows_for(server, "SELECT $1, typeof($1)", uuids(*ids)) == expected
+    lists = pyarrow.ListArray.from_arrays(pyarrow.array([0, 4], pyarrow.int32()), uuids(*ids))
+    structs = pyarrow.StructArray.from_arrays([uuids(ids[2])], ["u"])
+    [row] = rows_for(server, "SELECT typeof($1), typeof($2), $1", lists, structs)
+    assert row == ("UUID[]", "STRUCT(u UUID)", [i and str(i) for i in ids])
+
+
+def test_bytes_are_uuids_only_if_they_say_so(server):
+    assert rows_for(server, "SELECT typeof(?)", pyarrow.array([b"0" * 16], pyarrow.binary(16))) == [("BLOB",)]
 
 
 def test_a_decimal_of_too_many_digits_is_refused(server):

@@ -72,6 +72,8 @@ simple_types! {
     timestamp_ns = DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP_NS,
     /// INTERVAL.
     interval = DUCKDB_TYPE_DUCKDB_TYPE_INTERVAL,
+    /// UUID.
+    uuid = DUCKDB_TYPE_DUCKDB_TYPE_UUID,
     /// The type of a NULL about which nothing else is known.
     null = DUCKDB_TYPE_DUCKDB_TYPE_SQLNULL,
 }
@@ -246,6 +248,15 @@ impl Value {
         let value = ffi::duckdb_hugeint { lower: unscaled as u64, upper: (unscaled >> 64) as i64 };
         // SAFETY: plain data.
         Self::made(unsafe { ffi::duckdb_create_decimal(ffi::duckdb_decimal { width, scale, value }) }, "decimal")
+    }
+
+    /// UUID, from its 128 bits.
+    #[expect(clippy::cast_possible_truncation, reason = "the number's two halves")]
+    pub fn uuid(bits: u128) -> Self {
+        // SAFETY: plain data.
+        Self(unsafe {
+            ffi::duckdb_create_uuid(ffi::duckdb_uhugeint { lower: bits as u64, upper: (bits >> 64) as u64 })
+        })
     }
 
     /// INTERVAL.
