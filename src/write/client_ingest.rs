@@ -187,7 +187,7 @@ impl Ingest {
         }
         if let Some(other) = self.catalog.as_deref().filter(|catalog| !catalog.eq_ignore_ascii_case(CATALOG)) {
             return Err(Error::not_found(format!(
-                "no catalog \"{other}\" accepts tables; omit it, or specify \"lake\""
+                "catalog \"{other}\" does not exist for tables; omit it, or specify \"lake\""
             )));
         }
         let schema = match &self.schema {
@@ -197,7 +197,7 @@ impl Ingest {
         let sql = "SELECT system.main.count(*) AS count FROM system.main.duckdb_schemas() WHERE database_name = 'lake' AND system.main.lower(schema_name) = ";
         let found: Count = connection.record(&format!("{sql}lower({})", literal(&schema)), &[])?;
         if found.count == 0 {
-            return Err(Error::not_found(format!("no schema \"{schema}\" in the lake")));
+            return Err(Error::not_found(format!("schema \"{schema}\" does not exist")));
         }
         Ok(format!("{CATALOG}.{}.{table}", identifier(&schema)))
     }
@@ -208,7 +208,7 @@ impl Ingest {
         let make = |create: &str| Ok(format!("{create} {temp}TABLE {target} AS SELECT * FROM {rows}"));
         match (present, self.if_absent, self.if_present) {
             (false, IfAbsent::Create, _) => make("CREATE"),
-            (false, IfAbsent::Fail, _) => Err(Error::not_found(format!("no table {target}"))),
+            (false, IfAbsent::Fail, _) => Err(Error::not_found(format!("table {target} does not exist"))),
             (true, _, IfPresent::Append) => Ok(format!("INSERT INTO {target} BY NAME SELECT * FROM {rows}")),
             (true, _, IfPresent::Replace) => make("CREATE OR REPLACE"),
             (true, _, IfPresent::Fail) => {
