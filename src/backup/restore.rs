@@ -111,12 +111,15 @@ impl Repository {
 
     async fn select<'e>(&self, entries: &'e [Entry], selector: &Selector) -> Result<&'e Entry> {
         let complete = || entries.iter().filter(|entry| entry.state == BackupState::Complete);
-        let none = || Error::not_found("no backup of this lake exists: take one with the action backup");
+        let none = || Error::not_found("a backup of this lake does not exist: take one with the action backup");
         match selector {
             Selector::Name(name) => {
                 let found = entries.iter().find(|entry| entry.name == *name);
-                found
-                    .ok_or_else(|| Error::not_found(format!("no backup \"{name}\": list them with the action backups")))
+                found.ok_or_else(|| {
+                    Error::not_found(format!(
+                        "backup \"{name}\" does not exist: list the backups with the action backups"
+                    ))
+                })
             }
             Selector::Latest => {
                 let name = self.latest().await?.ok_or_else(none)?;
@@ -131,7 +134,7 @@ impl Repository {
                 let oldest = complete().next_back().ok_or_else(none)?;
                 complete().find(|entry| entry.time <= *time).ok_or_else(|| {
                     let (asked, first) = (time.to_rfc3339(), &oldest.name);
-                    Error::not_found(format!("no backup was taken at or before {asked}; the oldest is {first}"))
+                    Error::not_found(format!("a backup at or before {asked} does not exist; the oldest is {first}"))
                 })
             }
         }

@@ -12,7 +12,11 @@ use arrow::{
     datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, FieldRef, Fields, Schema, SchemaRef},
 };
 
-use crate::error::{Error, Result};
+use super::unpacked;
+use crate::error::{Error, ErrorKind, Result};
+
+/// The most that the encodings of the rows that are converted at once may take when they are unpacked.
+const MAX_UNPACKED_BYTES: usize = 256 << 20;
 
 /// A value that does not fit is an error, never NULL.
 const STRICT: CastOptions<'static> =
@@ -48,10 +52,19 @@ pub fn batch(sent: &RecordBatch, to: &SchemaRef) -> Result<RecordBatch> {
 /// `sent` as an array of type `to`, which is its own type or the one that [`kind`] returned for it.
 ///
 /// # Errors
-/// `InvalidArgument` for a value that the type cannot hold.
+/// `InvalidArgument` for a value that the type cannot hold, `ResourceExhausted` for encodings of too many large values.
 pub fn array(sent: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     if sent.data_type() == to {
         return Ok(Arc::clone(sent));
+    }
+    if unpacked::bytes(sent) > MAX_UNPACKED_BYTES {
+        return Err(Error::new(
+            ErrorKind::ResourceExhausted,
+            format!(
+                "read the rows sent: values of type {} are too large once they are unpacked; send plain ones",
+                sent.data_type()
+            ),
+        ));
     }
     cast_with_options(sent, to, &STRICT).map_err(|err| Error::invalid(format!("read the rows sent: {err}")))
 }

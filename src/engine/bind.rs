@@ -1,14 +1,16 @@
-//! Converts one row of an Arrow batch to DuckDB values, which are bound to a statement's parameters.
+//! Converts rows of an Arrow batch to DuckDB values, which are bound to a statement's parameters.
+
+use std::ops::Range;
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, RecordBatch},
+    array::{Array, ArrayRef, AsArray, OffsetSizeTrait, RecordBatch},
     datatypes::{
         DataType, Date32Type, Date64Type, Decimal128Type, DurationMicrosecondType, DurationMillisecondType,
-        DurationNanosecondType, DurationSecondType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-        Int64Type, IntervalDayTimeType, IntervalMonthDayNanoType, IntervalUnit, IntervalYearMonthType,
-        Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
+        DurationNanosecondType, DurationSecondType, Field, Fields, Float32Type, Float64Type, Int8Type, Int16Type,
+        Int32Type, Int64Type, IntervalDayTimeType, IntervalMonthDayNanoType, IntervalUnit, IntervalYearMonthType,
+        SchemaRef, Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
         TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type,
-        UInt16Type, UInt32Type, UInt64Type,
+        UInt16Type, UInt32Type, UInt64Type, UnionFields,
     },
 };
 
@@ -16,23 +18,99 @@ use super::{
     accept,
     duckdb::{LogicalType, Value},
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const MILLIS_PER_DAY: i64 = 86_400_000;
+/// The items of all lists and maps in one row of parameters; each becomes a value of DuckDB of some hundred bytes.
+const MAX_ITEMS: usize = 1 << 20;
 
-/// The values of row `row`, one per column, after conversion by [`accept`].
-///
-/// # Errors
-/// Unsupported for an Arrow type that no DuckDB parameter can take; `InvalidArgument` for a value out of range.
-pub fn row_values(batch: &RecordBatch, row: usize) -> Result<Vec<Value>> {
-    let row = batch.slice(row, 1);
-    let row = accept::batch(&row, &accept::schema(&row.schema())?)?;
-    row.columns().iter().map(|column| value_at(column, 0)).collect()
+/// Rows of parameters, each for one execution of a statement.
+#[derive(Debug)]
+pub struct Parameters {
+    sent: RecordBatch,
+    /// The columns after conversion by [`accept`].
+    schema: SchemaRef,
+    /// Whether NULLs of a column have its type. A column of NULLs only often has a type that was not meant.
+    typed: Vec<bool>,
 }
 
-/// The value of `array` at `row`.
-fn value_at(array: &ArrayRef, row: usize) -> Result<Value> {
+// === impl Parameters ===
+
+impl Parameters {
+    /// The rows that a client sent.
+    ///
+    /// # Errors
+    /// Unsupported for an Arrow type that no DuckDB parameter can take.
+    pub fn new(sent: &RecordBatch) -> Result<Self> {
+        let schema = accept::schema(&sent.schema())?;
+        let typed = sent.columns().iter().map(|column| column.logical_null_count() < column.len()).collect();
+        Ok(Self { sent: sent.clone(), schema, typed })
+    }
+
+    /// The number of rows.
+    pub fn count(&self) -> usize {
+        self.sent.num_rows()
+    }
+
+    /// The values of row `row`, one per column.
+    ///
+    /// # Errors
+    /// Unsupported as for [`new`](Self::new); `InvalidArgument` for a value out of range, `ResourceExhausted` for very
+    /// long lists.
+    pub fn values(&self, row: usize) -> Result<Vec<Value>> {
+        let row = accept::batch(&self.sent.slice(row, 1), &self.schema)?;
+        if row.columns().iter().map(items).sum::<usize>() > MAX_ITEMS {
+            return Err(Error::new(
+                ErrorKind::ResourceExhausted,
+                format!(
+                    "the lists of a row of parameters have more than {MAX_ITEMS} items; send them with bulk ingest"
+                ),
+            ));
+        }
+        let columns = self.schema.fields().iter().zip(row.columns()).zip(&self.typed);
+        columns
+            .map(|((field, column), typed)| {
+                if column.is_null(0) && *typed {
+                    return Value::null_of(&logical_type(field)?);
+                }
+                value_at(field, column, 0)
+            })
+            .collect()
+    }
+}
+
+/// The number of items of the lists and maps in `array`, at every depth.
+fn items(array: &ArrayRef) -> usize {
+    let (values, offsets) = match array.data_type() {
+        DataType::List(_) => (array.as_list::<i32>().values(), bounds(array.as_list::<i32>().value_offsets())),
+        DataType::LargeList(_) => (array.as_list::<i64>().values(), bounds(array.as_list::<i64>().value_offsets())),
+        DataType::Map(..) => {
+            let map = array.as_map();
+            let offsets = bounds(map.value_offsets());
+            return offsets.len()
+                + map.entries().columns().iter().map(|part| items(&slice(part, &offsets))).sum::<usize>();
+        }
+        DataType::Struct(_) => return array.as_struct().columns().iter().map(items).sum(),
+        _ => return 0,
+    };
+    offsets.len() + items(&slice(values, &offsets))
+}
+
+/// The items that the lists with these offsets refer to.
+fn bounds<O: OffsetSizeTrait>(offsets: &[O]) -> Range<usize> {
+    match offsets {
+        [first, .., last] => first.as_usize()..last.as_usize(),
+        _ => 0..0,
+    }
+}
+
+fn slice(values: &ArrayRef, range: &Range<usize>) -> ArrayRef {
+    values.slice(range.start, range.len())
+}
+
+/// The value at `row` of a column or part `field`, whose extension type tells a UUID from other bytes.
+fn value_at(field: &Field, array: &ArrayRef, row: usize) -> Result<Value> {
     if array.is_null(row) {
         return Ok(Value::null());
     }
@@ -55,6 +133,7 @@ fn value_at(array: &ArrayRef, row: usize) -> Result<Value> {
         DataType::Binary => Value::blob(array.as_binary::<i32>().value(row)),
         DataType::LargeBinary => Value::blob(array.as_binary::<i64>().value(row)),
         DataType::BinaryView => Value::blob(array.as_binary_view().value(row)),
+        DataType::FixedSizeBinary(_) if is_uuid(field) => Value::uuid(uuid(array.as_fixed_size_binary().value(row))),
         DataType::FixedSizeBinary(_) => Value::blob(array.as_fixed_size_binary().value(row)),
         DataType::Decimal128(width, scale) if *scale >= 0 => {
             Value::decimal(*width, scale.unsigned_abs(), array.as_primitive::<Decimal128Type>().value(row))?
@@ -66,11 +145,11 @@ fn value_at(array: &ArrayRef, row: usize) -> Result<Value> {
         | DataType::Timestamp(..)
         | DataType::Interval(_)
         | DataType::Duration(_) => time_value(array, row)?,
-        DataType::List(_) => list_value(array, &array.as_list::<i32>().value(row))?,
-        DataType::LargeList(_) => list_value(array, &array.as_list::<i64>().value(row))?,
-        DataType::Struct(_) => record_value(array, row)?,
-        DataType::Map(..) => map_value(array, row)?,
-        DataType::Union(..) => value_at(&array.as_union().value(row), 0)?,
+        DataType::List(item) => list_value(item, &array.as_list::<i32>().value(row))?,
+        DataType::LargeList(item) => list_value(item, &array.as_list::<i64>().value(row))?,
+        DataType::Struct(members) => record_value(field, members, array, row)?,
+        DataType::Map(entries, _) => map_value(field, entries, array, row)?,
+        DataType::Union(members, _) => union_value(members, array, row)?,
         other => return Err(unbindable(other)),
     })
 }
@@ -160,32 +239,53 @@ fn timestamp_value(array: &ArrayRef, row: usize, unit: TimeUnit, zoned: bool) ->
     })
 }
 
-fn list_value(array: &ArrayRef, items: &ArrayRef) -> Result<Value> {
-    let (DataType::List(item) | DataType::LargeList(item)) = array.data_type() else {
-        return Err(unbindable(array.data_type()));
-    };
-    let child = logical_type(item.data_type())?;
-    Value::list(&child, &values_of(items)?)
+fn list_value(item: &Field, items: &ArrayRef) -> Result<Value> {
+    Value::list(&logical_type(item)?, &values_of(item, items)?)
 }
 
-fn record_value(array: &ArrayRef, row: usize) -> Result<Value> {
-    let members: Result<Vec<_>> = array.as_struct().columns().iter().map(|member| value_at(member, row)).collect();
-    Value::record(&logical_type(array.data_type())?, &members?)
+fn record_value(field: &Field, members: &Fields, array: &ArrayRef, row: usize) -> Result<Value> {
+    let parts = members.iter().zip(array.as_struct().columns());
+    let values: Result<Vec<_>> = parts.map(|(member, part)| value_at(member, part, row)).collect();
+    Value::record(&logical_type(field)?, &values?)
 }
 
-fn map_value(array: &ArrayRef, row: usize) -> Result<Value> {
+fn map_value(field: &Field, entries: &Field, array: &ArrayRef, row: usize) -> Result<Value> {
+    let (key, value) = key_and_value(entries)?;
     let entries = array.as_map().value(row);
-    let (keys, values) = (values_of(entries.column(0))?, values_of(entries.column(1))?);
-    Value::map(&logical_type(array.data_type())?, &keys, &values)
+    let (keys, values) = (values_of(key, entries.column(0))?, values_of(value, entries.column(1))?);
+    Value::map(&logical_type(field)?, &keys, &values)
 }
 
-fn values_of(array: &ArrayRef) -> Result<Vec<Value>> {
-    (0..array.len()).map(|row| value_at(array, row)).collect()
+fn union_value(members: &UnionFields, array: &ArrayRef, row: usize) -> Result<Value> {
+    let union = array.as_union();
+    let held = union.type_id(row);
+    let member = members.iter().find(|(id, _)| *id == held).map(|(_, member)| member);
+    let member = member.ok_or_else(|| Error::invalid("a union has a value of none of its types"))?;
+    value_at(member, &union.value(row), 0)
 }
 
-/// The DuckDB type that values of an Arrow type are bound as.
-fn logical_type(kind: &DataType) -> Result<LogicalType> {
-    Ok(match kind {
+fn values_of(item: &Field, array: &ArrayRef) -> Result<Vec<Value>> {
+    (0..array.len()).map(|row| value_at(item, array, row)).collect()
+}
+
+fn key_and_value(entries: &Field) -> Result<(&Field, &Field)> {
+    match entries.data_type() {
+        DataType::Struct(fields) if fields.len() == 2 => Ok((&fields[0], &fields[1])),
+        other => Err(unbindable(other)),
+    }
+}
+
+fn is_uuid(field: &Field) -> bool {
+    field.extension_type_name() == Some("arrow.uuid") && *field.data_type() == DataType::FixedSizeBinary(16)
+}
+
+fn uuid(bytes: &[u8]) -> u128 {
+    bytes.try_into().map(u128::from_be_bytes).unwrap_or_default()
+}
+
+/// The DuckDB type that values of an Arrow field are bound as.
+fn logical_type(field: &Field) -> Result<LogicalType> {
+    Ok(match field.data_type() {
         DataType::Null => LogicalType::null(),
         DataType::Boolean => LogicalType::boolean(),
         DataType::Int8 => LogicalType::tinyint(),
@@ -199,6 +299,7 @@ fn logical_type(kind: &DataType) -> Result<LogicalType> {
         DataType::Float32 => LogicalType::float(),
         DataType::Float64 => LogicalType::double(),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => LogicalType::varchar(),
+        DataType::FixedSizeBinary(_) if is_uuid(field) => LogicalType::uuid(),
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
             LogicalType::blob()
         }
@@ -211,15 +312,14 @@ fn logical_type(kind: &DataType) -> Result<LogicalType> {
         DataType::Timestamp(TimeUnit::Microsecond, None) => LogicalType::timestamp(),
         DataType::Timestamp(TimeUnit::Nanosecond, None) => LogicalType::timestamp_ns(),
         DataType::Interval(_) | DataType::Duration(_) => LogicalType::interval(),
-        DataType::List(item) | DataType::LargeList(item) => LogicalType::list(&logical_type(item.data_type())?),
+        DataType::List(item) | DataType::LargeList(item) => LogicalType::list(&logical_type(item)?),
         DataType::Struct(fields) => {
-            let members = fields.iter().map(|field| Ok((field.name().clone(), logical_type(field.data_type())?)));
+            let members = fields.iter().map(|field| Ok((field.name().clone(), logical_type(field)?)));
             LogicalType::record(&members.collect::<Result<Vec<_>>>()?)?
         }
         DataType::Map(entries, _) => {
-            let DataType::Struct(fields) = entries.data_type() else { return Err(unbindable(kind)) };
-            let [key, value] = fields.as_ref() else { return Err(unbindable(kind)) };
-            LogicalType::map(&logical_type(key.data_type())?, &logical_type(value.data_type())?)
+            let (key, value) = key_and_value(entries)?;
+            LogicalType::map(&logical_type(key)?, &logical_type(value)?)
         }
         other => return Err(unbindable(other)),
     })

@@ -11,11 +11,13 @@
 mod accept;
 mod bind;
 mod duckdb;
+mod executions;
 mod extensions;
 mod fair_queue;
 mod inflow;
 mod pool;
 mod stream;
+mod unpacked;
 mod worker;
 
 use std::{
@@ -28,15 +30,16 @@ use std::{
 };
 
 pub use self::{
-    bind::row_values,
+    bind::Parameters,
     duckdb::{
         BatchLimits, Cell, CellKind, Connection, LiveTable, ResultStream, Scan, Statement, StatementKind, Steps, Value,
         count_of, end_process, fatal_error, read_errors_with,
     },
+    executions::Executions,
     extensions::DUCKDB_VERSION,
     inflow::{Inflow, InflowSender, inflow},
     pool::Lease,
-    stream::{BatchSender, BatchStream, channel},
+    stream::{BatchSender, BatchStream, Batches, channel},
     worker::{TaskGuard, TaskHandle, Worker},
 };
 use crate::{context::Principal, error::Result};

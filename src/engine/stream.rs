@@ -77,6 +77,28 @@ pub fn channel(worker: &Worker, staging: PathBuf, limits: BatchLimits) -> (Batch
 #[derive(Debug)]
 pub struct BatchReceiver(mpsc::Receiver<Result<Item>>);
 
+/// What a worker produces: the result of an execution, or of several.
+pub trait Batches {
+    /// The columns.
+    fn schema(&self) -> SchemaRef;
+
+    /// The next rows, or `None` at the end.
+    ///
+    /// # Errors
+    /// Errors of DuckDB if the statement fails midway; there are no more rows then.
+    fn next_batch_of(&mut self, limits: BatchLimits) -> Result<Option<RecordBatch>>;
+}
+
+impl Batches for ResultStream<'_> {
+    fn schema(&self) -> SchemaRef {
+        Self::schema(self)
+    }
+
+    fn next_batch_of(&mut self, limits: BatchLimits) -> Result<Option<RecordBatch>> {
+        Self::next_batch_of(self, limits)
+    }
+}
+
 // === impl BatchReceiver ===
 
 impl BatchReceiver {
@@ -91,7 +113,7 @@ impl BatchReceiver {
 
 impl BatchSender {
     /// Sends all of `rows`; an error midway is sent as well. Returns early if the reader is gone.
-    pub fn send_all(&self, rows: &mut ResultStream<'_>) {
+    pub fn send_all(&self, rows: &mut impl Batches) {
         loop {
             let batch = match rows.next_batch_of(self.limits) {
                 Ok(Some(batch)) => batch,
@@ -134,7 +156,7 @@ impl BatchSender {
     }
 
     /// Another statement waits for the connection: writes the rest to a file, whose delivery is left to the runtime.
-    fn spool_rest(&self, first: Result<Item>, rows: &mut ResultStream<'_>) {
+    fn spool_rest(&self, first: Result<Item>, rows: &mut impl Batches) {
         let rest = spool(&self.staging, self.limits, rows).map(Item::Spool);
         let channel = self.channel.clone();
         self.runtime.spawn(async move {
@@ -152,7 +174,7 @@ enum Sent {
     Queued(Box<Result<Item>>),
 }
 
-fn spool(staging: &Path, limits: BatchLimits, rows: &mut ResultStream<'_>) -> Result<Spool> {
+fn spool(staging: &Path, limits: BatchLimits, rows: &mut impl Batches) -> Result<Spool> {
     let failed = |err| Error::internal("spool result").with_source(err);
     let mut file = tempfile::tempfile_in(staging)?;
     let mut writer = StreamWriter::try_new(&mut file, &rows.schema()).map_err(failed)?;

@@ -20,6 +20,7 @@ mod poll;
 mod prepared;
 mod service;
 mod session_options;
+mod sound;
 mod statement;
 mod status;
 mod stream;
@@ -27,4 +28,5 @@ mod transaction;
 mod wire;
 
 pub use service::Service;
+pub use sound::MAX_MESSAGE_BYTES;
 pub use wire::Endpoint;

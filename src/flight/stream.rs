@@ -23,6 +23,7 @@ use super::{
     authenticate::Caller,
     frame::{Encoder, Frame},
     metadata::column::describe_all,
+    sound,
 };
 use crate::{
     engine::{Inflow, InflowSender, inflow},
@@ -140,11 +141,19 @@ pub async fn decode_all(data: impl PutStream) -> Result<RecordBatch> {
 }
 
 async fn decode_columns(data: impl PutStream) -> Result<(SchemaRef, FlightDataDecoder)> {
-    let data = data.map_err(|status| FlightError::Tonic(Box::new(status)));
+    let mut checks = sound::Checks::default();
+    let data = data.map(move |message| {
+        let message = message.map_err(|status| FlightError::Tonic(Box::new(status)))?;
+        checks.message(&message).map_err(|err| FlightError::ExternalError(Box::new(err)))?;
+        Ok(message)
+    });
     let mut decoder = FlightDataDecoder::new(data);
     loop {
         match decode_next(&mut decoder).await? {
-            Some(DecodedPayload::Schema(schema)) => return Ok((schema, decoder)),
+            Some(DecodedPayload::Schema(schema)) => {
+                sound::schema(&schema)?;
+                return Ok((schema, decoder));
+            }
             Some(DecodedPayload::None) => {}
             Some(DecodedPayload::RecordBatch(_)) | None => {
                 return Err(Error::invalid("read the rows sent: no schema was sent"));
@@ -171,6 +180,9 @@ async fn decode_next(decoder: &mut FlightDataDecoder) -> Result<Option<DecodedPa
     match AssertUnwindSafe(Quiet(decoder.try_next())).catch_unwind().await {
         Ok(Ok(next)) => Ok(next.map(|next| next.payload)),
         Ok(Err(FlightError::Tonic(status))) => Err(broken_off(&status)),
+        Ok(Err(FlightError::ExternalError(err))) => {
+            Err(err.downcast::<Error>().map_or_else(|err| unreadable(&err), |err| *err))
+        }
         Ok(Err(err)) => Err(unreadable(&err)),
         Err(_) => Err(unreadable(&"malformed Arrow data")),
     }

@@ -11,7 +11,8 @@ use crate::{
 
 /// The transaction that a client's bytes identify.
 pub fn id(bytes: &[u8]) -> Result<TransactionId> {
-    TransactionId::from_bytes(bytes).ok_or_else(|| Error::not_found("the transaction was never opened here"))
+    TransactionId::from_bytes(bytes)
+        .ok_or_else(|| Error::not_found("the transaction does not exist: it was not opened here"))
 }
 
 /// Opens a transaction.

@@ -94,7 +94,8 @@ impl Jobs {
     /// `NotFound`.
     pub fn get(&self, id: &str) -> Result<Arc<Job>> {
         let found = JobId::from_bytes(id.as_bytes()).and_then(|id| self.all.lock().get(&id).cloned());
-        found.ok_or_else(|| Error::not_found(format!("no job \"{id}\": list them with the action jobs")))
+        found
+            .ok_or_else(|| Error::not_found(format!("job \"{id}\" does not exist: list the jobs with the action jobs")))
     }
 
     /// Rejects new jobs, waits up to `grace` for running ones, cancels the rest, and waits up to `undo` for them to undo

@@ -10,12 +10,12 @@ const FOREIGN: &[(&[&str], ErrorKind, &str)] = &[
     (
         &["database is locked"],
         ErrorKind::Conflict,
-        "another transaction has written to the catalog since this one began to read: repeat the transaction",
+        "conflict: another transaction has written to the catalog since this one began to read: repeat the transaction",
     ),
     (
         &["deadlock detected", "could not serialize access"],
         ErrorKind::Conflict,
-        "the catalog's database ended the transaction in favour of another one: repeat the transaction",
+        "conflict: the catalog's database ended the transaction in favour of another one: repeat the transaction",
     ),
     (
         &["too many clients", "too many connections", "connection slots are reserved"],

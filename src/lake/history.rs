@@ -107,7 +107,11 @@ fn check_known(connection: &Connection, table: &TableRef) -> Result<()> {
         objects()
     );
     let found: Found = connection.record(&sql, &[Value::varchar(&table.to_string())])?;
-    if found.known { Ok(()) } else { Err(Error::not_found(format!("no snapshot contains a table \"{table}\""))) }
+    if found.known {
+        Ok(())
+    } else {
+        Err(Error::not_found(format!("table \"{table}\" does not exist in any snapshot")))
+    }
 }
 
 /// The condition that a snapshot is on one side of `bound`, which need not exist: lists are read page by page, and

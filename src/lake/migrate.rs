@@ -26,7 +26,7 @@ pub async fn migrate(settings: &engine::Settings, from: &Catalog, to: &Catalog, 
     if let Some(file) = from.file()
         && !file.try_exists().context(|| format!("look for \"{}\"", file.display()))?
     {
-        return Err(Error::not_found(format!("no catalog at \"{}\"", from.name())));
+        return Err(Error::not_found(format!("catalog \"{}\" does not exist", from.name())));
     }
     destination::check_vacant(settings, to).await?;
     let file = staging.join("catalog.duckdb");

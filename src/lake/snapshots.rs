@@ -45,7 +45,7 @@ pub fn before(connection: &Connection, id: SnapshotId) -> Result<SnapshotId> {
     let sql =
         format!("SELECT system.main.max(snapshot_id) AS id FROM {METADATA}.ducklake_snapshot WHERE snapshot_id < ?");
     let row: Row = connection.record(&sql, &[Value::bigint(id.0)])?;
-    row.id.ok_or_else(|| Error::not_found(format!("there is no snapshot before {id}")))
+    row.id.ok_or_else(|| Error::not_found(format!("a snapshot before {id} does not exist")))
 }
 
 /// The position of `name` in the history, for comparisons.
@@ -75,7 +75,7 @@ pub fn resolve(connection: &Connection, name: &SnapshotRef) -> Result<SnapshotId
         SnapshotRef::Version(id) => by_version(connection, *id),
         SnapshotRef::Timestamp(moment) => by_timestamp(connection, moment),
         SnapshotRef::Tag(tag) => {
-            tags::find(connection, tag)?.ok_or_else(|| Error::not_found(format!("no tag \"{tag}\"")))
+            tags::find(connection, tag)?.ok_or_else(|| Error::not_found(format!("tag \"{tag}\" does not exist")))
         }
         SnapshotRef::Text(text) => by_text(connection, text.trim()),
     }
@@ -89,9 +89,9 @@ fn by_text(connection: &Connection, text: &str) -> Result<SnapshotId> {
         return Ok(id);
     }
     by_timestamp(connection, text).map_err(|err| match err.kind() {
-        ErrorKind::InvalidArgument if !err.message().contains("future") => {
-            Error::not_found(format!("\"{text}\" is not a version, a tag or a timestamp such as 2026-01-31 12:00:00"))
-        }
+        ErrorKind::InvalidArgument if !err.message().contains("future") => Error::not_found(format!(
+            "snapshot \"{text}\" does not exist: it is no tag, version or timestamp such as 2026-01-31 12:00:00"
+        )),
         _ => err,
     })
 }
@@ -101,7 +101,7 @@ fn by_version(connection: &Connection, id: SnapshotId) -> Result<SnapshotId> {
     let sql =
         format!("SELECT system.main.max(snapshot_id) AS id FROM {METADATA}.ducklake_snapshot WHERE snapshot_id = ?");
     let row: Row = connection.record(&sql, &[Value::bigint(id.0)])?;
-    row.id.ok_or_else(|| Error::not_found(format!("no snapshot {id}: it never existed or has expired")))
+    row.id.ok_or_else(|| Error::not_found(format!("snapshot {id} does not exist: it never did, or has expired")))
 }
 
 fn by_timestamp(connection: &Connection, moment: &str) -> Result<SnapshotId> {
@@ -116,5 +116,5 @@ fn by_timestamp(connection: &Connection, moment: &str) -> Result<SnapshotId> {
     if found.future {
         return Err(Error::invalid(format!("the timestamp {moment} is in the future")));
     }
-    found.id.ok_or_else(|| Error::not_found(format!("the lake has no snapshot at or before {moment}")))
+    found.id.ok_or_else(|| Error::not_found(format!("a snapshot at or before {moment} does not exist")))
 }

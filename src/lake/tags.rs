@@ -70,7 +70,8 @@ pub fn set(writer: Writer<'_>, name: &str, id: SnapshotId, author: &str, replace
 /// # Errors
 /// `NotFound` if there is no such tag.
 pub fn delete(writer: Writer<'_>, name: &str, author: &str) -> Result<SnapshotId> {
-    let id = find(writer.connection(), name)?.ok_or_else(|| Error::not_found(format!("no tag \"{name}\"")))?;
+    let id =
+        find(writer.connection(), name)?.ok_or_else(|| Error::not_found(format!("tag \"{name}\" does not exist")))?;
     let sql = format!("DELETE FROM {TAGS} WHERE name = ?");
     let write = |transaction: &mut Transaction<'_>| transaction.connection().execute(&sql, &[Value::varchar(name)]);
     writer.write(author, Retry::OnConflict, write)?;

@@ -110,7 +110,7 @@ fn unknown(models: &[Model], name: &str) -> Error {
     let hint = hint(name, names.iter().map(String::as_str).chain(layers));
     let listed = names.iter().take(NAMES_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
     let more = if names.len() > NAMES_MAX { ", …" } else { "" };
-    Error::not_found(format!("no model or layer \"{name}\"{hint}; there are {listed}{more}"))
+    Error::not_found(format!("model or layer \"{name}\" does not exist{hint}; there are {listed}{more}"))
 }
 
 // === impl Search ===

@@ -53,7 +53,7 @@ pub(super) async fn named_transaction(
     control: TransactionControl,
 ) -> Result<Outcome> {
     let Some(transaction) = session.transaction(Some(id))? else {
-        return Err(Error::not_found("the transaction is not open"));
+        return Err(Error::not_found("the transaction does not exist: it was committed or rolled back"));
     };
     let made = match control {
         TransactionControl::Begin if transaction.is_begun() => {
@@ -117,7 +117,7 @@ fn schema(name: &Name) -> Result<String> {
         [catalog] if catalog.eq_ignore_ascii_case(CATALOG) => Ok("main".into()),
         [schema] => Ok(schema.clone()),
         [catalog, schema] if catalog.eq_ignore_ascii_case(CATALOG) => Ok(schema.clone()),
-        _ => Err(Error::not_found(format!("USE {name}: there is one catalog, {CATALOG}"))),
+        _ => Err(Error::not_found(format!("USE {name}: the catalog does not exist; the only one is {CATALOG}"))),
     }
 }
 

@@ -27,7 +27,7 @@ use super::{
     statement::{Outcome, Statement},
 };
 use crate::{
-    engine::{self, BatchSender, Connection, StatementKind, row_values},
+    engine::{self, BatchSender, Batches, Connection, Executions, Parameters, StatementKind},
     error::{Error, ErrorKind, Result},
     ids::SnapshotId,
     lake::{
@@ -345,23 +345,23 @@ impl Run {
             Scope::Session(_) => None,
         };
         let snapshot_id = newest.map_or_else(|| snapshots::current(connection), Ok)?;
-        let mut executions = self.parameters()?;
-        let parameters = executions.pop().unwrap_or_default();
-        if !executions.is_empty() {
-            return Err(Error::invalid("a query takes one row of parameters, several were bound"));
-        }
-        // Values of parameters can change the columns' types.
-        let known = if parameters.is_empty() { prepared.result_schema()? } else { None };
-        let early = known.is_some();
-        if let Some(schema) = known {
-            self.report(Ok(Head::Stream { snapshot_id, schema }));
-        }
-        let mut rows = prepared.execute(&parameters)?;
-        if !early {
+        if let Some(parameters) = self.parameters()?.filter(|parameters| parameters.count() > 0) {
+            let mut rows = Executions::start(prepared, &parameters)?;
+            // Values of parameters can change the columns' types.
             self.report(Ok(Head::Stream { snapshot_id, schema: rows.schema() }));
+            self.rows.send_all(&mut rows);
+        } else {
+            let known = prepared.result_schema()?;
+            let early = known.is_some();
+            if let Some(schema) = known {
+                self.report(Ok(Head::Stream { snapshot_id, schema }));
+            }
+            let mut rows = prepared.execute(&[])?;
+            if !early {
+                self.report(Ok(Head::Stream { snapshot_id, schema: rows.schema() }));
+            }
+            self.rows.send_all(&mut rows);
         }
-        self.rows.send_all(&mut rows);
-        drop(rows);
         if let Scope::Session(_) = self.scope {
             return Ok(());
         }
@@ -423,8 +423,7 @@ impl Run {
 
     /// SET VARIABLE, which DuckDB keeps on the connection.
     fn set_variable(&mut self, connection: &Connection, prepared: &engine::Statement<'_>) -> Result<()> {
-        let parameters = self.parameters()?.pop().unwrap_or_default();
-        prepared.execute(&parameters)?.drain()?;
+        prepared.execute(&self.last_values()?)?.drain()?;
         let snapshot_id = snapshots::newest(connection);
         if matches!(self.scope, Scope::Own(_)) {
             connection.commit()?;
@@ -436,8 +435,10 @@ impl Run {
 
     fn write_row_by_row(&self, prepared: &engine::Statement<'_>) -> Result<Written> {
         let mut written: Option<Written> = None;
-        for parameters in self.parameters()? {
-            let more = Written::read(&mut prepared.execute(&parameters)?)?;
+        let parameters = self.parameters()?;
+        for row in 0..parameters.as_ref().map_or(1, Parameters::count) {
+            let values = parameters.as_ref().map_or_else(|| Ok(Vec::new()), |parameters| parameters.values(row))?;
+            let more = Written::read(&mut prepared.execute(&values)?)?;
             written = Some(match written {
                 Some(written) => written.and(more),
                 None => more,
@@ -446,10 +447,16 @@ impl Run {
         written.ok_or_else(|| Error::invalid("no row of parameters was bound"))
     }
 
-    /// The values of each execution.
-    fn parameters(&self) -> Result<Vec<Vec<engine::Value>>> {
-        let Some(batch) = &self.parameters else { return Ok(vec![Vec::new()]) };
-        (0..batch.num_rows()).map(|row| row_values(batch, row)).collect()
+    /// The values of an execution that only the last row of parameters matters to.
+    fn last_values(&self) -> Result<Vec<engine::Value>> {
+        match self.parameters()? {
+            Some(parameters) if parameters.count() > 0 => parameters.values(parameters.count() - 1),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn parameters(&self) -> Result<Option<Parameters>> {
+        self.parameters.as_ref().map(Parameters::new).transpose()
     }
 
     fn report(&mut self, head: Result<Head>) {

@@ -18,7 +18,7 @@ pub struct Statement {
     pub sql: Arc<str>,
     /// Its parsed statements; usually one.
     pub parsed: Arc<[ParsedStatement]>,
-    /// One row for each execution; a read takes one row.
+    /// One row for each execution.
     pub parameters: Option<RecordBatch>,
     /// The transaction that the client specified.
     pub transaction: Option<TransactionId>,

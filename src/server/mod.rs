@@ -48,8 +48,6 @@ use crate::{
     storage::{S3, Storage},
 };
 
-/// The largest message that a client may send: ADBC does not split the batches it ingests.
-const MAX_MESSAGE_BYTES: usize = 64 << 20;
 /// JDBC sends unknown properties as headers; the default of 16 KiB is too small for some tools.
 const MAX_HEADER_BYTES: u32 = 64 << 10;
 /// How much of a bulk ingest may be on its way: HTTP/2's default of 64 KiB waits for an answer after every few frames.
@@ -244,7 +242,7 @@ impl Server {
         let accepting = beside.spawn(incoming.accept());
         let (reporter, health_service) = tonic_health::server::health_reporter();
         let service = Service::new(self.door, Arc::clone(&self.queries), Arc::clone(&self.actions));
-        let service = flight::Endpoint::new(service, MAX_MESSAGE_BYTES);
+        let service = flight::Endpoint::new(service, flight::MAX_MESSAGE_BYTES);
         let (stopping, stopped) = oneshot::channel::<()>();
         let serving = tonic::transport::Server::builder()
             .http2_max_header_list_size(MAX_HEADER_BYTES)

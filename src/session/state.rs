@@ -331,7 +331,9 @@ impl Session {
     pub fn prepared(&self, handle: &[u8]) -> Result<Arc<Prepared>> {
         let found =
             StatementHandle::from_bytes(handle).and_then(|handle| self.handles.prepared.lock().get(&handle).cloned());
-        found.ok_or_else(|| Error::not_found("the prepared statement was closed or never existed"))
+        found.ok_or_else(|| {
+            Error::not_found("the prepared statement does not exist: it was closed, or belongs to another session")
+        })
     }
 
     /// Removes a prepared statement.
@@ -341,17 +343,19 @@ impl Session {
     pub fn close_prepared(&self, handle: &[u8]) -> Result<()> {
         let closed =
             StatementHandle::from_bytes(handle).and_then(|handle| self.handles.prepared.lock().remove(&handle));
-        closed.map(|_| ()).ok_or_else(|| Error::not_found("the prepared statement was closed or never existed"))
+        closed.map(|_| ()).ok_or_else(|| {
+            Error::not_found("the prepared statement does not exist: it was closed, or belongs to another session")
+        })
     }
 }
 
 fn no_textual(name: &str) -> Error {
-    Error::not_found(format!("no prepared statement \"{name}\" in this session"))
+    Error::not_found(format!("prepared statement \"{name}\" does not exist in this session"))
 }
 
 /// The error for a transaction that is over.
 fn unknown_transaction(id: TransactionId) -> Error {
-    Error::not_found(format!("transaction {id} is not open: it was committed, rolled back, or idle for too long"))
+    Error::not_found(format!("transaction {id} does not exist: it was committed, rolled back, or idle for too long"))
 }
 
 fn check_room(used: usize, what: &str) -> Result<()> {

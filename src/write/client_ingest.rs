@@ -79,8 +79,8 @@ pub enum IfPresent {
 /// Writes `rows`; returns their number.
 ///
 /// # Errors
-/// `NotFound` and `AlreadyExists` for the target, `InvalidArgument` for columns that do not fit it,
-/// `FailedPrecondition` for a temporary table in a shared session, and errors of the sender of the rows. Nothing is
+/// `NotFound` and `AlreadyExists` for the target, also if it has other columns than the rows, `InvalidArgument` for rows
+/// that cannot be a table, `FailedPrecondition` for a temporary table in a shared session, and errors of the sender of the rows. Nothing is
 /// written then; inside a transaction, that transaction can only be rolled back.
 pub async fn ingest(leases: &Leases, session: &Session, ingest: Ingest, rows: Inflow) -> Result<u64> {
     let written = match joined(session, ingest.transaction, ingest.connection)? {
@@ -170,6 +170,9 @@ impl Ingest {
         let present = exists(connection, &target).context(|| format!("ingest into {target}"))?;
         let scan = connection.scan(rows)?;
         let statement = sql::parse_one(&self.sql(&target, present, &scan)?)?;
+        if present && self.if_present == IfPresent::Append {
+            check_columns(connection, &scan, &statement, &target)?;
+        }
         Ok(PreparedIngest { scan, statement, message: format!("ingest into {target}") })
     }
 
@@ -184,7 +187,7 @@ impl Ingest {
         }
         if let Some(other) = self.catalog.as_deref().filter(|catalog| !catalog.eq_ignore_ascii_case(CATALOG)) {
             return Err(Error::not_found(format!(
-                "no catalog \"{other}\" accepts tables; omit it, or specify \"lake\""
+                "catalog \"{other}\" does not exist for tables; omit it, or specify \"lake\""
             )));
         }
         let schema = match &self.schema {
@@ -194,7 +197,7 @@ impl Ingest {
         let sql = "SELECT system.main.count(*) AS count FROM system.main.duckdb_schemas() WHERE database_name = 'lake' AND system.main.lower(schema_name) = ";
         let found: Count = connection.record(&format!("{sql}lower({})", literal(&schema)), &[])?;
         if found.count == 0 {
-            return Err(Error::not_found(format!("no schema \"{schema}\" in the lake")));
+            return Err(Error::not_found(format!("schema \"{schema}\" does not exist")));
         }
         Ok(format!("{CATALOG}.{}.{table}", identifier(&schema)))
     }
@@ -205,7 +208,7 @@ impl Ingest {
         let make = |create: &str| Ok(format!("{create} {temp}TABLE {target} AS SELECT * FROM {rows}"));
         match (present, self.if_absent, self.if_present) {
             (false, IfAbsent::Create, _) => make("CREATE"),
-            (false, IfAbsent::Fail, _) => Err(Error::not_found(format!("no table {target}"))),
+            (false, IfAbsent::Fail, _) => Err(Error::not_found(format!("table {target} does not exist"))),
             (true, _, IfPresent::Append) => Ok(format!("INSERT INTO {target} BY NAME SELECT * FROM {rows}")),
             (true, _, IfPresent::Replace) => make("CREATE OR REPLACE"),
             (true, _, IfPresent::Fail) => {
@@ -222,6 +225,21 @@ impl PreparedIngest<'_> {
         let written = connection.execute(self.statement.text(), &[]);
         self.scan.settle(written)
     }
+}
+
+/// Checks that rows can be appended to `target`.
+///
+/// # Errors
+/// `AlreadyExists` if it has other columns: clients distinguish this from rows that are wrong.
+fn check_columns(connection: &Connection, scan: &Scan<'_>, append: &ParsedStatement, target: &str) -> Result<()> {
+    let prepared = scan.settle(connection.prepare(append.text()).map(|_| ()));
+    prepared.map_err(|err| match err.kind() {
+        ErrorKind::InvalidArgument => Error::new(
+            ErrorKind::AlreadyExists,
+            format!("table {target} already exists, and the rows do not fit it: {}", err.message()),
+        ),
+        _ => err,
+    })
 }
 
 #[derive(serde::Deserialize)]

@@ -31,7 +31,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::bulk::Written;
 use crate::{
-    engine::{Connection, Value, row_values},
+    engine::{Connection, Parameters, Value},
     error::{Error, Result},
     ids::SnapshotId,
     sql::{InsertSource, InsertValues, ParsedStatement},
@@ -336,7 +336,7 @@ impl Together {
             }
             sql += &rows.numbered(parameters.len());
             if let Some(batch) = &rows.parameters {
-                parameters.extend(row_values(batch, 0)?);
+                parameters.extend(Parameters::new(batch)?.values(0)?);
             }
             count += 1;
         }

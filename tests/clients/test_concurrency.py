@@ -99,7 +99,7 @@ def test_a_transaction_that_was_open_when_snapshots_expired_does_not_commit(serv
                 server.sql(f"CREATE OR REPLACE VIEW {name}_{other} AS SELECT {other} AS x")
             server.sql("CALL merganser.maintain(steps => ['expire'], expire_days => 0)")
             server.sql(f"CREATE OR REPLACE VIEW {name}_3 AS SELECT 3 AS x")
-            with pytest.raises(adbc_driver_manager.OperationalError, match="snapshots have expired"):
+            with pytest.raises(adbc_driver_manager.OperationalError, match="conflict: snapshots have expired"):
                 cursor.execute("COMMIT")
         cursor.execute("BEGIN")
         cursor.execute(f"SELECT count(*) FROM {name}")

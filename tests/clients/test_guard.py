@@ -281,7 +281,7 @@ def test_clients_write_to_the_lake_only(server, ada, sql):
 def test_clients_ingest_into_the_lake_only(server, name, catalog):
     with server.adbc(**LOGIN) as connection, connection.cursor() as cursor:
         for mode in ("create", "append", "replace", "create_append"):
-            with pytest.raises(adbc_driver_manager.ProgrammingError, match=f'no catalog "{catalog}" accepts tables'):
+            with pytest.raises(adbc_driver_manager.ProgrammingError, match=f'catalog "{catalog}" does not exist for tables'):
                 cursor.adbc_ingest(name, ROWS, mode=mode, catalog_name=catalog, db_schema_name="main")
     assert server.sql(f"SELECT 1 FROM duckdb_tables() WHERE table_name = '{name}'") == []
 

@@ -141,8 +141,8 @@ def test_a_file_of_any_kind_is_left_alone(launch, place, tmp_path):
 
 def test_what_is_no_catalog(place, tmp_path):
     new = place("sqlite", "new")
-    assert "no catalog" in migrate(tmp_path / "nowhere", new, code=1)
-    assert "no catalog" in migrate(f"sqlite:{tmp_path / 'nowhere'}", new, code=1)
+    assert "does not exist" in migrate(tmp_path / "nowhere", new, code=1)
+    assert "does not exist" in migrate(f"sqlite:{tmp_path / 'nowhere'}", new, code=1)
     assert not (tmp_path / "nowhere").exists()
     diary = tmp_path / "diary"
     diary.write_text("dear diary, " * 1000)
@@ -151,7 +151,7 @@ def test_what_is_no_catalog(place, tmp_path):
     assert diary.read_text().startswith("dear diary")
     for text in ["mysql://h/d", "", "sqlite:", "duckdb://x", "s3://bucket/x"]:
         assert "expected a path" in migrate(text, new, code=1)
-        assert "expected a path" in migrate(place("duckdb", "x"), text, code=1) or "no catalog" in migrate(
+        assert "expected a path" in migrate(place("duckdb", "x"), text, code=1) or "does not exist" in migrate(
             place("duckdb", "x"), text, code=1
         )
     assert "hunter2" not in migrate("postgres://u:hunter2@h:port/d", new, code=1)

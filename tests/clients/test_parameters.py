@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+import uuid
 
 import adbc_driver_manager
 import pyarrow
@@ -179,6 +180,70 @@ def test_one_cursor_executes_again_with_other_parameters(server):
             assert cursor.fetchall() == [(None if value is None else value * 2,)]
 
 
+# === several rows for a query ===
+
+
+def rows_for(server, sql, *columns):
+    with server.adbc() as connection, connection.cursor() as cursor:
+        cursor.execute(sql, pyarrow.record_batch([column if isinstance(column, pyarrow.Array) else pyarrow.array(column) for column in columns], [str(i) for i in range(len(columns))]))
+        return [tuple(row.values()) for row in cursor.fetch_arrow_table().to_pylist()]
+
+
+def test_a_query_returns_the_rows_for_each_row_of_parameters_in_order(server):
+    assert rows_for(server, "SELECT 1 + ?", [1, 2, 3, 4]) == [(2,), (3,), (4,), (5,)]
+    assert rows_for(server, "SELECT i, ? FROM range(?) t(i)", ["a", "b", "c"], [2, 0, 1]) == [(0, "a"), (1, "a"), (0, "c")]
+
+
+def test_a_null_in_any_row_of_parameters_has_the_type_of_the_others(server):
+    assert rows_for(server, "SELECT ?", [None, "x", None]) == [(None,), ("x",), (None,)]
+    assert rows_for(server, "SELECT ? + 1", [None, 1]) == [(None,), (2,)]
+    assert rows_for(server, "SELECT ?", [[1], None, []]) == [([1],), (None,), ([],)]
+    assert rows_for(server, "SELECT ?, ?", [None, None], [1, 2]) == [(None, 1), (None, 2)]
+
+
+def test_many_rows_of_parameters_give_large_batches_and_need_no_memory(server):
+    rows = pyarrow.record_batch({"0": pyarrow.array(range(20_000))})
+    with server.adbc() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT ?", rows)
+        batches = cursor.fetch_arrow_table()[0].chunks
+        assert pyarrow.chunked_array(batches).to_pylist() == list(range(20_000))
+        assert len(batches) < 1000
+        before = server.rss_bytes()
+        cursor.execute("SELECT repeat('x', 100_000) || ? FROM range(10)", rows.slice(0, 1000))
+        assert sum(batch.num_rows for batch in cursor.fetch_record_batch()) == 10_000
+        assert server.rss_bytes() - before < 200 << 20
+
+
+def test_the_row_that_fails_fails_the_query(server):
+    with server.adbc() as connection, connection.cursor() as cursor:
+        with pytest.raises(connection.Error, match="Could not convert string 'x'"):
+            cursor.execute("SELECT ?::BIGINT", pyarrow.record_batch({"0": ["1", "x", "3"]}))
+            cursor.fetchall()
+        cursor.execute("SELECT 42")
+        assert cursor.fetchone() == (42,)
+
+
+def test_rows_of_parameters_whose_columns_differ_are_refused(server):
+    union = pyarrow.UnionArray.from_sparse(
+        pyarrow.array([0, 1], pyarrow.int8()), [pyarrow.array([1, 2]), pyarrow.array(["a", "b"])]
+    )
+    with server.adbc() as connection, connection.cursor() as cursor:
+        with pytest.raises(connection.Error, match="row 2 of the parameters .* cast the parameters"):
+            cursor.execute("SELECT ?", pyarrow.record_batch({"0": union}))
+            cursor.fetchall()
+
+
+def test_rows_of_parameters_for_a_query_in_a_transaction_see_one_state(server, name):
+    server.sql(f"CREATE TABLE {name} AS FROM range(5) t(i)")
+    with server.adbc(autocommit=False) as connection, connection.cursor() as cursor, connection.cursor() as other:
+        cursor.execute(f"INSERT INTO {name} VALUES (5)")
+        cursor.execute(f"SELECT count(*), repeat('x', 1000) FROM {name}, range(?) GROUP BY ALL", pyarrow.record_batch({"0": [1] * 20_000}))
+        reader = cursor.fetch_record_batch()
+        other.execute("SELECT 42")
+        assert other.fetchone() == (42,)
+        assert {count for batch in reader for count in batch.column(0).to_pylist()} == {6}
+
+
 def test_executemany_counts_what_it_changed(server, name):
     with server.adbc() as connection, connection.cursor() as cursor:
         cursor.execute(f"CREATE TABLE {name} (k BIGINT, v VARCHAR)")
@@ -330,6 +395,24 @@ def test_a_duration_is_an_interval(server):
 def test_a_union_is_the_value_that_it_holds(server):
     union = pyarrow.UnionArray.from_sparse(pyarrow.array([1], pyarrow.int8()), [pyarrow.array([1]), pyarrow.array(["a"])])
     assert server.sql("SELECT ?::VARCHAR", pyarrow.record_batch([union], names=["0"])) == [("a",)]
+
+
+def uuids(*ids):
+    return pyarrow.ExtensionArray.from_storage(pyarrow.uuid(), pyarrow.array([i and i.bytes for i in ids], pyarrow.binary(16)))
+
+
+def test_uuids_are_bound_as_uuids_and_returned_as_text(server):
+    ids = [uuid.UUID(int=0), None, uuid.UUID("977fb511-ac85-4049-9cb6-7cac82cf5efa"), uuid.UUID(int=2**128 - 1)]
+    expected = [(i and str(i), "UUID") for i in ids]
+    assert rows_for(server, "SELECT $1, typeof($1)", uuids(*ids)) == expected
+    lists = pyarrow.ListArray.from_arrays(pyarrow.array([0, 4], pyarrow.int32()), uuids(*ids))
+    structs = pyarrow.StructArray.from_arrays([uuids(ids[2])], ["u"])
+    [row] = rows_for(server, "SELECT typeof($1), typeof($2), $1", lists, structs)
+    assert row == ("UUID[]", "STRUCT(u UUID)", [i and str(i) for i in ids])
+
+
+def test_bytes_are_uuids_only_if_they_say_so(server):
+    assert rows_for(server, "SELECT typeof(?)", pyarrow.array([b"0" * 16], pyarrow.binary(16))) == [("BLOB",)]
 
 
 def test_a_decimal_of_too_many_digits_is_refused(server):

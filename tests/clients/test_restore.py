@@ -228,8 +228,8 @@ def test_by_name_and_by_time(server, tmp_path):
 
 def test_bad_requests_and_backups_are_refused(server, launch, tmp_path):
     to = str(tmp_path / "new.ducklake")
-    assert "no backup" in fails(server, CODE.NOT_FOUND, to=to)
-    assert "no backup" in fails(server, CODE.NOT_FOUND, to=to, at="2030-01-01")
+    assert "does not exist" in fails(server, CODE.NOT_FOUND, to=to)
+    assert "does not exist" in fails(server, CODE.NOT_FOUND, to=to, at="2030-01-01")
     first, second, good = history(server)
     bad = server.result("backup")["backup"]
     invalid = CODE.INVALID_ARGUMENT

@@ -335,7 +335,7 @@ def test_what_is_prepared_as_text_is_its_session_s_own(server, ada, bob, nobody)
         for stranger in (other, bob, nobody):
             with wire.refused(MISSING) as said:
                 stranger.read("EXECUTE p")
-            assert said == ['no prepared statement "p" in this session']
+            assert said == ['prepared statement "p" does not exist in this session']
     with wire.refused(NOT_NOW) as said:
         nobody.read("PREPARE p AS SELECT 1")
     assert "log in" in said[0]

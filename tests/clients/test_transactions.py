@@ -13,7 +13,7 @@ import wire
 LOGIN = {"username": "ada", "password": "secret"}
 # More than the server's queue of batches and the windows of gRPC hold, so that the server has to spool the rest.
 MANY_ROWS = 3_000_000
-OVERTAKEN = "another transaction has changed rows of the table since this one began: repeat the transaction"
+OVERTAKEN = "conflict: another transaction has changed rows of the table since this one began: repeat the transaction"
 
 
 def count(connection, table):

@@ -150,7 +150,7 @@ pub(super) fn find(name: &str) -> Result<&'static Entry> {
 
 pub(super) fn unknown(name: &str) -> Error {
     let names: Vec<_> = ALL.iter().map(|entry| entry.name).collect();
-    Error::unsupported(format!("no action \"{name}\"; there are {}", names.join(", ")))
+    Error::unsupported(format!("action \"{name}\" does not exist; there are {}", names.join(", ")))
 }
 
 // === impl Body ===

@@ -249,7 +249,8 @@ unsafe extern "C" fn bind(info: ffi::duckdb_bind_info) {
             (scans, handle)
         };
         let source = scans.0.lock().get(&handle).cloned();
-        let source = source.ok_or_else(|| Error::not_found("no such rows: the function belongs to the server"))?;
+        let source =
+            source.ok_or_else(|| Error::not_found("the rows do not exist: the function belongs to the server"))?;
         for (name, kind) in &source.columns {
             // SAFETY: name and type are alive and copied.
             unsafe { ffi::duckdb_bind_add_result_column(info, name.as_ptr(), kind.as_ptr()) };

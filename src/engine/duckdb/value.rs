@@ -72,6 +72,8 @@ simple_types! {
     timestamp_ns = DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP_NS,
     /// INTERVAL.
     interval = DUCKDB_TYPE_DUCKDB_TYPE_INTERVAL,
+    /// UUID.
+    uuid = DUCKDB_TYPE_DUCKDB_TYPE_UUID,
     /// The type of a NULL about which nothing else is known.
     null = DUCKDB_TYPE_DUCKDB_TYPE_SQLNULL,
 }
@@ -202,6 +204,16 @@ impl Value {
         Self(unsafe { ffi::duckdb_create_null_value() })
     }
 
+    /// NULL of a type. DuckDB's C API has it as an item of a list only.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a type that lists cannot have.
+    pub fn null_of(kind: &LogicalType) -> Result<Self> {
+        let list = Self::list(kind, &[Self::null()])?;
+        // SAFETY: the list is alive and has one item, which is copied.
+        Self::made(unsafe { ffi::duckdb_get_list_child(list.0, 0) }, "NULL")
+    }
+
     /// VARCHAR.
     pub fn varchar(text: &str) -> Self {
         // SAFETY: DuckDB copies `len` bytes.
@@ -236,6 +248,15 @@ impl Value {
         let value = ffi::duckdb_hugeint { lower: unscaled as u64, upper: (unscaled >> 64) as i64 };
         // SAFETY: plain data.
         Self::made(unsafe { ffi::duckdb_create_decimal(ffi::duckdb_decimal { width, scale, value }) }, "decimal")
+    }
+
+    /// UUID, from its 128 bits.
+    #[expect(clippy::cast_possible_truncation, reason = "the number's two halves")]
+    pub fn uuid(bits: u128) -> Self {
+        // SAFETY: plain data.
+        Self(unsafe {
+            ffi::duckdb_create_uuid(ffi::duckdb_uhugeint { lower: bits as u64, upper: (bits >> 64) as u64 })
+        })
     }
 
     /// INTERVAL.

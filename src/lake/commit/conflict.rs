@@ -81,7 +81,7 @@ impl Conflicts {
         };
         let newest = self.newest.load(Ordering::Acquire);
         if reads.newest_elsewhere(&numbers, newest) > reads.began {
-            let text = "another transaction has changed rows of the table since this one began: repeat the transaction";
+            let text = "conflict: another transaction has changed rows of the table since this one began: repeat the transaction";
             return Err(Error::new(ErrorKind::Conflict, text));
         }
         let outcome = commit();

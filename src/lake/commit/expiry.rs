@@ -47,6 +47,6 @@ fn check(number: u64, began: u64) -> Result<()> {
     if number == began {
         return Ok(());
     }
-    let text = "snapshots have expired since the transaction began: repeat the transaction";
+    let text = "conflict: snapshots have expired since the transaction began: repeat the transaction";
     Err(Error::new(ErrorKind::Conflict, text))
 }

@@ -143,7 +143,7 @@ fn candidates(
     if [views_then, views_now].iter().any(|views| state::find(views, schema, name).is_some()) {
         return Err(Error::unsupported(format!("\"{schema}.{name}\" is a view; compare the tables that it reads")));
     }
-    Err(Error::not_found(format!("neither snapshot {from} nor snapshot {to} has a table \"{schema}.{name}\"")))
+    Err(Error::not_found(format!("table \"{schema}.{name}\" does not exist in snapshot {from} nor in snapshot {to}")))
 }
 
 fn compare(

@@ -70,8 +70,8 @@ fn check_schema(then: &Contents, now: &Contents, schema: &str) -> Result<()> {
     let has = |contents: &Contents| contents.schemas.iter().any(|it| it.eq_ignore_ascii_case(schema));
     match (has(then), has(now)) {
         (true, _) => Ok(()),
-        (false, true) => Err(Error::not_found("it did not exist at that snapshot; drop it instead")),
-        (false, false) => Err(Error::not_found("it did not exist at that snapshot")),
+        (false, true) => Err(Error::not_found("it does not exist at that snapshot; drop it instead")),
+        (false, false) => Err(Error::not_found("it does not exist at that snapshot")),
     }
 }
 
@@ -85,9 +85,9 @@ fn find_table(then: &Contents, now: &Contents, schema: &str, name: &str) -> Resu
         }
         Some(relation) => relation.clone(),
         None if state::find(&now.relations, schema, name).is_some() => {
-            return Err(Error::not_found("it did not exist at that snapshot; drop it instead"));
+            return Err(Error::not_found("it does not exist at that snapshot; drop it instead"));
         }
-        None => return Err(Error::not_found("it did not exist at that snapshot")),
+        None => return Err(Error::not_found("it does not exist at that snapshot")),
     };
     let missing = !now.schemas.iter().any(|it| it.eq_ignore_ascii_case(&relation.schema));
     let missing = missing.then(|| relation.schema.clone()).into_iter().collect();

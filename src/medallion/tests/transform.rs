@@ -54,7 +54,11 @@ fn a_selection_runs_models_and_the_sources_they_read() {
     assert_eq!(run(&["gold.c", "silver.b"]), ["raw.t", "silver.b", "gold.c"]);
     let err = lake.fail(&models(CHAIN), select(&["sliver"]));
     assert_eq!(err.kind(), ErrorKind::NotFound);
-    assert!(err.message().starts_with("no model or layer \"sliver\"; did you mean \"silver\""), "{}", err.message());
+    assert!(
+        err.message().starts_with("model or layer \"sliver\" does not exist; did you mean \"silver\""),
+        "{}",
+        err.message()
+    );
 }
 
 #[test]

@@ -416,11 +416,11 @@ fn what_was_no_table_then_is_refused() {
         run(connection, &["CREATE TABLE silver.t AS FROM range(3)"]);
         let missing = ErrorKind::NotFound;
         let text =
-            format!("roll back \"silver.t\" to snapshot {before}: it did not exist at that snapshot; drop it instead");
+            format!("roll back \"silver.t\" to snapshot {before}: it does not exist at that snapshot; drop it instead");
         check_refused(connection, "t", before, missing, &text);
-        let text = format!("roll back \"silver.x\" to snapshot {before}: it did not exist at that snapshot");
+        let text = format!("roll back \"silver.x\" to snapshot {before}: it does not exist at that snapshot");
         check_refused(connection, "x", before, missing, &text);
-        let text = "roll back \"silver.t\" to snapshot 99: no snapshot 99: it never existed or has expired";
+        let text = "roll back \"silver.t\" to snapshot 99: snapshot 99 does not exist: it never did, or has expired";
         check_refused(connection, "t", SnapshotId(99), missing, text);
         let text = format!(
             "roll back \"silver.v\" to snapshot {before}: it is a view at that snapshot, and views are restored only \

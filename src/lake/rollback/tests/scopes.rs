@@ -334,16 +334,16 @@ fn what_was_no_schema_then_is_refused() {
         run(connection, &["CREATE SCHEMA later"]);
         let missing = ErrorKind::NotFound;
         let text = format!(
-            "roll back schema \"later\" to snapshot {then}: it did not exist at that snapshot; drop it instead"
+            "roll back schema \"later\" to snapshot {then}: it does not exist at that snapshot; drop it instead"
         );
         check_refused_for(connection, Scope::Schema("later"), then, missing, &text);
-        check_refused_for(connection, Scope::Schema("never"), then, missing, "it did not exist at that snapshot");
+        check_refused_for(connection, Scope::Schema("never"), then, missing, "it does not exist at that snapshot");
         check_refused_for(
             connection,
             Scope::Lake,
             SnapshotId(99),
             missing,
-            "roll back the lake to snapshot 99: no snapshot 99",
+            "roll back the lake to snapshot 99: snapshot 99 does not exist",
         );
     });
 }
