@@ -8,6 +8,9 @@ SET GLOBAL disabled_optimizers = 'statistics_propagation,top_n_window_eliminatio
 -- bounds a commit that cannot be interrupted to 10 seconds.
 SET GLOBAL ducklake_max_retry_count = 100;
 SET GLOBAL ducklake_retry_backoff = 1.0;
+-- Planning takes time that grows with the cube of the depth of an expression, and cannot be interrupted: half a minute for
+-- DuckDB's default of 1,000, a second for this.
+SET GLOBAL max_expression_depth = 300;
 
 ATTACH {{catalog}} AS lake ({{options}}DATA_PATH {{data_path}}, DATA_INLINING_ROW_LIMIT 0);
 

@@ -2,5 +2,6 @@
 
 -- As there.
 SET GLOBAL disabled_optimizers = 'statistics_propagation,top_n_window_elimination,join_elimination';
+SET GLOBAL max_expression_depth = 300;
 
 ATTACH {{catalog}} AS lake ({{options}}DATA_PATH {{data_path}}, READ_ONLY, SNAPSHOT_VERSION {{snapshot}});

@@ -22,6 +22,7 @@ mod definition;
 mod functions;
 mod insert;
 mod kind;
+mod limits;
 mod macros;
 mod name;
 mod prepared;

@@ -6,6 +6,7 @@ use super::{
     cursor::Cursor,
     definition::Definition,
     kind::Kind,
+    limits,
     token::{self, Token},
 };
 use crate::error::{Error, Result};
@@ -22,10 +23,12 @@ pub struct ParsedStatement {
 /// Parses the statements of `text`, which are separated by semicolons; empty ones are skipped.
 ///
 /// # Errors
-/// `InvalidArgument` for an unterminated string, name or comment, and for names and strings with `U&`.
+/// `InvalidArgument` for an unterminated string, name or comment, for names and strings with `U&`, and for a text that
+/// would be planned for minutes.
 pub fn parse(text: &str) -> Result<Vec<ParsedStatement>> {
     let text = token::plain_spaces(text);
     let tokens = token::tokens(&text)?;
+    limits::check(&text, &tokens)?;
     let is_end = |token: &Token| &text[token.start..token.end] == ";";
     let filled = tokens.split(is_end).filter(|tokens| !tokens.is_empty()).count();
     if filled == 1 {

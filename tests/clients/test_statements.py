@@ -393,3 +393,18 @@ def test_a_pivot_determines_its_columns(ada, nobody, cities):
     ada.end(transaction, ROLLBACK)
     ada.read(f"INSERT INTO {cities} VALUES ('B', 2020, 4)")
     assert ada.read(pivot) == [("A", 1, 2, None), ("B", 3, None, 4)]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("SELECT 1 WHERE " + " AND ".join(["true"] * 20_002), "AND and OR.*20000.*use IN"),
+        (" UNION ALL ".join(["SELECT 1"] * 5_002), "UNION and INTERSECT and EXCEPT.*5000"),
+        ("SELECT 1 FROM (SELECT 1) t" + " JOIN (SELECT 1) USING (a)" * 101, "JOIN.*100"),
+    ],
+    ids=["and", "union", "join"],
+)
+def test_a_statement_that_would_be_planned_for_minutes_is_refused(server, text, words):
+    with pytest.raises(adbc_driver_manager.ProgrammingError, match=words):
+        server.sql(text)
+    assert server.scalar("SELECT 1 WHERE " + " AND ".join(["true"] * 1_000)) == 1

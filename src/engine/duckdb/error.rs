@@ -73,6 +73,10 @@ const TROUBLED: &str = "the object store failed at every attempt: try again late
 /// The message if there was no response.
 const SILENT: &str = "the object store, or the host of the file, does not answer: try again when it does";
 
+/// DuckDB's remedy for an expression that is nested too deeply, and the one that there is.
+const DEEPER: &str = " Use \"SET max_expression_depth TO x\" to increase the maximum expression depth.";
+const SHALLOWER: &str = " Use list_sum([…]) or concat(…) for long chains, or split the expression with a subquery.";
+
 /// The prefix of errors after which DuckDB rejects everything; no string of a client can appear there.
 const FATAL: &str = "FATAL Error";
 
@@ -113,6 +117,9 @@ pub(super) fn from_text(text: &str) -> Error {
     }
     if let Some(err) = READER.get().and_then(|read| read(text)).or_else(|| of_object_store(text)) {
         return err;
+    }
+    if let Some((limit, rest)) = text.split_once(DEEPER) {
+        return Error::invalid(format!("{limit}{SHALLOWER}{rest}"));
     }
     let found = KINDS.iter().find(|(start, _)| text.starts_with(start));
     let kind = found.map_or(ErrorKind::Internal, |(_, kind)| *kind);
