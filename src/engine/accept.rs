@@ -12,7 +12,7 @@ use arrow::{
     datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, FieldRef, Fields, Schema, SchemaRef},
 };
 
-use super::unpacked;
+use super::{ranges, unpacked};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The most that the encodings of the rows that are converted at once may take when they are unpacked.
@@ -40,6 +40,9 @@ pub fn schema(sent: &SchemaRef) -> Result<SchemaRef> {
 /// # Errors
 /// `InvalidArgument` for a value that DuckDB's type cannot hold, and for columns that do not match the schema.
 pub fn batch(sent: &RecordBatch, to: &SchemaRef) -> Result<RecordBatch> {
+    for (column, field) in sent.columns().iter().zip(sent.schema().fields()) {
+        ranges::check(column).map_err(|err| err.context(format_args!("column \"{}\"", field.name())))?;
+    }
     if sent.schema().fields() == to.fields() {
         return Ok(sent.clone());
     }
@@ -57,6 +60,7 @@ pub fn array(sent: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     if sent.data_type() == to {
         return Ok(Arc::clone(sent));
     }
+    ranges::check(sent)?;
     if unpacked::bytes(sent) > MAX_UNPACKED_BYTES {
         return Err(Error::new(
             ErrorKind::ResourceExhausted,

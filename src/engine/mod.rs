@@ -16,6 +16,7 @@ mod extensions;
 mod fair_queue;
 mod inflow;
 mod pool;
+mod ranges;
 mod stream;
 mod unpacked;
 mod worker;

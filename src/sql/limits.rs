@@ -21,7 +21,7 @@ pub(super) fn check(text: &str, tokens: &[Token]) -> Result<()> {
     for (counted, limit, remedy) in LIMITS {
         let count = words().filter(|word| counted.iter().any(|counted| word.eq_ignore_ascii_case(counted))).count();
         if count > *limit {
-            let names = counted.join(" and ").to_uppercase();
+            let names = counted.join(", ").to_uppercase();
             return Err(Error::invalid(format!(
                 "the SQL text contains {count} times {names}, which DuckDB cannot plan in reasonable time; at most {limit} \
                  are accepted: {remedy}"

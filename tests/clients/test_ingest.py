@@ -507,6 +507,39 @@ def test_a_type_without_a_counterpart_is_refused_before_anything_is_written(serv
 # === faults ===
 
 
+def raw(kind, value, size):
+    """One value by its bytes, which pyarrow does not check."""
+    return pyarrow.Array.from_buffers(kind, 1, [None, pyarrow.py_buffer(value.to_bytes(size, "little", signed=True))])
+
+
+OUT_OF_RANGE = {
+    "before midnight, s": pyarrow.array([-1], pyarrow.time32("s")),
+    "before midnight, ms": pyarrow.array([-5], pyarrow.time32("ms")),
+    "the least time, us": pyarrow.array([-(2**63)], pyarrow.time64("us")),
+    "the largest time, us": pyarrow.array([2**63 - 1], pyarrow.time64("us")),
+    "25 hours": pyarrow.array([25 * 3600], pyarrow.time32("s")),
+    "in a list": pyarrow.array([[-1]], pyarrow.list_(pyarrow.time32("s"))),
+    "a far day": raw(pyarrow.date64(), 2**62, 8),
+    "a day and a bit": raw(pyarrow.date64(), -1, 8),
+    "digits beyond the precision": raw(pyarrow.decimal128(5, 2), 10**10, 16),
+    "digits beyond all": raw(pyarrow.decimal256(38, 0), 2**254, 32),
+    "nanoseconds with a zone": pyarrow.array([-1], pyarrow.timestamp("ns", "UTC")),
+}
+
+
+@pytest.mark.parametrize("case", OUT_OF_RANGE)
+def test_a_value_that_its_type_does_not_have_is_refused(server, name, case):
+    rows = pyarrow.table({"v": OUT_OF_RANGE[case]})
+    with pytest.raises(adbc_driver_manager.ProgrammingError, match="column \"v\".*out of range"):
+        ingest(server, name, rows)
+    assert not exists(server, name)
+    server.sql(f"CREATE TABLE {name} (v VARCHAR)")
+    with server.adbc() as connection, connection.cursor() as cursor:
+        with pytest.raises(adbc_driver_manager.Error):
+            cursor.executemany(f"INSERT INTO {name} VALUES (?)", pyarrow.concat_tables([rows, rows]))
+    assert server.scalar(f"SELECT count(*) FROM {name}") == 0
+
+
 def test_garbage_midway_leaves_nothing(server, name):
     before = files(server)
     batch = pyarrow.record_batch({"s": ["x" * 100] * 5000})
