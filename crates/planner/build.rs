@@ -12,8 +12,16 @@ use std::{
 use flate2::read::GzDecoder;
 use tar::Archive;
 
-const SOURCES: &[&str] =
-    &["depth.cpp", "filters.cpp", "joins.cpp", "register.cpp", "subqueries.cpp", "types.cpp", "windows.cpp"];
+const SOURCES: &[&str] = &[
+    "depth.cpp",
+    "filters.cpp",
+    "joins.cpp",
+    "memory.cpp",
+    "register.cpp",
+    "subqueries.cpp",
+    "types.cpp",
+    "windows.cpp",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=cpp");

@@ -7,6 +7,8 @@ import time
 import adbc_driver_manager
 import pytest
 
+import harness
+
 CLIENTS = 8
 
 
@@ -201,3 +203,30 @@ def test_a_cancelled_insert_duplicates_no_rows_of_others(server, name, rounds):
     there = [i for (i,) in server.sql(f"SELECT i FROM {name}")]
     assert len(there) == len(set(there))
     assert set(acknowledged) <= set(there) <= set(acknowledged) | set(cancelled)
+
+
+def test_idle_connections_keep_little_memory(launch):
+    """DuckDB's allocator keeps freed memory for each thread that runs statements, until the thread gives it back."""
+    server = launch()
+    server.sql("CREATE TABLE raw.t AS SELECT range AS i, 'text ' || range AS text FROM range(1000)")
+    before = server.rss_bytes()
+    clients = 48
+    enough = clients * 900 * 1024
+
+    def wait_for_memory():
+        harness.wait_until(lambda: server.rss_bytes() - before < enough, "idle connections give back memory", 60)
+
+    all_are_idle = threading.Barrier(clients, action=wait_for_memory)
+
+    def read(_, cursor):
+        # A transaction has a connection of its own.
+        cursor.execute("BEGIN")
+        for _ in range(2):
+            cursor.execute("SELECT text, count(*) FROM raw.t WHERE i > 7 GROUP BY text ORDER BY text")
+            assert len(cursor.fetchall()) == 992
+            cursor.execute("SELECT i FROM range(20000) r(i) ORDER BY hash(i)")
+            assert len(cursor.fetchall()) == 20000
+        all_are_idle.wait(180)
+        cursor.execute("COMMIT")
+
+    assert all_at_once(server, read, clients) == [None] * clients

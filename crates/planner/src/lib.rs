@@ -9,6 +9,7 @@
 //! * `cpp/joins.cpp`, `cpp/subqueries.cpp`, `cpp/windows.cpp`: wrong rows, and arguments that would end the process.
 //! * `cpp/depth.cpp`: values that are nested so deeply that functions of DuckDB overflow their stack.
 //! * `cpp/register.cpp`: registers them in an instance of DuckDB, and its version check.
+//! * `cpp/memory.cpp`: no rule, but as much out of reach of the C API: a thread's cache of freed memory.
 //!
 //! The rules use DuckDB's C++ classes, so the headers and the library must be of one version.
 
@@ -20,6 +21,7 @@ use duckdb::ffi;
 
 unsafe extern "C" {
     fn merganser_planner_register(connection: *mut c_void) -> *mut c_char;
+    safe fn merganser_planner_release_memory();
 }
 
 /// Registers the rules in the instance of `connection`, for all of its connections.
@@ -40,4 +42,9 @@ pub unsafe fn register(connection: ffi::duckdb_connection) -> Result<(), String>
         ffi::duckdb_free(message.cast());
         Err(text)
     }
+}
+
+/// Gives back the memory that DuckDB keeps for further allocations of the calling thread.
+pub fn release_memory() {
+    merganser_planner_release_memory();
 }

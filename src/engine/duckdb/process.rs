@@ -1,6 +1,8 @@
-//! Ends the process.
+//! What concerns the process and its threads, whatever the instance of DuckDB.
 
 use std::io::{self, Write};
+
+pub use merganser_planner::release_memory;
 
 /// Ends the process with `code`, immediately.
 ///
