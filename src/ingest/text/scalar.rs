@@ -5,7 +5,7 @@
 
 use chrono::{NaiveDate, NaiveTime};
 
-/// The largest integer below which DOUBLE has all integers, as its number of digits: 2^53 has 16.
+/// 2^53: DOUBLE has all integers up to it.
 const EXACT_IN_DOUBLE: &[u8] = b"9007199254740992";
 /// The digits of DECIMAL(38,0).
 const DECIMAL_DIGITS: usize = 38;
