@@ -40,27 +40,23 @@ pub fn schema(sent: &SchemaRef) -> Result<SchemaRef> {
 /// # Errors
 /// `InvalidArgument` for a value that DuckDB's type cannot hold, and for columns that do not match the schema.
 pub fn batch(sent: &RecordBatch, to: &SchemaRef) -> Result<RecordBatch> {
-    for (column, field) in sent.columns().iter().zip(sent.schema().fields()) {
+    let columns = sent.columns().iter().zip(to.fields()).map(|(column, field)| {
         ranges::check(column).map_err(|err| err.context(format_args!("column \"{}\"", field.name())))?;
-    }
+        convert(column, field.data_type())
+    });
+    let columns: Vec<_> = columns.collect::<Result<_>>()?;
     if sent.schema().fields() == to.fields() {
         return Ok(sent.clone());
     }
-    let columns = sent.columns().iter().zip(to.fields());
-    let columns: Result<Vec<_>> = columns.map(|(column, field)| array(column, field.data_type())).collect();
     let options = RecordBatchOptions::new().with_row_count(Some(sent.num_rows()));
-    RecordBatch::try_new_with_options(Arc::clone(to), columns?, &options).map_err(|err| Error::invalid(err.to_string()))
+    RecordBatch::try_new_with_options(Arc::clone(to), columns, &options).map_err(|err| Error::invalid(err.to_string()))
 }
 
 /// `sent` as an array of type `to`, which is its own type or the one that [`kind`] returned for it.
-///
-/// # Errors
-/// `InvalidArgument` for a value that the type cannot hold, `ResourceExhausted` for encodings of too many large values.
-pub fn array(sent: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
+fn convert(sent: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     if sent.data_type() == to {
         return Ok(Arc::clone(sent));
     }
-    ranges::check(sent)?;
     if unpacked::bytes(sent) > MAX_UNPACKED_BYTES {
         return Err(Error::new(
             ErrorKind::ResourceExhausted,

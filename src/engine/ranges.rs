@@ -3,7 +3,7 @@
 //! Arrow does not check them, and DuckDB's reader trusts them: it stores other values, or ends the process.
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, PrimitiveArray},
+    array::{Array, ArrayRef, AsArray, PrimitiveArray, make_array},
     datatypes::{
         ArrowPrimitiveType, DataType, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type,
         Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
@@ -44,7 +44,8 @@ pub(super) fn check(values: &ArrayRef) -> Result<()> {
         DataType::Decimal256(digits, _) => {
             values.as_primitive::<Decimal256Type>().validate_decimal_precision(*digits).is_ok()
         }
-        _ => return children(values).iter().try_for_each(check),
+        // Items, members, entries, and the values of encodings.
+        _ => return values.to_data().child_data().iter().cloned().map(make_array).try_for_each(|part| check(&part)),
     };
     let kind = values.data_type();
     if sound {
@@ -61,21 +62,4 @@ fn is_time<T: ArrowPrimitiveType<Native: Into<i64>>>(values: &ArrayRef, per_seco
 fn all<T: ArrowPrimitiveType>(values: &ArrayRef, fits: impl Fn(T::Native) -> bool) -> bool {
     let values: &PrimitiveArray<T> = values.as_primitive();
     values.iter().flatten().all(fits)
-}
-
-/// The arrays that an array is made of.
-fn children(values: &ArrayRef) -> Vec<ArrayRef> {
-    match values.data_type() {
-        DataType::List(_) => vec![ArrayRef::clone(values.as_list::<i32>().values())],
-        DataType::LargeList(_) => vec![ArrayRef::clone(values.as_list::<i64>().values())],
-        DataType::ListView(_) => vec![ArrayRef::clone(values.as_list_view::<i32>().values())],
-        DataType::LargeListView(_) => vec![ArrayRef::clone(values.as_list_view::<i64>().values())],
-        DataType::FixedSizeList(..) => vec![ArrayRef::clone(values.as_fixed_size_list().values())],
-        DataType::Struct(_) => values.as_struct().columns().to_vec(),
-        DataType::Map(..) => values.as_map().entries().columns().to_vec(),
-        DataType::Dictionary(..) => {
-            values.as_any_dictionary_opt().map(|coded| ArrayRef::clone(coded.values())).into_iter().collect()
-        }
-        _ => Vec::new(),
-    }
 }

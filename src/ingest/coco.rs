@@ -21,11 +21,7 @@ use super::{
 use crate::{
     engine::Connection,
     error::{Context, Error, Result},
-    lake::{
-        commit::{Retry, Transaction, Writer},
-        snapshots,
-        table::TableRef,
-    },
+    lake::{commit::Transaction, table::TableRef},
     quote::literal,
 };
 
@@ -73,7 +69,7 @@ pub async fn load(work: &Work<'_>, files: &Files, assets: &mut Assets) -> Result
     let lease = work.lake.engine().lease().await?;
     let committer = Arc::clone(work.lake.committer());
     let loading = move |connection: &Connection| {
-        let written = Writer::new(&committer, connection).write(&author, Retry::OnConflict, |transaction| {
+        load::commit(connection, &committer, &request.dataset, &author, |transaction| {
             let mut tables = Vec::new();
             for (section, suffix, columns) in TABLES {
                 let query = query(&spool, section, columns, &landing, request.max_rows)?;
@@ -81,11 +77,8 @@ pub async fn load(work: &Work<'_>, files: &Files, assets: &mut Assets) -> Result
                 tables.push(load_table(transaction, &table, &query, &request.mode, section)?);
                 progress.advance(1);
             }
-            transaction.sign(format!("ingest {}", request.dataset), None);
             Ok(tables)
-        })?;
-        let snapshot_id = written.snapshot_id.unwrap_or_else(|| snapshots::newest(connection));
-        Ok(Loaded { snapshot_id, tables: written.value })
+        })
     };
     // Whether the rows were committed decides whether their files may go.
     lease.worker().run_until(work.progress.cancelled(), loading).await

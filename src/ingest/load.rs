@@ -3,13 +3,20 @@
 //! `append` adds the rows, by column name. `replace` replaces the existing rows, and keeps the table if its columns are
 //! unchanged. `merge` updates the rows whose key exists, and adds the others.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 
 use crate::{
     engine::Connection,
     error::{Error, Result},
     ids::SnapshotId,
-    lake::{commit::Transaction, stored_types::stored, table::TableRef},
+    lake::{
+        commit::{Committer, Retry, Transaction, Writer},
+        snapshots,
+        stored_types::stored,
+        table::TableRef,
+    },
     quote::{identifier, literal},
 };
 
@@ -58,6 +65,25 @@ pub(super) struct Column {
 #[derive(Deserialize)]
 struct Count {
     count: u64,
+}
+
+/// Commits what `load` writes as one snapshot, and repeats it after a conflict.
+///
+/// # Errors
+/// Errors of `load` and of the commit.
+pub fn commit<'c>(
+    connection: &'c Connection,
+    committer: &'c Arc<Committer>,
+    dataset: &str,
+    author: &str,
+    mut load: impl FnMut(&mut Transaction<'c>) -> Result<Vec<TableOutcome>>,
+) -> Result<Loaded> {
+    let written = Writer::new(committer, connection).write(author, Retry::OnConflict, |transaction| {
+        transaction.sign(format!("ingest {dataset}"), None);
+        load(transaction)
+    })?;
+    let snapshot_id = written.snapshot_id.unwrap_or_else(|| snapshots::newest(connection));
+    Ok(Loaded { snapshot_id, tables: written.value })
 }
 
 /// Loads the rows of `query` into `table`, creating it if it does not exist.

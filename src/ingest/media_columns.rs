@@ -25,10 +25,6 @@ use super::{
 use crate::{
     engine::Connection,
     error::{Error, Result},
-    lake::{
-        commit::{Retry, Writer},
-        snapshots,
-    },
     quote::{identifier, literal},
 };
 
@@ -71,13 +67,10 @@ pub async fn load(work: &Work<'_>, assets: &mut Assets) -> Result<Loaded> {
     let lease = work.lake.engine().lease().await?;
     let committer = Arc::clone(work.lake.committer());
     let loading = move |connection: &Connection| {
-        let written = Writer::new(&committer, connection).write(&author, Retry::OnConflict, |transaction| {
-            transaction.sign(format!("ingest {}", request.dataset), None);
-            load::load(transaction, &request.table, &query, &request.mode)
+        let loaded = load::commit(connection, &committer, &request.dataset, &author, |transaction| {
+            Ok(vec![load::load(transaction, &request.table, &query, &request.mode)?])
         });
-        let written = written.map_err(|err| err.context(format_args!("load {}", request.table)))?;
-        let snapshot_id = written.snapshot_id.unwrap_or_else(|| snapshots::newest(connection));
-        Ok(Loaded { snapshot_id, tables: vec![written.value] })
+        loaded.map_err(|err| err.context(format_args!("load {}", request.table)))
     };
     // The assets may only be removed if the rows were not committed.
     lease.worker().run_until(work.progress.cancelled(), loading).await

@@ -159,11 +159,7 @@ impl CsvFile {
         let mut record = Record::default();
         loop {
             match records.read(&mut record)? {
-                Read::Record if record.line == self.survey.first_line && self.has_header => {}
-                Read::Record if record.line < self.survey.first_line => {}
-                Read::Record if dialect::fault(&record, self.places.len(), options).is_err() => {}
-                Read::Faulty(_) => {}
-                Read::Record => {
+                Read::Record if self.is_row(&record, options) => {
                     let mut row = vec![None; columns];
                     for (place, field) in self.places.iter().zip(record.fields()) {
                         row[*place] = Some(field.text).filter(|_| !options.is_null(field));
@@ -172,8 +168,15 @@ impl CsvFile {
                         return Ok(());
                     }
                 }
+                Read::Record | Read::Faulty(_) => {}
                 Read::Lost(_) | Read::End => return Ok(()),
             }
         }
+    }
+
+    /// Whether a record is neither before the first one, nor the header, nor at fault.
+    fn is_row(&self, record: &Record, options: &Options) -> bool {
+        let first = self.survey.first_line + u64::from(self.has_header);
+        record.line >= first && dialect::fault(record, self.places.len(), options).is_ok()
     }
 }

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 
 use super::{
+    inspected::MAX_REJECTS,
     options::{Options, Sign},
     record::{Dialect, Read, Record, Records},
     scalar::Scalar,
@@ -36,9 +37,6 @@ pub(super) struct Survey {
     /// How many records have how many fields, if more than one.
     counts: HashMap<usize, u64>,
 }
-
-/// More faults are counted but not kept.
-const MAX_FAULTS: usize = 100_000;
 
 /// Surveys `file` in the dialect of `options`, and finds what they leave open.
 pub(super) fn survey(file: &TextFile, options: &Options) -> Result<Survey> {
@@ -142,7 +140,7 @@ impl Survey {
 
     fn add_fault(&mut self, fault: Fault, text: String) {
         self.faulty += 1;
-        if self.faults.len() < MAX_FAULTS {
+        if self.faults.len() < MAX_REJECTS {
             self.faults.push((fault, text));
         }
     }

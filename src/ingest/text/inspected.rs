@@ -2,6 +2,9 @@
 
 use super::source::{Fault, TextFile};
 
+/// The records that may be rejected; more of them end the ingest.
+pub(super) const MAX_REJECTS: usize = 100_000;
+
 /// What the first reading of files gives.
 #[derive(Debug)]
 pub(super) struct Inspected<T> {

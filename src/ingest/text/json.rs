@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::{
     column::{Column, Source},
     feed::Feed,
-    inspected::{Inspected, Reject},
+    inspected::{Inspected, MAX_REJECTS, Reject},
     options::Options,
     shape::{Object, Shape, Unfit, is_object},
     source::{Fault, TextFile},
@@ -18,9 +18,6 @@ use crate::{
 
 /// The column of records that are no objects.
 const COLUMN: &str = "json";
-/// More faults end the ingest even if they are to be collected.
-const MAX_FAULTS: usize = 100_000;
-
 /// JSON files that were read once.
 #[derive(Debug)]
 pub(super) struct Json {
@@ -68,7 +65,7 @@ impl Json {
                 Read::End => break,
             };
             let Some(fault) = fault else { continue };
-            if !options.rejects || rejects.len() == MAX_FAULTS {
+            if !options.rejects || rejects.len() == MAX_REJECTS {
                 return Err(file.error(&fault, "; correct the file, or collect such records with \"rejects\""));
             }
             self.rejected.insert((self.files.len(), number));

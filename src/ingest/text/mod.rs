@@ -40,10 +40,7 @@ use crate::{
     engine::{Connection, inflow},
     error::{Error, Result},
     jobs::Progress,
-    lake::{
-        commit::{Retry, Transaction, Writer},
-        snapshots,
-    },
+    lake::commit::Transaction,
 };
 
 /// Files of either format.
@@ -78,13 +75,10 @@ pub async fn load(work: &Work<'_>, files: &Files) -> Result<Loaded> {
     let loading = move |connection: &Connection| {
         let staged = Staged::new(connection, inflow, text.columns(), &rejects)?.typed(&request)?;
         progress.phase("load table", "tables", Some(1));
-        let written = Writer::new(&committer, connection).write(&author, Retry::OnConflict, |transaction| {
-            transaction.sign(format!("ingest {}", request.dataset), None);
+        let loaded = load::commit(connection, &committer, &request.dataset, &author, |transaction| {
             load_tables(transaction, &staged, &request)
         });
-        let written = written.map_err(|err| err.context(format_args!("load {}", request.table)))?;
-        let snapshot_id = written.snapshot_id.unwrap_or_else(|| snapshots::newest(connection));
-        Ok(Loaded { snapshot_id, tables: written.value })
+        loaded.map_err(|err| err.context(format_args!("load {}", request.table)))
     };
     // Whether the rows were committed decides whether their files may be removed.
     let loaded = lease.worker().run_until(work.progress.cancelled(), loading).await;
