@@ -13,10 +13,13 @@ use flate2::read::GzDecoder;
 use tar::Archive;
 
 const SOURCES: &[&str] = &[
+    "deletions.cpp",
     "depth.cpp",
+    "files.cpp",
     "filters.cpp",
+    "functions.cpp",
     "joins.cpp",
-    "memory.cpp",
+    "process.cpp",
     "register.cpp",
     "subqueries.cpp",
     "types.cpp",

@@ -33,7 +33,7 @@ mod words;
 use clap::{Parser, Subcommand};
 
 use self::failure::{Failure, SUCCESS};
-use crate::engine::end_process;
+use crate::engine::{end_process, exit_on_exceptions};
 
 /// A lakehouse server: DuckDB and DuckLake behind Arrow Flight SQL.
 #[derive(Debug, Parser)]
@@ -72,6 +72,7 @@ enum Command {
 /// Runs the command line and exits the process.
 pub fn main() -> ! {
     let cli = Cli::parse();
+    exit_on_exceptions();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(err) => end_process(Failure::Failed(err.into()).report()),

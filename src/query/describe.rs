@@ -93,7 +93,7 @@ fn prepare(connection: &Connection, statement: &ParsedStatement) -> Result<Descr
     let prepared = steps.prepare(0)?;
     let (parameters, columns) = (prepared.parameter_schema()?, prepared.result_schema()?);
     let gives_rows = columns.as_ref().is_some_and(|columns| !columns.fields().is_empty() && !is_count(columns));
-    let reads = matches!(statement.kind(), Kind::Read | Kind::Explain { .. } | Kind::Pragma);
+    let reads = matches!(statement.kind(), Kind::Read | Kind::Explain { .. } | Kind::Pragma | Kind::Call);
     Ok(Described { is_update: !reads && !gives_rows, columns, parameters })
 }
 

@@ -22,11 +22,13 @@ use crate::{
     engine::{Connection, StatementKind},
     error::{Error, Result},
     lake::{CATALOG, METADATA},
-    sql::{Change, Definition, Kind, Name, Object, ParsedStatement},
+    sql::{Change, Definition, Function, Kind, Name, Object, ParsedStatement},
 };
 
 /// DuckLake's functions that remove files.
 const REMOVING: &[&str] = &["ducklake_cleanup_old_files", "ducklake_delete_orphaned_files"];
+/// DuckLake's functions that only list what they would do, if `dry_run => true`.
+const LISTING: &[&str] = &["ducklake_cleanup_old_files", "ducklake_delete_orphaned_files", "ducklake_expire_snapshots"];
 /// DuckLake's functions that only read; all others are rejected, including those of future versions.
 const READING: &[&str] = &[
     "ducklake_current_snapshot",
@@ -80,7 +82,10 @@ impl Guard {
     /// # Errors
     /// Unsupported; `InvalidArgument` and `NotFound` for names.
     pub(super) fn check(&self, statement: &ParsedStatement) -> Result<()> {
-        check_kind(statement.kind())?;
+        match statement.called() {
+            Some(function) => check_called(&function)?,
+            None => check_kind(statement.kind())?,
+        }
         if let Some(target) = statement.target() {
             check_catalog(&target, statement.definition())?;
         }
@@ -117,17 +122,19 @@ impl Guard {
 
     fn check_calls(&self, statement: &ParsedStatement) -> Result<()> {
         let calls = statement.calls();
-        let calls_any = |all: &[&str]| calls.functions.iter().any(|name| all.contains(&name.as_str()));
+        let lists = |function: &Function| function.is_dry_run && LISTING.contains(&function.name.as_str());
+        let names: Vec<_> = calls.functions.iter().filter(|it| !lists(it)).map(|it| it.name.as_str()).collect();
+        let calls_any = |all: &[&str]| names.iter().any(|name| all.contains(name));
         if calls_any(REMOVING) {
             return Err(Error::unsupported(
                 "files are removed by the action maintain, with the steps cleanup and orphans: DuckLake's own function would \
                  remove those that backups need",
             ));
         }
-        if calls_any(CHANGING) || calls.functions.iter().any(|name| self.is_changing(name)) {
+        if calls_any(CHANGING) || names.iter().any(|name| self.is_changing(name)) {
             return Err(Error::unsupported(
-                "functions that change the lake are not offered to clients: use the action maintain, and the session option \
-                 commit_message",
+                "functions that change the lake are not offered to clients, except to list what they would do (dry_run => \
+                 true): use the action merganser.maintain, and the session option commit_message",
             ));
         }
         if calls.runs_unread_text || calls_any(UNREAD) {
@@ -144,13 +151,20 @@ impl Guard {
     }
 }
 
+/// Rejects a CALL of a function of DuckDB, except of those whose effects [`Guard::check_calls`] knows.
+fn check_called(function: &Name) -> Result<()> {
+    let name = function.last();
+    let known = READING.contains(&name.as_str()) || LISTING.contains(&name.as_str());
+    if known { Ok(()) } else { Err(refuse("CALL")) }
+}
+
 fn check_kind(kind: &Kind) -> Result<()> {
     match kind {
         Kind::Explain { explained, .. } => match **explained {
             Kind::Read | Kind::Insert | Kind::Update | Kind::Delete | Kind::Merge | Kind::Unknown => Ok(()),
             _ => Err(Error::unsupported("EXPLAIN is for queries and for INSERT, UPDATE, DELETE and MERGE")),
         },
-        Kind::Other(_) | Kind::Call => Err(refuse(kind.word())),
+        Kind::Other(_) => Err(refuse(kind.word())),
         _ => Ok(()),
     }
 }
@@ -217,6 +231,7 @@ pub(super) fn check_verdict(statement: &ParsedStatement, verdict: StatementKind)
         Kind::Alter => verdict == StatementKind::Alter,
         Kind::Transaction(_) => verdict == StatementKind::Transaction,
         Kind::Set => verdict == StatementKind::Other("SET"),
+        Kind::Call => verdict == StatementKind::Other("CALL"),
         Kind::Pragma if verdict != StatementKind::Read => return Err(refuse("PRAGMA")),
         Kind::Pragma => true,
         _ => false,
@@ -274,7 +289,8 @@ mod tests {
     use crate::sql::parse_one;
 
     fn guard() -> Guard {
-        let of_ducklake = ["ducklake_set_option", "ducklake_commit", "ducklake_list_files"];
+        let of_ducklake =
+            ["ducklake_set_option", "ducklake_commit", "ducklake_list_files", "ducklake_expire_snapshots"];
         Guard { built_in: ["sum", "to_json", "now"].into_iter().chain(of_ducklake).map(str::to_owned).collect() }
     }
 
@@ -325,6 +341,15 @@ mod tests {
                 "FROM system.main.\"DuckLake_set_option\"('lake', 'a', 'b')",
                 "FROM \"Lake\".silver.\"Set_Option\"('a', 'b')",
                 "SELECT (SELECT count(*) FROM merge_adjacent_files())",
+                "CALL enable_logging()",
+                "CALL ducklake_list_files('lake', 't', (FROM set_option('a', 'b')))",
+                "CALL ducklake_expire_snapshots('lake', older_than => now())",
+                "CALL ducklake_expire_snapshots('lake', dry_run => false)",
+                "CALL ducklake_expire_snapshots('lake', dry_run => true, DRY_RUN => false)",
+                "CALL ducklake_expire_snapshots('lake', dry_run => true AND false)",
+                "FROM ducklake_cleanup_old_files('lake', x => (FROM f(dry_run => true)))",
+                "FROM ducklake_cleanup_old_files('lake', dry_run => true), ducklake_cleanup_old_files('lake')",
+                "FROM ducklake_set_option('lake', 'a', 'b', dry_run => true)",
             ],
         );
         check(
@@ -339,6 +364,10 @@ mod tests {
                 "FROM query('FROM t')",
                 "SELECT 'ducklake_cleanup_old_files(1)'",
                 "FROM ducklake_list_files('lake', 't')",
+                "CALL ducklake_list_files('lake', 't')",
+                "CALL ducklake_expire_snapshots('lake', older_than => now(), dry_run => true)",
+                "FROM ducklake_cleanup_old_files('lake', DRY_RUN := TRUE)",
+                "FROM \"DUCKLAKE_delete_orphaned_files\"('lake', \"dry_run\" = true)",
                 "INSERT INTO ducklake_numbers (i) VALUES (1)",
                 "EXPLAIN ANALYZE INSERT INTO t VALUES (1)",
             ],

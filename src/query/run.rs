@@ -125,7 +125,9 @@ async fn start(
         reply: Some(reply),
         rows,
     };
+    let user = session.principal().clone();
     let guard = worker.spawn(move |connection| {
+        connection.set_user(user.name());
         let left = run.on(connection);
         if let (Binding::Borrowed(mut lease), Left::Used) = (binding, left) {
             lease.retire();

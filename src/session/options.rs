@@ -12,6 +12,7 @@ use crate::{
 /// Settings of DuckDB that a session may change: they are local to a connection and affect no file, no network and no
 /// limit of the server. Each was verified to be local.
 const SETTINGS: &[&str] = &[
+    "arrow_lossless_conversion",
     "calendar",
     "enable_progress_bar",
     "enable_progress_bar_print",

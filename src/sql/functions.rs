@@ -9,11 +9,19 @@ use super::{
 /// The functions that a statement calls, both in it and in strings that DuckDB runs as SQL.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Calls {
-    /// The names of functions, in lower case, without schemas and quotes. Includes what only looks like a call (`IN
-    /// (…)`).
-    pub functions: Vec<String>,
+    /// Includes what only looks like a call (`IN (…)`).
+    pub functions: Vec<Function>,
     /// Whether `query()` runs SQL that cannot be parsed here, because it is concatenated or a parameter.
     pub runs_unread_text: bool,
+}
+
+/// A function that is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Function {
+    /// Its name in lower case, without schema and quotes.
+    pub name: String,
+    /// Whether one argument is `dry_run => true`.
+    pub is_dry_run: bool,
 }
 
 /// The maximum nesting depth of strings that are run as SQL.
@@ -49,7 +57,7 @@ impl Calls {
             if RUNNING.contains(&name.as_str()) {
                 self.add_text(cursor, depth);
             }
-            self.functions.push(name);
+            self.functions.push(Function { name, is_dry_run: is_dry_run(cursor) });
         }
     }
 
@@ -71,4 +79,20 @@ impl Calls {
             self.add(statement.cursor(), depth + 1);
         }
     }
+}
+
+/// Whether the parentheses that follow contain `dry_run => true`, and that name nowhere else.
+fn is_dry_run(mut cursor: Cursor<'_>) -> bool {
+    let Some(inside) = cursor.take_parentheses() else { return false };
+    let is_name = |name: &str| name.trim_matches('"').eq_ignore_ascii_case("dry_run");
+    let names = inside.rest().iter().filter(|token| is_name(inside.spelling(**token))).count();
+    let mut arguments = inside.split_at_commas().into_iter();
+    let given = arguments.any(|mut argument| {
+        let is_named = argument.take_part().is_some_and(|name| is_name(&name));
+        is_named
+            && ["=>", ":=", "="].iter().any(|sign| argument.take(sign))
+            && argument.take("true")
+            && argument.is_at_end()
+    });
+    given && names == 1
 }

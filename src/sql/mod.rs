@@ -38,7 +38,7 @@ pub use self::{
     conflict::ReadsAndWrites,
     constant::Constant,
     definition::{Change, Definition, Object},
-    functions::Calls,
+    functions::{Calls, Function},
     insert::{Expressions, InsertSource, InsertValues},
     kind::{Kind, TransactionControl},
     name::Name,

@@ -91,6 +91,19 @@ def test_adbc_logs_in_with_user_and_password(guarded, name):
         assert cursor.fetchall() == [("alice",)]
 
 
+def test_current_user_is_who_logged_in_whatever_connection_is_used(guarded, name):
+    with guarded.adbc(username="alice", password=PASSWORD) as alice, guarded.adbc(username="bob", password=PASSWORD) as bob:
+        alice.cursor().execute(f"CREATE VIEW {name} AS SELECT current_user AS name")
+        for connection, user in ((alice, "alice"), (bob, "bob"), (alice, "alice")):
+            with connection.cursor() as cursor:
+                cursor.execute(f"SELECT current_user, session_user, current_role, user, name FROM {name} WHERE name = ?", [user])
+                assert cursor.fetchall() == [(user,) * 5]
+                cursor.execute("CREATE TEMP TABLE mine AS SELECT current_user AS name")
+                cursor.execute("SELECT name, current_user() FROM mine")
+                assert cursor.fetchall() == [(user,) * 2]
+                cursor.execute("DROP TABLE mine")
+
+
 def test_pyarrow_logs_in_with_user_and_password(guarded):
     with guarded.flight() as client:
         header = client.authenticate_basic_token("bob", PASSWORD)

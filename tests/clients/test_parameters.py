@@ -411,6 +411,18 @@ def test_uuids_are_bound_as_uuids_and_returned_as_text(server):
     assert row == ("UUID[]", "STRUCT(u UUID)", [i and str(i) for i in ids])
 
 
+def test_lossless_results_have_arrow_s_own_types(server):
+    with server.adbc(username="ada", password="") as connection, connection.cursor() as cursor:
+        cursor.execute("SET arrow_lossless_conversion = true")
+        cursor.execute("SELECT '977fb511-ac85-4049-9cb6-7cac82cf5efa'::UUID AS u, ['{}'::JSON] AS j")
+        table = cursor.fetch_arrow_table()
+        assert table.schema.types == [pyarrow.uuid(), pyarrow.list_(pyarrow.json_())]
+        assert table["u"].to_pylist() == [uuid.UUID("977fb511-ac85-4049-9cb6-7cac82cf5efa")]
+        cursor.execute("RESET arrow_lossless_conversion")
+        cursor.execute("SELECT uuid() AS u")
+        assert cursor.fetch_arrow_table().schema.types == [pyarrow.string()]
+
+
 def test_bytes_are_uuids_only_if_they_say_so(server):
     assert rows_for(server, "SELECT typeof(?)", pyarrow.array([b"0" * 16], pyarrow.binary(16))) == [("BLOB",)]
 

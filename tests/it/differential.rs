@@ -286,7 +286,8 @@ fn compare_calls(connection: &Connection, statement: &ParsedStatement) -> Result
     let read = statement.calls();
     for call in tree.tree.split("\"function_name\":\"").skip(1) {
         let name = call.split('"').next().unwrap_or_default();
-        if name.chars().all(|c| c.is_alphanumeric() || c == '_') && !read.functions.iter().any(|read| read == name) {
+        if name.chars().all(|c| c.is_alphanumeric() || c == '_') && !read.functions.iter().any(|read| read.name == name)
+        {
             return Err(format!("calls {name}, read as {:?}", read.functions));
         }
     }

@@ -1,5 +1,5 @@
 //! Functions and casts that recurse into their arguments without a limit, and so overflow the stack of their thread.
-//! Arguments that are nested deeper than MAX_DEPTH are rejected before.
+//! Arguments that are nested deeper than MAX_DEPTH are rejected before. For those that read files, see files.cpp.
 
 #include "duckdb/catalog/catalog_entry/scalar_function_catalog_entry.hpp"
 #include "duckdb/catalog/catalog_entry/table_function_catalog_entry.hpp"
@@ -7,6 +7,7 @@
 #include "duckdb/function/cast/default_casts.hpp"
 #include "duckdb/function/cast_rules.hpp"
 #include "duckdb/main/extension/extension_loader.hpp"
+#include "nesting.hpp"
 #include "rules.hpp"
 
 using namespace duckdb;
@@ -14,8 +15,6 @@ using namespace duckdb;
 namespace merganser {
 
 namespace {
-
-constexpr idx_t MAX_DEPTH = 1000;
 
 //! Functions of JSON values that recurse when they run.
 const char *const RECURSIVE[] = {"json_contains",     "json_deserialize_sql", "json_merge_patch",
@@ -26,39 +25,8 @@ const char *const STRUCTURED[] = {"from_json", "from_json_strict", "json_transfo
 //! Which values are checked: all texts, or those of the type JSON.
 enum class Checked { TEXT, JSON };
 
-//! Whether brackets outside of strings are nested deeper than MAX_DEPTH.
-bool IsTooDeep(const char *text, idx_t size) {
-	idx_t depth = 0;
-	bool quoted = false;
-	for (idx_t index = 0; index < size; index++) {
-		switch (text[index]) {
-		case '"':
-			quoted = !quoted;
-			break;
-		case '\\':
-			index += quoted ? 1 : 0;
-			break;
-		case '[':
-		case '{':
-		case '(':
-			if (!quoted && ++depth > MAX_DEPTH) {
-				return true;
-			}
-			break;
-		case ']':
-		case '}':
-		case ')':
-			depth -= !quoted && depth > 0 ? 1 : 0;
-			break;
-		default:
-			break;
-		}
-	}
-	return false;
-}
-
 void CheckText(const char *text, idx_t size) {
-	if (IsTooDeep(text, size)) {
+	if (Nesting().IsTooDeep(text, size)) {
 		throw InvalidInputException("a value is nested more than %llu levels deep, which this function or cast does not "
 		                            "support",
 		                            MAX_DEPTH);

@@ -24,6 +24,7 @@ void AfterBinding(PlannerExtensionInput &input, BoundStatement &statement) {
 
 void BeforeOptimizing(OptimizerExtensionInput &input, unique_ptr<LogicalOperator> &plan) {
 	merganser::KeepFiltersExact(input.context, *plan);
+	merganser::FilterChanges(*plan);
 	merganser::UseAsofColumns(plan);
 }
 
@@ -38,7 +39,9 @@ void Register(Connection &connection) {
 	loader.RegisterFunction(merganser::OffsetFunction());
 	loader.RegisterFunction(merganser::UsedFunction());
 	loader.RegisterFunction(merganser::StoredTypeFunction());
+	merganser::AddFunctions(loader);
 	merganser::LimitDepth(loader);
+	merganser::LimitFiles(loader);
 	PlannerExtension planner;
 	planner.post_bind_function = AfterBinding;
 	PlannerExtension::Register(DBConfig::GetConfig(database), planner);

@@ -29,6 +29,9 @@ duckdb::unique_ptr<duckdb::Expression> Exact(duckdb::unique_ptr<duckdb::Expressi
 //! Removes filters that joins push into scans at run time, where their pruning is wrong.
 void DropJoinFilters(duckdb::LogicalOperator &plan);
 
+//! Keeps filters out of scans of a table's changes.
+void FilterChanges(duckdb::LogicalOperator &plan);
+
 //! Makes the columns of conditions of ASOF joins available where DuckDB looks for them.
 void UseAsofColumns(duckdb::unique_ptr<duckdb::LogicalOperator> &plan);
 
@@ -40,6 +43,12 @@ void KeepCorrelated(duckdb::unique_ptr<duckdb::LogicalOperator> &plan);
 
 //! Makes functions and casts of DuckDB reject values that are nested too deep for them.
 void LimitDepth(duckdb::ExtensionLoader &loader);
+
+//! Makes functions that read files reject those that are nested too deep for them.
+void LimitFiles(duckdb::ExtensionLoader &loader);
+
+//! Adds functions for clients.
+void AddFunctions(duckdb::ExtensionLoader &loader);
 
 //! The scalar functions that the rules insert into plans.
 duckdb::ScalarFunction ExactFunction();

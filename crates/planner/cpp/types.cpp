@@ -7,6 +7,7 @@
 #include "duckdb/parser/constraints/not_null_constraint.hpp"
 #include "duckdb/parser/expression/cast_expression.hpp"
 #include "duckdb/parser/expression/constant_expression.hpp"
+#include "duckdb/parser/expression/function_expression.hpp"
 #include "duckdb/parser/parsed_data/alter_table_info.hpp"
 #include "duckdb/parser/parsed_data/create_table_info.hpp"
 #include "duckdb/planner/binder.hpp"
@@ -62,9 +63,13 @@ void StoreColumn(ColumnDefinition &column) {
 	}
 }
 
+bool IsNested(const LogicalType &type) {
+	return type.IsNested() || type.id() == LogicalTypeId::VARIANT;
+}
+
 //! DuckLake does not check NOT NULL for these.
 void CheckNotNull(const LogicalType &type, const string &column) {
-	if (type.IsNested() || type.id() == LogicalTypeId::VARIANT) {
+	if (IsNested(type)) {
 		throw InvalidInputException("%s: NOT NULL is not enforced for %s: leave it out, or check the values in a model",
 		                            Quoted(column), type.ToString());
 	}
@@ -137,6 +142,23 @@ void FoldDefault(const TableCatalogEntry &table, SetDefaultInfo &info) {
 	}
 }
 
+//! DuckLake crashes when it hashes nested values for bucket(n, column).
+void CheckBuckets(const TableCatalogEntry &table, const SetPartitionedByInfo &info) {
+	for (auto &key : info.partition_keys) {
+		if (key->GetExpressionClass() != ExpressionClass::FUNCTION) {
+			continue;
+		}
+		for (auto &argument : key->Cast<FunctionExpression>().children) {
+			auto column = argument->GetName();
+			auto is_column = argument->GetExpressionClass() == ExpressionClass::COLUMN_REF && table.ColumnExists(column);
+			if (is_column && IsNested(table.GetColumn(column).Type())) {
+				throw NotImplementedException("%s: a table cannot be partitioned by a function of %s: use another column",
+				                              Quoted(column), table.GetColumn(column).Type().ToString());
+			}
+		}
+	}
+}
+
 optional_ptr<TableCatalogEntry> AlteredTable(ClientContext &context, const AlterInfo &info) {
 	EntryLookupInfo lookup(CatalogType::TABLE_ENTRY, info.name);
 	auto entry = Catalog::GetEntry(context, info.catalog, info.schema, lookup, OnEntryNotFound::RETURN_NULL);
@@ -166,6 +188,9 @@ void StoreAltered(ClientContext &context, AlterInfo &info) {
 	}
 	case AlterTableType::SET_DEFAULT:
 		FoldDefault(*table, alter.Cast<SetDefaultInfo>());
+		break;
+	case AlterTableType::SET_PARTITIONED_BY:
+		CheckBuckets(*table, alter.Cast<SetPartitionedByInfo>());
 		break;
 	case AlterTableType::SET_NOT_NULL: {
 		auto &column = alter.Cast<SetNotNullInfo>().column_name;

@@ -6,10 +6,13 @@
 //!
 //! * `cpp/types.cpp`: values are stored in types that keep them, or the statement is rejected.
 //! * `cpp/filters.cpp`: filters are not used for pruning where DuckDB or DuckLake would prune wrongly.
+//! * `cpp/functions.cpp`: functions that clients expect.
 //! * `cpp/joins.cpp`, `cpp/subqueries.cpp`, `cpp/windows.cpp`: wrong rows, and arguments that would end the process.
-//! * `cpp/depth.cpp`: values that are nested so deeply that functions of DuckDB overflow their stack.
+//! * `cpp/deletions.cpp`: filters of rows that were deleted.
+//! * `cpp/depth.cpp`, `cpp/files.cpp`: values and files that are nested so deeply that DuckDB overflows its stack.
 //! * `cpp/register.cpp`: registers them in an instance of DuckDB, and its version check.
-//! * `cpp/memory.cpp`: no rule, but as much out of reach of the C API: a thread's cache of freed memory.
+//! * `cpp/process.cpp`: no rule, but as much out of reach of the C API: a thread's cache of freed memory, and the end of the
+//!   process by an exception.
 //!
 //! The rules use DuckDB's C++ classes, so the headers and the library must be of one version.
 
@@ -21,6 +24,8 @@ use duckdb::ffi;
 
 unsafe extern "C" {
     fn merganser_planner_register(connection: *mut c_void) -> *mut c_char;
+    fn merganser_planner_set_user(connection: *mut c_void, name: *const c_char, length: usize);
+    safe fn merganser_planner_exit_on_exceptions();
     safe fn merganser_planner_release_memory();
 }
 
@@ -42,6 +47,21 @@ pub unsafe fn register(connection: ffi::duckdb_connection) -> Result<(), String>
         ffi::duckdb_free(message.cast());
         Err(text)
     }
+}
+
+/// Sets the user for whom `connection` runs its next statements: `current_user` in SQL.
+///
+/// # Safety
+/// `connection` must be open, and not in use by another thread.
+pub unsafe fn set_user(connection: ffi::duckdb_connection, name: &str) {
+    // SAFETY: the connection is open; the name is copied.
+    unsafe { merganser_planner_set_user(connection.cast(), name.as_ptr().cast(), name.len()) };
+}
+
+/// Makes C++ exceptions that nothing catches end the process with code 1 and a message, instead of SIGABRT. DuckDB throws
+/// them in destructors after a fatal error.
+pub fn exit_on_exceptions() {
+    merganser_planner_exit_on_exceptions();
 }
 
 /// Gives back the memory that DuckDB keeps for further allocations of the calling thread.

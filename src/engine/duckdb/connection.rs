@@ -109,6 +109,12 @@ impl Connection {
         &self.database.scans
     }
 
+    /// Sets the user for whom the next statements run: `current_user` in SQL.
+    pub fn set_user(&self, name: &str) {
+        // SAFETY: the connection is open, and a `Connection` is used by one thread at a time.
+        unsafe { merganser_planner::set_user(self.ptr, name) };
+    }
+
     /// A handle that stops the running statement.
     pub fn interrupt_handle(&self) -> InterruptHandle {
         InterruptHandle { target: Arc::clone(&self.interrupt), interrupted: Arc::clone(&self.interrupted) }

@@ -26,7 +26,7 @@ pub use database::{Database, library_version};
 pub use error::{fatal_error, read_errors_with};
 pub use execution::Steps;
 pub use live_table::{Cell, CellKind, LiveTable};
-pub use process::{end_process, release_memory};
+pub use process::{end_process, exit_on_exceptions, release_memory};
 pub use scan::Scan;
 pub use statement::{Statement, StatementKind};
 pub use stream::{BatchLimits, ResultStream, count_of};

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-pub use merganser_planner::release_memory;
+pub use merganser_planner::{exit_on_exceptions, release_memory};
 
 /// Ends the process with `code`, immediately.
 ///
@@ -13,4 +13,32 @@ pub fn end_process(code: i32) -> ! {
     let _ = io::stdout().flush();
     // SAFETY: it only exits; no code runs after it.
     unsafe { libc::_exit(code) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{env, process::Command};
+
+    unsafe extern "C" {
+        /// `std::terminate`.
+        #[link_name = "_ZSt9terminatev"]
+        safe fn terminate() -> !;
+    }
+
+    #[test]
+    #[ignore = "it ends the process, for the next test"]
+    fn ends() {
+        super::exit_on_exceptions();
+        terminate();
+    }
+
+    #[test]
+    fn an_exception_that_nothing_catches_ends_the_process_with_code_1() {
+        let mut process = Command::new(env::current_exe().unwrap());
+        let ended =
+            process.args([concat!(module_path!(), "::ends").split_once("::").unwrap().1, "--exact", "--ignored"]);
+        let ended = ended.arg("--nocapture").output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!((ended.status.code(), said.contains("DuckDB ended the process")), (Some(1), true), "{said}");
+    }
 }

@@ -1,0 +1,437 @@
+//! Files that are nested so deeply that DuckDB's readers overflow their stack, or take minutes: they are rejected before.
+//!
+//! * JSON: the detection of columns recurses into the records that it samples.
+//! * Parquet: everything that reads a file's metadata recurses into its schema. A footer is a Thrift struct in the
+//!   compact protocol (https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md), whose field
+//!   2 is the schema: a list of nodes in depth-first order, whose field 5 is the number of their children
+//!   (https://github.com/apache/parquet-format, parquet.thrift).
+
+#include "duckdb/catalog/catalog_entry/table_function_catalog_entry.hpp"
+#include "duckdb/common/enums/file_compression_type.hpp"
+#include "duckdb/common/multi_file/multi_file_list.hpp"
+#include "duckdb/common/multi_file/multi_file_reader.hpp"
+#include "duckdb/common/mutex.hpp"
+#include "duckdb/main/extension/extension_loader.hpp"
+#include "duckdb/storage/caching_file_system.hpp"
+#include "nesting.hpp"
+#include "rules.hpp"
+
+using namespace duckdb;
+
+namespace merganser {
+
+namespace {
+
+[[noreturn]] void Reject(const string &path, const char *remedy) {
+	throw InvalidInputException("\"%s\" is nested more than %llu levels deep%s", path, MAX_DEPTH, remedy);
+}
+
+// === JSON ===
+
+//! What the detection of columns looks at, also where the columns are given.
+struct Sample {
+	explicit Sample(TableFunctionBindInput &input) {
+		by_lines = StringUtil::Contains(input.table_function.name, "ndjson");
+		for (auto &option : input.named_parameters) {
+			Read(StringUtil::Lower(option.first), option.second);
+		}
+	}
+
+	//! Whether a file that begins with a bracket is no array of records.
+	bool by_lines;
+	idx_t records = STANDARD_VECTOR_SIZE * 10ULL;
+	idx_t files = 32;
+	FileCompressionType compression = FileCompressionType::AUTO_DETECT;
+
+private:
+	void Read(const string &name, const Value &value) {
+		if (value.IsNull()) {
+			return;
+		}
+		if (name == "format") {
+			auto format = StringUtil::Lower(StringValue::Get(value));
+			by_lines = format != "auto" && format != "array";
+		} else if (name == "sample_size") {
+			records = static_cast<idx_t>(BigIntValue::Get(value));
+		} else if (name == "maximum_sample_files") {
+			files = static_cast<idx_t>(BigIntValue::Get(value));
+		} else if (name == "union_by_name" && BooleanValue::Get(value)) {
+			files = NumericLimits<idx_t>::Maximum();
+		} else if (name == "compression") {
+			compression = FileCompressionTypeFromString(StringUtil::Lower(StringValue::Get(value)));
+		}
+	}
+};
+
+//! Counts the records of a file while it reads them: the values in its first array, else those at the top.
+class Records {
+public:
+	explicit Records(bool by_lines) : by_lines(by_lines) {
+	}
+
+	//! Reads a piece, to the end of the last record of the sample. Whether it is nested too deeply.
+	bool IsTooDeep(const char *text, idx_t size, idx_t sample) {
+		for (idx_t index = 0; index < size && count < sample; index++) {
+			bool closes = nesting.Read(text[index]);
+			if (nesting.Depth() > MAX_DEPTH) {
+				return true;
+			}
+			if (!started && !StringUtil::CharacterIsSpace(text[index])) {
+				started = true;
+				level = text[index] == '[' && !by_lines ? 1 : 0;
+			}
+			if (closes && nesting.Depth() < level) {
+				// There is more than one array: they are the records.
+				level = 0;
+				count = 0;
+			}
+			count += closes && nesting.Depth() == level ? 1 : 0;
+		}
+		return false;
+	}
+
+	bool AreRead(idx_t sample) const {
+		return count >= sample;
+	}
+
+private:
+	const bool by_lines;
+	Nesting nesting;
+	bool started = false;
+	idx_t level = 0;
+	idx_t count = 0;
+};
+
+void CheckJson(ClientContext &context, const OpenFileInfo &file, const Sample &sample) {
+	auto handle = FileSystem::GetFileSystem(context).OpenFile(file, FileFlags::FILE_FLAGS_READ | sample.compression);
+	if (handle->IsPipe()) {
+		throw InvalidInputException("\"%s\" is a pipe, which can be read once only: name a file", file.path);
+	}
+	Records records(sample.by_lines);
+	vector<char> buffer(1 << 20);
+	while (!records.AreRead(sample.records)) {
+		auto size = handle->Read(buffer.data(), buffer.size());
+		if (size <= 0) {
+			break;
+		}
+		if (records.IsTooDeep(buffer.data(), static_cast<idx_t>(size), sample.records)) {
+			Reject(file.path, ": read_json_objects reads it");
+		}
+	}
+}
+
+void CheckJsonFiles(ClientContext &context, TableFunctionBindInput &input) {
+	Sample sample(input);
+	auto files = MultiFileReader::Create(input.table_function)->CreateFileList(context, input.inputs[0]);
+	idx_t count = 0;
+	for (auto &file : files->Files()) {
+		if (count++ == sample.files) {
+			break;
+		}
+		CheckJson(context, file, sample);
+	}
+}
+
+// === Parquet ===
+
+//! A shorter footer has no room for the nodes of a deep schema.
+constexpr idx_t SHALLOW_FOOTER = 4 * MAX_DEPTH;
+
+//! A malformed footer. DuckDB reports it better.
+struct Malformed {};
+
+//! Reads a footer far enough to know the depth of its schema.
+class Footer {
+public:
+	Footer(const_data_ptr_t begin, idx_t size) : position(begin), end(begin + size) {
+	}
+
+	bool IsTooDeep() {
+		bool deep = false;
+		ReadStruct([&](int64_t field, uint8_t type) {
+			if (field == 2 && type == LIST) {
+				deep |= IsSchemaTooDeep();
+			} else {
+				Skip(type, 0);
+			}
+		});
+		return deep;
+	}
+
+private:
+	enum Type : uint8_t { TRUE = 1, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET, MAP, STRUCT };
+
+	//! Thrift's readers do not go deeper than that.
+	static constexpr idx_t MAX_SKIPPED_DEPTH = 64;
+
+	uint8_t ReadByte() {
+		if (position == end) {
+			throw Malformed();
+		}
+		return *position++;
+	}
+
+	uint64_t ReadVarint() {
+		uint64_t value = 0;
+		for (idx_t shift = 0; shift < 64; shift += 7) {
+			uint64_t byte = ReadByte();
+			value |= (byte & 0x7F) << shift;
+			if (byte < 0x80) {
+				return value;
+			}
+		}
+		throw Malformed();
+	}
+
+	int64_t ReadZigZag() {
+		auto value = ReadVarint();
+		return static_cast<int64_t>(value >> 1) ^ -static_cast<int64_t>(value & 1);
+	}
+
+	void SkipBytes(uint64_t count) {
+		if (count > static_cast<uint64_t>(end - position)) {
+			throw Malformed();
+		}
+		position += count;
+	}
+
+	//! Calls `read` with the number and type of each field, whose value it must consume.
+	template <class READ>
+	void ReadStruct(READ read) {
+		int64_t field = 0;
+		while (auto header = ReadByte()) {
+			field = header >> 4 ? field + (header >> 4) : ReadZigZag();
+			read(field, header & 0x0F);
+		}
+	}
+
+	//! The number of elements, and their type.
+	pair<uint64_t, uint8_t> ReadListHeader() {
+		auto header = ReadByte();
+		auto count = header >> 4 == 15 ? ReadVarint() : header >> 4;
+		return {count, header & 0x0F};
+	}
+
+	void Skip(uint8_t type, idx_t depth) {
+		if (depth > MAX_SKIPPED_DEPTH) {
+			throw Malformed();
+		}
+		switch (type) {
+		case TRUE:
+		case FALSE:
+			break;
+		case BYTE:
+			ReadByte();
+			break;
+		case I16:
+		case I32:
+		case I64:
+			ReadVarint();
+			break;
+		case DOUBLE:
+			SkipBytes(8);
+			break;
+		case BINARY:
+			SkipBytes(ReadVarint());
+			break;
+		case LIST:
+		case SET:
+			SkipElements(ReadListHeader(), depth);
+			break;
+		case MAP:
+			SkipEntries(depth);
+			break;
+		case STRUCT:
+			ReadStruct([&](int64_t, uint8_t field_type) { Skip(field_type, depth + 1); });
+			break;
+		default:
+			throw Malformed();
+		}
+	}
+
+	//! In lists and maps, a boolean is a byte.
+	void SkipElement(uint8_t type, idx_t depth) {
+		Skip(type == TRUE || type == FALSE ? static_cast<uint8_t>(BYTE) : type, depth + 1);
+	}
+
+	void SkipElements(pair<uint64_t, uint8_t> header, idx_t depth) {
+		for (uint64_t index = 0; index < header.first; index++) {
+			SkipElement(header.second, depth);
+		}
+	}
+
+	void SkipEntries(idx_t depth) {
+		auto count = ReadVarint();
+		auto types = count ? ReadByte() : 0;
+		for (uint64_t index = 0; index < count; index++) {
+			SkipElement(types >> 4, depth);
+			SkipElement(types & 0x0F, depth);
+		}
+	}
+
+	bool IsSchemaTooDeep() {
+		auto header = ReadListHeader();
+		if (header.second != STRUCT) {
+			throw Malformed();
+		}
+		// How many children are missing of each node on the path to the next one.
+		vector<int64_t> missing;
+		bool deep = false;
+		for (uint64_t index = 0; index < header.first; index++) {
+			while (!missing.empty() && missing.back() == 0) {
+				missing.pop_back();
+			}
+			if (!missing.empty()) {
+				missing.back()--;
+			}
+			missing.push_back(ReadChildCount());
+			deep |= missing.size() > MAX_DEPTH;
+		}
+		return deep;
+	}
+
+	int64_t ReadChildCount() {
+		int64_t children = 0;
+		ReadStruct([&](int64_t field, uint8_t type) {
+			if (field == 5 && type == I32) {
+				children = MaxValue<int64_t>(ReadZigZag(), 0);
+			} else {
+				Skip(type, 0);
+			}
+		});
+		return children;
+	}
+
+	const_data_ptr_t position;
+	const_data_ptr_t end;
+};
+
+//! The size is known without opening the file if it comes from a catalog or from the listing of an object store.
+bool IsSmall(const OpenFileInfo &file) {
+	if (!file.extended_info) {
+		return false;
+	}
+	auto &options = file.extended_info->options;
+	auto size = options.find("file_size");
+	return size != options.end() && size->second.GetValue<idx_t>() < SHALLOW_FOOTER;
+}
+
+//! Reads through the cache of files, like DuckDB's reader, which then reads the footer of a remote file from there.
+void CheckParquet(ClientContext &context, const OpenFileInfo &file) {
+	constexpr idx_t TRAILER = 8;
+	if (IsSmall(file)) {
+		return;
+	}
+	auto handle = CachingFileSystem::Get(context).OpenFile(QueryContext(context), file, FileFlags::FILE_FLAGS_READ);
+	auto size = handle->CanSeek() ? handle->GetFileSize() : 0;
+	if (size < SHALLOW_FOOTER) {
+		return;
+	}
+	data_ptr_t data;
+	auto trailer = handle->Read(data, TRAILER, size - TRAILER);
+	idx_t length = Load<uint32_t>(data);
+	if (memcmp(data + sizeof(uint32_t), "PAR1", 4) != 0 || length < SHALLOW_FOOTER || length > size - TRAILER) {
+		return;
+	}
+	auto footer = handle->Read(data, length, size - TRAILER - length);
+	try {
+		if (!Footer(data, length).IsTooDeep()) {
+			return;
+		}
+	} catch (const Malformed &) {
+		return;
+	}
+	Reject(file.path, ", which no reader here supports");
+}
+
+//! Checks each file before it is opened.
+struct CheckedReader : MultiFileReader {
+	static unique_ptr<MultiFileReader> Create(const TableFunction &function) {
+		auto reader = make_uniq<CheckedReader>();
+		reader->function_name = function.name;
+		return std::move(reader);
+	}
+
+	unique_ptr<MultiFileReader> Copy() const override {
+		auto reader = make_uniq<CheckedReader>();
+		reader->function_name = function_name;
+		return std::move(reader);
+	}
+
+	using MultiFileReader::CreateReader;
+
+	shared_ptr<BaseFileReader> CreateReader(ClientContext &context, GlobalTableFunctionState &state,
+	                                        const OpenFileInfo &file, idx_t index,
+	                                        const MultiFileBindData &bind_data) override {
+		CheckParquet(context, file);
+		return MultiFileReader::CreateReader(context, state, file, index, bind_data);
+	}
+
+	shared_ptr<BaseFileReader> CreateReader(ClientContext &context, const OpenFileInfo &file,
+	                                        BaseFileReaderOptions &options, const MultiFileOptions &file_options,
+	                                        MultiFileReaderInterface &interface) override {
+		CheckParquet(context, file);
+		return MultiFileReader::CreateReader(context, file, options, file_options, interface);
+	}
+};
+
+void CheckParquetFiles(ClientContext &context, TableFunctionBindInput &input) {
+	auto files = MultiFileReader::Create(input.table_function)->CreateFileList(context, input.inputs[0]);
+	for (auto &file : files->Files()) {
+		CheckParquet(context, file);
+	}
+}
+
+// === Table functions ===
+
+const char *const JSON_READERS[] = {"read_json", "read_json_auto", "read_ndjson", "read_ndjson_auto"};
+const char *const PARQUET_READERS[] = {"parquet_scan", "read_parquet"};
+const char *const PARQUET_INSPECTORS[] = {"parquet_bloom_probe", "parquet_file_metadata", "parquet_full_metadata",
+                                          "parquet_kv_metadata", "parquet_metadata",      "parquet_schema"};
+
+//! A function that is checked when it is bound, and its own callback.
+struct Checked {
+	void (*check)(ClientContext &, TableFunctionBindInput &);
+	table_function_bind_t bind;
+};
+
+//! By name, from the first instance that was opened: the callbacks of others are the same. Reading it needs no lock, because
+//! what is read was there before its function could be called.
+unordered_map<string, Checked> checked_functions;
+mutex checked_functions_lock;
+
+unique_ptr<FunctionData> BindChecked(ClientContext &context, TableFunctionBindInput &input, vector<LogicalType> &types,
+                                     vector<string> &names) {
+	auto &function = checked_functions.at(input.table_function.name);
+	if (!input.inputs[0].IsNull()) {
+		function.check(context, input);
+	}
+	return function.bind(context, input, types, names);
+}
+
+template <idx_t COUNT>
+void CheckFunctions(ExtensionLoader &loader, const char *const (&names)[COUNT], decltype(Checked::check) check) {
+	lock_guard<mutex> guard(checked_functions_lock);
+	for (auto name : names) {
+		for (auto &function : loader.GetTableFunction(name).functions.functions) {
+			if (checked_functions.find(name) == checked_functions.end()) {
+				checked_functions.emplace(name, Checked {check, function.bind});
+			}
+			function.bind = BindChecked;
+		}
+	}
+}
+
+} // namespace
+
+void LimitFiles(ExtensionLoader &loader) {
+	CheckFunctions(loader, JSON_READERS, CheckJsonFiles);
+	CheckFunctions(loader, PARQUET_INSPECTORS, CheckParquetFiles);
+	for (auto name : PARQUET_READERS) {
+		for (auto &function : loader.GetTableFunction(name).functions.functions) {
+			function.get_multi_file_reader = CheckedReader::Create;
+		}
+	}
+}
+
+} // namespace merganser
