@@ -5,6 +5,7 @@
 //! USING, AT or a window over what it cannot resolve.)
 
 use serde::Deserialize;
+use serde_json::Value as Json;
 
 use crate::{
     engine::{Connection, Value},
@@ -12,49 +13,62 @@ use crate::{
     lake,
 };
 
-/// The syntax tree as JSON; DuckDB returns an object with the error instead of failing.
-const TREE: &str = "json_serialize_sql(?::VARCHAR, skip_null := true, skip_empty := true)";
-
 /// The tables of the lake that `query` names with their schema, as `schema.table` in lower case. Unqualified names
 /// refer to common table expressions, or to tables that belong to no layer.
 ///
 /// # Errors
 /// `InvalidArgument` if it is not exactly one SELECT.
 pub(super) fn tables(connection: &Connection, query: &str) -> Result<Vec<String>> {
+    let tree = syntax_tree(connection, query)?;
+    let mut tables = Vec::new();
+    collect(&tree, &mut tables);
+    tables.sort();
+    tables.dedup();
+    Ok(tables)
+}
+
+/// DuckDB's syntax tree of the only statement. For what it cannot parse, it returns an object with the error instead of failing.
+fn syntax_tree(connection: &Connection, query: &str) -> Result<Json> {
+    #[derive(Deserialize)]
+    struct Text {
+        tree: String,
+    }
     #[derive(Deserialize)]
     struct Parsed {
-        fault: Option<String>,
-        statements: Option<u64>,
+        error_message: Option<String>,
+        #[serde(default)]
+        statements: Vec<Json>,
     }
-    #[derive(Deserialize)]
-    struct Table {
-        catalog: Option<String>,
-        name: String,
-    }
-    let sql = format!(
-        "SELECT tree->>'error_message' AS fault, system.main.json_array_length(tree, '$.statements') AS statements \
-         FROM (SELECT {TREE} AS tree)",
-    );
-    let parsed: Parsed = connection.record(&sql, &[Value::varchar(query)])?;
-    match parsed {
-        Parsed { fault: Some(fault), .. } => return Err(Error::invalid(fault)),
-        Parsed { statements: Some(1), .. } => {}
-        Parsed { statements, .. } => {
-            let n = statements.unwrap_or_default();
-            return Err(Error::invalid(format!("expected one SELECT, got {n} statements")));
+    let sql = "SELECT json_serialize_sql(?::VARCHAR, skip_null := true, skip_empty := true)::VARCHAR AS tree";
+    let text: Text = connection.record(sql, &[Value::varchar(query)])?;
+    let mut json = serde_json::Deserializer::from_str(&text.tree);
+    // DuckDB limits the depth of expressions, which is several times as deep in the tree.
+    json.disable_recursion_limit();
+    let parsed =
+        Parsed::deserialize(&mut json).map_err(|err| Error::internal("read a syntax tree").with_source(err))?;
+    match (parsed.error_message, <[Json; 1]>::try_from(parsed.statements)) {
+        (Some(fault), _) => Err(Error::invalid(fault)),
+        (None, Ok([statement])) => Ok(statement),
+        (None, Err(statements)) => {
+            Err(Error::invalid(format!("expected one SELECT, got {} statements", statements.len())))
         }
     }
-    let sql = format!(
-        "SELECT system.main.any_value(text) FILTER (key = 'catalog_name') AS catalog, \
-                system.main.lower(system.main.any_value(text) FILTER (key = 'schema_name') || '.' || \
-                      system.main.any_value(text) FILTER (key = 'table_name')) AS name \
-         FROM (SELECT parent, key, system.main.json_extract_string(atom, '$') AS text \
-               FROM (SELECT {TREE} AS tree), json_tree(tree)) \
-         GROUP BY parent \
-         HAVING system.main.bool_or(key = 'type' AND text = 'BASE_TABLE') AND name IS NOT NULL \
-         ORDER BY name",
-    );
-    let tables: Vec<Table> = connection.records(&sql, &[Value::varchar(query)])?;
-    let in_lake = |table: &Table| table.catalog.as_ref().is_none_or(|name| name.eq_ignore_ascii_case(lake::CATALOG));
-    Ok(tables.into_iter().filter(in_lake).map(|table| table.name).collect())
+}
+
+/// Adds the tables of the lake that are named below `node`.
+fn collect(node: &Json, tables: &mut Vec<String>) {
+    match node {
+        Json::Object(fields) => {
+            let text = |name: &str| fields.get(name).and_then(Json::as_str);
+            if let (Some("BASE_TABLE"), Some(schema), Some(table)) =
+                (text("type"), text("schema_name"), text("table_name"))
+                && text("catalog_name").is_none_or(|name| name.eq_ignore_ascii_case(lake::CATALOG))
+            {
+                tables.push(format!("{schema}.{table}").to_lowercase());
+            }
+            fields.values().for_each(|field| collect(field, tables));
+        }
+        Json::Array(items) => items.iter().for_each(|item| collect(item, tables)),
+        _ => {}
+    }
 }

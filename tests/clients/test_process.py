@@ -1,7 +1,6 @@
 """The process: its messages if it cannot start, how it stops, and that a kill loses nothing that was acknowledged."""
 
 import contextlib
-import os
 import signal
 import socket
 import struct
@@ -299,7 +298,9 @@ def test_an_interrupt_stops_like_sigterm(launch):
 
 
 def test_the_server_needs_nothing_of_the_working_directory(launch, tmp_path):
-    server = launch(home=tmp_path / "a b" / "ünïcode's home")
+    directory = tmp_path / "directory"
+    directory.mkdir(mode=0o555)
+    server = launch(home=tmp_path / "a b" / "ünïcode's home", tracer=["sh", "-c", 'cd "$0" && exec "$@"', str(directory)])
     server.sql("CREATE TABLE t AS SELECT 42 AS i")
     assert server.scalar("SELECT i FROM t") == 42
-    assert not os.path.exists("lakehouse")
+    assert list(directory.iterdir()) == []

@@ -210,6 +210,7 @@ fn a_model_that_loses_against_another_writer_is_repeated() {
     assert_eq!((err.kind(), repeats), (ErrorKind::Conflict, 20));
     assert!(err.message().contains("other writers were faster each time"), "{}", err.message());
 }
+
 #[test]
 fn tables_are_found_whatever_the_query_is() {
     let lake = Lake::new();
@@ -221,6 +222,7 @@ fn tables_are_found_whatever_the_query_is() {
         &["gold.c", "raw.a", "silver.b"],
     );
     check("FROM raw.a AT (VERSION => 3)", &["raw.a"]);
+    check("FROM other.raw.a, LAKE.raw.b, raw.b", &["raw.b"]);
     check("FROM (PIVOT raw.a ON x IN ('y') USING sum(z))", &["raw.a"]);
     check(
         "SELECT *, row_number() OVER (PARTITION BY a ORDER BY b) AS n FROM raw.a t QUALIFY n = 1;\n-- end",
