@@ -1,9 +1,11 @@
 //! The location of DuckDB's extensions, and their versions.
 
 use std::{
-    env, fs,
+    env, fs, io,
     path::{Path, PathBuf},
 };
+
+use sha2::{Digest, Sha256};
 
 use super::duckdb::{Connection, library_version};
 use crate::error::{Error, Result};
@@ -48,6 +50,32 @@ pub fn find_folder(configured: Option<&Path>) -> Option<PathBuf> {
         .flat_map(|folder| [folder.join("extensions"), folder.join("../lib/merganser/extensions")]);
     let built_with = option_env!("DUCKDB_BUILD_EXTENSIONS").map(PathBuf::from);
     beside.chain(built_with).find(|folder| folder.join(DUCKDB_VERSION).is_dir())
+}
+
+/// The checksums of the extensions that the server was built with, beside those of other files.
+const CHECKSUMS: &str = include_str!("../../scripts/duckdb.sums");
+
+/// Whether all of `names`, and what [`complete`] may load, are the files that the server was built with. DuckDB need not
+/// verify their signatures then, which takes a tenth of a second for each. Others of the same version have other checksums.
+pub fn are_those_of_the_build(folder: &Path, names: &[&str]) -> bool {
+    names.iter().chain(OF_THE_PREBUILT).all(|name| {
+        let path = Path::new(DUCKDB_VERSION).join(PLATFORM).join(format!("{name}.duckdb_extension"));
+        let is_optional = OF_THE_PREBUILT.contains(name) && !folder.join(&path).is_file();
+        is_optional || checksum(&folder.join(&path)).is_ok_and(|found| is_pinned(&found, &Path::new("extensions").join(path)))
+    })
+}
+
+fn checksum(file: &Path) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    io::copy(&mut fs::File::open(file)?, &mut hash)?;
+    Ok(format!("{:x}", hash.finalize()))
+}
+
+fn is_pinned(checksum: &str, path: &Path) -> bool {
+    CHECKSUMS.lines().any(|line| {
+        let mut words = line.split_whitespace();
+        words.next() == Some(checksum) && words.next() == Some(PLATFORM) && words.next().map(Path::new) == Some(path)
+    })
 }
 
 /// The extensions of the prebuilt library that one built from source lacks; time zones need them.

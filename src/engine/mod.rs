@@ -109,7 +109,11 @@ impl Engine {
         extensions::check_library()?;
         let folder = extensions::find_folder(settings.extensions.as_deref());
         let folder = folder.unwrap_or_else(|| settings.extensions_fallback.clone());
-        let database = duckdb::Database::open_in_memory(&options(settings, &folder))?;
+        let mut options = options(settings, &folder);
+        if extensions::are_those_of_the_build(&folder, setup.extensions) {
+            options.push(("allow_unsigned_extensions", "true".into()));
+        }
+        let database = duckdb::Database::open_in_memory(&options)?;
         let connection = database.connect()?;
         extensions::complete(&connection, &folder)?;
         let memory_limit_bytes = set_limits(&connection, settings)?;

@@ -237,7 +237,7 @@ def test_rows_of_parameters_for_a_query_in_a_transaction_see_one_state(server, n
     server.sql(f"CREATE TABLE {name} AS FROM range(5) t(i)")
     with server.adbc(autocommit=False) as connection, connection.cursor() as cursor, connection.cursor() as other:
         cursor.execute(f"INSERT INTO {name} VALUES (5)")
-        cursor.execute(f"SELECT count(*), repeat('x', 1000) FROM {name}, range(?) GROUP BY ALL", pyarrow.record_batch({"0": [1] * 20_000}))
+        cursor.execute(f"SELECT count(*), repeat('x', 10000) FROM {name}, range(?) GROUP BY ALL", pyarrow.record_batch({"0": [1] * 2_000}))
         reader = cursor.fetch_record_batch()
         other.execute("SELECT 42")
         assert other.fetchone() == (42,)

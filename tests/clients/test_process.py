@@ -1,6 +1,7 @@
 """The process: its messages if it cannot start, how it stops, and that a kill loses nothing that was acknowledged."""
 
 import contextlib
+import pathlib
 import signal
 import socket
 import struct
@@ -51,6 +52,23 @@ def test_a_storage_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     storage = tmp_path / "file" / "store"
     check_refused(*serve(tmp_path / "home", "--storage", storage), texts=[str(storage)])
+
+
+def test_an_extension_that_was_changed_is_refused(server, launch, tmp_path):
+    [file] = server.sql("SELECT install_path FROM duckdb_extensions() WHERE extension_name = 'ducklake'")[0]
+    folder = pathlib.Path(file).parents[2]
+    for original in folder.rglob("*.duckdb_extension"):
+        copy = tmp_path / original.relative_to(folder)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(original.read_bytes())
+    assert launch("--extensions", tmp_path).scalar("SELECT 42") == 42
+    changed = tmp_path / pathlib.Path(file).relative_to(folder)
+    data = bytearray(changed.read_bytes())
+    data[len(data) // 2] ^= 1
+    # Another file, because the server has mapped this one.
+    changed.unlink()
+    changed.write_bytes(data)
+    check_refused(*serve(tmp_path / "home", "--extensions", tmp_path), texts=['extension "ducklake"', "signature"])
 
 
 def test_a_second_server_on_one_home_fails_and_the_first_continues(launch):

@@ -135,7 +135,8 @@ def test_one_row_of_many_megabytes_arrives(server):
 
 
 def test_an_error_in_midstream_arrives_with_its_text(server):
-    sql = "SELECT CAST(CASE WHEN i = 1_999_999 THEN 'late' ELSE i::VARCHAR END AS BIGINT) AS i FROM range(2_000_000) t(i)"
+    late = "CAST(CASE WHEN i = 199_999 THEN 'late' ELSE i::VARCHAR END AS BIGINT)"
+    sql = f"SELECT {late} AS i, repeat('x', 200) AS text FROM range(200_000) t(i)"
     with reading(server, sql) as reader, pytest.raises(pyarrow.ArrowInvalid, match="Could not convert string 'late'"):
         reader.read_all()
     with server.adbc() as connection, connection.cursor() as cursor:
