@@ -61,7 +61,8 @@ pub fn are_those_of_the_build(folder: &Path, names: &[&str]) -> bool {
     names.iter().chain(OF_THE_PREBUILT).all(|name| {
         let path = Path::new(DUCKDB_VERSION).join(PLATFORM).join(format!("{name}.duckdb_extension"));
         let is_optional = OF_THE_PREBUILT.contains(name) && !folder.join(&path).is_file();
-        is_optional || checksum(&folder.join(&path)).is_ok_and(|found| is_pinned(&found, &Path::new("extensions").join(path)))
+        is_optional
+            || checksum(&folder.join(&path)).is_ok_and(|found| is_pinned(&found, &Path::new("extensions").join(path)))
     })
 }
 

@@ -1,8 +1,11 @@
 //! Limits of statements: DuckDB's planning of long chains takes time that grows with the square of their length or faster,
-//! and cannot be interrupted there. Each limit is a few seconds of one core.
+//! of nested lambda functions exponentially, and cannot be interrupted there. Each limit is a few seconds of one core.
 
 use super::token::{Token, TokenKind};
 use crate::error::{Error, Result};
+
+/// How deep lambda functions may be nested.
+const LAMBDA_DEPTH_MAX: usize = 20;
 
 /// Words, how many of them a text may have, and what to use instead.
 const LIMITS: &[(&[&str], usize, &str)] = &[
@@ -11,11 +14,42 @@ const LIMITS: &[(&[&str], usize, &str)] = &[
     (&["join"], 100, "split the statement with TEMP tables"),
 ];
 
-/// Checks the numbers of words.
+/// Checks the numbers of words, and the depth of lambda functions.
 ///
 /// # Errors
 /// `InvalidArgument` with the limit and the remedy.
 pub(super) fn check(text: &str, tokens: &[Token]) -> Result<()> {
+    check_words(text, tokens)?;
+    check_lambdas(text, tokens)
+}
+
+/// Both syntaxes are counted, `lambda x: …` and `x -> …`, once for each parenthesis: an arrow is also an operator of JSON,
+/// in chains.
+fn check_lambdas(text: &str, tokens: &[Token]) -> Result<()> {
+    // Whether each open parenthesis contains one, and how many do.
+    let (mut open, mut depth) = (vec![false], 0);
+    for token in tokens.iter().filter(|token| matches!(token.kind, TokenKind::Word | TokenKind::Sign)) {
+        let spelling = &text[token.start..token.end];
+        match spelling {
+            "(" => open.push(false),
+            ")" if open.len() > 1 => depth -= usize::from(open.pop() == Some(true)),
+            _ if spelling == "->" || spelling.eq_ignore_ascii_case("lambda") => {
+                let contains = open.last_mut().map(|contains| std::mem::replace(contains, true));
+                depth += usize::from(contains == Some(false));
+            }
+            _ => {}
+        }
+        if depth > LAMBDA_DEPTH_MAX {
+            return Err(Error::invalid(format!(
+                "lambda functions are nested more than {LAMBDA_DEPTH_MAX} levels deep, which DuckDB cannot plan in \
+                 reasonable time: unnest the lists instead"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn check_words(text: &str, tokens: &[Token]) -> Result<()> {
     let words =
         || tokens.iter().filter(|token| token.kind == TokenKind::Word).map(|token| &text[token.start..token.end]);
     for (counted, limit, remedy) in LIMITS {

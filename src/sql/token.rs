@@ -28,7 +28,7 @@ pub(super) enum TokenKind {
     Number,
     /// A parameter: `?`, `?1`, `$1` or `$name`.
     Parameter,
-    /// Punctuation or a part of an operator: one character, except `::`, `:=`, `=>` and `..`.
+    /// Punctuation or a part of an operator: one character, except `::`, `:=`, `=>`, `->` and `..`.
     Sign,
 }
 
@@ -174,7 +174,7 @@ impl Lexer<'_> {
             (b'?', _) => self.parameter(),
             (b'0'..=b'9', _) | (b'.', Some(b'0'..=b'9')) => self.number(),
             (byte, _) if is_tag_start(byte) => self.word(),
-            (b':', Some(b':' | b'=')) | (b'=', Some(b'>')) | (b'.', Some(b'.')) => self.sign(2),
+            (b':', Some(b':' | b'=')) | (b'=' | b'-', Some(b'>')) | (b'.', Some(b'.')) => self.sign(2),
             _ => self.sign(1),
         };
         Ok(Some(Token { kind, start, end: self.at }))

@@ -401,10 +401,18 @@ def test_a_pivot_determines_its_columns(ada, nobody, cities):
         ("SELECT 1 WHERE " + " AND ".join(["true"] * 20_002), "AND, OR.*20000.*use IN"),
         (" UNION ALL ".join(["SELECT 1"] * 5_002), "UNION, INTERSECT.*5000"),
         ("SELECT 1 FROM (SELECT 1) t" + " JOIN (SELECT 1) USING (a)" * 101, "JOIN.*100"),
+        ("SELECT " + "list_transform([1], lambda x: " * 21 + "x" + ")" * 21, "lambda.*20"),
+        ("SELECT " + "list_filter([1], x -> 1 IN " * 40 + "[x]" + ")" * 40, "lambda.*20"),
+        ("FROM " + ", ".join(f"range(2) t{i}(i)" for i in range(65)) + " WHERE t0.i = t64.i", "65 tables.*64.*TEMP"),
     ],
-    ids=["and", "union", "join"],
+    ids=["and", "union", "join", "lambda", "arrow", "comma"],
 )
 def test_a_statement_that_would_be_planned_for_minutes_is_refused(server, text, words):
     with pytest.raises(adbc_driver_manager.ProgrammingError, match=words):
         server.sql(text)
     assert server.scalar("SELECT 1 WHERE " + " AND ".join(["true"] * 1_000)) == 1
+    many = " + ".join(f"list_transform([{i}], lambda x: x + 1)[1]" for i in range(100))
+    assert server.scalar(f"SELECT {many}") == 5050
+    assert server.scalar("SELECT " + "list_transform([1], x -> len(" * 10 + "[x]" + "))" * 10) == [1]
+    tables = " ".join(f"LEFT JOIN range(2) t{i}(i) USING (i)" for i in range(90))
+    assert server.scalar(f"SELECT count(*) FROM range(2) t(i) {tables}") == 2

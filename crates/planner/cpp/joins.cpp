@@ -4,6 +4,7 @@
 //!   LIMIT and OFFSET (duckdb/duckdb#22924), and for types whose pruning is wrong (filters.cpp).
 //! * ASOF joins with a further condition fail with an internal error if its columns are not used above
 //!   (duckdb/duckdb#19251).
+//! * Ordering joins takes time that grows with the fourth power of their number, and is not interrupted.
 
 #include "duckdb/planner/expression/bound_columnref_expression.hpp"
 #include "duckdb/planner/expression/bound_function_expression.hpp"
@@ -39,6 +40,30 @@ bool IsFilteredWrongly(LogicalComparisonJoin &join) {
 		}
 	}
 	return HasLimit(*join.children[0]);
+}
+
+//! Joins of so many tables on one column take two seconds to order, and twice as many half a minute.
+constexpr idx_t MAX_JOINED = 64;
+
+//! Whether the join is ordered together with those of its children.
+bool IsReordered(LogicalOperator &plan) {
+	return plan.type == LogicalOperatorType::LOGICAL_CROSS_PRODUCT ||
+	       (plan.type == LogicalOperatorType::LOGICAL_COMPARISON_JOIN &&
+	        plan.Cast<LogicalComparisonJoin>().join_type == JoinType::INNER);
+}
+
+//! The number of tables, and of other inputs, that are ordered together with `plan`.
+idx_t CountJoined(LogicalOperator &plan) {
+	if (IsReordered(plan)) {
+		return CountJoined(*plan.children[0]) + CountJoined(*plan.children[1]);
+	}
+	if (plan.type == LogicalOperatorType::LOGICAL_FILTER) {
+		return CountJoined(*plan.children[0]);
+	}
+	for (auto &child : plan.children) {
+		LimitJoins(*child);
+	}
+	return 1;
 }
 
 void AddColumns(Expression &expression, vector<unique_ptr<Expression>> &columns) {
@@ -84,6 +109,15 @@ void UseAsofColumns(unique_ptr<LogicalOperator> &plan) {
 		    LogicalType::BOOLEAN, UsedFunction(), std::move(columns), nullptr));
 		filter->children.push_back(std::move(plan));
 		plan = std::move(filter);
+	}
+}
+
+void LimitJoins(LogicalOperator &plan) {
+	auto joined = CountJoined(plan);
+	if (joined > MAX_JOINED) {
+		throw InvalidInputException("%llu tables are joined with each other, which cannot be planned in reasonable time; at "
+		                            "most %llu are accepted: split the statement with TEMP tables",
+		                            joined, MAX_JOINED);
 	}
 }
 

@@ -25,6 +25,7 @@ void AfterBinding(PlannerExtensionInput &input, BoundStatement &statement) {
 void BeforeOptimizing(OptimizerExtensionInput &input, unique_ptr<LogicalOperator> &plan) {
 	merganser::KeepFiltersExact(input.context, *plan);
 	merganser::FilterChanges(*plan);
+	merganser::LimitJoins(*plan);
 	merganser::UseAsofColumns(plan);
 }
 

@@ -32,6 +32,9 @@ void DropJoinFilters(duckdb::LogicalOperator &plan);
 //! Keeps filters out of scans of a table's changes.
 void FilterChanges(duckdb::LogicalOperator &plan);
 
+//! Rejects joins of more tables than DuckDB can order in reasonable time.
+void LimitJoins(duckdb::LogicalOperator &plan);
+
 //! Makes the columns of conditions of ASOF joins available where DuckDB looks for them.
 void UseAsofColumns(duckdb::unique_ptr<duckdb::LogicalOperator> &plan);
 
