@@ -180,3 +180,32 @@ def test_what_would_change_is_refused_before_anything_is_written(server, referen
             server.sql(sql)
     assert server.head() == head
     assert server.sql(f"SELECT ({form})::VARCHAR") == reference.sql(f"SELECT ({form})::VARCHAR").fetchall()
+
+
+def test_tables_of_other_programs_are_read_and_not_written(launch):
+    server = launch()
+    extension = server.scalar("SELECT install_path FROM duckdb_extensions() WHERE extension_name = 'ducklake'")
+    server.stop()
+    with duckdb.connect(config={"autoinstall_known_extensions": False}) as other:
+        other.execute(f"LOAD '{extension}'")
+        other.execute(f"ATTACH 'ducklake:{server.home / 'catalog.ducklake'}' AS lake")
+        other.execute("CREATE TABLE lake.silver.h AS SELECT i::HUGEINT AS h, {'f': i::HUGEINT} AS s FROM range(3) t(i)")
+        other.execute("CREATE TABLE lake.silver.d AS SELECT INTERVAL '1 day' AS d")
+    server.start()
+    head = server.head()
+    assert server.sql("SELECT h FROM silver.h ORDER BY h") == [(0,), (1,), (2,)]
+    for table, column, statement in [
+        ("h", '"h" has the type HUGEINT', "INSERT INTO silver.h VALUES (9007199254740993, NULL)"),
+        ("h", '"h" has the type HUGEINT', "UPDATE silver.h SET h = h + 1"),
+        ("h", '"h" has the type HUGEINT', "MERGE INTO silver.h USING range(3) r(i) ON h = i WHEN MATCHED THEN UPDATE SET h = 1"),
+        ("d", '"d"', "INSERT INTO silver.d VALUES (INTERVAL '1200 hours')"),
+        ("d", '"d"', "UPDATE silver.d SET d = -d"),
+    ]:
+        with pytest.raises(adbc_driver_manager.Error, match=f"INVALID_ARGUMENT.*column {column}"):
+            server.sql(statement)
+    with pytest.raises(adbc_driver_manager.Error, match="CREATE OR REPLACE TABLE h AS FROM h"):
+        server.sql("INSERT INTO silver.h VALUES (1, NULL)")
+    assert server.head() == head
+    server.sql("CREATE OR REPLACE TABLE silver.h AS FROM silver.h")
+    server.sql("INSERT INTO silver.h VALUES ('99999999999999999999999999999999999999', NULL)")
+    assert server.scalar("SELECT max(h)::VARCHAR FROM silver.h") == "9" * 38
