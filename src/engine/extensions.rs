@@ -56,13 +56,11 @@ pub fn find_folder(configured: Option<&Path>) -> Option<PathBuf> {
 const CHECKSUMS: &str = include_str!("../../scripts/duckdb.sums");
 
 /// Whether all of `names`, and what [`complete`] may load, are the files that the server was built with. DuckDB need not
-/// verify their signatures then, which takes a tenth of a second for each. Others of the same version have other checksums.
+/// verify their signatures then, which takes a tenth of a second for each. It verifies the files of another build.
 pub fn are_those_of_the_build(folder: &Path, names: &[&str]) -> bool {
     names.iter().chain(OF_THE_PREBUILT).all(|name| {
         let path = Path::new(DUCKDB_VERSION).join(PLATFORM).join(format!("{name}.duckdb_extension"));
-        let is_optional = OF_THE_PREBUILT.contains(name) && !folder.join(&path).is_file();
-        is_optional
-            || checksum(&folder.join(&path)).is_ok_and(|found| is_pinned(&found, &Path::new("extensions").join(path)))
+        checksum(&folder.join(&path)).is_ok_and(|found| is_pinned(&found, &Path::new("extensions").join(path)))
     })
 }
 

@@ -42,7 +42,7 @@ fn syntax_tree(connection: &Connection, query: &str) -> Result<Json> {
     let sql = "SELECT json_serialize_sql(?::VARCHAR, skip_null := true, skip_empty := true)::VARCHAR AS tree";
     let text: Text = connection.record(sql, &[Value::varchar(query)])?;
     let mut json = serde_json::Deserializer::from_str(&text.tree);
-    // DuckDB limits the depth of expressions, which is several times as deep in the tree.
+    // The tree is several times as deep as the expressions, whose depth DuckDB limits.
     json.disable_recursion_limit();
     let parsed =
         Parsed::deserialize(&mut json).map_err(|err| Error::internal("read a syntax tree").with_source(err))?;

@@ -164,7 +164,7 @@ fn check_kind(kind: &Kind) -> Result<()> {
             Kind::Read | Kind::Insert | Kind::Update | Kind::Delete | Kind::Merge | Kind::Unknown => Ok(()),
             _ => Err(Error::unsupported("EXPLAIN is for queries and for INSERT, UPDATE, DELETE and MERGE")),
         },
-        Kind::Other(_) => Err(refuse(kind.word())),
+        Kind::Other(_) | Kind::Call => Err(refuse(kind.word())),
         _ => Ok(()),
     }
 }
@@ -174,7 +174,10 @@ fn refuse(name: &str) -> Error {
     let remedy = match name {
         "COPY" | "EXPORT" => "files come in with the ingest action, and rows go out to the client",
         "VACUUM" | "ANALYZE" => "the server maintains its files",
-        "CALL" => "the server's actions are called as merganser.<action>(…), or with DoAction",
+        "CALL" => {
+            "the server's actions are called as merganser.<action>(…), or with DoAction, and of DuckLake's functions \
+                   those that only read"
+        }
         "PRAGMA" => "write SET for settings of the session, and SHOW or DESCRIBE to see tables",
         _ => "the server manages its own databases and extensions",
     };
@@ -342,6 +345,8 @@ mod tests {
                 "FROM \"Lake\".silver.\"Set_Option\"('a', 'b')",
                 "SELECT (SELECT count(*) FROM merge_adjacent_files())",
                 "CALL enable_logging()",
+                "CALL",
+                "CREATE TEMP MACRO m(dry_run) AS TABLE FROM ducklake_cleanup_old_files('lake', dry_run = true)",
                 "CALL ducklake_list_files('lake', 't', (FROM set_option('a', 'b')))",
                 "CALL ducklake_expire_snapshots('lake', older_than => now())",
                 "CALL ducklake_expire_snapshots('lake', dry_run => false)",
@@ -367,7 +372,7 @@ mod tests {
                 "CALL ducklake_list_files('lake', 't')",
                 "CALL ducklake_expire_snapshots('lake', older_than => now(), dry_run => true)",
                 "FROM ducklake_cleanup_old_files('lake', DRY_RUN := TRUE)",
-                "FROM \"DUCKLAKE_delete_orphaned_files\"('lake', \"dry_run\" = true)",
+                "FROM \"DUCKLAKE_delete_orphaned_files\"('lake', \"dry_run\" => true)",
                 "INSERT INTO ducklake_numbers (i) VALUES (1)",
                 "EXPLAIN ANALYZE INSERT INTO t VALUES (1)",
             ],

@@ -127,8 +127,7 @@ async fn start(
     };
     let user = session.principal().clone();
     let guard = worker.spawn(move |connection| {
-        connection.set_user(user.name());
-        let left = run.on(connection);
+        let left = connection.as_user(user.name(), || run.on(connection));
         if let (Binding::Borrowed(mut lease), Left::Used) = (binding, left) {
             lease.retire();
         }

@@ -81,7 +81,7 @@ impl Calls {
     }
 }
 
-/// Whether the parentheses that follow contain `dry_run => true`, and that name nowhere else.
+/// Whether the parentheses that follow contain the argument `dry_run => true`, and the name nowhere else.
 fn is_dry_run(mut cursor: Cursor<'_>) -> bool {
     let Some(inside) = cursor.take_parentheses() else { return false };
     let is_name = |name: &str| name.trim_matches('"').eq_ignore_ascii_case("dry_run");
@@ -89,10 +89,8 @@ fn is_dry_run(mut cursor: Cursor<'_>) -> bool {
     let mut arguments = inside.split_at_commas().into_iter();
     let given = arguments.any(|mut argument| {
         let is_named = argument.take_part().is_some_and(|name| is_name(&name));
-        is_named
-            && ["=>", ":=", "="].iter().any(|sign| argument.take(sign))
-            && argument.take("true")
-            && argument.is_at_end()
+        // In a macro, `dry_run = true` may be a comparison with its parameter.
+        is_named && ["=>", ":="].iter().any(|sign| argument.take(sign)) && argument.take("true") && argument.is_at_end()
     });
     given && names == 1
 }

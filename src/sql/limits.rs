@@ -23,17 +23,17 @@ pub(super) fn check(text: &str, tokens: &[Token]) -> Result<()> {
     check_lambdas(text, tokens)
 }
 
-/// Both syntaxes are counted, `lambda x: …` and `x -> …`, once for each parenthesis: an arrow is also an operator of JSON,
-/// in chains.
+/// All syntaxes are counted, `lambda x: …`, `x -> …` and `[… FOR x IN …]`, once for each bracket: an arrow is also an operator
+/// of JSON, in chains. Those of macros are not seen here.
 fn check_lambdas(text: &str, tokens: &[Token]) -> Result<()> {
-    // Whether each open parenthesis contains one, and how many do.
+    // Whether each open bracket contains one, and how many do.
     let (mut open, mut depth) = (vec![false], 0);
     for token in tokens.iter().filter(|token| matches!(token.kind, TokenKind::Word | TokenKind::Sign)) {
         let spelling = &text[token.start..token.end];
         match spelling {
-            "(" => open.push(false),
-            ")" if open.len() > 1 => depth -= usize::from(open.pop() == Some(true)),
-            _ if spelling == "->" || spelling.eq_ignore_ascii_case("lambda") => {
+            "(" | "[" => open.push(false),
+            ")" | "]" if open.len() > 1 => depth -= usize::from(open.pop() == Some(true)),
+            _ if is_lambda(text, token) => {
                 let contains = open.last_mut().map(|contains| std::mem::replace(contains, true));
                 depth += usize::from(contains == Some(false));
             }
@@ -47,6 +47,13 @@ fn check_lambdas(text: &str, tokens: &[Token]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn is_lambda(text: &str, token: &Token) -> bool {
+    let spelling = &text[token.start..token.end];
+    // `->>` is an operator of JSON, `<->` one of distance.
+    let is_arrow = spelling == "->" && !text[token.end..].starts_with('>') && !text[..token.start].ends_with('<');
+    is_arrow || spelling.eq_ignore_ascii_case("lambda") || spelling.eq_ignore_ascii_case("for")
 }
 
 fn check_words(text: &str, tokens: &[Token]) -> Result<()> {

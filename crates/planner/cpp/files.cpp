@@ -7,6 +7,7 @@
 //!   (https://github.com/apache/parquet-format, parquet.thrift).
 
 #include "duckdb/catalog/catalog_entry/table_function_catalog_entry.hpp"
+#include "duckdb/common/enum_util.hpp"
 #include "duckdb/common/enums/file_compression_type.hpp"
 #include "duckdb/common/multi_file/multi_file_list.hpp"
 #include "duckdb/common/multi_file/multi_file_reader.hpp"
@@ -26,9 +27,15 @@ namespace {
 	throw InvalidInputException("\"%s\" is nested more than %llu levels deep%s", path, MAX_DEPTH, remedy);
 }
 
+//! The files that a function reads, as DuckDB finds them.
+shared_ptr<MultiFileList> Files(ClientContext &context, TableFunctionBindInput &input, const char *extension) {
+	FileGlobInput glob(FileGlobOptions::FALLBACK_GLOB, extension);
+	return MultiFileReader::Create(input.table_function)->CreateFileList(context, input.inputs[0], glob);
+}
+
 // === JSON ===
 
-//! What the detection of columns looks at, also where the columns are given.
+//! The part of the files that DuckDB samples to detect columns. It does so even if columns are given.
 struct Sample {
 	explicit Sample(TableFunctionBindInput &input) {
 		by_lines = StringUtil::Contains(input.table_function.name, "ndjson");
@@ -37,10 +44,16 @@ struct Sample {
 		}
 	}
 
-	//! Whether a file that begins with a bracket is no array of records.
+	//! Whether a file that begins with a bracket is an array of records, or never is one. If neither, it depends on what
+	//! follows the array.
+	bool is_array = false;
 	bool by_lines;
+	//! Whether lines that are not JSON are skipped, so that the next one begins outside of brackets and strings.
+	bool skips_lines = false;
 	idx_t records = STANDARD_VECTOR_SIZE * 10ULL;
 	idx_t files = 32;
+	//! The number of bytes in which DuckDB detects the format.
+	idx_t buffer = 32ULL << 20;
 	FileCompressionType compression = FileCompressionType::AUTO_DETECT;
 
 private:
@@ -51,6 +64,11 @@ private:
 		if (name == "format") {
 			auto format = StringUtil::Lower(StringValue::Get(value));
 			by_lines = format != "auto" && format != "array";
+			is_array = format == "array";
+		} else if (name == "ignore_errors") {
+			skips_lines = BooleanValue::Get(value);
+		} else if (name == "maximum_object_size") {
+			buffer = MaxValue<idx_t>(buffer, UIntegerValue::Get(value) * 2ULL);
 		} else if (name == "sample_size") {
 			records = static_cast<idx_t>(BigIntValue::Get(value));
 		} else if (name == "maximum_sample_files") {
@@ -58,7 +76,7 @@ private:
 		} else if (name == "union_by_name" && BooleanValue::Get(value)) {
 			files = NumericLimits<idx_t>::Maximum();
 		} else if (name == "compression") {
-			compression = FileCompressionTypeFromString(StringUtil::Lower(StringValue::Get(value)));
+			compression = EnumUtil::FromString<FileCompressionType>(StringUtil::Upper(StringValue::Get(value)));
 		}
 	}
 };
@@ -66,63 +84,83 @@ private:
 //! Counts the records of a file while it reads them: the values in its first array, else those at the top.
 class Records {
 public:
-	explicit Records(bool by_lines) : by_lines(by_lines) {
+	explicit Records(const Sample &sample) : sample(sample) {
 	}
 
-	//! Reads a piece, to the end of the last record of the sample. Whether it is nested too deeply.
-	bool IsTooDeep(const char *text, idx_t size, idx_t sample) {
-		for (idx_t index = 0; index < size && count < sample; index++) {
-			bool closes = nesting.Read(text[index]);
-			if (nesting.Depth() > MAX_DEPTH) {
+	//! Reads a piece, to the end of the sample. Whether it is nested too deeply.
+	bool IsTooDeep(const char *text, idx_t size) {
+		for (idx_t index = 0; index < size && !AreRead(); index++, position++) {
+			Read(text[index]);
+			if (nesting.Depth() > MAX_DEPTH || line.Depth() > MAX_DEPTH) {
 				return true;
 			}
-			if (!started && !StringUtil::CharacterIsSpace(text[index])) {
-				started = true;
-				level = text[index] == '[' && !by_lines ? 1 : 0;
-			}
-			if (closes && nesting.Depth() < level) {
-				// There is more than one array: they are the records.
-				level = 0;
-				count = 0;
-			}
-			count += closes && nesting.Depth() == level ? 1 : 0;
 		}
 		return false;
 	}
 
-	bool AreRead(idx_t sample) const {
-		return count >= sample;
+	bool AreRead() const {
+		bool is_undecided = level == 1 && !sample.is_array && position < sample.buffer;
+		return !sample.skips_lines && !is_undecided && count >= sample.records;
 	}
 
 private:
-	const bool by_lines;
+	void Read(char character) {
+		bool closes = nesting.Read(character);
+		if (sample.skips_lines) {
+			line.Read(character);
+			line = character == '\n' ? Nesting() : line;
+		}
+		if (!started && !StringUtil::CharacterIsSpace(character)) {
+			started = true;
+			level = character == '[' && !sample.by_lines ? 1 : 0;
+		}
+		if (closes && nesting.Depth() < level) {
+			// The first array has ended: if more follow, they are the records.
+			level = 0;
+			count = 0;
+		}
+		count += closes && nesting.Depth() == level ? 1 : 0;
+	}
+
+	const Sample &sample;
 	Nesting nesting;
+	//! The nesting in the current line alone.
+	Nesting line;
 	bool started = false;
+	//! The depth at which the records are.
 	idx_t level = 0;
 	idx_t count = 0;
+	idx_t position = 0;
 };
+
+void CheckInterrupted(ClientContext &context) {
+	if (context.interrupted) {
+		throw InterruptException();
+	}
+}
 
 void CheckJson(ClientContext &context, const OpenFileInfo &file, const Sample &sample) {
 	auto handle = FileSystem::GetFileSystem(context).OpenFile(file, FileFlags::FILE_FLAGS_READ | sample.compression);
 	if (handle->IsPipe()) {
 		throw InvalidInputException("\"%s\" is a pipe, which can be read once only: name a file", file.path);
 	}
-	Records records(sample.by_lines);
+	Records records(sample);
 	vector<char> buffer(1 << 20);
-	while (!records.AreRead(sample.records)) {
+	while (!records.AreRead()) {
+		CheckInterrupted(context);
 		auto size = handle->Read(buffer.data(), buffer.size());
 		if (size <= 0) {
 			break;
 		}
-		if (records.IsTooDeep(buffer.data(), static_cast<idx_t>(size), sample.records)) {
-			Reject(file.path, ": read_json_objects reads it");
+		if (records.IsTooDeep(buffer.data(), static_cast<idx_t>(size))) {
+			Reject(file.path, ": read it with read_json_objects");
 		}
 	}
 }
 
 void CheckJsonFiles(ClientContext &context, TableFunctionBindInput &input) {
 	Sample sample(input);
-	auto files = MultiFileReader::Create(input.table_function)->CreateFileList(context, input.inputs[0]);
+	auto files = Files(context, input, "json");
 	idx_t count = 0;
 	for (auto &file : files->Files()) {
 		if (count++ == sample.files) {
@@ -137,10 +175,10 @@ void CheckJsonFiles(ClientContext &context, TableFunctionBindInput &input) {
 //! A shorter footer has no room for the nodes of a deep schema.
 constexpr idx_t SHALLOW_FOOTER = 4 * MAX_DEPTH;
 
-//! A malformed footer. DuckDB reports it better.
 struct Malformed {};
 
-//! Reads a footer far enough to know the depth of its schema.
+//! Reads a footer far enough to know the depth of its schema, and reads numbers as Thrift's readers do: those of fields have
+//! 16 bits and sizes 32, and a field of type 0 ends a struct whatever its number is. Types of list elements are ignored.
 class Footer {
 public:
 	Footer(const_data_ptr_t begin, idx_t size) : position(begin), end(begin + size) {
@@ -148,7 +186,7 @@ public:
 
 	bool IsTooDeep() {
 		bool deep = false;
-		ReadStruct([&](int64_t field, uint8_t type) {
+		ReadStruct([&](int16_t field, uint8_t type) {
 			if (field == 2 && type == LIST) {
 				deep |= IsSchemaTooDeep();
 			} else {
@@ -159,7 +197,7 @@ public:
 	}
 
 private:
-	enum Type : uint8_t { TRUE = 1, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET, MAP, STRUCT };
+	enum Type : uint8_t { IS_TRUE = 1, IS_FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET, MAP, STRUCT };
 
 	//! Thrift's readers do not go deeper than that.
 	static constexpr idx_t MAX_SKIPPED_DEPTH = 64;
@@ -183,9 +221,13 @@ private:
 		throw Malformed();
 	}
 
-	int64_t ReadZigZag() {
-		auto value = ReadVarint();
-		return static_cast<int64_t>(value >> 1) ^ -static_cast<int64_t>(value & 1);
+	uint32_t ReadSize() {
+		return static_cast<uint32_t>(ReadVarint());
+	}
+
+	int32_t ReadZigZag() {
+		auto value = ReadSize();
+		return static_cast<int32_t>(value >> 1) ^ -static_cast<int32_t>(value & 1);
 	}
 
 	void SkipBytes(uint64_t count) {
@@ -198,17 +240,17 @@ private:
 	//! Calls `read` with the number and type of each field, whose value it must consume.
 	template <class READ>
 	void ReadStruct(READ read) {
-		int64_t field = 0;
-		while (auto header = ReadByte()) {
-			field = header >> 4 ? field + (header >> 4) : ReadZigZag();
+		int16_t field = 0;
+		for (auto header = ReadByte(); header & 0x0F; header = ReadByte()) {
+			field = static_cast<int16_t>(header >> 4 ? field + (header >> 4) : ReadZigZag());
 			read(field, header & 0x0F);
 		}
 	}
 
 	//! The number of elements, and their type.
-	pair<uint64_t, uint8_t> ReadListHeader() {
+	pair<uint32_t, uint8_t> ReadListHeader() {
 		auto header = ReadByte();
-		auto count = header >> 4 == 15 ? ReadVarint() : header >> 4;
+		auto count = header >> 4 == 15 ? ReadSize() : header >> 4;
 		return {count, header & 0x0F};
 	}
 
@@ -217,8 +259,8 @@ private:
 			throw Malformed();
 		}
 		switch (type) {
-		case TRUE:
-		case FALSE:
+		case IS_TRUE:
+		case IS_FALSE:
 			break;
 		case BYTE:
 			ReadByte();
@@ -232,7 +274,7 @@ private:
 			SkipBytes(8);
 			break;
 		case BINARY:
-			SkipBytes(ReadVarint());
+			SkipBytes(ReadSize());
 			break;
 		case LIST:
 		case SET:
@@ -242,7 +284,7 @@ private:
 			SkipEntries(depth);
 			break;
 		case STRUCT:
-			ReadStruct([&](int64_t, uint8_t field_type) { Skip(field_type, depth + 1); });
+			ReadStruct([&](int16_t, uint8_t field_type) { Skip(field_type, depth + 1); });
 			break;
 		default:
 			throw Malformed();
@@ -251,17 +293,17 @@ private:
 
 	//! In lists and maps, a boolean is a byte.
 	void SkipElement(uint8_t type, idx_t depth) {
-		Skip(type == TRUE || type == FALSE ? static_cast<uint8_t>(BYTE) : type, depth + 1);
+		Skip(type == IS_TRUE || type == IS_FALSE ? static_cast<uint8_t>(BYTE) : type, depth + 1);
 	}
 
-	void SkipElements(pair<uint64_t, uint8_t> header, idx_t depth) {
+	void SkipElements(pair<uint32_t, uint8_t> header, idx_t depth) {
 		for (uint64_t index = 0; index < header.first; index++) {
 			SkipElement(header.second, depth);
 		}
 	}
 
 	void SkipEntries(idx_t depth) {
-		auto count = ReadVarint();
+		auto count = ReadSize();
 		auto types = count ? ReadByte() : 0;
 		for (uint64_t index = 0; index < count; index++) {
 			SkipElement(types >> 4, depth);
@@ -271,9 +313,6 @@ private:
 
 	bool IsSchemaTooDeep() {
 		auto header = ReadListHeader();
-		if (header.second != STRUCT) {
-			throw Malformed();
-		}
 		// How many children are missing of each node on the path to the next one.
 		vector<int64_t> missing;
 		bool deep = false;
@@ -292,9 +331,9 @@ private:
 
 	int64_t ReadChildCount() {
 		int64_t children = 0;
-		ReadStruct([&](int64_t field, uint8_t type) {
+		ReadStruct([&](int16_t field, uint8_t type) {
 			if (field == 5 && type == I32) {
-				children = MaxValue<int64_t>(ReadZigZag(), 0);
+				children = MaxValue<int32_t>(ReadZigZag(), 0);
 			} else {
 				Skip(type, 0);
 			}
@@ -306,7 +345,7 @@ private:
 	const_data_ptr_t end;
 };
 
-//! The size is known without opening the file if it comes from a catalog or from the listing of an object store.
+//! The size is known without opening the file if it comes from the listing of an object store.
 bool IsSmall(const OpenFileInfo &file) {
 	if (!file.extended_info) {
 		return false;
@@ -322,7 +361,9 @@ void CheckParquet(ClientContext &context, const OpenFileInfo &file) {
 	if (IsSmall(file)) {
 		return;
 	}
-	auto handle = CachingFileSystem::Get(context).OpenFile(QueryContext(context), file, FileFlags::FILE_FLAGS_READ);
+	CheckInterrupted(context);
+	auto files = CachingFileSystem::Get(context);
+	auto handle = files.OpenFile(QueryContext(context), file, FileFlags::FILE_FLAGS_READ);
 	auto size = handle->CanSeek() ? handle->GetFileSize() : 0;
 	if (size < SHALLOW_FOOTER) {
 		return;
@@ -330,8 +371,14 @@ void CheckParquet(ClientContext &context, const OpenFileInfo &file) {
 	data_ptr_t data;
 	auto trailer = handle->Read(data, TRAILER, size - TRAILER);
 	idx_t length = Load<uint32_t>(data);
-	if (memcmp(data + sizeof(uint32_t), "PAR1", 4) != 0 || length < SHALLOW_FOOTER || length > size - TRAILER) {
+	bool is_encrypted = memcmp(data + sizeof(uint32_t), "PARE", 4) == 0;
+	bool is_plain = memcmp(data + sizeof(uint32_t), "PAR1", 4) == 0;
+	if (!(is_plain || is_encrypted) || length < SHALLOW_FOOTER || length > size - TRAILER) {
 		return;
+	}
+	if (is_encrypted) {
+		throw NotImplementedException("\"%s\" has an encrypted footer of %llu bytes, which cannot be checked", file.path,
+		                              length);
 	}
 	auto footer = handle->Read(data, length, size - TRAILER - length);
 	try {
@@ -339,23 +386,23 @@ void CheckParquet(ClientContext &context, const OpenFileInfo &file) {
 			return;
 		}
 	} catch (const Malformed &) {
-		return;
+		throw InvalidInputException("\"%s\" has a malformed footer", file.path);
 	}
-	Reject(file.path, ", which no reader here supports");
+	Reject(file.path, ", which is not supported");
 }
 
 //! Checks each file before it is opened.
 struct CheckedReader : MultiFileReader {
 	static unique_ptr<MultiFileReader> Create(const TableFunction &function) {
-		auto reader = make_uniq<CheckedReader>();
-		reader->function_name = function.name;
-		return std::move(reader);
+		return make_uniq<CheckedReader>(function.name);
+	}
+
+	explicit CheckedReader(const string &name) {
+		function_name = name;
 	}
 
 	unique_ptr<MultiFileReader> Copy() const override {
-		auto reader = make_uniq<CheckedReader>();
-		reader->function_name = function_name;
-		return std::move(reader);
+		return make_uniq<CheckedReader>(function_name);
 	}
 
 	using MultiFileReader::CreateReader;
@@ -376,7 +423,7 @@ struct CheckedReader : MultiFileReader {
 };
 
 void CheckParquetFiles(ClientContext &context, TableFunctionBindInput &input) {
-	auto files = MultiFileReader::Create(input.table_function)->CreateFileList(context, input.inputs[0]);
+	auto files = Files(context, input, "parquet");
 	for (auto &file : files->Files()) {
 		CheckParquet(context, file);
 	}

@@ -55,5 +55,9 @@ void AddFunctions(ExtensionLoader &loader) {
 //! Sets the user for whom `connection`, a duckdb_connection of the C API, runs its next statements.
 extern "C" void merganser_planner_set_user(void *connection, const char *name, size_t length) {
 	auto &states = reinterpret_cast<Connection *>(connection)->context->registered_state;
-	states->GetOrCreate<merganser::User>(merganser::USER)->name.assign(name, length);
+	// A new one, because threads of the last statement may still read the other.
+	auto user = make_shared_ptr<merganser::User>();
+	user->name.assign(name, length);
+	states->Remove(merganser::USER);
+	states->Insert(merganser::USER, std::move(user));
 }

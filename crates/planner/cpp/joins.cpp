@@ -45,11 +45,13 @@ bool IsFilteredWrongly(LogicalComparisonJoin &join) {
 //! Joins of so many tables on one column take two seconds to order, and twice as many half a minute.
 constexpr idx_t MAX_JOINED = 64;
 
-//! Whether the join is ordered together with those of its children.
+//! Whether the join may be ordered together with those of its children. A MARK join (IN) can become a SEMI join.
 bool IsReordered(LogicalOperator &plan) {
-	return plan.type == LogicalOperatorType::LOGICAL_CROSS_PRODUCT ||
-	       (plan.type == LogicalOperatorType::LOGICAL_COMPARISON_JOIN &&
-	        plan.Cast<LogicalComparisonJoin>().join_type == JoinType::INNER);
+	if (plan.type != LogicalOperatorType::LOGICAL_COMPARISON_JOIN) {
+		return plan.type == LogicalOperatorType::LOGICAL_CROSS_PRODUCT;
+	}
+	auto type = plan.Cast<LogicalComparisonJoin>().join_type;
+	return type == JoinType::INNER || type == JoinType::SEMI || type == JoinType::ANTI || type == JoinType::MARK;
 }
 
 //! The number of tables, and of other inputs, that are ordered together with `plan`.

@@ -40,8 +40,11 @@ public:
 		case ']':
 		case '}':
 		case ')':
-			depth -= !quoted && depth > 0 ? 1 : 0;
-			return !quoted;
+			if (quoted || depth == 0) {
+				return false;
+			}
+			depth--;
+			return true;
 		default:
 			return false;
 		}

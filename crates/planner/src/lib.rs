@@ -11,7 +11,7 @@
 //! * `cpp/deletions.cpp`: filters of rows that were deleted.
 //! * `cpp/depth.cpp`, `cpp/files.cpp`: values and files that are nested so deeply that DuckDB overflows its stack.
 //! * `cpp/register.cpp`: registers them in an instance of DuckDB, and its version check.
-//! * `cpp/process.cpp`: no rule, but as much out of reach of the C API: a thread's cache of freed memory, and the end of the
+//! * `cpp/process.cpp`: no rule, but also needs what the C API lacks: a thread's cache of freed memory, and the end of the
 //!   process by an exception.
 //!
 //! The rules use DuckDB's C++ classes, so the headers and the library must be of one version.

@@ -14,7 +14,10 @@ use duckdb::ffi;
 use parking_lot::{Mutex, RwLockReadGuard};
 
 use super::{arrow_scan::Scans, database::Database, error};
-use crate::error::{Error, Result};
+use crate::{
+    context::Principal,
+    error::{Error, Result},
+};
 
 /// How long a connection that waits for [`exclusively`](Connection::exclusively) keeps others from preparing statements
 /// and from committing at a time: some of both take long.
@@ -109,8 +112,15 @@ impl Connection {
         &self.database.scans
     }
 
-    /// Sets the user for whom the next statements run: `current_user` in SQL.
-    pub fn set_user(&self, name: &str) {
+    /// Does `work` for a user, who is `current_user` in its SQL; in that of other work, it is the server.
+    pub fn as_user<T>(&self, name: &str, work: impl FnOnce() -> T) -> T {
+        self.set_user(name);
+        let done = work();
+        self.set_user(Principal::server().name());
+        done
+    }
+
+    fn set_user(&self, name: &str) {
         // SAFETY: the connection is open, and a `Connection` is used by one thread at a time.
         unsafe { merganser_planner::set_user(self.ptr, name) };
     }
