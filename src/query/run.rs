@@ -202,16 +202,8 @@ struct Run {
 impl Run {
     /// Runs the statement; failures have been reported to the caller.
     fn on(self, connection: &Connection) -> Left {
-        if self.polled {
-            // The result does not matter.
-            let _ = connection.execute("SET SESSION enable_progress_bar = true", &[]);
-        }
-        let polled = self.polled;
-        let left = self.run(connection);
-        if polled {
-            let _ = connection.execute("SET SESSION enable_progress_bar = false", &[]);
-        }
-        left
+        connection.track_progress(self.polled);
+        self.run(connection)
     }
 
     fn run(mut self, connection: &Connection) -> Left {

@@ -225,6 +225,11 @@ def test_several_statements_run_in_order_where_one_runs(server, ada, name, metho
         assert server.sql(f"FROM {name}") == [(1,), (1,)]
 
 
+def test_what_follows_a_polled_statement_does_not_abort_its_transaction(server, ada, name):
+    for i in range(40):
+        STATEMENTS["PollFlightInfo"](ada, f"CREATE TABLE {name}_{i} (i BIGINT); INSERT INTO {name}_{i} VALUES (1)")
+
+
 @every_run
 @pytest.mark.parametrize("last", ["SELEC 1", "SELECT 1 FROM WHERE", "INSERT INTO {0} VALUES (", "SELECT 'x"])
 def test_a_syntax_error_among_several_statements_refuses_them_all(server, ada, name, call, last):

@@ -38,6 +38,7 @@ pub struct Connection {
     exclusive: Cell<bool>,
     /// The connection and the statement of [`hold`](Self::hold).
     pub(super) held: RefCell<Option<(Box<Self>, String)>>,
+    tracks_progress: Cell<bool>,
     /// Keeps the instance open; dropped after the connection.
     database: Arc<Database>,
 }
@@ -96,6 +97,7 @@ impl Database {
             open: Cell::new(false),
             exclusive: Cell::new(false),
             held: RefCell::default(),
+            tracks_progress: Cell::default(),
             database: Arc::clone(self),
         })
     }
@@ -118,6 +120,15 @@ impl Connection {
         let done = work();
         self.set_user(Principal::server().name());
         done
+    }
+
+    /// Whether the progress of the next statements is tracked. To be called before a task reports anything: its caller may
+    /// interrupt it afterwards, and a SET that is interrupted aborts the open transaction.
+    pub fn track_progress(&self, on: bool) {
+        if self.tracks_progress.replace(on) != on {
+            // Statements run without it, too.
+            let _ = self.execute(&format!("SET SESSION enable_progress_bar = {on}"), &[]);
+        }
     }
 
     fn set_user(&self, name: &str) {
