@@ -175,8 +175,8 @@ fn refuse(name: &str) -> Error {
         "COPY" | "EXPORT" => "files come in with the ingest action, and rows go out to the client",
         "VACUUM" | "ANALYZE" => "the server maintains its files",
         "CALL" => {
-            "the server's actions are called as merganser.<action>(…), or with DoAction, and of DuckLake's functions \
-                   those that only read"
+            "the server's actions are called as merganser.<action>(…), or with DoAction; of DuckLake's functions, only those \
+             that read"
         }
         "PRAGMA" => "write SET for settings of the session, and SHOW or DESCRIBE to see tables",
         _ => "the server manages its own databases and extensions",

@@ -4,7 +4,7 @@
 //!   LIMIT and OFFSET (duckdb/duckdb#22924), and for types whose pruning is wrong (filters.cpp).
 //! * ASOF joins with a further condition fail with an internal error if its columns are not used above
 //!   (duckdb/duckdb#19251).
-//! * Ordering joins takes time that grows with the fourth power of their number, and is not interrupted.
+//! * Ordering joins takes time that grows with the fourth power of their number or faster, and is not interrupted.
 
 #include "duckdb/planner/expression/bound_columnref_expression.hpp"
 #include "duckdb/planner/expression/bound_function_expression.hpp"
@@ -42,7 +42,7 @@ bool IsFilteredWrongly(LogicalComparisonJoin &join) {
 	return HasLimit(*join.children[0]);
 }
 
-//! Joins of so many tables on one column take two seconds to order, and twice as many half a minute.
+//! To order joins on one column takes half a second for 50 tables, 5 s for 75 and 17 s for 100.
 constexpr idx_t MAX_JOINED = 64;
 
 //! Whether the join may be ordered together with those of its children. A MARK join (IN) can become a SEMI join.

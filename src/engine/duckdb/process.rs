@@ -34,10 +34,9 @@ mod tests {
 
     #[test]
     fn an_exception_that_nothing_catches_ends_the_process_with_code_1() {
-        let mut process = Command::new(env::current_exe().unwrap());
-        let ended =
-            process.args([concat!(module_path!(), "::ends").split_once("::").unwrap().1, "--exact", "--ignored"]);
-        let ended = ended.arg("--nocapture").output().unwrap();
+        let program = env::current_exe().unwrap();
+        let test = "engine::duckdb::process::tests::ends";
+        let ended = Command::new(program).args([test, "--exact", "--ignored", "--nocapture"]).output().unwrap();
         let said = String::from_utf8_lossy(&ended.stderr);
         assert_eq!((ended.status.code(), said.contains("DuckDB ended the process")), (Some(1), true), "{said}");
     }
