@@ -21,6 +21,7 @@ const SOURCES: &[&str] = &[
     "joins.cpp",
     "process.cpp",
     "register.cpp",
+    "stream.cpp",
     "subqueries.cpp",
     "types.cpp",
     "windows.cpp",

@@ -11,7 +11,8 @@
 //! * `cpp/deletions.cpp`: filters of rows that were deleted.
 //! * `cpp/depth.cpp`, `cpp/files.cpp`: values and files that are nested so deeply that DuckDB overflows its stack.
 //! * `cpp/register.cpp`: registers them in an instance of DuckDB, and its version check.
-//! * `cpp/process.cpp`: no rule, but also needs what the C API lacks: a thread's cache of freed memory, and the end of the
+//! * `cpp/stream.cpp`: no rule, but needs what the C API lacks: the error of the thread that failed.
+//! * `cpp/process.cpp`: no rule, but also needs more than the C API: a thread's cache of freed memory, and the end of the
 //!   process by an exception.
 //!
 //! The rules use DuckDB's C++ classes, so the headers and the library must be of one version.
@@ -25,6 +26,7 @@ use duckdb::ffi;
 unsafe extern "C" {
     fn merganser_planner_register(connection: *mut c_void) -> *mut c_char;
     fn merganser_planner_set_user(connection: *mut c_void, name: *const c_char, length: usize);
+    fn merganser_planner_next_chunk(result: *mut ffi::duckdb_result) -> ffi::duckdb_data_chunk;
     safe fn merganser_planner_exit_on_exceptions();
     safe fn merganser_planner_release_memory();
 }
@@ -56,6 +58,16 @@ pub unsafe fn register(connection: ffi::duckdb_connection) -> Result<(), String>
 pub unsafe fn set_user(connection: ffi::duckdb_connection, name: &str) {
     // SAFETY: the connection is open; the name is copied.
     unsafe { merganser_planner_set_user(connection.cast(), name.as_ptr().cast(), name.len()) };
+}
+
+/// The next chunk of a streaming result, to be destroyed by the caller; null if there is none, or if the query failed,
+/// which sets the error of the result. Null, too, if the result does not stream: `duckdb_fetch_chunk` has its chunks.
+///
+/// # Safety
+/// `result` must be the result of an execution that succeeded.
+pub unsafe fn next_chunk(result: &mut ffi::duckdb_result) -> ffi::duckdb_data_chunk {
+    // SAFETY: the result is alive.
+    unsafe { merganser_planner_next_chunk(result) }
 }
 
 /// Makes C++ exceptions that nothing catches end the process with code 1 and a message, instead of SIGABRT. DuckDB throws

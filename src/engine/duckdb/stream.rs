@@ -195,13 +195,19 @@ impl<'s> ResultStream<'s> {
         if self.exhausted {
             return Ok(None);
         }
-        // SAFETY: the result is alive; fetching takes the record by value and leaves it in place.
-        let chunk = Chunk(unsafe { ffi::duckdb_fetch_chunk(self.result.0) });
+        // SAFETY: the result is alive.
+        let mut chunk = Chunk(unsafe { merganser_planner::next_chunk(&mut self.result.0) });
         if chunk.is_empty() {
             self.exhausted = true;
             self.result.check()?;
+            // SAFETY: as above; fetching takes the record by value and leaves it in place.
+            chunk = Chunk(unsafe { ffi::duckdb_fetch_chunk(self.result.0) });
+        }
+        if chunk.is_empty() {
+            self.result.check()?;
             return Ok(None);
         }
+        self.exhausted = false;
         Ok(Some(chunk))
     }
 
