@@ -15,7 +15,7 @@
 //! [`ingest`] sources to tables · [`backup`] copies of the catalog · [`medallion`] models and checks · [`media`] bytes to
 //! facts · [`auth`] who somebody is.
 //!
-//! Adapters: [`engine`] DuckDB · [`storage`] objects · [`telemetry`] logs and metrics.
+//! Adapters: [`engine`] DuckDB · [`storage`] objects · [`hub`] downloads · [`telemetry`] logs and metrics.
 //!
 //! `ARCHITECTURE.md` says how they work together and what none of them does.
 
@@ -47,4 +47,5 @@ pub mod auth;
 
 pub mod engine;
 pub mod storage;
+pub mod hub;
 pub mod telemetry;

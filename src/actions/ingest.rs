@@ -25,20 +25,24 @@ impl Action for Ingest {
 
     fn validate(request: IngestRequest) -> Result<Self> {
         let source = Source::parse(&request.source)?;
-        check_dataset(&request.dataset)?;
+        let dataset = match request.dataset.as_str() {
+            "" => source.dataset()?,
+            given => given.to_owned(),
+        };
+        check_dataset(&dataset)?;
         if request.config.is_some() {
             return Err(Error::invalid("\"config\" belongs to sources of a hub; leave it out for files"));
         }
         let table = match &request.table {
             Some(table) => TableRef::parse(table)?,
-            None => TableRef { schema: "raw".to_owned(), name: request.dataset.clone() },
+            None => TableRef { schema: "raw".to_owned(), name: dataset.clone() },
         };
         Ok(Self(Request {
             source,
             reader: reader(&request)?,
             extract_media: request.media() == ingest_request::Media::Extract,
             mode: mode(&request)?,
-            dataset: request.dataset,
+            dataset,
             table,
             split: request.split,
             max_rows: request.max_rows,

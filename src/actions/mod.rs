@@ -10,6 +10,7 @@
 mod action;
 mod backup;
 mod backups;
+mod datasets;
 mod diff;
 mod dispatch;
 mod events;
@@ -29,6 +30,7 @@ pub use self::{
     action::{Action, Services},
     backup::Backup,
     backups::Backups,
+    datasets::{Datasets, Prune},
     diff::Diff,
     dispatch::{ALL, Actions, Body, Entry},
     events::{Events, error_message, state},

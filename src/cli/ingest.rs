@@ -1,7 +1,5 @@
 //! `merganser ingest`.
 
-use std::path::Path;
-
 use clap::Args;
 
 use super::{call::Call, failure::Failure, output, table::print_table, words::words};
@@ -17,11 +15,11 @@ use crate::{
 /// a landing, media files become assets, and all rows are committed in one snapshot.
 #[derive(Debug, Args)]
 pub struct Ingest {
-    /// The file or folder, on the server's machine: file:///PATH or a path; a relative path is resolved against the working
-    /// directory of this command
+    /// A file or folder on the server's machine, as file:///PATH or as a path, which is resolved against the working
+    /// directory of this command; a file on a web server, https://HOST/FILE; objects, s3://BUCKET/PREFIX; or manual, which
+    /// makes a folder to put files into, and ingests them when it is called again
     source: String,
-    /// The name of the dataset [default: the name of the file or folder, without its extension, in lower case, with _ for
-    /// characters other than letters and digits]
+    /// The name of the dataset [default: the name of the file, folder or prefix in snake_case, without its extension]
     #[arg(long)]
     dataset: Option<String>,
     /// The table, as schema.name [default: raw.<dataset>]
@@ -102,7 +100,7 @@ impl Ingest {
     pub async fn run(self) -> Result<(), Failure> {
         let media = if self.keep_media { Media::Keep } else { Media::Extract };
         let request = IngestRequest {
-            dataset: self.dataset.unwrap_or_else(|| dataset_of(&self.source)),
+            dataset: self.dataset.unwrap_or_default(),
             source: uri(&self.source)?,
             table: self.table,
             config: None,
@@ -145,17 +143,11 @@ fn column_type(text: &str) -> Result<(String, String)> {
 
 /// Converts a path to a URI, unless it is one.
 fn uri(source: &str) -> Result<String> {
-    if source.contains("://") {
+    if source.contains("://") || source == "manual" {
         return Ok(source.to_owned());
     }
     let path = std::path::absolute(source)?;
     let uri = url::Url::from_file_path(&path)
         .map_err(|()| Error::invalid(format!("\"{source}\" is not an absolute path")))?;
     Ok(uri.into())
-}
-
-/// The last part of a path as the name of a data set: in lower case, with underscores for other characters.
-fn dataset_of(source: &str) -> String {
-    let stem = Path::new(source).file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
-    stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }

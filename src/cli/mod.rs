@@ -10,6 +10,7 @@ mod call;
 mod check;
 mod connect;
 mod credentials;
+mod datasets;
 mod diff;
 mod failure;
 mod ingest;
@@ -52,6 +53,8 @@ enum Command {
     Sample(sample::Sample),
     Sql(sql::Sql),
     Ingest(ingest::Ingest),
+    Datasets(datasets::Datasets),
+    Prune(datasets::Prune),
     Transform(transform::Transform),
     Snapshots(snapshots::Snapshots),
     Diff(diff::Diff),
@@ -92,6 +95,8 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Sample(sample) => sample.run(),
         Command::Sql(sql) => sql.run().await,
         Command::Ingest(ingest) => ingest.run().await,
+        Command::Datasets(datasets) => datasets.run().await,
+        Command::Prune(prune) => prune.run().await,
         Command::Transform(transform) => transform.run().await,
         Command::Snapshots(snapshots) => snapshots.run().await,
         Command::Diff(diff) => diff.run().await,

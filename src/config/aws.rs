@@ -7,7 +7,7 @@ use super::{
 };
 use crate::storage::{Access, DEFAULT_REGION, Endpoint};
 
-/// Reads the variables. Call it for a storage on S3 only: otherwise their values do not matter.
+/// Reads the variables.
 pub(super) fn read(environment: &dyn Environment, faults: &mut Vec<Fault>) -> Access {
     let mut first = |names: &[&'static str], sound: fn(char) -> bool| {
         let (name, text) = names.iter().find_map(|name| Some((*name, given(environment, name)?)))?;

@@ -82,8 +82,14 @@ fn load_with(
     let variables = env::read(environment, &mut faults);
     let sources = [file.settings, variables, flags.source()];
     let mut settings = Settings { credentials: file.credentials, ..resolve(&sources, &mut faults) };
+    // Without a storage on S3 the variables are for sources of ingests, which report what is missing.
+    let mut of_aws = Vec::new();
+    let access = aws::read(environment, &mut of_aws);
     if matches!(settings.storage, Storage::S3 { .. }) {
-        settings.s3_access = aws::read(environment, &mut faults);
+        faults.append(&mut of_aws);
+    }
+    if of_aws.is_empty() {
+        settings.s3_access = access;
     }
     for (key, needed) in REQUIRED {
         let given = |key: &str| sources.iter().rev().find_map(|source| source.get(key));

@@ -27,10 +27,12 @@ pub struct Settings {
     pub catalog: Option<Catalog>,
     /// The location of the data.
     pub storage: Storage,
-    /// Credentials and address of a storage on S3, from the AWS variables only.
+    /// Credentials and address of S3, from the AWS variables only; without keys if they are absent or invalid.
     pub s3_access: Access,
     /// The timeout of a request to S3, retries included.
     pub storage_timeout: Duration,
+    /// Whether ingest may read from loopback, link-local and private addresses, and over plain HTTP.
+    pub allow_private_sources: bool,
     /// The directory of the DuckDB extensions; `None` to find it next to the program.
     pub extensions: Option<PathBuf>,
     /// The directory of the medallion's SQL files; `None` for the built-in models.
@@ -104,6 +106,7 @@ impl Settings {
         storage: Storage::Local(PathBuf::new()),
         s3_access: Access::NONE,
         storage_timeout: Duration::ZERO,
+        allow_private_sources: false,
         extensions: None,
         models: None,
         memory_limit_bytes: None,

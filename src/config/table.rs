@@ -37,7 +37,7 @@ pub enum DefaultValue {
 const HOME: &str = "<home>";
 
 /// All settings, in the order of the help. `home` is first, because defaults refer to it.
-pub static TABLE: [Setting; 25] = [
+pub static TABLE: [Setting; 26] = [
     Setting {
         key: "home",
         placeholder: "DIR",
@@ -104,6 +104,13 @@ pub static TABLE: [Setting; 25] = [
             value::whole_number(text, "a whole number of seconds", 4..=3600)
                 .map(|seconds| settings.storage_timeout = Duration::from_secs(seconds))
         },
+    },
+    Setting {
+        key: "allow_private_sources",
+        placeholder: "BOOL",
+        help: "Whether ingest may read URLs of loopback, link-local and private addresses, and of plain HTTP",
+        default: DefaultValue::Text("false"),
+        set: |settings, text| value::boolean(text).map(|allow| settings.allow_private_sources = allow),
     },
     Setting {
         key: "extensions",

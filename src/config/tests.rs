@@ -103,6 +103,7 @@ fn nothing_written_means_the_defaults() {
         catalog: None,
         storage: Storage::Local(PathBuf::from("./lakehouse/store")),
         s3_access: Access::NONE,
+        allow_private_sources: false,
         storage_timeout: Duration::from_mins(1),
         extensions: None,
         models: None,
@@ -142,6 +143,7 @@ fn every_setting_has_a_flag_a_variable_and_a_key() {
     let value = |key: &str| match key {
         "memory_limit" => "1GB",
         "http" => "[::1]:7",
+        "allow_private_sources" => "true",
         _ => "7",
     };
     let alone = |key: &str| !["listen", "log"].contains(&key) && !key.starts_with("tls_");

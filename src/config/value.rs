@@ -97,6 +97,11 @@ where
     number.ok_or_else(|| format!("expected {noun} from {first} to {last}, got {text:?}"))
 }
 
+/// `true` or `false`.
+pub(super) fn boolean(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| format!("expected true or false, got {text:?}"))
+}
+
 /// A filter in the directive syntax of `tracing`. Validates the levels; the content of `[…]` is validated by `tracing`.
 pub(super) fn log_filter(text: &str) -> Result<String, String> {
     let is_directive = |directive: &str| match directive.trim().rsplit_once('=') {

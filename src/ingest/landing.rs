@@ -1,10 +1,27 @@
 //! Landings: the unchanged files of one ingest, in a dated folder.
 
+use std::path::Path;
+
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::source::Files;
-use crate::{error::Result, jobs::Progress, storage::Storage};
+use crate::{
+    error::{Error, Result},
+    jobs::Progress,
+    storage::{Copied, Storage},
+};
+
+/// The folder of all landings.
+pub(super) const ROOT: &str = "raw";
+/// The file of a landing that lists the others.
+pub(super) const LISTING: &str = ".landing.json";
+/// An empty file in a landing whose files somebody is to put there.
+pub(super) const KEEP: &str = ".keep";
+/// The file of a data set that names its latest landing.
+pub(super) const MANIFEST: &str = "manifest.json";
+/// Names are timestamps in UTC.
+pub(super) const TIME: &str = "%Y_%m_%d/%H_%M_%S_%3f";
 
 /// A landing that is being written. It becomes the latest when its manifest is written.
 #[derive(Debug)]
@@ -13,15 +30,37 @@ pub struct Landing {
     dataset: String,
     /// `YYYY_MM_DD/HH_MM_SS_mmm`, in UTC.
     time: String,
-    /// The landed files, relative to the storage's root.
-    paths: Vec<String>,
-    bytes: u64,
+    /// Whether its files are to stay if the ingest fails: somebody else put them there.
+    found: bool,
+    /// The landed files, relative to the landing.
+    files: Vec<File>,
 }
 
-#[derive(Serialize)]
-struct Manifest<'a> {
-    dataset: &'a str,
-    latest: &'a str,
+/// A landed file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    /// The path relative to the landing.
+    pub path: String,
+    /// The size.
+    pub bytes: u64,
+    /// The SHA-256, in hexadecimal digits.
+    pub sha256: String,
+}
+
+/// The listing of a landing: `.landing.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listing {
+    /// The source, without keys.
+    pub source: String,
+    /// The files, in the order in which they were read.
+    pub files: Vec<File>,
+}
+
+/// The manifest of a data set, which names its latest landing.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Manifest<T> {
+    pub dataset: T,
+    pub latest: T,
 }
 
 // === impl Landing ===
@@ -30,19 +69,75 @@ impl Landing {
     /// A landing of `dataset`, now.
     pub fn new(storage: Storage, dataset: &str) -> Self {
         let now: DateTime<Utc> = Utc::now();
-        let time = now.format("%Y_%m_%d/%H_%M_%S_%3f").to_string();
-        Self { storage, dataset: dataset.to_owned(), time, paths: Vec::new(), bytes: 0 }
+        Self {
+            storage,
+            dataset: dataset.to_owned(),
+            time: now.format(TIME).to_string(),
+            found: false,
+            files: Vec::new(),
+        }
     }
 
-    /// Copies the data files, keeping their paths relative to the source's folder.
-    pub async fn copy(&mut self, files: &Files, progress: &Progress) -> Result<()> {
+    /// The newest landing of `dataset` whose files somebody is to put there; `None` if there is none.
+    ///
+    /// # Errors
+    /// Errors of the store.
+    pub async fn waiting(storage: Storage, dataset: &str) -> Result<Option<Self>> {
+        let folder = format!("{ROOT}/{dataset}/");
+        let objects = storage.list(&format!("{ROOT}/{dataset}")).await?;
+        let times =
+            objects.iter().filter_map(|(path, _)| path.strip_prefix(&folder)?.strip_suffix(KEEP)?.strip_suffix('/'));
+        let newest = times.max().map(str::to_owned);
+        Ok(newest.map(|time| Self { storage, dataset: dataset.to_owned(), time, found: true, files: Vec::new() }))
+    }
+
+    /// Makes an empty landing of `dataset`, for somebody to put files there.
+    ///
+    /// # Errors
+    /// Errors of the store.
+    pub async fn make(storage: Storage, dataset: &str) -> Result<Self> {
+        let landing = Self { found: true, ..Self::new(storage, dataset) };
+        landing.storage.put(&landing.path(KEEP), bytes::Bytes::new()).await?;
+        Ok(landing)
+    }
+
+    /// Downloads what somebody put into it to `folder`. Returns the number of files.
+    ///
+    /// # Errors
+    /// Cancelled; errors of the store.
+    pub async fn download(&self, folder: &Path, progress: &Progress) -> Result<usize> {
+        let inside = format!("{}/", self.folder());
+        let objects = self.storage.list(&self.folder()).await?;
+        let names = objects.iter().filter_map(|(path, _)| path.strip_prefix(&inside));
+        let names: Vec<_> = names.filter(|name| !name.split('/').any(|part| part.starts_with('.'))).collect();
+        progress.phase("read landing", "files", Some(names.len() as u64));
+        for name in &names {
+            progress.check()?;
+            let file = folder.join(name);
+            if let Some(parent) = file.parent() {
+                tokio::fs::create_dir_all(parent).await?;
+            }
+            self.storage.download(&self.path(name), &file).await?;
+            progress.advance(1);
+        }
+        Ok(names.len())
+    }
+
+    /// Lands the data files, keeping their paths relative to the source's folder: copies them, unless they are here.
+    ///
+    /// # Errors
+    /// Cancelled; errors of the store.
+    pub async fn land(&mut self, files: &Files, progress: &Progress) -> Result<()> {
         progress.phase("land files", "files", Some(files.data.len() as u64));
         for file in &files.data {
             progress.check()?;
-            let relative = file.strip_prefix(&files.root).unwrap_or(file).display();
-            let path = format!("{}/{relative}", self.folder());
-            self.bytes += self.storage.upload(file, &path).await?;
-            self.paths.push(path);
+            let relative = file.strip_prefix(&files.root).unwrap_or(file).display().to_string();
+            let Copied { bytes, sha256 } = if self.found {
+                Storage::checksum(file).await?
+            } else {
+                self.storage.upload(file, &self.path(&relative)).await?
+            };
+            self.files.push(File { path: relative, bytes, sha256 });
             progress.advance(1);
         }
         Ok(())
@@ -50,7 +145,7 @@ impl Landing {
 
     /// The landed files as DuckDB opens them.
     pub fn engine_paths(&self) -> Vec<String> {
-        self.paths.iter().map(|path| self.storage.engine_path(path)).collect()
+        self.files.iter().map(|file| self.storage.engine_path(&self.path(&file.path))).collect()
     }
 
     /// Its URI.
@@ -65,22 +160,41 @@ impl Landing {
 
     /// The size of its files.
     pub fn bytes(&self) -> u64 {
-        self.bytes
+        self.files.iter().map(|file| file.bytes).sum()
     }
 
-    /// Writes the manifest, which makes this landing the latest.
-    pub async fn make_latest(&self) -> Result<()> {
+    /// Writes the listing, and then the manifest, which makes this landing the latest.
+    ///
+    /// # Errors
+    /// Errors of the store.
+    pub async fn make_latest(&self, source: String) -> Result<()> {
+        let listing = Listing { source, files: self.files.clone() };
+        self.storage.put(&self.path(LISTING), json(&listing)?).await?;
         let manifest = Manifest { dataset: &self.dataset, latest: &self.time };
-        let text = serde_json::to_vec(&manifest).map_err(|err| crate::error::Error::internal(err.to_string()))?;
-        self.storage.put(&format!("raw/{}/manifest.json", self.dataset), text.into()).await
+        self.storage.put(&format!("{ROOT}/{}/{MANIFEST}", self.dataset), json(&manifest)?).await?;
+        if self.found {
+            self.storage.delete(&self.path(KEEP)).await?;
+        }
+        Ok(())
     }
 
-    /// Removes it.
+    /// Removes what the ingest has written of it.
+    ///
+    /// # Errors
+    /// Errors of the store.
     pub async fn remove(self) -> Result<()> {
-        self.storage.delete_folder(&self.folder()).await
+        if self.found { Ok(()) } else { self.storage.delete_folder(&self.folder()).await }
     }
 
     fn folder(&self) -> String {
-        format!("raw/{}/{}", self.dataset, self.time)
+        format!("{ROOT}/{}/{}", self.dataset, self.time)
     }
+
+    fn path(&self, name: &str) -> String {
+        format!("{}/{name}", self.folder())
+    }
+}
+
+fn json(value: &impl Serialize) -> Result<bytes::Bytes> {
+    serde_json::to_vec(value).map(Into::into).map_err(|err| Error::internal("write JSON").with_source(err))
 }

@@ -1,6 +1,6 @@
 //! Ingest: from a source to a landing, assets and tables, in that order.
 //!
-//! 1. Inspect the source: its files and their format.
+//! 1. Get the files of the source: those of other machines are downloaded to a temporary folder.
 //! 2. Land: copy the data files to `raw/<dataset>/<date>/<time>/`. Images of a COCO folder are stored as assets instead.
 //! 3. Store media as assets (`assets/<dataset>/<column>/<file>`).
 //! 4. Load all tables in one transaction, with URIs in place of the media.
@@ -12,31 +12,46 @@
 mod assets;
 mod coco;
 mod coco_json;
+mod format;
 mod landing;
+mod landings;
 mod load;
 mod media_columns;
+mod name;
 mod request;
 mod source;
 mod text;
 mod work;
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use parking_lot::Mutex;
 
-use self::{assets::Assets, landing::Landing, source::Format, work::Work};
+use self::{
+    assets::Assets,
+    format::Format,
+    landing::Landing,
+    source::{Download, Files},
+    work::Work,
+};
 pub use self::{
+    landings::{Found, LandingState},
     load::{Mode, TableOutcome},
+    name::{check_dataset, snake_case},
     request::Request,
-    source::Source,
+    source::{Outside, Source},
     text::{Options, Sign, encoding},
 };
 use crate::{
     context::Principal,
-    error::{Error, Result},
+    error::Result,
     ids::SnapshotId,
     jobs::Progress,
-    lake::Lake,
+    lake::{Lake, snapshots},
     storage::Storage,
 };
 
@@ -63,6 +78,7 @@ pub struct Ingester {
     lake: Lake,
     storage: Storage,
     staging: PathBuf,
+    outside: Outside,
     /// One ingest per data set at a time: an ingest that fails removes files that another may have reused.
     datasets: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -71,8 +87,8 @@ pub struct Ingester {
 
 impl Ingester {
     /// Ingests into `lake`, with files in `storage` and temporary files in the folder `staging`.
-    pub fn new(lake: Lake, storage: Storage, staging: PathBuf) -> Self {
-        Self { lake, storage, staging, datasets: Mutex::default() }
+    pub fn new(lake: Lake, storage: Storage, staging: PathBuf, outside: Outside) -> Self {
+        Self { lake, storage, staging, outside, datasets: Mutex::default() }
     }
 
     /// Ingests a source, with `author` as the author of the commit.
@@ -81,28 +97,60 @@ impl Ingester {
     /// `NotFound` and `InvalidArgument` for an unusable source; Cancelled. Nothing was written then.
     pub async fn run(&self, request: &Request, author: &Principal, progress: &Progress) -> Result<Outcome> {
         progress.phase("wait for another ingest", "files", None);
-        let dataset = {
-            let mut datasets = self.datasets.lock();
-            // Locks that no ingest holds.
-            datasets.retain(|_, lock| Arc::strong_count(lock) > 1);
-            Arc::clone(datasets.entry(request.dataset.clone()).or_default())
-        };
+        let dataset = self.lock_of(&request.dataset);
         let _turn = progress.unless_cancelled(async { Ok(dataset.lock().await) }).await?;
+        let spool = tempfile::tempdir_in(&self.staging)?;
+        let downloads = spool.path().join("source");
+        let landing = match self.landing(request, &downloads, progress).await? {
+            Place::Empty(landing) => return self.nothing_yet(&landing).await,
+            Place::Ready(landing) => landing,
+        };
         progress.phase("read source", "files", None);
-        let files = request.source.files().await?;
+        let download = Download { outside: &self.outside, folder: &downloads, progress };
+        let files = request.source.files(download).await?;
         if matches!(files.format, Format::Parquet | Format::Coco) {
             request.reader.check_none()?;
         }
-        let mut landing = Landing::new(self.storage.clone(), &request.dataset);
+        let job = Job { request, author, progress, spool: spool.path() };
+        self.load(&job, &files, landing).await
+    }
+
+    /// The landings of `dataset`, or of all data sets: the newest first. Without `all`, only the latest of each data set, and
+    /// those that wait for files.
+    ///
+    /// # Errors
+    /// Errors of the store.
+    pub async fn landings(&self, dataset: Option<&str>, all: bool) -> Result<Vec<Found>> {
+        let mut landings = landings::list(&self.storage, dataset).await?;
+        landings.retain(|landing| all || landing.latest || landing.state == LandingState::Waiting);
+        Ok(landings)
+    }
+
+    /// Removes the landings of `dataset` that are older than its latest, unless it is a dry run. Returns them.
+    ///
+    /// # Errors
+    /// Cancelled; errors of the store. Some may be removed then.
+    pub async fn prune(&self, dataset: &str, dry_run: bool, progress: &Progress) -> Result<Vec<Found>> {
+        let lock = self.lock_of(dataset);
+        let _turn = progress.unless_cancelled(async { Ok(lock.lock().await) }).await?;
+        let superseded = landings::superseded(landings::list(&self.storage, Some(dataset)).await?);
+        for landing in superseded.iter().filter(|_| !dry_run) {
+            progress.check()?;
+            landings::remove(&self.storage, landing).await?;
+        }
+        Ok(superseded)
+    }
+
+    async fn load(&self, job: &Job<'_>, files: &Files, mut landing: Landing) -> Result<Outcome> {
+        let Job { request, author, progress, spool } = *job;
         let mut assets = Assets::new(self.storage.clone(), &request.dataset);
-        let spool = tempfile::tempdir_in(&self.staging)?;
         let work = async {
-            landing.copy(&files, progress).await?;
-            let context = Work { lake: &self.lake, request, author, progress, spool: spool.path(), landing: &landing };
+            landing.land(files, progress).await?;
+            let context = Work { lake: &self.lake, request, author, progress, spool, landing: &landing };
             match files.format {
-                Format::Coco => coco::load(&context, &files, &mut assets).await,
+                Format::Coco => coco::load(&context, files, &mut assets).await,
                 Format::Parquet => media_columns::load(&context, &mut assets).await,
-                Format::Csv | Format::Json => text::load(&context, &files).await,
+                Format::Csv | Format::Json => text::load(&context, files).await,
             }
         };
         // The future is not dropped when the job is cancelled: an upload in progress may still complete, and must be
@@ -114,7 +162,7 @@ impl Ingester {
                 return Err(err);
             }
         };
-        if let Err(err) = landing.make_latest().await {
+        if let Err(err) = landing.make_latest(request.source.shown()).await {
             // Not an error of the call: the rows are committed, and a repeated call would add them again.
             tracing::error!(cause = %err, landing = landing.uri(), "cannot write the manifest of a landing");
         }
@@ -127,6 +175,47 @@ impl Ingester {
             tables: loaded.tables,
         })
     }
+
+    /// The landing of an ingest; for [`Source::Manual`] the one that waits for files, which are downloaded.
+    async fn landing(&self, request: &Request, downloads: &Path, progress: &Progress) -> Result<Place> {
+        let (storage, dataset) = (self.storage.clone(), &request.dataset);
+        if request.source != Source::Manual {
+            return Ok(Place::Ready(Landing::new(storage, dataset)));
+        }
+        let Some(waiting) = Landing::waiting(storage.clone(), dataset).await? else {
+            return Ok(Place::Empty(Landing::make(storage, dataset).await?));
+        };
+        let found = waiting.download(downloads, progress).await?;
+        Ok(if found == 0 { Place::Empty(waiting) } else { Place::Ready(waiting) })
+    }
+
+    /// The outcome while nobody has put files into a landing.
+    async fn nothing_yet(&self, landing: &Landing) -> Result<Outcome> {
+        let snapshot_id = self.lake.engine().run(|connection| Ok(snapshots::newest(connection))).await?;
+        Ok(Outcome { snapshot_id, landing: landing.uri(), files: 0, bytes: 0, assets: 0, tables: Vec::new() })
+    }
+
+    fn lock_of(&self, dataset: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut datasets = self.datasets.lock();
+        // Locks that no ingest holds.
+        datasets.retain(|_, lock| Arc::strong_count(lock) > 1);
+        Arc::clone(datasets.entry(dataset.to_owned()).or_default())
+    }
+}
+
+/// Where the files of an ingest land.
+enum Place {
+    Ready(Landing),
+    /// Somebody has to put files there first.
+    Empty(Landing),
+}
+
+/// An ingest and its temporary folder.
+struct Job<'a> {
+    request: &'a Request,
+    author: &'a Principal,
+    progress: &'a Progress,
+    spool: &'a Path,
 }
 
 /// Removes the files of a failed ingest. No table and no manifest references those that cannot be removed.
@@ -136,18 +225,4 @@ async fn undo(landing: Landing, assets: Assets) {
             tracing::warn!(cause = %err, "cannot remove the files of a failed ingest");
         }
     }
-}
-
-/// Checks the name of a data set.
-///
-/// # Errors
-/// `InvalidArgument` with the rule for names.
-pub fn check_dataset(name: &str) -> Result<()> {
-    let sound = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    let starts = name.starts_with(|c: char| c.is_ascii_lowercase());
-    if starts && name.len() <= 64 && name.chars().all(sound) {
-        return Ok(());
-    }
-    let text = "use 1 to 64 lower case letters, digits and underscores, a letter first";
-    Err(Error::invalid(format!("\"{name}\" is not a valid name of a data set: {text}")))
 }

@@ -104,10 +104,15 @@ impl ::prost::Name for JobOptions {
 /// Ingests a source into a table of the lake. The files are kept as a landing, and media are stored as assets.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct IngestRequest {
-    /// The source: the file:///path URI of a Parquet, CSV or JSON file, of a folder of such files, or of a COCO folder.
+    /// The source: a Parquet, CSV or JSON file, a folder of such files, or a COCO folder.
+    ///    file:///path            on the server's machine
+    ///    <https://host/file>       one file on a web server with a public address
+    ///    s3://bucket/prefix      an object, or all objects below the prefix, with the AWS variables of the server
+    ///    manual                  the first call makes a landing and returns it; a later call ingests what was put there
     #[prost(string, tag = "1")]
     pub source: ::prost::alloc::string::String,
-    /// The name of the data set: lower case letters, digits and underscores.
+    /// The name of the data set: lower case letters, digits and underscores. The default is the name of the file, folder or
+    /// prefix in snake_case, without its extension.
     #[prost(string, tag = "2")]
     pub dataset: ::prost::alloc::string::String,
     /// The table, as schema.name. The default is raw.<dataset>; a COCO folder is ingested into <table>_images,
@@ -328,6 +333,213 @@ impl ::prost::Name for IngestResult {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "type.googleapis.com/merganser.v1.IngestResult".into()
+    }
+}
+/// Lists the data sets of the store and their landings, newest first.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DatasetsRequest {
+    /// Only this data set.
+    #[prost(string, optional, tag = "1")]
+    pub dataset: ::core::option::Option<::prost::alloc::string::String>,
+    /// All landings; by default the latest of each data set, and those that wait for files.
+    #[prost(bool, tag = "2")]
+    pub all: bool,
+}
+impl ::prost::Name for DatasetsRequest {
+    const NAME: &'static str = "DatasetsRequest";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.DatasetsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.DatasetsRequest".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DatasetsResult {
+    #[prost(message, repeated, tag = "1")]
+    pub landings: ::prost::alloc::vec::Vec<datasets_result::Landing>,
+}
+/// Nested message and enum types in `DatasetsResult`.
+pub mod datasets_result {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct File {
+        /// The path, relative to the landing.
+        #[prost(string, tag = "1")]
+        pub path: ::prost::alloc::string::String,
+        #[prost(uint64, tag = "2")]
+        pub bytes: u64,
+        /// In hexadecimal digits; absent if the landing has no listing.
+        #[prost(string, optional, tag = "3")]
+        pub sha256: ::core::option::Option<::prost::alloc::string::String>,
+    }
+    impl ::prost::Name for File {
+        const NAME: &'static str = "File";
+        const PACKAGE: &'static str = "merganser.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "merganser.v1.DatasetsResult.File".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/merganser.v1.DatasetsResult.File".into()
+        }
+    }
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct Landing {
+        /// The name of the data set.
+        #[prost(string, tag = "1")]
+        pub dataset: ::prost::alloc::string::String,
+        /// The name, which is a timestamp in UTC: YYYY_MM_DD/HH_MM_SS_mmm.
+        #[prost(string, tag = "2")]
+        pub landing: ::prost::alloc::string::String,
+        #[prost(string, tag = "3")]
+        pub uri: ::prost::alloc::string::String,
+        #[prost(enumeration = "landing::State", tag = "4")]
+        pub state: i32,
+        /// Whether the manifest of the data set names it.
+        #[prost(bool, tag = "5")]
+        pub latest: bool,
+        /// The source, without keys; absent if the landing has no listing.
+        #[prost(string, optional, tag = "6")]
+        pub source: ::core::option::Option<::prost::alloc::string::String>,
+        /// The total size of the files.
+        #[prost(uint64, tag = "7")]
+        pub bytes: u64,
+        #[prost(message, repeated, tag = "8")]
+        pub files: ::prost::alloc::vec::Vec<File>,
+    }
+    /// Nested message and enum types in `Landing`.
+    pub mod landing {
+        #[derive(
+            Clone,
+            Copy,
+            Debug,
+            PartialEq,
+            Eq,
+            Hash,
+            PartialOrd,
+            Ord,
+            ::prost::Enumeration
+        )]
+        #[repr(i32)]
+        pub enum State {
+            Complete = 0,
+            /// Somebody has to put files there (source "manual").
+            Waiting = 1,
+            /// It is being written, or writing it was interrupted.
+            Incomplete = 2,
+        }
+        impl State {
+            /// String value of the enum field names used in the ProtoBuf definition.
+            ///
+            /// The values are not transformed in any way and thus are considered stable
+            /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+            pub fn as_str_name(&self) -> &'static str {
+                match self {
+                    Self::Complete => "complete",
+                    Self::Waiting => "waiting",
+                    Self::Incomplete => "incomplete",
+                }
+            }
+            /// Creates an enum from field names used in the ProtoBuf definition.
+            pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+                match value {
+                    "complete" => Some(Self::Complete),
+                    "waiting" => Some(Self::Waiting),
+                    "incomplete" => Some(Self::Incomplete),
+                    _ => None,
+                }
+            }
+        }
+    }
+    impl ::prost::Name for Landing {
+        const NAME: &'static str = "Landing";
+        const PACKAGE: &'static str = "merganser.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "merganser.v1.DatasetsResult.Landing".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/merganser.v1.DatasetsResult.Landing".into()
+        }
+    }
+}
+impl ::prost::Name for DatasetsResult {
+    const NAME: &'static str = "DatasetsResult";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.DatasetsResult".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.DatasetsResult".into()
+    }
+}
+/// Removes landings that are older than the latest of their data set. Tables and assets stay. Landings that wait for files
+/// stay, and incomplete ones of the last day.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PruneRequest {
+    /// Only these data sets; empty for all.
+    #[prost(string, repeated, tag = "1")]
+    pub datasets: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Only report what would be removed.
+    #[prost(bool, tag = "2")]
+    pub dry_run: bool,
+    /// A repeated call with the same key returns the outcome of the first.
+    #[prost(string, optional, tag = "14")]
+    pub idempotency_key: ::core::option::Option<::prost::alloc::string::String>,
+    /// Cancel the job when the client drops the reply stream; by default the job continues.
+    #[prost(bool, tag = "15")]
+    pub cancel_on_disconnect: bool,
+}
+impl ::prost::Name for PruneRequest {
+    const NAME: &'static str = "PruneRequest";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.PruneRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.PruneRequest".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PruneResult {
+    #[prost(message, repeated, tag = "1")]
+    pub removed: ::prost::alloc::vec::Vec<prune_result::Landing>,
+    #[prost(bool, tag = "2")]
+    pub dry_run: bool,
+}
+/// Nested message and enum types in `PruneResult`.
+pub mod prune_result {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Landing {
+        #[prost(string, tag = "1")]
+        pub dataset: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub landing: ::prost::alloc::string::String,
+        #[prost(string, tag = "3")]
+        pub uri: ::prost::alloc::string::String,
+        #[prost(uint64, tag = "4")]
+        pub files: u64,
+        #[prost(uint64, tag = "5")]
+        pub bytes: u64,
+    }
+    impl ::prost::Name for Landing {
+        const NAME: &'static str = "Landing";
+        const PACKAGE: &'static str = "merganser.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "merganser.v1.PruneResult.Landing".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/merganser.v1.PruneResult.Landing".into()
+        }
+    }
+}
+impl ::prost::Name for PruneResult {
+    const NAME: &'static str = "PruneResult";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.PruneResult".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.PruneResult".into()
     }
 }
 /// Runs the models of the medallion in the order of their dependencies, one transaction per model, and checks each

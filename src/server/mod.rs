@@ -35,7 +35,8 @@ use crate::{
     engine::{self, Engine},
     error::{Error, Result},
     flight::{self, Service},
-    ingest::Ingester,
+    hub::{Http, Reach},
+    ingest::{Ingester, Outside},
     lake::{
         self, Lake,
         catalog::Catalog,
@@ -176,6 +177,13 @@ pub async fn place(settings: &Settings) -> Result<Place> {
     Ok(Place { engine: engine_settings, lake })
 }
 
+/// How the sources of ingests are reached.
+fn outside(settings: &Settings) -> Result<Outside> {
+    let reach = if settings.allow_private_sources { Reach::Everywhere } else { Reach::Public };
+    let (s3, timeout) = (settings.s3_access.clone(), settings.storage_timeout);
+    Ok(Outside { http: Http::new(reach)?, s3, timeout })
+}
+
 // === impl Server ===
 
 impl Server {
@@ -198,7 +206,7 @@ impl Server {
         let retention =
             Retention { keep: (settings.backup_keep > 0).then_some(settings.backup_keep), older_than: None };
         let backups = Backups::new(lake.clone(), &storage, &pins.origin().1.catalog, retention);
-        let ingester = Ingester::new(lake.clone(), storage, staging);
+        let ingester = Ingester::new(lake.clone(), storage, staging, outside(settings)?);
         let services = Services { lake: lake.clone(), pins: Arc::clone(&pins), ingester, models, backups };
         let actions = Arc::new(Actions::new(services));
         let (sessions, guard) = (Sessions::new(session_limits(settings)), engine.run(Guard::load).await?);

@@ -9,5 +9,5 @@ mod store;
 
 pub use self::{
     s3::{Access, DEFAULT_REGION, Endpoint, S3},
-    store::Storage,
+    store::{Copied, Storage},
 };

@@ -11,6 +11,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{
     Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, buffered::BufWriter, local::LocalFileSystem, path::Path,
 };
+use sha2::{Digest, Sha256};
+use tokio_util::io::InspectReader;
 
 use super::{fault, s3::S3};
 use crate::error::{Context, Error, Result};
@@ -31,6 +33,15 @@ pub struct Storage {
     /// The root in the form that DuckDB opens, with a trailing slash.
     root_path: String,
     backend: Backend,
+}
+
+/// A copied file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// Its size.
+    pub bytes: u64,
+    /// Its SHA-256, in hexadecimal digits.
+    pub sha256: String,
 }
 
 /// The kind of the store.
@@ -155,16 +166,18 @@ impl Storage {
         read.await.context(|| format!("read \"{path}\""))
     }
 
-    /// Uploads a local file to `path`, in chunks. Returns the number of bytes.
+    /// Uploads a local file to `path`, in chunks. Returns what was copied.
     ///
     /// # Errors
     /// `NotFound` if the file does not exist; `InvalidArgument` for a name that the engine could not open; as
     /// [`put`](Self::put).
-    pub async fn upload(&self, file: &FilePath, path: &str) -> Result<u64> {
+    pub async fn upload(&self, file: &FilePath, path: &str) -> Result<Copied> {
         self.backend.check(path)?;
+        let mut digest = Sha256::new();
         let mut target = BufWriter::new(Arc::clone(&self.store), location(path)?);
         let copy = async {
-            let mut source = tokio::fs::File::open(file).await?;
+            let source = tokio::fs::File::open(file).await?;
+            let mut source = InspectReader::new(source, |bytes| digest.update(bytes));
             let copied = tokio::io::copy(&mut source, &mut target).await;
             match copied {
                 // Aborts the upload itself if it fails.
@@ -177,7 +190,20 @@ impl Storage {
             }
         };
         let copied = copy.await.map_err(fault::of_copy);
-        copied.context(|| format!("copy \"{}\" to \"{path}\"", file.display()))
+        let bytes = copied.context(|| format!("copy \"{}\" to \"{path}\"", file.display()))?;
+        Ok(Copied { bytes, sha256: format!("{:x}", digest.finalize()) })
+    }
+
+    /// What [`upload`](Self::upload) of a local file would copy.
+    ///
+    /// # Errors
+    /// `NotFound` if the file does not exist.
+    pub async fn checksum(file: &FilePath) -> Result<Copied> {
+        let mut source = tokio::fs::File::open(file).await.context(|| format!("read \"{}\"", file.display()))?;
+        let mut digest = Sha256::new();
+        let mut source = InspectReader::new(&mut source, |bytes| digest.update(bytes));
+        let bytes = tokio::io::copy(&mut source, &mut tokio::io::sink()).await?;
+        Ok(Copied { bytes, sha256: format!("{:x}", digest.finalize()) })
     }
 
     /// Downloads the object at `path` to a local file. Returns the number of bytes.

@@ -9,6 +9,7 @@ use super::{
     action::{Action, Call, Services},
     backup::Backup,
     backups::Backups,
+    datasets::{Datasets, Prune},
     diff::Diff,
     events::Events,
     ingest::Ingest,
@@ -32,6 +33,8 @@ use crate::{
 /// All actions, in the order of ListActions.
 pub const ALL: &[Entry] = &[
     Entry::new::<Ingest>(),
+    Entry::new::<Datasets>(),
+    Entry::new::<Prune>(),
     Entry::new::<Transform>(),
     Entry::new::<Snapshots>(),
     Entry::new::<Diff>(),

@@ -32,8 +32,9 @@ pub use self::{
     source::encoding,
 };
 use super::{
+    format::Format,
     load::{self, Loaded, Mode},
-    source::{Files, Format},
+    source::Files,
     work::Work,
 };
 use crate::{

@@ -29,7 +29,7 @@ const WORDS: &[Place] = &["error", "ids", "quote", "context"];
 const EDGE: &[Place] = &["cli", "client", "config", "server", "flight"];
 const USE: &[Place] = &["session", "query", "write", "actions", "jobs"];
 const DOMAIN: &[Place] = &["sql", "lake", "ingest", "backup", "medallion", "media"];
-const ADAPTERS: &[Place] = &["engine", "storage", "telemetry"];
+const ADAPTERS: &[Place] = &["engine", "storage", "hub", "telemetry"];
 
 /// What statements may name of the domain: no module that fills or derives tables.
 const LAKE: &[Place] = &["sql", "lake", "backup", "media"];
@@ -67,6 +67,7 @@ pub const LAYERS: &[Layer] = &[
     // Adapters.
     Layer { place: "engine", names: &[WORDS] },
     Layer { place: "storage", names: &[WORDS] },
+    Layer { place: "hub", names: &[WORDS] },
     Layer { place: "telemetry", names: &[WORDS] },
 ];
 
@@ -80,7 +81,8 @@ pub struct Owned {
 pub const OWNED: &[Owned] = &[
     Owned { items: &["duckdb", "libduckdb_sys"], places: &["engine"] },
     Owned { items: &["tonic", "tonic_health", "tonic_prost", "arrow_flight"], places: &["flight", "client", "server"] },
-    Owned { items: &["object_store", "reqwest"], places: &["storage"] },
+    Owned { items: &["object_store"], places: &["storage"] },
+    Owned { items: &["reqwest"], places: &["hub"] },
     Owned { items: &["clap"], places: &["cli", "config"] },
     Owned { items: &["merganser_sample"], places: &["cli"] },
     Owned {
@@ -89,7 +91,7 @@ pub const OWNED: &[Owned] = &[
     },
     Owned { items: &["argon2", "subtle"], places: &["auth"] },
     Owned { items: &["axum"], places: &["server"] },
-    Owned { items: &["rustls", "tokio_rustls"], places: &["server", "storage::s3"] },
+    Owned { items: &["rustls", "tokio_rustls"], places: &["server", "storage::s3", "hub::http"] },
     Owned { items: &["metrics", "metrics_exporter_prometheus"], places: &["telemetry"] },
     Owned { items: &["tonic::Status::new"], places: &["flight::status"] },
 ];

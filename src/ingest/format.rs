@@ -1,0 +1,76 @@
+//! The format of files.
+
+use std::path::{Path, PathBuf};
+
+use super::coco_json;
+use crate::error::{Error, Result};
+
+/// The format of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Parquet files.
+    Parquet,
+    /// CSV files, possibly compressed with gzip.
+    Csv,
+    /// JSON files: an array of objects, or newline-delimited objects.
+    Json,
+    /// COCO annotations with their images.
+    Coco,
+}
+
+/// The formats by file name extension.
+const ENDINGS: &[(&str, Format)] = &[
+    (".parquet", Format::Parquet),
+    (".csv", Format::Csv),
+    (".csv.gz", Format::Csv),
+    (".tsv", Format::Csv),
+    (".json", Format::Json),
+    (".jsonl", Format::Json),
+    (".ndjson", Format::Json),
+    (".json.gz", Format::Json),
+    (".jsonl.gz", Format::Json),
+];
+
+/// The format of a file by its name; `None` for files without data.
+pub(super) fn format_of(file: &Path) -> Option<Format> {
+    let name = file.file_name()?.to_string_lossy().to_lowercase();
+    ENDINGS.iter().find(|(ending, _)| name.ends_with(ending)).map(|(_, format)| *format)
+}
+
+/// The format of all data files of the source at `path`.
+///
+/// # Errors
+/// `InvalidArgument` if there is none, or several.
+pub(super) fn format_of_all(path: &Path, data: &[PathBuf], is_folder: bool) -> Result<Format> {
+    let formats: Vec<_> = data.iter().filter_map(|file| format_of(file)).collect();
+    let Some(first) = formats.first() else {
+        let path = path.display();
+        return Err(Error::invalid(format!("read source: \"{path}\" contains no Parquet, CSV or JSON file")));
+    };
+    if formats.iter().any(|format| format != first) {
+        let path = path.display();
+        return Err(Error::invalid(format!(
+            "read source: \"{path}\" contains several formats; ingest each of them separately"
+        )));
+    }
+    if *first == Format::Json && is_coco(data, is_folder)? { Ok(Format::Coco) } else { Ok(*first) }
+}
+
+/// A list of captions is COCO only if there are annotations; otherwise it is plain JSON.
+fn is_coco(data: &[PathBuf], is_folder: bool) -> Result<bool> {
+    use coco_json::CocoKind::{CaptionResults, Captions, Instances};
+    let mut kinds = Vec::new();
+    for file in data {
+        kinds.push(coco_json::detect(file)?);
+    }
+    let annotations = kinds.iter().any(|kind| matches!(kind, Some(Instances | Captions)));
+    let all = kinds.iter().all(|kind| matches!(kind, Some(Instances | Captions | CaptionResults)));
+    if annotations && is_folder && !all {
+        let odd = data.iter().zip(&kinds).find(|(_, kind)| kind.is_none()).map(|(file, _)| file.display().to_string());
+        let odd = odd.unwrap_or_default();
+        return Err(Error::invalid(format!(
+            "read source: \"{odd}\" is among COCO annotations and does not contain any"
+        )));
+    }
+    Ok(annotations)
+}

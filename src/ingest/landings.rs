@@ -1,0 +1,215 @@
+//! The landings in the store: listing and pruning them.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+
+use super::landing::{File, KEEP, LISTING, Listing, MANIFEST, Manifest, ROOT, TIME};
+use crate::{
+    error::{ErrorKind, Result},
+    storage::Storage,
+};
+
+/// The age at which an incomplete landing is no longer one that is being written.
+const ABANDONED: Duration = Duration::from_hours(24);
+
+/// A landing in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The name of the data set.
+    pub dataset: String,
+    /// The name, `YYYY_MM_DD/HH_MM_SS_mmm`, in UTC.
+    pub time: String,
+    /// The URI.
+    pub uri: String,
+    /// Whether all of it is there.
+    pub state: LandingState,
+    /// Whether the manifest of the data set names it.
+    pub latest: bool,
+    /// The source, if the landing has a listing.
+    pub source: Option<String>,
+    /// The files, without those of the server.
+    pub files: Vec<FoundFile>,
+}
+
+/// A file of a landing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundFile {
+    /// The path relative to the landing.
+    pub path: String,
+    /// The size.
+    pub bytes: u64,
+    /// The SHA-256, in hexadecimal digits, if the landing has a listing.
+    pub sha256: Option<String>,
+}
+
+/// Whether a landing is complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LandingState {
+    /// It is.
+    Complete,
+    /// Somebody has to put files there.
+    Waiting,
+    /// It is being written, or writing it was interrupted.
+    Incomplete,
+}
+
+// === impl Found ===
+
+impl Found {
+    /// Whether the next ingest of its data set neither reads nor writes it.
+    fn is_superseded(&self, latest: &str, now: DateTime<Utc>) -> bool {
+        let abandoned = || age(&self.time, now).is_some_and(|age| age > ABANDONED);
+        self.time.as_str() < latest
+            && match self.state {
+                LandingState::Complete => true,
+                LandingState::Waiting => false,
+                LandingState::Incomplete => abandoned(),
+            }
+    }
+
+    /// The total size of the files.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.bytes).sum()
+    }
+}
+
+/// All landings of `dataset`, or of all data sets: by data set, the newest first.
+///
+/// # Errors
+/// Errors of the store.
+pub async fn list(storage: &Storage, dataset: Option<&str>) -> Result<Vec<Found>> {
+    let folder = dataset.map_or_else(|| ROOT.to_owned(), |dataset| format!("{ROOT}/{dataset}"));
+    let mut landings = BTreeMap::<(String, String), Vec<FoundFile>>::new();
+    for (path, bytes) in storage.list(&folder).await? {
+        if let Some((dataset, time, file)) = parts(&path) {
+            let file = FoundFile { path: file.to_owned(), bytes, sha256: None };
+            landings.entry((dataset.to_owned(), time.to_owned())).or_default().push(file);
+        }
+    }
+    let mut latest = BTreeMap::<String, Option<String>>::new();
+    let mut all = Vec::new();
+    for ((dataset, time), files) in landings.into_iter().rev() {
+        if !latest.contains_key(&dataset) {
+            latest.insert(dataset.clone(), latest_of(storage, &dataset).await?);
+        }
+        let is_latest = latest[&dataset].as_ref() == Some(&time);
+        all.push(found(storage, dataset, time, files, is_latest).await?);
+    }
+    all.sort_by(|a, b| a.dataset.cmp(&b.dataset));
+    Ok(all)
+}
+
+/// The landings that [`remove`] may remove: those older than the latest of their data set.
+pub fn superseded(landings: Vec<Found>) -> Vec<Found> {
+    let now = Utc::now();
+    let latest: BTreeMap<_, _> = landings
+        .iter()
+        .filter(|landing| landing.latest)
+        .map(|landing| (landing.dataset.clone(), landing.time.clone()))
+        .collect();
+    let is_superseded =
+        |landing: &Found| latest.get(&landing.dataset).is_some_and(|latest| landing.is_superseded(latest, now));
+    landings.into_iter().filter(is_superseded).collect()
+}
+
+/// Removes a landing.
+///
+/// # Errors
+/// Errors of the store; some of its files may be removed then.
+pub async fn remove(storage: &Storage, landing: &Found) -> Result<()> {
+    let folder = format!("{ROOT}/{}/{}", landing.dataset, landing.time);
+    // Without a listing it is incomplete, whatever happens next.
+    storage.delete(&format!("{folder}/{LISTING}")).await?;
+    storage.delete_folder(&folder).await
+}
+
+async fn found(storage: &Storage, dataset: String, time: String, files: Vec<FoundFile>, latest: bool) -> Result<Found> {
+    let folder = format!("{ROOT}/{dataset}/{time}");
+    let has = |name: &str| files.iter().any(|file| file.path == name);
+    let (listed, waiting) = (has(LISTING), has(KEEP));
+    let listing = if listed { read::<Listing>(storage, &format!("{folder}/{LISTING}")).await? } else { None };
+    let state = match (&listing, waiting) {
+        (Some(_), _) => LandingState::Complete,
+        (None, true) => LandingState::Waiting,
+        // Landings of older versions have no listing.
+        (None, false) if latest => LandingState::Complete,
+        (None, false) => LandingState::Incomplete,
+    };
+    let mut files: Vec<_> = files.into_iter().filter(|file| ![LISTING, KEEP].contains(&file.path.as_str())).collect();
+    let listed: &[File] = listing.as_ref().map_or(&[], |listing| &listing.files);
+    for file in &mut files {
+        file.sha256 = listed.iter().find(|listed| listed.path == file.path).map(|listed| listed.sha256.clone());
+    }
+    let source = listing.map(|listing| listing.source);
+    Ok(Found { uri: storage.uri(&folder), dataset, time, state, latest, source, files })
+}
+
+/// The latest landing of a data set; `None` if it has no manifest that can be read.
+async fn latest_of(storage: &Storage, dataset: &str) -> Result<Option<String>> {
+    let manifest = read::<Manifest<String>>(storage, &format!("{ROOT}/{dataset}/{MANIFEST}")).await?;
+    Ok(manifest.map(|manifest| manifest.latest))
+}
+
+async fn read<T: serde::de::DeserializeOwned>(storage: &Storage, path: &str) -> Result<Option<T>> {
+    match storage.get(path).await {
+        Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+        Err(err) if err.kind() == ErrorKind::NotFound => Ok(None),
+        Err(err) => Err(err),
+    }
+}
+
+/// The data set, the landing and the file of `raw/<dataset>/<date>/<time>/<file>`.
+fn parts(path: &str) -> Option<(&str, &str, &str)> {
+    let (dataset, rest) = path.strip_prefix(ROOT)?.strip_prefix('/')?.split_once('/')?;
+    let end = rest.match_indices('/').nth(1)?.0;
+    let (time, file) = (&rest[..end], &rest[end + 1..]);
+    NaiveDateTime::parse_from_str(time, TIME).is_ok().then_some((dataset, time, file))
+}
+
+/// The age of a landing; `None` if it is of the future.
+fn age(time: &str, now: DateTime<Utc>) -> Option<Duration> {
+    let time = NaiveDateTime::parse_from_str(time, TIME).ok()?.and_utc();
+    (now - time).to_std().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_have_parts() {
+        let path = "raw/coco/2026_01_31/12_00_00_000/a/b.csv";
+        assert_eq!(parts(path), Some(("coco", "2026_01_31/12_00_00_000", "a/b.csv")));
+        for path in ["raw/coco/manifest.json", "raw/coco/2026_01_31/x", "raw/coco/2026_01_31/12_00/x", "rawer/a/b/c/d"]
+        {
+            assert_eq!(parts(path), None, "{path}");
+        }
+    }
+
+    #[track_caller]
+    fn check(time: &str, state: LandingState, superseded: bool) {
+        let landing = Found {
+            dataset: "d".into(),
+            time: time.into(),
+            uri: String::new(),
+            state,
+            latest: false,
+            source: None,
+            files: Vec::new(),
+        };
+        let now = DateTime::parse_from_rfc3339("2026-01-31T12:00:00Z").unwrap().to_utc();
+        assert_eq!(landing.is_superseded("2026_01_31/11_00_00_000", now), superseded, "{time} {state:?}");
+    }
+
+    #[test]
+    fn what_may_be_in_use_is_not_superseded() {
+        use LandingState::{Complete, Incomplete, Waiting};
+        check("2026_01_31/10_59_59_999", Complete, true);
+        check("2026_01_31/11_00_00_000", Complete, false);
+        check("2026_01_31/11_00_00_001", Complete, false);
+        check("2025_01_31/10_00_00_000", Waiting, false);
+        check("2026_01_31/10_00_00_000", Incomplete, false);
+        check("2026_01_30/10_00_00_000", Incomplete, true);
+    }
+}
