@@ -33,10 +33,7 @@ impl Action for Ingest {
         if request.config.is_some() {
             return Err(Error::invalid("\"config\" belongs to sources of a hub; leave it out for files"));
         }
-        let table = match &request.table {
-            Some(table) => TableRef::parse(table)?,
-            None => TableRef { schema: "raw".to_owned(), name: dataset.clone() },
-        };
+        let table = request.table.as_deref().map(TableRef::parse).transpose()?;
         Ok(Self(Request {
             source,
             reader: reader(&request)?,

@@ -1,12 +1,14 @@
 //! Assets: one media blob an object; tables hold the URIs.
 
+use std::path::Path;
+
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::{
     error::{Context, Result},
     media::image,
-    storage::Storage,
+    storage::{Copied, Storage},
 };
 
 /// The assets that one ingest writes.
@@ -46,6 +48,23 @@ impl Assets {
         }
         let path = format!("{folder}/{}", with_hash(&name, &bytes));
         self.put_new(&path, &bytes).await?;
+        Ok(self.storage.uri(&path))
+    }
+
+    /// Stores a file of `column`, and gives its URI. The name contains the hash of the content, so that the same content is
+    /// stored once.
+    ///
+    /// # Errors
+    /// Errors of the storage.
+    pub async fn put_file(&mut self, column: &str, name: &str, file: &Path) -> Result<String> {
+        let Copied { bytes, sha256 } = Storage::checksum(file).await?;
+        let name = base_name(name).unwrap_or_else(|| column.to_owned());
+        let path = format!("assets/{}/{column}/{}", self.dataset, with_digest(&name, &sha256));
+        if self.storage.size(&path).await? != Some(bytes) {
+            // Recorded first: an upload that fails may have written it.
+            self.new.push(path.clone());
+            self.storage.upload(file, &path).await?;
+        }
         Ok(self.storage.uri(&path))
     }
 
@@ -93,7 +112,10 @@ fn base_name(path: &str) -> Option<String> {
 
 /// `name.jpg` as `name-<first 12 hex digits of the hash>.jpg`.
 fn with_hash(name: &str, bytes: &[u8]) -> String {
-    let digest = format!("{:x}", Sha256::digest(bytes));
+    with_digest(name, &format!("{:x}", Sha256::digest(bytes)))
+}
+
+fn with_digest(name: &str, digest: &str) -> String {
     let hash = &digest[..12];
     match name.rsplit_once('.') {
         Some((stem, extension)) => format!("{stem}-{hash}.{extension}"),

@@ -64,6 +64,7 @@ pub async fn load(work: &Work<'_>, files: &Files, assets: &mut Assets) -> Result
     store_pictures(work, files, spooled.as_deref(), &uris, assets).await?;
     work.progress.phase("load tables", "tables", Some(TABLES.len() as u64));
     let (request, author) = (work.request.clone(), work.author.name().to_owned());
+    let prefix = work.table.clone();
     let (spool, landing) = (work.spool.to_path_buf(), work.landing.time().to_owned());
     let progress = work.progress.clone();
     let lease = work.lake.engine().lease().await?;
@@ -73,7 +74,7 @@ pub async fn load(work: &Work<'_>, files: &Files, assets: &mut Assets) -> Result
             let mut tables = Vec::new();
             for (section, suffix, columns) in TABLES {
                 let query = query(&spool, section, columns, &landing, request.max_rows)?;
-                let table = request.table.with_suffix(suffix);
+                let table = prefix.with_suffix(suffix);
                 tables.push(load_table(transaction, &table, &query, &request.mode, section)?);
                 progress.advance(1);
             }

@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::coco_json;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    lake::table::TableRef,
+};
 
 /// The format of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +19,18 @@ pub enum Format {
     Json,
     /// COCO annotations with their images.
     Coco,
+    /// Video clips: MP4 and QuickTime files.
+    Video,
+}
+
+// === impl Format ===
+
+impl Format {
+    /// The table of a data set, or the prefix of its tables: what was delivered is in `raw`; an index of clips is made here.
+    pub(super) fn default_table(self, dataset: &str) -> TableRef {
+        let schema = if self == Self::Video { "silver" } else { "raw" };
+        TableRef { schema: schema.to_owned(), name: dataset.to_owned() }
+    }
 }
 
 /// The formats by file name extension.
@@ -29,6 +44,9 @@ const ENDINGS: &[(&str, Format)] = &[
     (".ndjson", Format::Json),
     (".json.gz", Format::Json),
     (".jsonl.gz", Format::Json),
+    (".mp4", Format::Video),
+    (".m4v", Format::Video),
+    (".mov", Format::Video),
 ];
 
 /// The format of a file by its name; `None` for files without data.
@@ -45,7 +63,9 @@ pub(super) fn format_of_all(path: &Path, data: &[PathBuf], is_folder: bool) -> R
     let formats: Vec<_> = data.iter().filter_map(|file| format_of(file)).collect();
     let Some(first) = formats.first() else {
         let path = path.display();
-        return Err(Error::invalid(format!("read source: \"{path}\" contains no Parquet, CSV or JSON file")));
+        return Err(Error::invalid(format!(
+            "read source: \"{path}\" contains no Parquet, CSV, JSON, MP4 or QuickTime file"
+        )));
     };
     if formats.iter().any(|format| format != first) {
         let path = path.display();

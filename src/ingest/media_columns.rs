@@ -64,13 +64,14 @@ pub async fn load(work: &Work<'_>, assets: &mut Assets) -> Result<Loaded> {
     work.progress.phase("load table", "tables", Some(1));
     let query = query(&reader, &stored, work.request.max_rows);
     let (request, author) = (work.request.clone(), work.author.name().to_owned());
+    let table = work.table.clone();
     let lease = work.lake.engine().lease().await?;
     let committer = Arc::clone(work.lake.committer());
     let loading = move |connection: &Connection| {
         let loaded = load::commit(connection, &committer, &request.dataset, &author, |transaction| {
-            Ok(vec![load::load(transaction, &request.table, &query, &request.mode)?])
+            Ok(vec![load::load(transaction, &table, &query, &request.mode)?])
         });
-        loaded.map_err(|err| err.context(format_args!("load {}", request.table)))
+        loaded.map_err(|err| err.context(format_args!("load {table}")))
     };
     // The assets may only be removed if the rows were not committed.
     lease.worker().run_until(work.progress.cancelled(), loading).await

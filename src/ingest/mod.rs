@@ -21,6 +21,7 @@ mod name;
 mod request;
 mod source;
 mod text;
+mod video;
 mod work;
 
 use std::{
@@ -108,9 +109,7 @@ impl Ingester {
         progress.phase("read source", "files", None);
         let download = Download { outside: &self.outside, folder: &downloads, progress };
         let files = request.source.files(download).await?;
-        if matches!(files.format, Format::Parquet | Format::Coco) {
-            request.reader.check_none()?;
-        }
+        request.check(files.format)?;
         let job = Job { request, author, progress, spool: spool.path() };
         self.load(&job, &files, landing).await
     }
@@ -146,8 +145,11 @@ impl Ingester {
         let mut assets = Assets::new(self.storage.clone(), &request.dataset);
         let work = async {
             landing.land(files, progress).await?;
-            let context = Work { lake: &self.lake, request, author, progress, spool, landing: &landing };
+            let table = request.table.clone().unwrap_or_else(|| files.format.default_table(&request.dataset));
+            let lake = &self.lake;
+            let context = Work { lake, request, author, progress, spool, landing: &landing, table: &table };
             match files.format {
+                Format::Video => video::load(&context, files, &mut assets).await,
                 Format::Coco => coco::load(&context, files, &mut assets).await,
                 Format::Parquet => media_columns::load(&context, &mut assets).await,
                 Format::Csv | Format::Json => text::load(&context, files).await,

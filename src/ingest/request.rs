@@ -1,7 +1,10 @@
 //! The request of an ingest.
 
-use super::{load::Mode, source::Source, text::Options};
-use crate::lake::table::TableRef;
+use super::{format::Format, load::Mode, source::Source, text::Options};
+use crate::{
+    error::{Error, Result},
+    lake::table::TableRef,
+};
 
 /// A request to ingest a source.
 #[derive(Clone, Debug)]
@@ -10,8 +13,8 @@ pub struct Request {
     pub source: Source,
     /// The name of the data set.
     pub dataset: String,
-    /// The table; for a COCO folder, the prefix of its tables.
-    pub table: TableRef,
+    /// The table, or the prefix of the tables of a COCO folder and of clips; `None` for one named after the data set.
+    pub table: Option<TableRef>,
     /// The split of rows that specify none.
     pub split: Option<String>,
     /// How existing rows are treated.
@@ -22,4 +25,25 @@ pub struct Request {
     pub reader: Options,
     /// Whether media are stored as assets.
     pub extract_media: bool,
+}
+
+// === impl Request ===
+
+impl Request {
+    /// Checks that files of a format can be read like this.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for options of other formats.
+    pub(super) fn check(&self, format: Format) -> Result<()> {
+        if !matches!(format, Format::Csv | Format::Json) {
+            self.reader.check_none()?;
+        }
+        if format == Format::Video && !self.extract_media {
+            return Err(Error::invalid("clips are always stored as assets: leave out \"media\": \"keep\""));
+        }
+        if format == Format::Video && self.max_rows.is_some() {
+            return Err(Error::invalid("\"max_rows\" does not apply to clips, which have rows for their fragments"));
+        }
+        Ok(())
+    }
 }

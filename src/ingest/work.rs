@@ -3,7 +3,11 @@
 use std::path::Path;
 
 use super::{landing::Landing, request::Request};
-use crate::{context::Principal, jobs::Progress, lake::Lake};
+use crate::{
+    context::Principal,
+    jobs::Progress,
+    lake::{Lake, table::TableRef},
+};
 
 /// The context that the steps of one ingest share.
 #[derive(Clone, Copy)]
@@ -15,4 +19,6 @@ pub struct Work<'a> {
     /// A folder for temporary files, removed at the end.
     pub spool: &'a Path,
     pub landing: &'a Landing,
+    /// The table, or the prefix of the tables of formats with several.
+    pub table: &'a TableRef,
 }

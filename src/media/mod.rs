@@ -1,6 +1,7 @@
-//! Detection and validation of media files by their bytes.
+//! Media files: images are detected and validated, video clips are cut into fragments.
 //!
 //! Ingest validates files before they become assets: a corrupt image is rejected by name at ingest, instead of failing in a
-//! training loop weeks later. The module does no I/O and depends on neither tables nor stores.
+//! training loop weeks later. The module opens no files and depends on neither tables nor stores.
 
 pub mod image;
+pub mod video;

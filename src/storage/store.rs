@@ -166,6 +166,18 @@ impl Storage {
         read.await.context(|| format!("read \"{path}\""))
     }
 
+    /// The size of an object; `None` if there is none.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub async fn size(&self, path: &str) -> Result<Option<u64>> {
+        match self.store.head(&location(path)?).await {
+            Ok(object) => Ok(Some(object.size)),
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(err) => Err(Error::from(err).context(format_args!("read \"{path}\""))),
+        }
+    }
+
     /// Uploads a local file to `path`, in chunks. Returns what was copied.
     ///
     /// # Errors

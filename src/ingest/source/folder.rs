@@ -44,7 +44,10 @@ fn files_at(path: &Path) -> Result<Files> {
         (path.parent().unwrap_or(Path::new("/")).to_path_buf(), vec![path.to_path_buf()])
     };
     let is_folder = metadata.is_dir();
-    let (data, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|file| format_of(file).is_some());
+    // Clips beside tables belong to the tables.
+    let has_tables = all.iter().any(|file| format_of(file).is_some_and(|format| format != Format::Video));
+    let is_data = |file: &PathBuf| format_of(file).is_some_and(|format| format != Format::Video || !has_tables);
+    let (data, others): (Vec<_>, Vec<_>) = all.into_iter().partition(is_data);
     for file in &data {
         if fs::metadata(file)?.len() == 0 {
             return Err(Error::invalid(format!("read source: \"{}\" is empty", file.display())));

@@ -41,7 +41,7 @@ use crate::{
     engine::{Connection, inflow},
     error::{Error, Result},
     jobs::Progress,
-    lake::commit::Transaction,
+    lake::{commit::Transaction, table::TableRef},
 };
 
 /// Files of either format.
@@ -70,16 +70,17 @@ pub async fn load(work: &Work<'_>, files: &Files) -> Result<Loaded> {
         })
     };
     let (request, author) = (work.request.clone(), work.author.name().to_owned());
+    let table = work.table.clone();
     let lease = work.lake.engine().lease().await?;
     let committer = Arc::clone(work.lake.committer());
     let progress = work.progress.clone();
     let loading = move |connection: &Connection| {
-        let staged = Staged::new(connection, inflow, text.columns(), &rejects)?.typed(&request)?;
+        let staged = Staged::new(connection, inflow, text.columns(), &rejects)?.typed(&request, &table)?;
         progress.phase("load table", "tables", Some(1));
         let loaded = load::commit(connection, &committer, &request.dataset, &author, |transaction| {
-            load_tables(transaction, &staged, &request)
+            load_tables(transaction, &staged, &request, &table)
         });
-        loaded.map_err(|err| err.context(format_args!("load {}", request.table)))
+        loaded.map_err(|err| err.context(format_args!("load {table}")))
     };
     // Whether the rows were committed decides whether their files may be removed.
     let loaded = lease.worker().run_until(work.progress.cancelled(), loading).await;
@@ -91,11 +92,12 @@ fn load_tables(
     transaction: &mut Transaction<'_>,
     staged: &Staged<'_>,
     request: &super::Request,
+    table: &TableRef,
 ) -> Result<Vec<load::TableOutcome>> {
-    let mut tables = vec![load::load(transaction, &request.table, &staged.query(), &request.mode)?];
+    let mut tables = vec![load::load(transaction, table, &staged.query(), &request.mode)?];
     if request.reader.rejects {
         let mode = if request.mode == Mode::Replace { Mode::Replace } else { Mode::Append };
-        tables.push(load::load(transaction, &request.table.with_suffix("rejects"), &staged.rejects(), &mode)?);
+        tables.push(load::load(transaction, &table.with_suffix("rejects"), &staged.rejects(), &mode)?);
     }
     Ok(tables)
 }

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     engine::{Connection, Inflow},
     error::{Error, Result},
+    lake::table::TableRef,
     quote::{identifier, literal},
 };
 
@@ -63,11 +64,11 @@ impl<'c> Staged<'c> {
     /// # Errors
     /// `InvalidArgument` for an unknown column or type, and for a value that its type does not have, unless such records
     /// are rejected.
-    pub fn typed(mut self, request: &Request) -> Result<Self> {
+    pub fn typed(mut self, request: &Request, table: &TableRef) -> Result<Self> {
         let options = &request.reader;
         let existing = match request.mode {
             Mode::Replace => None,
-            Mode::Append | Mode::Merge { .. } => load::columns_of(self.connection, &request.table)?,
+            Mode::Append | Mode::Merge { .. } => load::columns_of(self.connection, table)?,
         };
         for column in &mut self.columns {
             if options.all_text {
