@@ -42,7 +42,12 @@ const CODES: &[(&[&str], ErrorKind, &str)] = &[
     ),
     (&["NoSuchBucket"], ErrorKind::FailedPrecondition, "no such bucket: create it, or correct --storage"),
     (&["QuotaExceeded", "XMinioStorageFull"], ErrorKind::ResourceExhausted, "the store is full"),
+    (&["InvalidRange"], ErrorKind::InvalidArgument, BEYOND_THE_END),
 ];
+
+/// The message for a range that an object does not have, and how object_store says that of a local file.
+const BEYOND_THE_END: &str = "the object ends before the bytes that were asked for";
+const INVALID_RANGE: &str = "Requested range was invalid";
 
 /// HTTP statuses, for responses without a known error code.
 const STATUSES: &[(&str, ErrorKind, &str)] = &[
@@ -76,6 +81,7 @@ impl From<StoreError> for Error {
             StoreError::AlreadyExists { .. } => ErrorKind::AlreadyExists,
             StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } => ErrorKind::FailedPrecondition,
             _ if text.contains("No space left") => ErrorKind::ResourceExhausted,
+            _ if text.contains(INVALID_RANGE) => return Error::invalid(BEYOND_THE_END).with_source(text),
             _ => ErrorKind::Unavailable,
         };
         if text.contains("Error performing ") {

@@ -4,10 +4,12 @@
 
 mod fault;
 mod probe;
+mod ranges;
 mod s3;
 mod store;
 
 pub use self::{
+    ranges::{Part, Parts},
     s3::{Access, DEFAULT_REGION, Endpoint, S3},
     store::{Copied, Storage},
 };

@@ -20,7 +20,7 @@ use crate::error::{Context, Error, Result};
 /// The folder of DuckLake's files, relative to the root.
 const LAKE: &str = "lake";
 /// The maximum number of concurrent requests of a call.
-const REQUESTS: usize = 16;
+pub(super) const REQUESTS: usize = 16;
 
 /// An object store with the lake's files.
 #[derive(Clone)]
@@ -128,6 +128,17 @@ impl Storage {
     /// The URI of the object at `path`.
     pub fn uri(&self, path: &str) -> String {
         format!("{}{}", self.root_uri, Path::from(path))
+    }
+
+    /// The path of the object with this URI; `None` if it is not in this store.
+    pub fn path_of(&self, uri: &str) -> Option<String> {
+        let path = uri.strip_prefix(&self.root_uri)?;
+        Path::from_url_path(path).ok().map(Into::into)
+    }
+
+    /// The store, for reading.
+    pub(super) fn object_store(&self) -> &dyn ObjectStore {
+        self.store.as_ref()
     }
 
     /// The object at `path` in the form that DuckDB opens, with glob characters escaped.
@@ -281,7 +292,7 @@ impl Storage {
     }
 }
 
-fn location(path: &str) -> Result<Path> {
+pub(super) fn location(path: &str) -> Result<Path> {
     Path::parse(path).map_err(|err| Error::invalid(format!("\"{path}\" is not a valid object name: {err}")))
 }
 

@@ -13,6 +13,8 @@ use crate::error::{Error, Result};
 const REQUESTS: &str = "merganser_requests_total";
 const REQUEST_DURATION: &str = "merganser_request_duration_seconds";
 const BYTES_SENT: &str = "merganser_bytes_sent_total";
+const OBJECT_REQUESTS: &str = "merganser_object_read_requests_total";
+const OBJECT_BYTES: &str = "merganser_object_read_bytes_total";
 const OPEN_CONNECTIONS: &str = "merganser_open_connections";
 const OPEN_SESSIONS: &str = "merganser_open_sessions";
 const OPEN_TRANSACTIONS: &str = "merganser_open_transactions";
@@ -68,6 +70,12 @@ pub fn request_ended(method: &'static str, code: &'static str, duration: Duratio
     counter!(REQUESTS, "method" => method, "code" => code).increment(1);
     histogram!(REQUEST_DURATION, "method" => method).record(duration.as_secs_f64());
     counter!(BYTES_SENT, "method" => method).increment(bytes);
+}
+
+/// Records requests to the store for statements that read objects, and the bytes that were received.
+pub fn objects_read(requests: u64, bytes: u64) {
+    counter!(OBJECT_REQUESTS).increment(requests);
+    counter!(OBJECT_BYTES).increment(bytes);
 }
 
 /// Records a new connection of a client.
@@ -148,6 +156,8 @@ fn describe() {
     describe_counter!(REQUESTS, "gRPC calls that have ended, by method and status code");
     describe_histogram!(REQUEST_DURATION, Unit::Seconds, "Duration of gRPC calls, up to the end of the response");
     describe_counter!(BYTES_SENT, Unit::Bytes, "Bytes of gRPC messages sent, as encoded");
+    describe_counter!(OBJECT_REQUESTS, "Requests to the store by read_object(), read_range() and fragment_bytes()");
+    describe_counter!(OBJECT_BYTES, Unit::Bytes, "Bytes that these functions received from the store");
     describe_gauge!(OPEN_CONNECTIONS, "Network connections of gRPC clients");
     describe_gauge!(OPEN_SESSIONS, "Sessions of clients that logged in");
     describe_gauge!(OPEN_TRANSACTIONS, "Open transactions");

@@ -53,12 +53,16 @@ const NARROWER: &[(ErrorKind, &str, ErrorKind)] = &[
     (ErrorKind::InvalidArgument, "does not exist", ErrorKind::NotFound),
     (ErrorKind::InvalidArgument, "already exists", ErrorKind::AlreadyExists),
     (ErrorKind::InvalidArgument, "No snapshot found", ErrorKind::NotFound),
+    (ErrorKind::InvalidArgument, NOT_NOW, ErrorKind::Unavailable),
     (ErrorKind::FailedPrecondition, "onflict", ErrorKind::Conflict),
     (ErrorKind::Unavailable, "Parquet files do not support", ErrorKind::InvalidArgument),
     (ErrorKind::Unavailable, "No files found", ErrorKind::NotFound),
     (ErrorKind::Unavailable, "No such file", ErrorKind::NotFound),
     (ErrorKind::Unavailable, "No space left", ErrorKind::ResourceExhausted),
 ];
+
+/// What precedes the reason of a function that may succeed later.
+pub(super) const NOT_NOW: &str = "unavailable: ";
 
 /// What precedes the status of an HTTP response.
 const BEFORE_STATUS: &[&str] = &["(HTTP ", "\": ", "HTTP/1.1 "];

@@ -99,7 +99,7 @@ impl Connection {
 }
 
 /// Frees data that DuckDB held.
-unsafe extern "C" fn drop_box<T>(data: *mut c_void) {
+pub(super) unsafe extern "C" fn drop_box<T>(data: *mut c_void) {
     // SAFETY: DuckDB calls this once, with the pointer that it was given with this function.
     drop(unsafe { Box::from_raw(data.cast::<T>()) });
 }

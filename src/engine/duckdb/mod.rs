@@ -8,6 +8,7 @@
 
 mod arrow_scan;
 mod batch;
+mod blob_function;
 mod connection;
 mod database;
 mod error;
@@ -21,6 +22,7 @@ mod stream;
 mod transaction;
 mod value;
 
+pub use blob_function::{BlobCall, BlobFunction};
 pub use connection::{Connection, InterruptHandle};
 pub use database::{Database, library_version};
 pub use error::{fatal_error, read_errors_with};

@@ -1,0 +1,205 @@
+//! Scalar functions that return blobs which are read elsewhere: `name(VARCHAR, BIGINT, …) → BLOB`.
+
+use std::{
+    ffi::CString,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use duckdb::ffi;
+
+use super::{connection::Connection, live_table::drop_box, value::LogicalType};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Returns a blob for each call.
+type Read = Box<dyn Fn(&[BlobCall]) -> Result<Vec<Vec<u8>>> + Send + Sync>;
+
+/// A function of a text and some integers. It is not called for rows with a NULL among its arguments, which are NULL, nor
+/// when a statement is planned.
+pub struct BlobFunction {
+    /// Its name in SQL.
+    pub name: &'static str,
+    /// The number of BIGINT arguments after the text.
+    pub numbers: usize,
+    /// Called on threads of DuckDB, with up to 2,048 rows at once.
+    pub read: Read,
+}
+
+/// The arguments of a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlobCall {
+    /// The text.
+    pub text: String,
+    /// The integers.
+    pub numbers: Vec<i64>,
+}
+
+// === impl Connection ===
+
+impl Connection {
+    /// Registers `function` for all connections of the instance, for the lifetime of the instance.
+    ///
+    /// # Errors
+    /// Internal if DuckDB rejects it.
+    pub fn register_blobs(&self, function: BlobFunction) -> Result<()> {
+        let (name, numbers) = (function.name, function.numbers);
+        let name_c = CString::new(name).map_err(|_| Error::internal("a function's name contains a NUL byte"))?;
+        // SAFETY: the connection is open; DuckDB copies name and types, owns the function from `set_extra_info` on and frees
+        // it with `drop_box`; the description is destroyed once, the registration lives on without it.
+        let state = unsafe {
+            let mut described = ffi::duckdb_create_scalar_function();
+            ffi::duckdb_scalar_function_set_name(described, name_c.as_ptr());
+            ffi::duckdb_scalar_function_add_parameter(described, LogicalType::varchar().as_ptr());
+            for _ in 0..numbers {
+                ffi::duckdb_scalar_function_add_parameter(described, LogicalType::bigint().as_ptr());
+            }
+            ffi::duckdb_scalar_function_set_return_type(described, LogicalType::blob().as_ptr());
+            // Otherwise calls with constants would be evaluated when a statement is described.
+            ffi::duckdb_scalar_function_set_volatile(described);
+            let owned = Box::into_raw(Box::new(function)).cast();
+            ffi::duckdb_scalar_function_set_extra_info(described, owned, Some(drop_box::<BlobFunction>));
+            ffi::duckdb_scalar_function_set_function(described, Some(run));
+            let state = ffi::duckdb_register_scalar_function(self.as_ptr(), described);
+            ffi::duckdb_destroy_scalar_function(&raw mut described);
+            state
+        };
+        if state == ffi::DuckDBSuccess {
+            Ok(())
+        } else {
+            Err(Error::internal(format!("register the function {name}()")))
+        }
+    }
+}
+
+/// Computes a chunk.
+unsafe extern "C" fn run(info: ffi::duckdb_function_info, input: ffi::duckdb_data_chunk, output: ffi::duckdb_vector) {
+    // SAFETY: DuckDB passes flat vectors of the declared types and of one length; all are alive during the call, and the
+    // function as long as it is registered. No panic may cross into DuckDB.
+    unsafe {
+        let function = &*ffi::duckdb_scalar_function_get_extra_info(info).cast::<BlobFunction>();
+        let rows = ffi::duckdb_data_chunk_get_size(input);
+        let calls: Vec<_> = (0..rows).map(|row| call(input, function.numbers, row)).collect();
+        let present: Vec<_> = calls.iter().flatten().cloned().collect();
+        let blobs = if present.is_empty() {
+            Ok(Vec::new())
+        } else {
+            catch_unwind(AssertUnwindSafe(|| (function.read)(&present)))
+                .unwrap_or_else(|_| Err(Error::internal("a blob could not be read")))
+        };
+        match blobs {
+            Ok(blobs) => write(output, &calls, blobs),
+            Err(err) => fail(info, function.name, &err),
+        }
+    }
+}
+
+/// The arguments of a row; `None` if one is NULL.
+///
+/// # Safety
+/// `input` has a flat VARCHAR column, then `numbers` flat BIGINT columns, and more than `row` rows.
+unsafe fn call(input: ffi::duckdb_data_chunk, numbers: usize, row: u64) -> Option<BlobCall> {
+    let at = usize::try_from(row).ok()?;
+    // SAFETY: the columns have these types by this function's own contract; the text is copied.
+    unsafe {
+        let column = |index: usize| {
+            let vector = ffi::duckdb_data_chunk_get_vector(input, index as u64);
+            let validity = ffi::duckdb_vector_get_validity(vector);
+            let is_valid = validity.is_null() || ffi::duckdb_validity_row_is_valid(validity, row);
+            is_valid.then(|| ffi::duckdb_vector_get_data(vector))
+        };
+        let text = column(0)?.cast::<ffi::duckdb_string_t>().add(at);
+        let length = ffi::duckdb_string_t_length(*text) as usize;
+        let bytes = std::slice::from_raw_parts(ffi::duckdb_string_t_data(text).cast::<u8>(), length);
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let numbers = (1..=numbers).map(|index| Some(column(index)?.cast::<i64>().add(at).read()));
+        Some(BlobCall { text, numbers: numbers.collect::<Option<_>>()? })
+    }
+}
+
+/// Writes the blobs to the rows with arguments, and NULL to the others.
+///
+/// # Safety
+/// `output` is a BLOB vector with room for `calls`.
+unsafe fn write(output: ffi::duckdb_vector, calls: &[Option<BlobCall>], blobs: Vec<Vec<u8>>) {
+    let mut blobs = blobs.into_iter();
+    for (row, call) in (0..).zip(calls) {
+        // SAFETY: the vector holds blobs by this function's own contract; the bytes are copied.
+        unsafe {
+            if let Some(blob) = call.as_ref().and_then(|_| blobs.next()) {
+                ffi::duckdb_vector_assign_string_element_len(output, row, blob.as_ptr().cast(), blob.len() as u64);
+            } else {
+                ffi::duckdb_vector_ensure_validity_writable(output);
+                ffi::duckdb_validity_set_row_invalid(ffi::duckdb_vector_get_validity(output), row);
+            }
+        }
+    }
+}
+
+/// Fails the statement. DuckDB calls every error of a function one of its input; the words say more (`error.rs`).
+///
+/// # Safety
+/// `info` is that of the running call.
+unsafe fn fail(info: ffi::duckdb_function_info, name: &str, err: &Error) {
+    let unavailable = if err.kind() == ErrorKind::Unavailable { super::error::NOT_NOW } else { "" };
+    let text = format!("{name}: {unavailable}{}", err.message()).replace('\0', "");
+    let text = CString::new(text).unwrap_or_default();
+    // SAFETY: the message is copied.
+    unsafe { ffi::duckdb_scalar_function_set_error(info, text.as_ptr()) };
+}
+
+// === impl BlobFunction ===
+
+impl fmt::Debug for BlobFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BlobFunction({})", self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::Database, *};
+
+    fn connect() -> Connection {
+        let connection = Database::open_in_memory(&[]).unwrap().connect().unwrap();
+        let read = |calls: &[BlobCall]| {
+            let one = |call: &BlobCall| match call.text.as_str() {
+                "panic" => panic!("as the test wants it"),
+                "gone" => Err(Error::not_found("\"gone\" does not exist")),
+                "busy" => Err(Error::new(ErrorKind::Unavailable, "the store is busy")),
+                text => Ok(format!("{text} {:?}", call.numbers).into_bytes()),
+            };
+            calls.iter().map(one).collect()
+        };
+        connection.register_blobs(BlobFunction { name: "blob", numbers: 2, read: Box::new(read) }).unwrap();
+        connection
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Found {
+        nulls: u64,
+        right: u64,
+    }
+
+    #[test]
+    fn rows_have_their_blobs() {
+        let sql = "SELECT count(*) FILTER (b IS NULL) AS nulls, \
+                   count(*) FILTER (b = (coalesce(t, '') || ' [' || i || ', ' || j || ']')::BLOB) AS right FROM ( \
+                   SELECT t, i, j, blob(t, i, j) AS b FROM (SELECT CASE WHEN i % 3 > 0 THEN repeat('x', i % 40) END AS t, \
+                   i, CASE WHEN i % 5 > 0 THEN -i END AS j FROM range(10000) r(i)))";
+        let found: Found = connect().record(sql, &[]).unwrap();
+        assert_eq!((found.nulls, found.right), (4667, 5333));
+    }
+
+    #[test]
+    fn failures_have_their_kinds() {
+        let connection = connect();
+        for (text, kind) in
+            [("gone", ErrorKind::NotFound), ("busy", ErrorKind::Unavailable), ("panic", ErrorKind::InvalidArgument)]
+        {
+            let sql = format!("SELECT blob('{text}', 1, 2)");
+            assert_eq!(connection.query(&sql, &[]).unwrap_err().kind(), kind, "{text}");
+            // It is not called to describe the statement.
+            connection.prepare(&sql).unwrap();
+        }
+    }
+}
