@@ -25,10 +25,7 @@ impl Action for Ingest {
 
     fn validate(request: IngestRequest) -> Result<Self> {
         let source = Source::parse(&request.source)?;
-        let dataset = match request.dataset.as_str() {
-            "" => source.dataset()?,
-            given => given.to_owned(),
-        };
+        let dataset = request.dataset.clone().map_or_else(|| source.dataset(), Ok)?;
         check_dataset(&dataset)?;
         if request.config.is_some() {
             return Err(Error::invalid("\"config\" belongs to sources of a hub; leave it out for files"));

@@ -100,7 +100,7 @@ impl Ingest {
     pub async fn run(self) -> Result<(), Failure> {
         let media = if self.keep_media { Media::Keep } else { Media::Extract };
         let request = IngestRequest {
-            dataset: self.dataset.unwrap_or_default(),
+            dataset: self.dataset,
             source: uri(&self.source)?,
             table: self.table,
             config: None,

@@ -113,8 +113,8 @@ pub struct IngestRequest {
     pub source: ::prost::alloc::string::String,
     /// The name of the data set: lower case letters, digits and underscores. The default is the name of the file, folder or
     /// prefix in snake_case, without its extension.
-    #[prost(string, tag = "2")]
-    pub dataset: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "2")]
+    pub dataset: ::core::option::Option<::prost::alloc::string::String>,
     /// The table, as schema.name. The default is raw.<dataset>; a COCO folder is ingested into <table>_images,
     /// <table>_annotations, <table>_categories and <table>_captions.
     #[prost(string, optional, tag = "3")]

@@ -96,7 +96,7 @@ def test_the_picture_that_is_there_becomes_an_asset_with_the_same_bytes(real):
 def test_the_landing_holds_the_annotation_files(real):
     _, result, folder = real
     landed = sorted(path.name for path in local_path(result["landing"]).rglob("*") if path.is_file())
-    assert landed == ["captions_val2014_results.json", "instances_sample.json"]
+    assert landed == [".landing.json", "captions_val2014_results.json", "instances_sample.json"]
 
 
 def test_silver_keeps_all_good_rows(refined):

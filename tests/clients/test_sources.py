@@ -293,6 +293,12 @@ def test_files_of_a_manual_landing_stay_when_they_are_refused(server, name):
     assert server.result("ingest", request)["rows_added"] == 2
 
 
+@pytest.mark.parametrize("source", ["manual", "file:///", "https://host/"])
+def test_a_source_without_a_name_needs_one(server, source):
+    with pytest.raises(pyarrow.ArrowInvalid, match='specify the name of the data set as "dataset"'):
+        server.result("ingest", {"source": source})
+
+
 @pytest.mark.parametrize("source", ["ftp://host/a.csv", "hdfs://host/a", "a.csv", "", "//host/a", "gopher://x"])
 def test_other_sources_are_refused_with_those_that_are_known(server, name, source):
     with pytest.raises(pyarrow.ArrowException, match="https://host/file.*s3://bucket/prefix.*manual"):
