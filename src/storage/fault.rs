@@ -42,6 +42,7 @@ const CODES: &[(&[&str], ErrorKind, &str)] = &[
     ),
     (&["NoSuchBucket"], ErrorKind::FailedPrecondition, "no such bucket: create it, or correct --storage"),
     (&["QuotaExceeded", "XMinioStorageFull"], ErrorKind::ResourceExhausted, "the store is full"),
+    (&["InvalidBucketName"], ErrorKind::InvalidArgument, "the store does not accept the name of the bucket"),
     (&["InvalidRange"], ErrorKind::InvalidArgument, BEYOND_THE_END),
 ];
 
@@ -57,6 +58,7 @@ const STATUSES: &[(&str, ErrorKind, &str)] = &[
         "the store denied access: allow the access key to list, read, write and delete",
     ),
     ("401", ErrorKind::FailedPrecondition, "the store rejected the access key: correct AWS_ACCESS_KEY_ID"),
+    ("400", ErrorKind::FailedPrecondition, "the store rejected the request"),
     ("5", ErrorKind::Unavailable, "the store reported an internal error at every attempt: try again later"),
 ];
 

@@ -228,7 +228,7 @@ def test_private_addresses_are_not_reached(launch, web, name):
 @pytest.fixture
 def bucket(buckets, name):
     """A bucket as a folder, and its URI."""
-    return buckets.root / name, buckets.make_bucket(name)
+    return buckets.root / f"bucket-{name}", buckets.make_bucket(f"bucket-{name}")
 
 
 @pytest.fixture
@@ -252,6 +252,11 @@ def test_objects_below_a_prefix_are_one_source(with_s3, bucket):
 def test_objects_that_do_not_exist_are_not_found(with_s3, bucket, missing, name):
     with pytest.raises(KeyError, match="no object"):
         with_s3.result("ingest", {"source": bucket[1] + missing, "dataset": name})
+
+
+def test_a_bucket_without_a_valid_name_is_refused(with_s3, name):
+    with pytest.raises(pyarrow.ArrowInvalid, match="name of the bucket"):
+        with_s3.result("ingest", {"source": "s3://x/data", "dataset": name})
 
 
 def test_a_bucket_needs_keys(server, name):
