@@ -20,6 +20,7 @@ const SOURCES: &[&str] = &[
     "functions.cpp",
     "joins.cpp",
     "process.cpp",
+    "reads.cpp",
     "register.cpp",
     "stream.cpp",
     "subqueries.cpp",

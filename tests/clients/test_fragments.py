@@ -124,6 +124,31 @@ def test_selected_fragments_are_playable_and_nothing_else_is_read(lake, buckets)
     assert sum(int(last) + 1 - int(first) for first, last in seen) <= 1.02 * sum(length for _, length in chosen)
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        f"SELECT {FRAGMENT} AS mp4 FROM silver.clips_fragments ORDER BY n_frames, fragment_id DESC LIMIT 2",
+        f"SELECT octet_length({FRAGMENT}) AS n FROM silver.clips_fragments ORDER BY byte_length LIMIT 2",
+        f"SELECT fragment_id, {FRAGMENT} AS a, n_frames, {FRAGMENT} AS b FROM silver.clips_fragments ORDER BY 3, 1 DESC LIMIT 2",
+        f"SELECT {FRAGMENT} FROM silver.clips_fragments LIMIT 2",
+        f"FROM (SELECT n_frames, {FRAGMENT} FROM silver.clips_fragments) WHERE n_frames < 60",
+        f"SELECT * FROM (SELECT fragment_id, {FRAGMENT} AS a FROM silver.clips_fragments ORDER BY 1 LIMIT 2) ORDER BY 1 DESC",
+    ],
+)
+def test_only_the_rows_that_remain_are_read(lake, buckets, query):
+    buckets.seen()
+    assert 1 <= len(lake.sql(query)) <= 2
+    # Two requests a fragment at the most, and two fragments at the most.
+    assert 1 <= len(buckets.seen("GET", "assets/")) <= 4
+
+
+def test_an_order_by_what_is_read_is_right(lake):
+    read = f"SELECT fragment_id, {FRAGMENT} AS mp4 FROM silver.clips_fragments"
+    sql = f"FROM ({read}) ORDER BY octet_length(mp4) DESC, 1 LIMIT 3"
+    sizes = lake.sql("SELECT fragment_id, init_length + byte_length FROM silver.clips_fragments ORDER BY 2 DESC, 1 LIMIT 3")
+    assert [(number, len(blob)) for number, blob in lake.sql(sql)] == sizes
+
+
 def test_fragments_of_an_earlier_snapshot_are_readable(lake):
     version = lake.head()
     lake.sql("CREATE TABLE silver.moved AS FROM silver.clips_fragments")

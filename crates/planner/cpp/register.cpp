@@ -4,6 +4,7 @@
 
 #include "duckdb/main/config.hpp"
 #include "duckdb/main/extension/extension_loader.hpp"
+#include "duckdb/optimizer/optimizer.hpp"
 #include "duckdb/optimizer/optimizer_extension.hpp"
 #include "duckdb/planner/binder.hpp"
 #include "duckdb/planner/planner_extension.hpp"
@@ -27,6 +28,7 @@ void BeforeOptimizing(OptimizerExtensionInput &input, unique_ptr<LogicalOperator
 	merganser::FilterChanges(*plan);
 	merganser::LimitJoins(*plan);
 	merganser::UseAsofColumns(plan);
+	merganser::ReadLast(input.optimizer.binder, plan);
 }
 
 void AfterOptimizing(OptimizerExtensionInput &, unique_ptr<LogicalOperator> &plan) {

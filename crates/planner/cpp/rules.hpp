@@ -41,6 +41,9 @@ void UseAsofColumns(duckdb::unique_ptr<duckdb::LogicalOperator> &plan);
 //! Corrects arguments and keys of window functions.
 void CorrectWindows(duckdb::LogicalOperator &plan);
 
+//! Computes columns that read objects after ORDER BY and LIMIT.
+void ReadLast(duckdb::Binder &binder, duckdb::unique_ptr<duckdb::LogicalOperator> &plan);
+
 //! Keeps correlated subqueries from being decorrelated wrongly.
 void KeepCorrelated(duckdb::unique_ptr<duckdb::LogicalOperator> &plan);
 

@@ -11,6 +11,7 @@
 //! * `cpp/deletions.cpp`: filters of rows that were deleted.
 //! * `cpp/depth.cpp`, `cpp/files.cpp`: values and files that are nested so deeply that DuckDB overflows its stack.
 //! * `cpp/register.cpp`: registers them in an instance of DuckDB, and its version check.
+//! * `cpp/reads.cpp`: objects of the store are read for the rows that remain.
 //! * `cpp/stream.cpp`: no rule, but needs what the C API lacks: the error of the thread that failed.
 //! * `cpp/process.cpp`: no rule, but also needs more than the C API: a thread's cache of freed memory, and the end of the
 //!   process by an exception.
