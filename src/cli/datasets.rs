@@ -35,7 +35,8 @@ pub struct Datasets {
 
 /// Remove landings that are older than the latest of their dataset
 ///
-/// Tables and assets stay. Landings that wait for files stay, and incomplete ones of the last day.
+/// Tables and assets stay. Landings that wait for files stay, incomplete ones of the last day, and those with files that
+/// were not ingested.
 #[derive(Debug, Args)]
 pub struct Prune {
     /// Only these datasets [default: all]

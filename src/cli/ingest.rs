@@ -11,7 +11,7 @@ use crate::{
 
 /// Ingest files into the lake
 ///
-/// Reads a Parquet, CSV or JSON file, a folder of them, or a COCO folder with annotations and images. The files are kept as
+/// Reads a Parquet, CSV, JSON or video file, a folder of them, or a COCO folder with annotations and images. The files are kept as
 /// a landing, media files become assets, and all rows are committed in one snapshot.
 #[derive(Debug, Args)]
 pub struct Ingest {
@@ -22,7 +22,7 @@ pub struct Ingest {
     /// The name of the dataset [default: the name of the file, folder or prefix in snake_case, without its extension]
     #[arg(long)]
     dataset: Option<String>,
-    /// The table, as schema.name [default: raw.<dataset>]
+    /// The table, as schema.name [default: raw.<dataset>; the prefix silver.<dataset> for clips]
     #[arg(long)]
     table: Option<String>,
     /// For a COCO folder: the value of the column split [default: train, val or test, if in the name of the annotation

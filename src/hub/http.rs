@@ -17,6 +17,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// How often a request is sent before its last failure is reported. Progress starts the count again.
 const ATTEMPTS: u32 = 5;
+/// How often a download is resumed.
+const MAX_RESUMES: u32 = 100;
 /// The delay before the second attempt; doubled for each following one.
 const BACKOFF: Duration = Duration::from_millis(250);
 /// The longest delay that a server may ask for with Retry-After.
@@ -74,9 +76,12 @@ impl Http {
             .user_agent(PROGRAM)
             .connect_timeout(SILENCE)
             .read_timeout(SILENCE)
+            // The URL of a page that redirects may contain a key.
+            .referer(false)
             .redirect(Policy::custom(move |attempt| follow(attempt, reach)));
         if reach == Reach::Public {
-            client = client.dns_resolver(Arc::new(PublicResolver));
+            // A proxy would resolve names itself.
+            client = client.no_proxy().dns_resolver(Arc::new(PublicResolver));
         }
         let client = client.build().map_err(|err| Error::precondition("set up HTTP").with_source(err))?;
         Ok(Self { client, reach })
@@ -115,7 +120,7 @@ impl Http {
         self.check(url)?;
         let mut part = Part { file: tokio::fs::File::create(file).await?, bytes: 0, validator: None };
         let mut attempt = 0;
-        loop {
+        for _ in 0..MAX_RESUMES {
             let before = part.bytes;
             let Err(failure) = self.attempt(url, &mut part, &mut advance).await else {
                 part.file.sync_data().await?;
@@ -128,6 +133,8 @@ impl Http {
             tracing::debug!(attempt, cause = %failure.error, "a download is repeated");
             tokio::time::sleep(delay.max(BACKOFF * 2_u32.pow(attempt - 1))).await;
         }
+        let text = format!("download \"{}\": the connection was cut {MAX_RESUMES} times", shown(url));
+        Err(Error::new(ErrorKind::Unavailable, text))
     }
 
     /// Fetches what is missing of a file.
@@ -143,8 +150,13 @@ impl Http {
             request = request.header(header::RANGE, range).header(header::IF_RANGE, validator);
         }
         let response = request.send().await.map_err(|err| of_transport(&err))?;
+        if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
+            // The file has another size now.
+            part.validator = None;
+            return Err(Failure::again("the rest of the file is not there".to_owned()));
+        }
         let response = check_status(response)?;
-        let size = part.begin(&response).await.map_err(Failure::last)?;
+        let size = part.begin(&response).await?;
         let mut body = response.bytes_stream();
         while let Some(chunk) = body.next().await {
             let chunk = chunk.map_err(|err| of_transport(&err))?;
@@ -174,24 +186,34 @@ struct Part {
 
 impl Part {
     /// Continues with the body of a response, or starts again; gives the size of the whole file.
-    async fn begin(&mut self, response: &Response) -> Result<Option<u64>> {
+    async fn begin(&mut self, response: &Response) -> Result<Option<u64>, Failure> {
         let headers = response.headers();
-        let length = response.content_length();
-        if response.status() == StatusCode::PARTIAL_CONTENT && starts_at(headers) == Some(self.bytes) {
-            return Ok(length.map(|rest| self.bytes + rest));
+        if response.status() == StatusCode::PARTIAL_CONTENT {
+            return match content_range(headers) {
+                Some((start, size)) if start == self.bytes => Ok(size),
+                _ => {
+                    self.validator = None;
+                    Err(Failure::again("the server sent another part of the file".to_owned()))
+                }
+            };
         }
-        self.file.set_len(0).await?;
-        tokio::io::AsyncSeekExt::rewind(&mut self.file).await?;
-        self.bytes = 0;
+        self.restart().await.map_err(|err| Failure::last(err.into()))?;
         self.validator = validator(headers);
-        Ok(length)
+        Ok(response.content_length())
+    }
+
+    async fn restart(&mut self) -> std::io::Result<()> {
+        self.bytes = 0;
+        self.file.set_len(0).await?;
+        tokio::io::AsyncSeekExt::rewind(&mut self.file).await.map(|_| ())
     }
 }
 
-/// The first byte of a partial response.
-fn starts_at(headers: &HeaderMap) -> Option<u64> {
+/// The first byte of a partial response, and the size of the whole file, if the server knows it.
+fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
     let range = headers.get(header::CONTENT_RANGE)?.to_str().ok()?;
-    range.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok()
+    let (bytes, size) = range.strip_prefix("bytes ")?.split_once('/')?;
+    Some((bytes.split_once('-')?.0.parse().ok()?, size.parse().ok()))
 }
 
 /// A strong entity tag, or else the time of modification.
@@ -216,7 +238,7 @@ fn may_be_reached(url: &Url, reach: Reach) -> bool {
 
 fn check_status(response: Response) -> Result<Response, Failure> {
     let status = response.status();
-    if status.is_success() {
+    if status == StatusCode::OK || status == StatusCode::PARTIAL_CONTENT {
         return Ok(response);
     }
     let error = |kind, text: &str| Error::new(kind, format!("{text} (HTTP {})", status.as_u16()));

@@ -15,6 +15,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Assets {
     storage: Storage,
+    /// Whether other servers write to the store: they may use an asset that this ingest has written.
+    is_shared: bool,
     dataset: String,
     /// Those that were not there before, to be removed if the ingest fails.
     new: Vec<String>,
@@ -23,9 +25,9 @@ pub struct Assets {
 // === impl Assets ===
 
 impl Assets {
-    /// Assets of `dataset`.
-    pub fn new(storage: Storage, dataset: &str) -> Self {
-        Self { storage, dataset: dataset.to_owned(), new: Vec::new() }
+    /// Assets of `dataset`, in a store that other servers may share.
+    pub fn new(storage: Storage, dataset: &str, is_shared: bool) -> Self {
+        Self { storage, is_shared, dataset: dataset.to_owned(), new: Vec::new() }
     }
 
     /// Stores a blob of `column` and gives its URI. The same bytes under the same name are stored once; other bytes
@@ -81,9 +83,9 @@ impl Assets {
         self.new.len() as u64
     }
 
-    /// Removes those that were not there before.
+    /// Removes those that were not there before, unless another server may use them by now.
     pub async fn remove(self) -> Result<()> {
-        for path in &self.new {
+        for path in self.new.iter().filter(|_| !self.is_shared) {
             self.storage.delete(path).await?;
         }
         Ok(())

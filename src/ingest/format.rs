@@ -55,22 +55,20 @@ pub(super) fn format_of(file: &Path) -> Option<Format> {
     ENDINGS.iter().find(|(ending, _)| name.ends_with(ending)).map(|(_, format)| *format)
 }
 
-/// The format of all data files of the source at `path`.
+/// The format of all data files of the source `shown`.
 ///
 /// # Errors
 /// `InvalidArgument` if there is none, or several.
-pub(super) fn format_of_all(path: &Path, data: &[PathBuf], is_folder: bool) -> Result<Format> {
+pub(super) fn format_of_all(shown: &str, data: &[PathBuf], is_folder: bool) -> Result<Format> {
     let formats: Vec<_> = data.iter().filter_map(|file| format_of(file)).collect();
     let Some(first) = formats.first() else {
-        let path = path.display();
         return Err(Error::invalid(format!(
-            "read source: \"{path}\" contains no Parquet, CSV, JSON, MP4 or QuickTime file"
+            "read source: \"{shown}\" contains no Parquet, CSV, JSON, MP4 or QuickTime file"
         )));
     };
     if formats.iter().any(|format| format != first) {
-        let path = path.display();
         return Err(Error::invalid(format!(
-            "read source: \"{path}\" contains several formats; ingest each of them separately"
+            "read source: \"{shown}\" contains several formats; ingest each of them separately"
         )));
     }
     if *first == Format::Json && is_coco(data, is_folder)? { Ok(Format::Coco) } else { Ok(*first) }

@@ -1,13 +1,13 @@
 //! Landings: the unchanged files of one ingest, in a dated folder.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::source::Files;
 use crate::{
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     jobs::Progress,
     storage::{Copied, Storage},
 };
@@ -85,9 +85,11 @@ impl Landing {
     pub async fn waiting(storage: Storage, dataset: &str) -> Result<Option<Self>> {
         let folder = format!("{ROOT}/{dataset}/");
         let objects = storage.list(&format!("{ROOT}/{dataset}")).await?;
-        let times =
-            objects.iter().filter_map(|(path, _)| path.strip_prefix(&folder)?.strip_suffix(KEEP)?.strip_suffix('/'));
-        let newest = times.max().map(str::to_owned);
+        let with = |file: &str| -> BTreeSet<&str> {
+            let times = objects.iter().filter_map(|(path, _)| path.strip_prefix(&folder)?.strip_suffix(file));
+            times.filter_map(|time| time.strip_suffix('/')).collect()
+        };
+        let newest = with(KEEP).difference(&with(LISTING)).max().map(|time| (*time).to_owned());
         Ok(newest.map(|time| Self { storage, dataset: dataset.to_owned(), time, found: true, files: Vec::new() }))
     }
 
@@ -132,6 +134,9 @@ impl Landing {
         for file in &files.data {
             progress.check()?;
             let relative = file.strip_prefix(&files.root).unwrap_or(file).display().to_string();
+            if relative.starts_with('.') {
+                return Err(Error::invalid(format!("\"{relative}\" is hidden: rename it")));
+            }
             let Copied { bytes, sha256 } = if self.found {
                 Storage::checksum(file).await?
             } else {
@@ -170,8 +175,11 @@ impl Landing {
     pub async fn make_latest(&self, source: String) -> Result<()> {
         let listing = Listing { source, files: self.files.clone() };
         self.storage.put(&self.path(LISTING), json(&listing)?).await?;
-        let manifest = Manifest { dataset: &self.dataset, latest: &self.time };
-        self.storage.put(&format!("{ROOT}/{}/{MANIFEST}", self.dataset), json(&manifest)?).await?;
+        // A landing that waited for its files may be older than the latest.
+        if latest(&self.storage, &self.dataset).await?.is_none_or(|latest| latest < self.time) {
+            let manifest = Manifest { dataset: &self.dataset, latest: &self.time };
+            self.storage.put(&format!("{ROOT}/{}/{MANIFEST}", self.dataset), json(&manifest)?).await?;
+        }
         if self.found {
             self.storage.delete(&self.path(KEEP)).await?;
         }
@@ -192,6 +200,24 @@ impl Landing {
 
     fn path(&self, name: &str) -> String {
         format!("{}/{name}", self.folder())
+    }
+}
+
+/// The latest landing of a data set; `None` if it has no manifest that can be read.
+///
+/// # Errors
+/// Errors of the store.
+pub(super) async fn latest(storage: &Storage, dataset: &str) -> Result<Option<String>> {
+    let manifest = read::<Manifest<String>>(storage, &format!("{ROOT}/{dataset}/{MANIFEST}")).await?;
+    Ok(manifest.map(|manifest| manifest.latest))
+}
+
+/// The value of a JSON object of the store; `None` if it does not exist or cannot be read.
+pub(super) async fn read<T: DeserializeOwned>(storage: &Storage, path: &str) -> Result<Option<T>> {
+    match storage.get(path).await {
+        Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+        Err(err) if err.kind() == ErrorKind::NotFound => Ok(None),
+        Err(err) => Err(err),
     }
 }
 

@@ -1,14 +1,14 @@
 //! The landings in the store: listing and pruning them.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 
-use super::landing::{File, KEEP, LISTING, Listing, MANIFEST, Manifest, ROOT, TIME};
-use crate::{
-    error::{ErrorKind, Result},
-    storage::Storage,
-};
+use super::landing::{File, KEEP, LISTING, Listing, ROOT, TIME, latest, read};
+use crate::{error::Result, storage::Storage};
 
 /// The age at which an incomplete landing is no longer one that is being written.
 const ABANDONED: Duration = Duration::from_hours(24);
@@ -62,7 +62,8 @@ impl Found {
         let abandoned = || age(&self.time, now).is_some_and(|age| age > ABANDONED);
         self.time.as_str() < latest
             && match self.state {
-                LandingState::Complete => true,
+                // Files that were not read exist nowhere else.
+                LandingState::Complete => self.source.is_none() || self.files.iter().all(|file| file.sha256.is_some()),
                 LandingState::Waiting => false,
                 LandingState::Incomplete => abandoned(),
             }
@@ -74,11 +75,12 @@ impl Found {
     }
 }
 
-/// All landings of `dataset`, or of all data sets: by data set, the newest first.
+/// The landings of `dataset`, or of all data sets: by data set, the newest first. Without `all`, only the latest of each data
+/// set, and those that wait for files.
 ///
 /// # Errors
 /// Errors of the store.
-pub async fn list(storage: &Storage, dataset: Option<&str>) -> Result<Vec<Found>> {
+pub async fn list(storage: &Storage, dataset: Option<&str>, all: bool) -> Result<Vec<Found>> {
     let folder = dataset.map_or_else(|| ROOT.to_owned(), |dataset| format!("{ROOT}/{dataset}"));
     let mut landings = BTreeMap::<(String, String), Vec<FoundFile>>::new();
     for (path, bytes) in storage.list(&folder).await? {
@@ -87,17 +89,19 @@ pub async fn list(storage: &Storage, dataset: Option<&str>) -> Result<Vec<Found>
             landings.entry((dataset.to_owned(), time.to_owned())).or_default().push(file);
         }
     }
-    let mut latest = BTreeMap::<String, Option<String>>::new();
-    let mut all = Vec::new();
+    let mut latest_of = BTreeMap::<String, Option<String>>::new();
+    let mut listed = Vec::new();
     for ((dataset, time), files) in landings.into_iter().rev() {
-        if !latest.contains_key(&dataset) {
-            latest.insert(dataset.clone(), latest_of(storage, &dataset).await?);
+        if !latest_of.contains_key(&dataset) {
+            latest_of.insert(dataset.clone(), latest(storage, &dataset).await?);
         }
-        let is_latest = latest[&dataset].as_ref() == Some(&time);
-        all.push(found(storage, dataset, time, files, is_latest).await?);
+        let is_latest = latest_of[&dataset].as_ref() == Some(&time);
+        if all || is_latest || is_waiting(&files) {
+            listed.push(found(storage, dataset, time, files, is_latest).await?);
+        }
     }
-    all.sort_by(|a, b| a.dataset.cmp(&b.dataset));
-    Ok(all)
+    listed.sort_by(|a, b| a.dataset.cmp(&b.dataset));
+    Ok(listed)
 }
 
 /// The landings that [`remove`] may remove: those older than the latest of their data set.
@@ -126,9 +130,9 @@ pub async fn remove(storage: &Storage, landing: &Found) -> Result<()> {
 
 async fn found(storage: &Storage, dataset: String, time: String, files: Vec<FoundFile>, latest: bool) -> Result<Found> {
     let folder = format!("{ROOT}/{dataset}/{time}");
-    let has = |name: &str| files.iter().any(|file| file.path == name);
-    let (listed, waiting) = (has(LISTING), has(KEEP));
-    let listing = if listed { read::<Listing>(storage, &format!("{folder}/{LISTING}")).await? } else { None };
+    let waiting = is_waiting(&files);
+    let listing =
+        if has(&files, LISTING) { read::<Listing>(storage, &format!("{folder}/{LISTING}")).await? } else { None };
     let state = match (&listing, waiting) {
         (Some(_), _) => LandingState::Complete,
         (None, true) => LandingState::Waiting,
@@ -137,26 +141,22 @@ async fn found(storage: &Storage, dataset: String, time: String, files: Vec<Foun
         (None, false) => LandingState::Incomplete,
     };
     let mut files: Vec<_> = files.into_iter().filter(|file| ![LISTING, KEEP].contains(&file.path.as_str())).collect();
-    let listed: &[File] = listing.as_ref().map_or(&[], |listing| &listing.files);
+    let listed = listing.iter().flat_map(|listing| &listing.files);
+    let listed: HashMap<&str, &File> = listed.map(|file| (file.path.as_str(), file)).collect();
     for file in &mut files {
-        file.sha256 = listed.iter().find(|listed| listed.path == file.path).map(|listed| listed.sha256.clone());
+        file.sha256 = listed.get(file.path.as_str()).map(|listed| listed.sha256.clone());
     }
     let source = listing.map(|listing| listing.source);
     Ok(Found { uri: storage.uri(&folder), dataset, time, state, latest, source, files })
 }
 
-/// The latest landing of a data set; `None` if it has no manifest that can be read.
-async fn latest_of(storage: &Storage, dataset: &str) -> Result<Option<String>> {
-    let manifest = read::<Manifest<String>>(storage, &format!("{ROOT}/{dataset}/{MANIFEST}")).await?;
-    Ok(manifest.map(|manifest| manifest.latest))
+/// Whether somebody has to put files into a landing with these.
+fn is_waiting(files: &[FoundFile]) -> bool {
+    has(files, KEEP) && !has(files, LISTING)
 }
 
-async fn read<T: serde::de::DeserializeOwned>(storage: &Storage, path: &str) -> Result<Option<T>> {
-    match storage.get(path).await {
-        Ok(text) => Ok(serde_json::from_slice(&text).ok()),
-        Err(err) if err.kind() == ErrorKind::NotFound => Ok(None),
-        Err(err) => Err(err),
-    }
+fn has(files: &[FoundFile], name: &str) -> bool {
+    files.iter().any(|file| file.path == name)
 }
 
 /// The data set, the landing and the file of `raw/<dataset>/<date>/<time>/<file>`.

@@ -80,6 +80,7 @@ pub struct Ingester {
     storage: Storage,
     staging: PathBuf,
     outside: Outside,
+    is_shared: bool,
     /// One ingest per data set at a time: an ingest that fails removes files that another may have reused.
     datasets: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -87,9 +88,10 @@ pub struct Ingester {
 // === impl Ingester ===
 
 impl Ingester {
-    /// Ingests into `lake`, with files in `storage` and temporary files in the folder `staging`.
-    pub fn new(lake: Lake, storage: Storage, staging: PathBuf, outside: Outside) -> Self {
-        Self { lake, storage, staging, outside, datasets: Mutex::default() }
+    /// Ingests into `lake`, with files in `storage`, which other servers may share, and temporary files in the folder
+    /// `staging`.
+    pub fn new(lake: Lake, storage: Storage, staging: PathBuf, outside: Outside, is_shared: bool) -> Self {
+        Self { lake, storage, staging, outside, is_shared, datasets: Mutex::default() }
     }
 
     /// Ingests a source, with `author` as the author of the commit.
@@ -120,9 +122,7 @@ impl Ingester {
     /// # Errors
     /// Errors of the store.
     pub async fn landings(&self, dataset: Option<&str>, all: bool) -> Result<Vec<Found>> {
-        let mut landings = landings::list(&self.storage, dataset).await?;
-        landings.retain(|landing| all || landing.latest || landing.state == LandingState::Waiting);
-        Ok(landings)
+        landings::list(&self.storage, dataset, all).await
     }
 
     /// Removes the landings of `dataset` that are older than its latest, unless it is a dry run. Returns them.
@@ -132,7 +132,7 @@ impl Ingester {
     pub async fn prune(&self, dataset: &str, dry_run: bool, progress: &Progress) -> Result<Vec<Found>> {
         let lock = self.lock_of(dataset);
         let _turn = progress.unless_cancelled(async { Ok(lock.lock().await) }).await?;
-        let superseded = landings::superseded(landings::list(&self.storage, Some(dataset)).await?);
+        let superseded = landings::superseded(landings::list(&self.storage, Some(dataset), true).await?);
         for landing in superseded.iter().filter(|_| !dry_run) {
             progress.check()?;
             landings::remove(&self.storage, landing).await?;
@@ -142,7 +142,7 @@ impl Ingester {
 
     async fn load(&self, job: &Job<'_>, files: &Files, mut landing: Landing) -> Result<Outcome> {
         let Job { request, author, progress, spool } = *job;
-        let mut assets = Assets::new(self.storage.clone(), &request.dataset);
+        let mut assets = Assets::new(self.storage.clone(), &request.dataset, self.is_shared);
         let work = async {
             landing.land(files, progress).await?;
             let table = request.table.clone().unwrap_or_else(|| files.format.default_table(&request.dataset));

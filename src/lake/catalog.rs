@@ -99,7 +99,7 @@ impl Catalog {
     }
 
     /// Whether another process commits.
-    pub(super) fn is_remote(&self) -> bool {
+    pub fn is_remote(&self) -> bool {
         matches!(self, Self::Postgres(_))
     }
 

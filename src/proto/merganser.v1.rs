@@ -473,7 +473,7 @@ impl ::prost::Name for DatasetsResult {
     }
 }
 /// Removes landings that are older than the latest of their data set. Tables and assets stay. Landings that wait for files
-/// stay, and incomplete ones of the last day.
+/// stay, incomplete ones of the last day, and those with files that were not ingested.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PruneRequest {
     /// Only these data sets; empty for all.

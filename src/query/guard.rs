@@ -72,7 +72,8 @@ impl Guard {
         struct Function {
             name: String,
         }
-        let sql = "SELECT DISTINCT system.main.lower(function_name) AS name FROM system.main.duckdb_functions() WHERE internal";
+        let sql = "SELECT DISTINCT system.main.lower(function_name) AS name FROM system.main.duckdb_functions() \
+                   WHERE internal OR database_name = 'system'";
         let functions: Vec<Function> = connection.records(sql, &[])?;
         Ok(Self { built_in: functions.into_iter().map(|function| function.name).collect() })
     }

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use crate::{
     engine::{BlobCall, BlobFunction, Connection},
     error::{Error, Result},
-    storage::{Part, Storage},
+    storage::{self, Part, Storage},
     telemetry::metrics,
 };
 
@@ -17,7 +17,7 @@ use crate::{
 const FOLDERS: [&str; 3] = ["assets/", "exports/", "raw/"];
 
 /// How many bytes the rows of a chunk may have together: DuckDB holds them all in memory.
-const MAX_BYTES: u64 = 512 << 20;
+const MAX_BYTES: u64 = 256 << 20;
 
 /// Registers the functions on an instance of DuckDB.
 pub fn registrar(storage: &Storage) -> impl Fn(&Connection) -> Result<()> + Clone + Send + Sync + 'static {
@@ -61,6 +61,10 @@ impl Reader {
         let all = of_rows.concat();
         let read = self.runtime.block_on(self.storage.read_parts(&all, MAX_BYTES))?;
         metrics::objects_read(read.requests, read.received);
+        // What is repeated is received once, and copied for each row.
+        if read.parts.iter().map(|part| part.len() as u64).sum::<u64>() > MAX_BYTES {
+            return Err(storage::too_many_bytes(MAX_BYTES));
+        }
         let mut parts = read.parts.into_iter();
         Ok(of_rows.iter().map(|row| parts.by_ref().take(row.len()).collect::<Vec<_>>().concat()).collect())
     }

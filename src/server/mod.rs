@@ -33,7 +33,7 @@ use crate::{
     auth::Authenticator,
     backup::{Backups, Candidate, Retention},
     config::{Settings, Storage as StorageSetting},
-    engine::{self, Connection, Engine},
+    engine::{self, Engine},
     error::{Error, Result},
     flight::{self, Service},
     hub::{Http, Reach},
@@ -207,16 +207,24 @@ impl Server {
         let retention =
             Retention { keep: (settings.backup_keep > 0).then_some(settings.backup_keep), older_than: None };
         let backups = Backups::new(lake.clone(), &storage, &pins.origin().1.catalog, retention);
-        let ingester = Ingester::new(lake.clone(), storage.clone(), staging, outside(settings)?);
+        let ingester = Ingester::new(
+            lake.clone(),
+            storage.clone(),
+            staging,
+            outside(settings)?,
+            pins.origin().1.catalog.is_remote(),
+        );
         let services = Services { lake: lake.clone(), pins: Arc::clone(&pins), ingester, models, backups };
         let actions = Arc::new(Actions::new(services));
+        let functions = blobs::registrar(&storage);
+        engine.run(functions.clone()).await?;
+        // Knows the functions of this server, too.
         let (sessions, guard) = (Sessions::new(session_limits(settings)), engine.run(Guard::load).await?);
         let procedures = sql::procedures(&actions);
         let queries = Queries::new(lake, Arc::clone(&pins), sessions, query_settings(settings), procedures, guard);
-        let (tables, functions) = (sql::registrar(&queries, &actions), blobs::registrar(&storage));
-        let register = move |connection: &Connection| tables(connection).and_then(|()| functions(connection));
-        pins.prepare_with(register.clone());
-        engine.run(register).await?;
+        let tables = sql::registrar(&queries, &actions);
+        engine.run(tables.clone()).await?;
+        pins.prepare_with(move |connection| tables(connection).and_then(|()| functions(connection)));
         Ok(Self {
             listener,
             address,

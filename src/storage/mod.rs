@@ -9,7 +9,7 @@ mod s3;
 mod store;
 
 pub use self::{
-    ranges::{Part, Parts},
+    ranges::{Part, Parts, too_many_bytes},
     s3::{Access, DEFAULT_REGION, Endpoint, S3},
     store::{Copied, Storage},
 };

@@ -52,7 +52,7 @@ impl Storage {
         let requests: Vec<_> =
             wanted.into_iter().flat_map(|(path, wanted)| wanted.requests().map(move |range| (path, range))).collect();
         let count = requests.len() as u64;
-        let budget = AtomicU64::new(limit);
+        let budget = Budget { left: AtomicU64::new(limit), limit };
         let budget = &budget;
         let fetched = stream::iter(requests).map(|(path, range)| async move {
             let bytes = self.fetch(path, range.clone(), budget).await;
@@ -64,24 +64,44 @@ impl Storage {
         Ok(Parts { parts, requests: count, received })
     }
 
-    async fn fetch(&self, path: &str, range: Option<Range<u64>>, budget: &AtomicU64) -> Result<Bytes> {
-        let spend = |bytes| {
-            let left = budget.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
-            left.map_err(|_| Error::new(ErrorKind::ResourceExhausted, "too many bytes would be read at once"))
-        };
+    async fn fetch(&self, path: &str, range: Option<Range<u64>>, budget: &Budget) -> Result<Bytes> {
         let read = async {
             let Some(range) = range else {
                 let object = self.object_store().get(&location(path)?).await?;
-                spend(object.meta.size)?;
+                budget.spend(object.meta.size)?;
                 return Ok(object.bytes().await?);
             };
-            spend(range.end - range.start)?;
+            budget.spend(range.end - range.start)?;
             let bytes = self.object_store().get_range(&location(path)?, range.clone()).await?;
             let missing = (range.end - range.start).saturating_sub(bytes.len() as u64);
             if missing > 0 { Err(too_short(path)) } else { Ok(bytes) }
         };
         read.await.map_err(|err: Error| explain(err, path))
     }
+}
+
+/// How many bytes may still be received.
+#[derive(Debug)]
+struct Budget {
+    left: AtomicU64,
+    limit: u64,
+}
+
+// === impl Budget ===
+
+impl Budget {
+    fn spend(&self, bytes: u64) -> Result<()> {
+        let left = self.left.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
+        left.map(|_| ()).map_err(|_| too_many_bytes(self.limit))
+    }
+}
+
+/// The error for more than `limit` bytes at once.
+pub fn too_many_bytes(limit: u64) -> Error {
+    let limit = limit >> 20;
+    let text =
+        format!("the objects of one chunk of rows have more than {limit} MiB together: read fewer rows in a query");
+    Error::new(ErrorKind::ResourceExhausted, text)
 }
 
 /// The message for an object that does not have a part.

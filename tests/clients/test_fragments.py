@@ -49,7 +49,8 @@ def test_ranges_of_many_rows_are_read_in_order(server, asset):
         ("read_range('{asset}', 0, -5)", "INVALID_ARGUMENT", "must not be negative"),
         ("read_range('{asset}', 2_097_150, 50)", "INVALID_ARGUMENT", "ends before the bytes"),
         ("read_range('{asset}', 99_000_000, 50)", "INVALID_ARGUMENT", "ends before the bytes"),
-        ("read_range('{asset}', 9223372036854775807, 9223372036854775807)", "INVALID_ARGUMENT", "at once|ends before"),
+        # ADBC's driver calls ResourceExhausted so.
+        ("read_range('{asset}', 9223372036854775807, 9223372036854775807)", "INTERNAL", "more than 256 MiB"),
         ("read_object('{asset}x')", "NOT_FOUND", "does not exist"),
         ("read_object('file:///etc/passwd')", "INVALID_ARGUMENT", "not the URI of an asset"),
         ("read_object('{store}/lake/x.parquet')", "INVALID_ARGUMENT", "not the URI of an asset"),
@@ -73,6 +74,22 @@ def test_what_cannot_be_read_is_refused(server, asset, call, status, words):
         assert error.value.status_code.name == status, error.value
         cursor.execute("SELECT 42")
         assert cursor.fetchone() == (42,)
+
+
+def test_rows_that_would_fill_the_memory_are_refused(server, asset):
+    with server.adbc() as connection, connection.cursor() as cursor:
+        with pytest.raises(adbc_driver_manager.Error, match="RESOURCE_EXHAUSTED|more than 256 MiB"):
+            cursor.execute(f"SELECT sum(octet_length(b)) FROM (SELECT read_object('{asset}') AS b FROM range(2048))")
+            cursor.fetchall()
+    assert server.peak_rss_bytes() < 1 << 30
+
+
+@pytest.mark.parametrize("name", ["read_object(a)", "read_range(a, b, c)", "fragment_bytes(a, b, c, d)"])
+def test_the_functions_cannot_be_replaced(server, name):
+    for kind in ["MACRO", "FUNCTION", "TEMP MACRO", "OR REPLACE MACRO"]:
+        kind = f"OR REPLACE {kind}".replace("OR REPLACE OR REPLACE", "OR REPLACE")
+        with pytest.raises(adbc_driver_manager.Error, match="built-in|function"):
+            server.sql(f"CREATE {kind} {name} AS 1")
 
 
 def test_nothing_is_read_to_describe_a_statement(server, asset):

@@ -1,6 +1,5 @@
 """Sources of ingest beside local files: web servers, buckets and landings that wait for files; their landings and prune."""
 
-import contextlib
 import hashlib
 import json
 import pathlib
@@ -11,7 +10,7 @@ import pyarrow.flight
 import pytest
 
 import harness
-from faults import Answer, cut, fail, hang_up, ignore_range, meanwhile, slow
+from faults import Answer, Fault, cut, fail, hang_up, ignore_range, meanwhile, slow
 from faulty_http import Server, content_answer
 
 pytestmark = pytest.mark.own_catalog
@@ -71,7 +70,7 @@ def folder_of(server, dataset):
 
 
 def nothing_is_left(server, dataset):
-    assert not folder_of(server, dataset).exists() or not list(folder_of(server, dataset).rglob("*.*"))
+    assert not [path for path in folder_of(server, dataset).rglob("*") if path.is_file()]
     assert not list((server.home / "staging").glob(".tmp*"))
 
 
@@ -119,6 +118,44 @@ def test_a_server_without_ranges_is_read_from_the_start(server, web, name):
     web.plan(ignore_range(), "GET")
     server.result("ingest", {"source": source, "dataset": name})
     assert server.scalar(f"SELECT sum(i) FROM raw.{name}") == total
+
+
+def short_answer(length, start=0):
+    """A partial answer that is shorter than what was asked for, or begins elsewhere."""
+
+    def change(answer):
+        first, rest = answer.headers["Content-Range"].removeprefix("bytes ").split("-", 1)
+        size, first = rest.split("/")[1], int(first)
+        answer.headers["Content-Range"] = f"bytes {first + start}-{first + start + length - 1}/{size}"
+        return Answer(206, answer.body[max(start, 0) :][:length], answer.headers)
+
+    return Fault(change=change)
+
+
+@pytest.mark.parametrize("fault", [short_answer(1000), short_answer(1000, 5), fail(416)])
+def test_a_partial_answer_is_no_whole_file(server, web, name, fault):
+    content, total = large()
+    source = web.publish("/data.csv", content)
+    web.plan(cut(MIB), "GET")
+    web.plan(fault, "GET")
+    server.result("ingest", {"source": source, "dataset": name})
+    assert server.scalar(f"SELECT sum(i) FROM raw.{name}") == total
+
+
+@pytest.mark.parametrize("status", [201, 202, 204])
+def test_an_answer_without_the_file_is_refused(server, web, name, status):
+    source = web.publish("/data.csv", CSV)
+    web.plan(Fault(instead=Answer(status)), "GET", times=None)
+    with pytest.raises(pyarrow.ArrowInvalid, match="rejects the request"):
+        server.result("ingest", {"source": source, "dataset": name})
+
+
+def test_a_key_does_not_follow_a_redirect(server, web, name):
+    with Web() as other:
+        web.redirects = {"/old.csv": other.publish("/data.csv", CSV)}
+        server.result("ingest", {"source": web.endpoint + "/old.csv?key=hunter2", "dataset": name})
+        [seen] = other.requests
+    assert "hunter2" not in str(seen)
 
 
 def test_parts_of_two_files_are_not_put_together(server, web, name):
@@ -211,6 +248,13 @@ OURS = [
 ]
 
 
+def test_a_proxy_of_the_environment_is_not_used(launch, web, name):
+    careful = launch(variables={"HTTPS_PROXY": web.endpoint, "HTTP_PROXY": web.endpoint})
+    with pytest.raises(pyarrow.ArrowInvalid, match="loopback, link-local or private"):
+        careful.result("ingest", {"source": "https://localhost/a.csv", "dataset": name})
+    assert not web.requests
+
+
 def test_private_addresses_are_not_reached(launch, web, name):
     careful = launch()
     for source in OURS:
@@ -246,6 +290,14 @@ def test_objects_below_a_prefix_are_one_source(with_s3, bucket):
     assert (result["files"], with_s3.sql("FROM raw.data ORDER BY i")) == (2, [(1,), (2,)])
     assert with_s3.result("ingest", {"source": f"{uri}/data/a.csv"})["rows_added"] == 1
     assert with_s3.sql("FROM raw.a") == [(1,)]
+
+
+def test_empty_objects_that_stand_for_folders_are_left_out(with_s3, buckets, bucket, name):
+    folder, uri = bucket
+    (folder / "d" / "sub").mkdir(parents=True)
+    (folder / "d" / "sub" / "a.csv").write_text("i\n1\n")
+    result = with_s3.result("ingest", {"source": f"{uri}/d", "dataset": name})
+    assert (result["files"], result["rows_added"]) == (1, 1)
 
 
 @pytest.mark.parametrize("missing", ["/nothing", "/nothing.csv"])
@@ -284,6 +336,53 @@ def test_a_manual_landing_is_made_filled_and_ingested(server, name):
     [landing] = landings(server, dataset=name)
     assert (landing["state"], landing["latest"], landing["source"]) == ("complete", True, "manual")
     assert server.result("ingest", request)["landing"] != made["landing"]
+
+
+def test_a_landing_is_ingested_once(server, name):
+    request = {"source": "manual", "dataset": name}
+    folder = pathlib.Path(urllib.parse.urlparse(server.result("ingest", request)["landing"]).path)
+    (folder / "a.csv").write_bytes(CSV)
+    server.result("ingest", request)
+    # As if the server had been killed before it removed the mark.
+    (folder / ".keep").write_bytes(b"")
+    assert server.result("ingest", request)["rows_added"] == 0
+    assert server.scalar(f"SELECT count(*) FROM raw.{name}") == 2
+
+
+def test_files_that_were_not_read_are_not_pruned(server, tmp_path, name):
+    request = {"source": "manual", "dataset": name}
+    folder = pathlib.Path(urllib.parse.urlparse(server.result("ingest", request)["landing"]).path)
+    (folder / "a.csv").write_bytes(CSV)
+    server.result("ingest", request)
+    (folder / "late.csv").write_bytes(CSV)
+    (tmp_path / "b.csv").write_bytes(CSV)
+    server.result("ingest", {"source": tmp_path.as_uri(), "dataset": name})
+    assert server.result("prune", {"datasets": [name]})["removed"] == []
+    (folder / "late.csv").unlink()
+    assert len(server.result("prune", {"datasets": [name]})["removed"]) == 1
+
+
+def test_the_latest_landing_does_not_go_back(server, tmp_path, name):
+    waiting = server.result("ingest", {"source": "manual", "dataset": name})["landing"]
+    (tmp_path / "b.csv").write_bytes(CSV)
+    latest = server.result("ingest", {"source": tmp_path.as_uri(), "dataset": name})["landing"]
+    (pathlib.Path(urllib.parse.urlparse(waiting).path) / "a.csv").write_bytes(CSV)
+    assert server.result("ingest", {"source": "manual", "dataset": name})["landing"] == waiting
+    assert [it["uri"] for it in landings(server, dataset=name)] == [latest]
+
+
+def test_a_hidden_file_is_refused(server, web, name):
+    source = web.publish("/.landing.json", b'{"a": 1}')
+    with pytest.raises(pyarrow.ArrowInvalid, match="hidden"):
+        server.result("ingest", {"source": source, "dataset": name})
+
+
+def test_errors_of_downloads_name_the_source(server, web, name):
+    for path, content in {"/empty.csv": b"", "/text.txt": b"x"}.items():
+        source = web.publish(path, content)
+        with pytest.raises(pyarrow.ArrowInvalid) as error:
+            server.result("ingest", {"source": source, "dataset": name})
+        assert source in str(error.value) and "staging" not in str(error.value)
 
 
 def test_files_of_a_manual_landing_stay_when_they_are_refused(server, name):
@@ -346,8 +445,8 @@ def test_names_of_data_sets_are_checked(server, action):
     bad = {"datasets": {"dataset": "../x"}, "prune": {"datasets": ["../x"]}}[action]
     with pytest.raises(pyarrow.ArrowInvalid, match="not a valid name"):
         server.result(action, bad)
-    with contextlib.suppress(KeyError):
-        assert server.result(action, {"dataset": "nothing"} if action == "datasets" else {"datasets": ["nothing"]})
+    none = {"datasets": {"dataset": "nothing"}, "prune": {"datasets": ["nothing"]}}[action]
+    assert server.result(action, none) in ({"landings": []}, {"removed": [], "dry_run": False})
 
 
 def test_the_command_line_lists_and_prunes(server, tmp_path, name):

@@ -72,6 +72,8 @@ extern "C" duckdb_data_chunk merganser_planner_next_chunk(duckdb_result *result)
 		EndInterrupted(stream);
 	} catch (const std::exception &err) {
 		stream.SetError(ErrorData(err));
+	} catch (...) {
+		stream.SetError(ErrorData("unknown exception"));
 	}
 	return nullptr;
 }

@@ -8,8 +8,8 @@ use std::{
 
 use duckdb::ffi;
 
-use super::{connection::Connection, live_table::drop_box, value::LogicalType};
-use crate::error::{Error, ErrorKind, Result};
+use super::{connection::Connection, error, live_table::drop_box, value::LogicalType};
+use crate::error::{Error, Result};
 
 /// Returns a blob for each call.
 type Read = Box<dyn Fn(&[BlobCall]) -> Result<Vec<Vec<u8>>> + Send + Sync>;
@@ -140,8 +140,8 @@ unsafe fn write(output: ffi::duckdb_vector, calls: &[Option<BlobCall>], blobs: V
 /// # Safety
 /// `info` is that of the running call.
 unsafe fn fail(info: ffi::duckdb_function_info, name: &str, err: &Error) {
-    let unavailable = if err.kind() == ErrorKind::Unavailable { super::error::NOT_NOW } else { "" };
-    let text = format!("{name}: {unavailable}{}", err.message()).replace('\0', "");
+    let kind = error::OF_FUNCTIONS.iter().find(|(kind, _)| *kind == err.kind()).map_or("", |(_, words)| words);
+    let text = format!("{name}: {kind}{}", err.message()).replace('\0', "");
     let text = CString::new(text).unwrap_or_default();
     // SAFETY: the message is copied.
     unsafe { ffi::duckdb_scalar_function_set_error(info, text.as_ptr()) };
@@ -158,6 +158,7 @@ impl fmt::Debug for BlobFunction {
 #[cfg(test)]
 mod tests {
     use super::{super::Database, *};
+    use crate::error::ErrorKind;
 
     fn connect() -> Connection {
         let connection = Database::open_in_memory(&[]).unwrap().connect().unwrap();
@@ -194,7 +195,7 @@ mod tests {
     fn failures_have_their_kinds() {
         let connection = connect();
         for (text, kind) in
-            [("gone", ErrorKind::NotFound), ("busy", ErrorKind::Unavailable), ("panic", ErrorKind::InvalidArgument)]
+            [("gone", ErrorKind::NotFound), ("busy", ErrorKind::Unavailable), ("panic", ErrorKind::Internal)]
         {
             let sql = format!("SELECT blob('{text}', 1, 2)");
             assert_eq!(connection.query(&sql, &[]).unwrap_err().kind(), kind, "{text}");

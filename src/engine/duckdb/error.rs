@@ -53,7 +53,9 @@ const NARROWER: &[(ErrorKind, &str, ErrorKind)] = &[
     (ErrorKind::InvalidArgument, "does not exist", ErrorKind::NotFound),
     (ErrorKind::InvalidArgument, "already exists", ErrorKind::AlreadyExists),
     (ErrorKind::InvalidArgument, "No snapshot found", ErrorKind::NotFound),
-    (ErrorKind::InvalidArgument, NOT_NOW, ErrorKind::Unavailable),
+    (ErrorKind::InvalidArgument, OF_FUNCTIONS[0].1, OF_FUNCTIONS[0].0),
+    (ErrorKind::InvalidArgument, OF_FUNCTIONS[1].1, OF_FUNCTIONS[1].0),
+    (ErrorKind::InvalidArgument, OF_FUNCTIONS[2].1, OF_FUNCTIONS[2].0),
     (ErrorKind::FailedPrecondition, "onflict", ErrorKind::Conflict),
     (ErrorKind::Unavailable, "Parquet files do not support", ErrorKind::InvalidArgument),
     (ErrorKind::Unavailable, "No files found", ErrorKind::NotFound),
@@ -61,8 +63,12 @@ const NARROWER: &[(ErrorKind, &str, ErrorKind)] = &[
     (ErrorKind::Unavailable, "No space left", ErrorKind::ResourceExhausted),
 ];
 
-/// What precedes the reason of a function that may succeed later.
-pub(super) const NOT_NOW: &str = "unavailable: ";
+/// The words by which errors of this program's functions keep their kind: DuckDB calls them all errors of the input.
+pub(super) const OF_FUNCTIONS: [(ErrorKind, &str); 3] = [
+    (ErrorKind::Unavailable, "unavailable: "),
+    (ErrorKind::ResourceExhausted, "too much at once: "),
+    (ErrorKind::Internal, "internal error: "),
+];
 
 /// What precedes the status of an HTTP response.
 const BEFORE_STATUS: &[&str] = &["(HTTP ", "\": ", "HTTP/1.1 "];

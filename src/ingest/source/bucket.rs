@@ -8,6 +8,7 @@ use url::Url;
 use super::{download::Download, path};
 use crate::{
     error::{Error, ErrorKind, Result},
+    hub,
     storage::{Access, Storage},
 };
 
@@ -16,7 +17,7 @@ const DOWNLOADS: usize = 8;
 
 /// The bucket and the key of `s3://BUCKET/KEY`.
 pub(super) fn parse(url: &Url) -> Result<(String, String)> {
-    let invalid = || Error::invalid(format!("\"{url}\" is not a bucket: write s3://BUCKET/PREFIX"));
+    let invalid = || Error::invalid(format!("\"{}\" is not a bucket: write s3://BUCKET/PREFIX", hub::shown(url)));
     let bucket = url.host_str().filter(|bucket| !bucket.is_empty()).ok_or_else(invalid)?;
     if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.port().is_some() {
         return Err(invalid());
@@ -48,6 +49,7 @@ pub(super) async fn download(bucket: &Storage, key: &str, download: Download<'_>
     if objects.is_empty() {
         return one(bucket, key, download).await;
     }
+    let objects = without_markers(objects, key);
     progress.phase("download", "bytes", Some(objects.iter().map(|(_, bytes)| bytes).sum()));
     let downloads = stream::iter(objects).map(|(object, _)| async move {
         let name = object.strip_prefix(key).unwrap_or(&object).trim_start_matches('/');
@@ -60,6 +62,17 @@ pub(super) async fn download(bucket: &Storage, key: &str, download: Download<'_>
     });
     progress.unless_cancelled(downloads.buffer_unordered(DOWNLOADS).try_collect::<()>()).await?;
     Ok(folder.to_path_buf())
+}
+
+/// The objects without the empty ones that stand for folders: `key` itself, or a name that others continue.
+fn without_markers(mut objects: Vec<(String, u64)>, key: &str) -> Vec<(String, u64)> {
+    objects.sort();
+    let is_folder = |(path, bytes): &(String, u64)| {
+        let inside = format!("{path}/");
+        let next = objects.partition_point(|(other, _)| *other < inside);
+        *bytes == 0 && (path == key || objects.get(next).is_some_and(|(other, _)| other.starts_with(&inside)))
+    };
+    objects.iter().filter(|object| !is_folder(object)).cloned().collect()
 }
 
 async fn one(bucket: &Storage, key: &str, download: Download<'_>) -> Result<PathBuf> {

@@ -23,18 +23,18 @@ pub struct Files {
     pub others: Vec<PathBuf>,
 }
 
-/// The files at `path`, a file or a folder.
+/// The files at `path`, a file or a folder that errors call `shown`.
 ///
 /// # Errors
 /// `NotFound` if it does not exist; `InvalidArgument` for an empty file, and for a folder with no data files or with data
 /// files of several formats.
-pub(super) async fn files(path: PathBuf) -> Result<Files> {
-    let found = tokio::task::spawn_blocking(move || files_at(&path)).await;
+pub(super) async fn files(path: PathBuf, shown: String) -> Result<Files> {
+    let found = tokio::task::spawn_blocking(move || files_at(&path, &shown)).await;
     found.map_err(|err| Error::internal("read source").with_source(err))?
 }
 
-fn files_at(path: &Path) -> Result<Files> {
-    let metadata = fs::metadata(path).context(|| format!("read source \"{}\"", path.display()))?;
+fn files_at(path: &Path, shown: &str) -> Result<Files> {
+    let metadata = fs::metadata(path).context(|| format!("read source \"{shown}\""))?;
     let (root, all) = if metadata.is_dir() {
         let mut all = Vec::new();
         collect(path, &mut all)?;
@@ -50,10 +50,11 @@ fn files_at(path: &Path) -> Result<Files> {
     let (data, others): (Vec<_>, Vec<_>) = all.into_iter().partition(is_data);
     for file in &data {
         if fs::metadata(file)?.len() == 0 {
-            return Err(Error::invalid(format!("read source: \"{}\" is empty", file.display())));
+            let name = file.strip_prefix(&root).unwrap_or(file).display();
+            return Err(Error::invalid(format!("read source \"{shown}\": \"{name}\" is empty")));
         }
     }
-    let format = format_of_all(path, &data, is_folder)?;
+    let format = format_of_all(shown, &data, is_folder)?;
     Ok(Files { root, format, data, others })
 }
 

@@ -58,7 +58,11 @@ impl Source {
         if uri == "manual" {
             return Ok(Self::Manual);
         }
-        let url = Url::parse(uri).map_err(|_| Error::invalid(format!("\"{uri}\" is not a source: use {KNOWN}")))?;
+        let url = Url::parse(uri).map_err(|_| {
+            // What follows may be a key.
+            let shown = uri.split(['?', '@']).next().unwrap_or_default();
+            Error::invalid(format!("\"{shown}\" is not a source: use {KNOWN}"))
+        })?;
         match url.scheme() {
             "file" => {
                 let path = url.to_file_path();
@@ -122,6 +126,6 @@ impl Source {
             }
             Self::Manual => download.folder.to_path_buf(),
         };
-        folder::files(path).await
+        folder::files(path, self.shown()).await
     }
 }
