@@ -125,6 +125,11 @@ impl Ingest {
             rejects: self.reader.rejects,
         };
         let Some(result) = self.call.run::<actions::Ingest>(request).await? else { return Ok(()) };
+        if result.tables.is_empty() {
+            output::print(result.landing)?;
+            output::note(format_args!("put the files there, and repeat the command to ingest them"));
+            return Ok(());
+        }
         let rows = result.tables.into_iter();
         let rows = rows.map(|table| [table.table, table.rows_read.to_string(), table.rows_added.to_string()]);
         print_table(["table", "rows_read", "rows_added"], rows)?;

@@ -449,6 +449,14 @@ def test_names_of_data_sets_are_checked(server, action):
     assert server.result(action, none) in ({"landings": []}, {"removed": [], "dry_run": False})
 
 
+def test_the_command_line_says_where_to_put_files(server, name):
+    made = harness.run("ingest", "manual", "--dataset", name, "--url", server.uri)
+    folder = pathlib.Path(urllib.parse.urlparse(made.stdout.strip()).path)
+    assert folder.is_dir() and "put the files there" in made.stderr, made
+    (folder / "a.csv").write_bytes(CSV)
+    assert "1 files landed" in harness.run("ingest", "manual", "--dataset", name, "--url", server.uri).stdout
+
+
 def test_the_command_line_lists_and_prunes(server, tmp_path, name):
     (tmp_path / f"{name}.csv").write_bytes(CSV)
     for _ in range(2):
