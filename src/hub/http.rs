@@ -48,13 +48,6 @@ pub struct Http {
     reach: Reach,
 }
 
-/// A completed download.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Downloaded {
-    /// The size of the file in bytes.
-    pub bytes: u64,
-}
-
 /// Why an attempt failed, and when the next one may begin.
 struct Failure {
     error: Error,
@@ -116,15 +109,14 @@ impl Http {
         url: &Url,
         file: &Path,
         mut advance: impl FnMut(u64, Option<u64>) + Send,
-    ) -> Result<Downloaded> {
+    ) -> Result<()> {
         self.check(url)?;
         let mut part = Part { file: tokio::fs::File::create(file).await?, bytes: 0, validator: None };
         let mut attempt = 0;
         for _ in 0..MAX_RESUMES {
             let before = part.bytes;
             let Err(failure) = self.attempt(url, &mut part, &mut advance).await else {
-                part.file.sync_data().await?;
-                return Ok(Downloaded { bytes: part.bytes });
+                return Ok(());
             };
             attempt = if part.bytes > before { 1 } else { attempt + 1 };
             let Some(delay) = failure.delay.filter(|_| attempt < ATTEMPTS) else {

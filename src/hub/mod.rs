@@ -5,4 +5,4 @@
 mod address;
 mod http;
 
-pub use self::http::{Downloaded, Http, Reach, file_name, shown};
+pub use self::http::{Http, Reach, file_name, shown};

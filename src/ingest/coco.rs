@@ -5,7 +5,6 @@ use std::{
     fs::File,
     io::{BufRead, BufReader, BufWriter, Write},
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use serde::Deserialize;
@@ -19,7 +18,6 @@ use super::{
     work::Work,
 };
 use crate::{
-    engine::Connection,
     error::{Context, Error, Result},
     lake::{commit::Transaction, table::TableRef},
     quote::literal,
@@ -63,26 +61,19 @@ pub async fn load(work: &Work<'_>, files: &Files, assets: &mut Assets) -> Result
     let uris = work.spool.join("uris.ndjson");
     store_pictures(work, files, spooled.as_deref(), &uris, assets).await?;
     work.progress.phase("load tables", "tables", Some(TABLES.len() as u64));
-    let (request, author) = (work.request.clone(), work.author.name().to_owned());
-    let prefix = work.table.clone();
+    let (request, prefix) = (work.request.clone(), work.table.clone());
     let (spool, landing) = (work.spool.to_path_buf(), work.landing.time().to_owned());
     let progress = work.progress.clone();
-    let lease = work.lake.engine().lease().await?;
-    let committer = Arc::clone(work.lake.committer());
-    let loading = move |connection: &Connection| {
-        load::commit(connection, &committer, &request.dataset, &author, |transaction| {
-            let mut tables = Vec::new();
-            for (section, suffix, columns) in TABLES {
-                let query = query(&spool, section, columns, &landing, request.max_rows)?;
-                let table = prefix.with_suffix(suffix);
-                tables.push(load_table(transaction, &table, &query, &request.mode, section)?);
-                progress.advance(1);
-            }
-            Ok(tables)
-        })
+    let load = move |transaction: &mut Transaction<'_>| {
+        let mut tables = Vec::new();
+        for (section, suffix, columns) in TABLES {
+            let query = query(&spool, section, columns, &landing, request.max_rows)?;
+            tables.push(load_table(transaction, &prefix.with_suffix(suffix), &query, &request.mode, section)?);
+            progress.advance(1);
+        }
+        Ok(tables)
     };
-    // Whether the rows were committed decides whether their files may go.
-    lease.worker().run_until(work.progress.cancelled(), loading).await
+    work.commit(load).await
 }
 
 fn load_table(

@@ -5,7 +5,6 @@ use std::{
     fs::File,
     io::{BufWriter, Write},
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use arrow::{
@@ -23,8 +22,8 @@ use super::{
     work::Work,
 };
 use crate::{
-    engine::Connection,
     error::{Error, Result},
+    lake::commit::Transaction,
     quote::{identifier, literal},
 };
 
@@ -63,18 +62,9 @@ pub async fn load(work: &Work<'_>, assets: &mut Assets) -> Result<Loaded> {
     }
     work.progress.phase("load table", "tables", Some(1));
     let query = query(&reader, &stored, work.request.max_rows);
-    let (request, author) = (work.request.clone(), work.author.name().to_owned());
-    let table = work.table.clone();
-    let lease = work.lake.engine().lease().await?;
-    let committer = Arc::clone(work.lake.committer());
-    let loading = move |connection: &Connection| {
-        let loaded = load::commit(connection, &committer, &request.dataset, &author, |transaction| {
-            Ok(vec![load::load(transaction, &table, &query, &request.mode)?])
-        });
-        loaded.map_err(|err| err.context(format_args!("load {table}")))
-    };
-    // The assets may only be removed if the rows were not committed.
-    lease.worker().run_until(work.progress.cancelled(), loading).await
+    let (mode, table) = (work.request.mode.clone(), work.table.clone());
+    let load = move |transaction: &mut Transaction<'_>| Ok(vec![load::load(transaction, &table, &query, &mode)?]);
+    work.commit(load).await.map_err(|err| err.context(format_args!("load {}", work.table)))
 }
 
 /// The table function that reads the files; with `places`, each row has its file and its number in it.

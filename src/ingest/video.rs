@@ -8,7 +8,6 @@ use std::{
     fs::File,
     io::{BufReader, BufWriter, Write},
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use serde_json::json;
@@ -20,8 +19,8 @@ use super::{
     work::Work,
 };
 use crate::{
-    engine::Connection,
     error::{Context, Error, Result},
+    lake::commit::Transaction,
     media::video::{self, Clip, Fragment},
     quote::literal,
 };
@@ -85,26 +84,19 @@ fn fragment(source: &Path, target: &Path) -> Result<Clip> {
 
 async fn load_tables(work: &Work<'_>, spooled: [(Table, PathBuf); 2]) -> Result<Loaded> {
     work.progress.phase("load tables", "tables", Some(spooled.len() as u64));
-    let (request, author) = (work.request.clone(), work.author.name().to_owned());
-    let (prefix, landing) = (work.table.clone(), work.landing.time().to_owned());
+    let (mode, prefix, landing) = (work.request.mode.clone(), work.table.clone(), work.landing.time().to_owned());
     let progress = work.progress.clone();
-    let lease = work.lake.engine().lease().await?;
-    let committer = Arc::clone(work.lake.committer());
-    let loading = move |connection: &Connection| {
-        load::commit(connection, &committer, &request.dataset, &author, |transaction| {
-            let mut tables = Vec::new();
-            for (table, file) in &spooled {
-                let name = prefix.with_suffix(table.suffix);
-                let query = query(file, table, &landing);
-                let loaded = load::load(transaction, &name, &query, &table.mode(&request.mode));
-                tables.push(loaded.map_err(|err| err.context(format_args!("load {name}")))?);
-                progress.advance(1);
-            }
-            Ok(tables)
-        })
+    let load = move |transaction: &mut Transaction<'_>| {
+        let mut tables = Vec::new();
+        for (table, file) in &spooled {
+            let name = prefix.with_suffix(table.suffix);
+            let loaded = load::load(transaction, &name, &query(file, table, &landing), &table.mode(&mode));
+            tables.push(loaded.map_err(|err| err.context(format_args!("load {name}")))?);
+            progress.advance(1);
+        }
+        Ok(tables)
     };
-    // Whether the rows were committed decides whether their files may be removed.
-    lease.worker().run_until(work.progress.cancelled(), loading).await
+    work.commit(load).await
 }
 
 fn query(file: &Path, table: &Table, landing: &str) -> String {

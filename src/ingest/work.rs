@@ -1,12 +1,18 @@
 //! The context of one ingest.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
-use super::{landing::Landing, request::Request};
+use super::{
+    landing::Landing,
+    load::{self, Loaded, TableOutcome},
+    request::Request,
+};
 use crate::{
     context::Principal,
+    engine::Connection,
+    error::Result,
     jobs::Progress,
-    lake::{Lake, table::TableRef},
+    lake::{Lake, commit::Transaction, table::TableRef},
 };
 
 /// The context that the steps of one ingest share.
@@ -21,4 +27,25 @@ pub struct Work<'a> {
     pub landing: &'a Landing,
     /// The table, or the prefix of the tables of formats with several.
     pub table: &'a TableRef,
+}
+
+// === impl Work ===
+
+impl Work<'_> {
+    /// Commits what `load` writes as one snapshot, and repeats it after a conflict.
+    ///
+    /// # Errors
+    /// Cancelled; errors of `load` and of the commit.
+    pub async fn commit(
+        &self,
+        mut load: impl FnMut(&mut Transaction<'_>) -> Result<Vec<TableOutcome>> + Send + 'static,
+    ) -> Result<Loaded> {
+        let (dataset, author) = (self.request.dataset.clone(), self.author.name().to_owned());
+        let committer = Arc::clone(self.lake.committer());
+        let loading = move |connection: &Connection| {
+            load::commit(connection, &committer, &dataset, &author, |transaction| load(transaction))
+        };
+        // Waits for the outcome: files may only be removed if the rows were not committed.
+        self.lake.engine().lease().await?.worker().run_until(self.progress.cancelled(), loading).await
+    }
 }
