@@ -27,8 +27,8 @@ impl Action for Ingest {
         let source = Source::parse(&request.source)?;
         let dataset = request.dataset.clone().map_or_else(|| source.dataset(), Ok)?;
         check_dataset(&dataset)?;
-        if request.config.is_some() {
-            return Err(Error::invalid("\"config\" belongs to sources of a hub; leave it out for files"));
+        if request.config.is_some() && !source.has_configs() {
+            return Err(Error::invalid("\"config\" belongs to data sets of Hugging Face; leave it out"));
         }
         let table = request.table.as_deref().map(TableRef::parse).transpose()?;
         Ok(Self(Request {
@@ -38,6 +38,7 @@ impl Action for Ingest {
             mode: mode(&request)?,
             dataset,
             table,
+            config: request.config,
             split: request.split,
             max_rows: request.max_rows,
         }))
@@ -105,6 +106,8 @@ fn result(outcome: Outcome) -> IngestResult {
         rows_added: tables.iter().map(|table| table.rows_added).sum(),
         bytes: outcome.bytes,
         assets: outcome.assets,
+        downloaded: outcome.downloaded,
+        unchanged: outcome.unchanged,
         tables,
     }
 }

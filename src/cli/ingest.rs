@@ -12,20 +12,26 @@ use crate::{
 /// Ingest files into the lake
 ///
 /// Reads a Parquet, CSV, JSON or video file, a folder of them, or a COCO folder with annotations and images. The files are kept as
-/// a landing, media files become assets, and all rows are committed in one snapshot.
+/// a landing, media files become assets, and all rows are committed in one snapshot. Repeated for the same source and table,
+/// it downloads and adds only what is new.
 #[derive(Debug, Args)]
 pub struct Ingest {
     /// A file or folder on the server's machine, as file:///PATH or as a path, which is resolved against the working
-    /// directory of this command; a file on a web server, https://HOST/FILE; objects, s3://BUCKET/PREFIX; or manual, which
-    /// makes a folder to put files into, and ingests them when it is called again
+    /// directory of this command; a data set, hf://datasets/OWNER/NAME[@REVISION] or kaggle://OWNER/SLUG[@VERSION]; a file
+    /// on a web server, https://HOST/FILE; objects, s3://BUCKET/PREFIX; or manual, which makes a folder to put files into,
+    /// and ingests them when it is called again
     source: String,
-    /// The name of the dataset [default: the name of the file, folder or prefix in snake_case, without its extension]
+    /// The name of the dataset [default: the name of the file, folder, prefix or repository in snake_case, without an
+    /// extension]
     #[arg(long)]
     dataset: Option<String>,
     /// The table, as schema.name [default: raw.<dataset>; the prefix silver.<dataset> for clips]
     #[arg(long)]
     table: Option<String>,
-    /// For a COCO folder: the value of the column split [default: train, val or test, if in the name of the annotation
+    /// The configuration of a data set of Hugging Face [default: its default one]
+    #[arg(long)]
+    config: Option<String>,
+    /// For Hugging Face: only this split [default: all]. For a COCO folder: the value of the column split [default: train, val or test, if in the name of the annotation
     /// file]
     #[arg(long)]
     split: Option<String>,
@@ -103,7 +109,7 @@ impl Ingest {
             dataset: self.dataset,
             source: uri(&self.source)?,
             table: self.table,
-            config: None,
+            config: self.config,
             split: self.split,
             mode: self.mode,
             key: self.key,
@@ -133,6 +139,9 @@ impl Ingest {
         let rows = result.tables.into_iter();
         let rows = rows.map(|table| [table.table, table.rows_read.to_string(), table.rows_added.to_string()]);
         print_table(["table", "rows_read", "rows_added"], rows)?;
+        if result.unchanged {
+            output::note(format_args!("nothing new: the source was ingested before"));
+        }
         let (files, landing, assets, snapshot) = (result.files, result.landing, result.assets, result.snapshot_id);
         output::print(format_args!("{files} files landed in {landing}, {assets} assets, snapshot {snapshot}"))?;
         Ok(())

@@ -48,6 +48,19 @@ pub const AWS_ENDPOINT_URL_S3: &str = "AWS_ENDPOINT_URL_S3";
 /// The file of trusted CA certificates for the object store, in PEM format.
 pub const AWS_CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 
+/// The access token for Hugging Face.
+pub const HF_TOKEN: &str = "HF_TOKEN";
+/// The address of the Hub, or of a server with its protocol.
+pub const HF_ENDPOINT: &str = "HF_ENDPOINT";
+/// The access token for Kaggle.
+pub const KAGGLE_API_TOKEN: &str = "KAGGLE_API_TOKEN";
+/// The user for Kaggle.
+pub const KAGGLE_USERNAME: &str = "KAGGLE_USERNAME";
+/// The key of that user.
+pub const KAGGLE_KEY: &str = "KAGGLE_KEY";
+/// The address of Kaggle's interfaces, both generations.
+pub const KAGGLE_API_ENDPOINT: &str = "KAGGLE_API_ENDPOINT";
+
 /// The variables that are not settings of the server.
 const OTHERS: [&str; 8] = [CONFIG, URL, USER, PASSWORD, TOKEN, CA, CLIENT_CERT, CLIENT_KEY];
 

@@ -29,6 +29,7 @@
 pub mod env;
 
 mod aws;
+mod hubs;
 mod fault;
 mod file;
 mod flags;
@@ -91,6 +92,8 @@ fn load_with(
     if of_aws.is_empty() {
         settings.s3_access = access;
     }
+    settings.hugging_face = hubs::hugging_face(environment, &mut faults);
+    settings.kaggle = hubs::kaggle(environment, &mut faults);
     for (key, needed) in REQUIRED {
         let given = |key: &str| sources.iter().rev().find_map(|source| source.get(key));
         if let (Some(set), None) = (given(key), given(needed)) {

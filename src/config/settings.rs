@@ -4,7 +4,12 @@
 
 use std::{fmt, num::NonZeroUsize, path::PathBuf, time::Duration};
 
-use crate::{auth::Credentials, lake::catalog::Catalog, storage::Access};
+use crate::{
+    auth::Credentials,
+    hub::{HubAccess, KaggleAccess},
+    lake::catalog::Catalog,
+    storage::Access,
+};
 
 /// The settings of the server. `Default` returns the defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +34,10 @@ pub struct Settings {
     pub storage: Storage,
     /// Credentials and address of S3, from the AWS variables only; without keys if they are absent or invalid.
     pub s3_access: Access,
+    /// Address and token of Hugging Face, from its variables only.
+    pub hugging_face: HubAccess,
+    /// Addresses and credentials of Kaggle, from its variables only.
+    pub kaggle: KaggleAccess,
     /// The timeout of a request to S3, retries included.
     pub storage_timeout: Duration,
     /// Whether ingest may read from loopback, link-local and private addresses, and over plain HTTP.
@@ -105,6 +114,8 @@ impl Settings {
         catalog: None,
         storage: Storage::Local(PathBuf::new()),
         s3_access: Access::NONE,
+        hugging_face: HubAccess::PUBLIC,
+        kaggle: KaggleAccess::PUBLIC,
         storage_timeout: Duration::ZERO,
         allow_private_sources: false,
         extensions: None,

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     auth::Credentials,
     error::{Error, ErrorKind},
+    hub::{self, HubAccess, KaggleAccess},
     lake::{catalog::Catalog, postgres::Postgres},
     storage::{Access, Endpoint},
 };
@@ -103,6 +104,8 @@ fn nothing_written_means_the_defaults() {
         catalog: None,
         storage: Storage::Local(PathBuf::from("./lakehouse/store")),
         s3_access: Access::NONE,
+        hugging_face: HubAccess::PUBLIC,
+        kaggle: KaggleAccess::PUBLIC,
         allow_private_sources: false,
         storage_timeout: Duration::from_mins(1),
         extensions: None,
@@ -474,6 +477,39 @@ fn faults_of_aws_variables_name_them_and_no_key() {
     );
     // They are other programs' while the data lies in a folder.
     check(&Written { variables, ..Written::default() }, &Settings::default());
+}
+
+#[test]
+fn variables_tell_how_hubs_are_reached() {
+    let load = |variables| Written { variables, ..Written::default() }.load().unwrap();
+    let settings = load(&[
+        ("HF_TOKEN", "hf_x\n"),
+        ("HF_ENDPOINT", "http://hub:8080/"),
+        ("KAGGLE_USERNAME", "u"),
+        ("KAGGLE_KEY", "k"),
+        ("KAGGLE_API_ENDPOINT", "https://mirror/kaggle"),
+    ]);
+    let hub = HubAccess { endpoint: "http://hub:8080".into(), credentials: hub::Credentials::bearer("hf_x") };
+    assert_eq!(settings.hugging_face, hub);
+    let kaggle = KaggleAccess {
+        endpoint: "https://mirror/kaggle".into(),
+        service: "https://mirror/kaggle".into(),
+        credentials: hub::Credentials::basic("u", "k"),
+    };
+    assert_eq!(settings.kaggle, kaggle);
+    let token = load(&[("KAGGLE_USERNAME", "u"), ("KAGGLE_KEY", "k"), ("KAGGLE_API_TOKEN", "t")]).kaggle;
+    assert_eq!(token, KaggleAccess { credentials: hub::Credentials::bearer("t"), ..KaggleAccess::PUBLIC });
+    check_faults(
+        &Written {
+            variables: &[("HF_TOKEN", "a\nb"), ("HF_ENDPOINT", "https://u:hunter2@hub"), ("KAGGLE_API_ENDPOINT", "kaggle")],
+            ..Written::default()
+        },
+        &[
+            "HF_ENDPOINT: expected http://HOST:PORT or https://HOST:PORT",
+            "HF_TOKEN: contains an invalid character, such as a line break",
+            "KAGGLE_API_ENDPOINT: expected http://HOST:PORT or https://HOST:PORT",
+        ],
+    );
 }
 
 #[test]

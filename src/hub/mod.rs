@@ -1,8 +1,27 @@
 //! Servers outside, from which data sets are downloaded. The only module that makes HTTP requests.
 //!
-//! * [`Http`]: downloads that are retried and resumed, from public addresses only unless the operator allows others.
+//! | file | what it is about |
+//! |---|---|
+//! | `hugging_face`, `kaggle`, `web` | the protocols |
+//! | `http`, `download` | requests that are retried, and downloads that are resumed |
+//! | `request`, `failure` | what is sent, and why it failed |
+//! | `address` | hosts that a client may not make the server reach |
+//! | `checksum` | hashes of what arrived |
 
 mod address;
+mod checksum;
+mod download;
+mod failure;
 mod http;
+mod hugging_face;
+mod kaggle;
+mod request;
+mod web;
 
-pub use self::http::{Http, Reach, file_name, shown};
+pub use self::{
+    download::Downloaded,
+    http::{Http, Reach, file_name, shown},
+    hugging_face::{HubAccess, HubFile, HuggingFace, Oid, Revision},
+    kaggle::{Kaggle, KaggleAccess, KaggleVersion},
+    request::Credentials,
+};

@@ -1,6 +1,7 @@
 //! A COCO folder: annotation files to four tables, pictures to assets.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     fs::File,
     io::{BufRead, BufReader, BufWriter, Write},
@@ -13,7 +14,7 @@ use serde_json::json;
 use super::{
     assets::Assets,
     coco_json::{self, Section, Spool},
-    load::{self, Loaded, TableOutcome},
+    load::{self, Loaded, Mode, TableOutcome},
     source::Files,
     work::Work,
 };
@@ -67,8 +68,9 @@ pub async fn load(work: &Work<'_>, files: &Files, assets: &mut Assets) -> Result
     let load = move |transaction: &mut Transaction<'_>| {
         let mut tables = Vec::new();
         for (section, suffix, columns) in TABLES {
-            let query = query(&spool, section, columns, &landing, request.max_rows)?;
-            tables.push(load_table(transaction, &prefix.with_suffix(suffix), &query, &request.mode, section)?);
+            let query = query(&spool, section, columns, request.max_rows)?;
+            let table = prefix.with_suffix(suffix);
+            tables.push(load_table(transaction, &table, &query, mode(&request.mode, section).as_ref(), &landing)?);
             progress.advance(1);
         }
         Ok(tables)
@@ -80,38 +82,40 @@ fn load_table(
     transaction: &mut Transaction<'_>,
     table: &TableRef,
     query: &str,
-    mode: &load::Mode,
-    section: Section,
+    mode: &Mode,
+    landing: &str,
 ) -> Result<TableOutcome> {
-    // Captions of result files have no id; a key fits one table at the most, so merging goes by image and text.
-    let mode = match (mode, section) {
-        (load::Mode::Merge { key }, Section::Captions) if key == &["id"] => {
-            &load::Mode::Merge { key: vec!["image_id".into(), "caption".into()] }
+    load::load(transaction, table, query, mode, Some(landing)).map_err(|err| err.context(format_args!("load {table}")))
+}
+
+/// Captions of result files have no id; a key fits one table at the most, so merging goes by image and text.
+fn mode(mode: &Mode, section: Section) -> Cow<'_, Mode> {
+    match (mode, section) {
+        (Mode::Merge { key }, Section::Captions) if key == &["id"] => {
+            Cow::Owned(Mode::Merge { key: vec!["image_id".into(), "caption".into()] })
         }
-        _ => mode,
-    };
-    load::load(transaction, table, query, mode).map_err(|err| err.context(format_args!("load {table}")))
+        _ => Cow::Borrowed(mode),
+    }
 }
 
 /// The rows of a section as a query.
-fn query(spool: &Path, section: Section, columns: &str, landing: &str, max_rows: Option<u64>) -> Result<String> {
+fn query(spool: &Path, section: Section, columns: &str, max_rows: Option<u64>) -> Result<String> {
     let file = spool.join(section.file_name());
     // A section without rows has no file; an empty one gives an empty table.
     File::options().create(true).append(true).open(&file)?;
     let reader = read_ndjson(&file, columns);
-    let landing = literal(landing);
     let limit = max_rows.map(|rows| format!(" LIMIT {rows}")).unwrap_or_default();
     Ok(match section {
         Section::Images => {
             let uris =
                 read_ndjson(&spool.join("uris.ndjson"), "{file: 'VARCHAR', in_split: 'VARCHAR', uri: 'VARCHAR'}");
             format!(
-                "SELECT image.*, coalesce(stored.uri, image.coco_url) AS image, {landing} AS landing FROM {reader} image \
+                "SELECT image.*, coalesce(stored.uri, image.coco_url) AS image FROM {reader} image \
                  LEFT JOIN {uris} stored ON stored.file = image.file_name AND stored.in_split IS NOT DISTINCT FROM image.split{limit}"
             )
         }
         Section::Annotations | Section::Captions | Section::Categories => {
-            format!("SELECT *, {landing} AS landing FROM {reader}{limit}")
+            format!("FROM {reader}{limit}")
         }
     })
 }
@@ -126,7 +130,8 @@ fn read_ndjson(file: &Path, columns: &str) -> String {
 /// Reads the annotation files into rows; gives the file with the images' rows, if there are any.
 async fn spool_annotations(work: &Work<'_>, files: &Files) -> Result<Option<PathBuf>> {
     work.progress.phase("read annotations", "files", Some(files.data.len() as u64));
-    let (data, folder) = (files.data.clone(), work.spool.to_path_buf());
+    let data = files.data.iter().map(|file| file.path().map(Path::to_owned)).collect::<Result<Vec<_>>>()?;
+    let folder = work.spool.to_path_buf();
     let (split, progress) = (work.request.split.clone(), work.progress.clone());
     let read = tokio::task::spawn_blocking(move || {
         let mut spool = Spool::new(folder);

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::coco_json;
 use crate::{
     error::{Error, Result},
@@ -9,7 +11,8 @@ use crate::{
 };
 
 /// The format of a source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Format {
     /// Parquet files.
     Parquet,
@@ -26,6 +29,23 @@ pub enum Format {
 // === impl Format ===
 
 impl Format {
+    /// Whether all files of a source are read together: what is in one of them refers to others.
+    pub(super) fn is_whole(self) -> bool {
+        self == Self::Coco
+    }
+
+    /// This format of earlier files, with further `data` of the source `shown`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if they have another one.
+    pub(super) fn with(self, data: &[PathBuf], shown: &str) -> Result<Self> {
+        let is_other = |file: &&PathBuf| format_of(file) != Some(self);
+        match data.iter().find(is_other) {
+            None => Ok(self),
+            Some(_) => Err(several(shown)),
+        }
+    }
+
     /// The table of a data set, or the prefix of its tables: what was delivered is in `raw`; an index of clips is made here.
     pub(super) fn default_table(self, dataset: &str) -> TableRef {
         let schema = if self == Self::Video { "silver" } else { "raw" };
@@ -67,11 +87,23 @@ pub(super) fn format_of_all(shown: &str, data: &[PathBuf], is_folder: bool) -> R
         )));
     };
     if formats.iter().any(|format| format != first) {
-        return Err(Error::invalid(format!(
-            "read source: \"{shown}\" contains several formats; ingest each of them separately"
-        )));
+        return Err(several(shown));
     }
     if *first == Format::Json && is_coco(data, is_folder)? { Ok(Format::Coco) } else { Ok(*first) }
+}
+
+fn several(shown: &str) -> Error {
+    Error::invalid(format!("read source: \"{shown}\" contains several formats; ingest each of them separately"))
+}
+
+/// A name for the format of a file in a list of files; `None` for files without data.
+pub(super) fn is_listed_as(file: &Path) -> Option<&'static str> {
+    Some(match format_of(file)? {
+        Format::Parquet => "parquet",
+        Format::Csv => "csv",
+        Format::Json | Format::Coco => "json",
+        Format::Video => "video",
+    })
 }
 
 /// A list of captions is COCO only if there are annotations; otherwise it is plain JSON.

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::source::Files;
+use super::source::{Content, Files};
 use crate::{
     error::{Error, ErrorKind, Result},
     jobs::Progress,
@@ -125,6 +125,11 @@ impl Landing {
         Ok(names.len())
     }
 
+    /// The landing `time`, with files that are there.
+    pub fn of(storage: Storage, dataset: &str, time: &str, files: Vec<File>) -> Self {
+        Self { storage, dataset: dataset.to_owned(), time: time.to_owned(), found: false, files }
+    }
+
     /// Lands the data files, keeping their paths relative to the source's folder: copies them, unless they are here.
     ///
     /// # Errors
@@ -133,24 +138,32 @@ impl Landing {
         progress.phase("land files", "files", Some(files.data.len() as u64));
         for file in &files.data {
             progress.check()?;
-            let relative = file.strip_prefix(&files.root).unwrap_or(file).display().to_string();
-            if relative.starts_with('.') {
-                return Err(Error::invalid(format!("\"{relative}\" is hidden: rename it")));
+            let name = &file.name;
+            if name.starts_with('.') {
+                return Err(Error::invalid(format!("\"{name}\" is hidden: rename it")));
             }
-            let Copied { bytes, sha256 } = if self.found {
-                Storage::checksum(file).await?
-            } else {
-                self.storage.upload(file, &self.path(&relative)).await?
+            let Copied { bytes, sha256 } = match &file.content {
+                Content::Here(path) if self.found => Storage::checksum(path).await?,
+                Content::Here(path) => self.storage.upload(path, &self.path(name)).await?,
+                Content::Landed { path, bytes, sha256 } => {
+                    self.storage.copy(path, &self.path(name)).await?;
+                    Copied { bytes: *bytes, sha256: sha256.clone() }
+                }
             };
-            self.files.push(File { path: relative, bytes, sha256 });
+            self.files.push(File { path: name.clone(), bytes, sha256 });
             progress.advance(1);
         }
         Ok(())
     }
 
-    /// The landed files as DuckDB opens them.
-    pub fn engine_paths(&self) -> Vec<String> {
-        self.files.iter().map(|file| self.storage.engine_path(&self.path(&file.path))).collect()
+    /// The landed file `name` as DuckDB opens it.
+    pub fn engine_path(&self, name: &str) -> String {
+        self.storage.engine_path(&self.path(name))
+    }
+
+    /// The landed files.
+    pub fn files(&self) -> &[File] {
+        &self.files
     }
 
     /// Its URI.
@@ -221,6 +234,7 @@ pub(super) async fn read<T: DeserializeOwned>(storage: &Storage, path: &str) -> 
     }
 }
 
-fn json(value: &impl Serialize) -> Result<bytes::Bytes> {
+/// A value as the content of an object of the store.
+pub(super) fn json(value: &impl Serialize) -> Result<bytes::Bytes> {
     serde_json::to_vec(value).map(Into::into).map_err(|err| Error::internal("write JSON").with_source(err))
 }

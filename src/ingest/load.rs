@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::{
     engine::Connection,
@@ -27,6 +28,8 @@ pub enum Mode {
     Append,
     /// They are removed.
     Replace,
+    /// They are kept, and only rows that are not among them are added: each as often as the source has it more often.
+    Difference,
     /// Those whose key the source contains are updated.
     Merge {
         /// The columns of the key.
@@ -45,11 +48,24 @@ pub struct TableOutcome {
     pub rows_added: u64,
 }
 
+/// The name of the landing in the details of a commit.
+pub(super) const LANDING: &str = "landing";
+/// The names of the tables there.
+pub(super) const TABLES: &str = "tables";
+/// The table of staged rows.
+const STAGE: &str = "temp.main.merganser_merge";
+/// The column for the split of a row.
+pub(super) const SPLIT: &str = "split";
+/// The column for the name of the landing.
+const LANDING_COLUMN: &str = "landing";
+
 /// The result of a load.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The newest snapshot after the load.
     pub snapshot_id: SnapshotId,
+    /// Whether the load created it.
+    pub committed: bool,
     /// The changed tables.
     pub tables: Vec<TableOutcome>,
 }
@@ -67,6 +83,17 @@ struct Count {
     count: u64,
 }
 
+/// How the commit of a load is signed.
+#[derive(Clone, Debug)]
+pub struct Signature {
+    /// The name of the data set.
+    pub dataset: String,
+    /// The user.
+    pub author: String,
+    /// What identifies the landing.
+    pub landing: String,
+}
+
 /// Commits what `load` writes as one snapshot, and repeats it after a conflict.
 ///
 /// # Errors
@@ -74,25 +101,38 @@ struct Count {
 pub fn commit<'c>(
     connection: &'c Connection,
     committer: &'c Arc<Committer>,
-    dataset: &str,
-    author: &str,
+    signature: &Signature,
     mut load: impl FnMut(&mut Transaction<'c>) -> Result<Vec<TableOutcome>>,
 ) -> Result<Loaded> {
+    let Signature { dataset, author, landing } = signature;
     let written = Writer::new(committer, connection).write(author, Retry::OnConflict, |transaction| {
-        transaction.sign(format!("ingest {dataset}"), None);
-        load(transaction)
+        let tables = load(transaction)?;
+        let names: Vec<_> = tables.iter().map(|outcome| outcome.table.as_str()).collect();
+        transaction.sign(format!("ingest {dataset}"), Some(json!({ LANDING: landing, TABLES: names })));
+        Ok(tables)
     })?;
     let snapshot_id = written.snapshot_id.unwrap_or_else(|| snapshots::newest(connection));
-    Ok(Loaded { snapshot_id, tables: written.value })
+    Ok(Loaded { snapshot_id, committed: written.snapshot_id.is_some(), tables: written.value })
 }
 
-/// Loads the rows of `query` into `table`, creating it if it does not exist.
+/// Loads the rows of `query` into `table`, creating it if it does not exist. With `landing`, each row has the name of the
+/// landing that brought it.
 ///
 /// # Errors
 /// `InvalidArgument` if the columns do not match the table's, or the key is missing, NULL or not unique.
-pub fn load(transaction: &mut Transaction<'_>, table: &TableRef, query: &str, mode: &Mode) -> Result<TableOutcome> {
+pub fn load(
+    transaction: &mut Transaction<'_>,
+    table: &TableRef,
+    query: &str,
+    mode: &Mode,
+    landing: Option<&str>,
+) -> Result<TableOutcome> {
     let connection = transaction.connection();
-    let query = stored(connection, query)?.unwrap_or_else(|| query.to_owned());
+    let query = match landing {
+        Some(landing) => format!("SELECT *, {} AS {LANDING_COLUMN} FROM ({query})", literal(landing)),
+        None => query.to_owned(),
+    };
+    let query = stored(connection, &query)?.unwrap_or(query);
     let existing = columns_of(connection, table)?;
     if existing.is_none() || matches!(mode, Mode::Replace) {
         transaction.will_define()?;
@@ -101,13 +141,16 @@ pub fn load(transaction: &mut Transaction<'_>, table: &TableRef, query: &str, mo
         transaction.reads_and_writes(&table.sql())?;
     }
     let (rows_read, rows_added) = match (existing, mode) {
-        (None, Mode::Append | Mode::Replace) => both(create(connection, table, &query)?),
+        (None, Mode::Append | Mode::Difference | Mode::Replace) => both(create(connection, table, &query)?),
         (None, Mode::Merge { key }) => {
             // An empty table first: the merge below checks the key.
             create(connection, table, &format!("{query} LIMIT 0"))?;
             merge(connection, table, &query, key)?
         }
         (Some(_), Mode::Append) => both(insert(connection, table, &query)?),
+        (Some(existing), Mode::Difference) => {
+            add_missing(connection, table, &query, &existing, |column| landing.is_none() || column != LANDING_COLUMN)?
+        }
         (Some(existing), Mode::Replace) => both(replace(connection, table, &query, &existing)?),
         (Some(_), Mode::Merge { key }) => merge(connection, table, &query, key)?,
     };
@@ -139,9 +182,46 @@ fn replace(connection: &Connection, table: &TableRef, query: &str, existing: &[C
     }
 }
 
+/// Adds the rows whose compared columns the table does not have as often. Returns the number of rows read and of rows added.
+fn add_missing(
+    connection: &Connection,
+    table: &TableRef,
+    query: &str,
+    existing: &[Column],
+    is_compared: impl Fn(&str) -> bool,
+) -> Result<(u64, u64)> {
+    connection.execute(&format!("CREATE OR REPLACE TEMP TABLE merganser_merge AS {query}"), &[])?;
+    let read = count(connection, STAGE)?;
+    let (mut ours, mut theirs, mut same) = (Vec::new(), Vec::new(), Vec::new());
+    for Column { column_name, .. } in describe(connection, &format!("FROM {STAGE}"))? {
+        let Some(known) = existing.iter().find(|known| known.column_name.eq_ignore_ascii_case(&column_name)) else {
+            // Says which column the table lacks.
+            return insert(connection, table, &format!("FROM {STAGE}")).map(both);
+        };
+        if is_compared(&column_name) {
+            let name = identifier(&column_name);
+            ours.push(format!("{name}::{}", known.column_type));
+            same.push(format!("source.{name}::{} IS NOT DISTINCT FROM target.{name}", known.column_type));
+            theirs.push(name);
+        }
+    }
+    let numbered = |rows: &str, by: &[String]| {
+        format!("(SELECT *, row_number() OVER (PARTITION BY {}) AS merganser_number FROM {rows})", by.join(", "))
+    };
+    let missing = format!(
+        "SELECT source.* EXCLUDE (merganser_number) FROM {} source ANTI JOIN {} target ON {} \
+         AND source.merganser_number = target.merganser_number",
+        numbered(STAGE, &ours),
+        numbered(&table.sql(), &theirs),
+        same.join(" AND ")
+    );
+    let added = insert(connection, table, &missing)?;
+    connection.execute(&format!("DROP TABLE {STAGE}"), &[])?;
+    Ok((read, added))
+}
+
 /// Stages the rows, checks the key, and merges. Returns the number of rows read and of rows added.
 fn merge(connection: &Connection, table: &TableRef, query: &str, key: &[String]) -> Result<(u64, u64)> {
-    const STAGE: &str = "temp.main.merganser_merge";
     connection.execute(&format!("CREATE OR REPLACE TEMP TABLE merganser_merge AS {query}"), &[])?;
     let columns = describe(connection, &format!("FROM {STAGE}"))?;
     check_key(connection, STAGE, key, &columns)?;

@@ -2,6 +2,7 @@
 //! are stored as assets, and the table contains their URIs.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{BufWriter, Write},
     path::{Path, PathBuf},
@@ -18,7 +19,8 @@ use tokio::sync::mpsc;
 
 use super::{
     assets::Assets,
-    load::{self, Loaded},
+    load::{self, Loaded, SPLIT},
+    source::Files,
     work::Work,
 };
 use crate::{
@@ -41,9 +43,11 @@ const FILE: &str = "merganser_file";
 const ROW: &str = "file_row_number";
 
 /// Loads the files as one table.
-pub async fn load(work: &Work<'_>, assets: &mut Assets) -> Result<Loaded> {
-    let files = work.landing.engine_paths();
-    let columns = columns(work, &reader(&files, false)).await?;
+pub async fn load(work: &Work<'_>, files: &Files, assets: &mut Assets) -> Result<Loaded> {
+    let mut reader = Reader::new(work, files);
+    let columns = columns(work, &reader.sql(false)).await?;
+    reader.adds_split = !columns.iter().any(|column| column.column_name.eq_ignore_ascii_case(SPLIT))
+        && reader.files.keys().any(Option::is_some);
     let is_media = |column: &&Column| work.request.extract_media && is_media(&column.column_type);
     let media: Vec<_> = columns.iter().filter(is_media).map(|column| column.column_name.clone()).collect();
     let has_media = !media.is_empty();
@@ -53,7 +57,7 @@ pub async fn load(work: &Work<'_>, assets: &mut Assets) -> Result<Loaded> {
             taken.column_name
         )));
     }
-    let reader = reader(&files, has_media);
+    let reader = reader.sql(has_media);
     let mut stored = Vec::new();
     for (index, column) in media.into_iter().enumerate() {
         let uris = work.spool.join(format!("uris_{index}.ndjson"));
@@ -63,13 +67,44 @@ pub async fn load(work: &Work<'_>, assets: &mut Assets) -> Result<Loaded> {
     work.progress.phase("load table", "tables", Some(1));
     let query = query(&reader, &stored, work.request.max_rows);
     let (mode, table) = (work.request.mode.clone(), work.table.clone());
-    let load = move |transaction: &mut Transaction<'_>| Ok(vec![load::load(transaction, &table, &query, &mode)?]);
+    let load = move |transaction: &mut Transaction<'_>| Ok(vec![load::load(transaction, &table, &query, &mode, None)?]);
     work.commit(load).await.map_err(|err| err.context(format_args!("load {}", work.table)))
 }
 
-/// The table function that reads the files; with `places`, each row has its file and its number in it.
-fn reader(files: &[String], places: bool) -> String {
-    let files: Vec<_> = files.iter().map(|file| literal(file)).collect();
+/// The landed files of an ingest.
+struct Reader {
+    /// Paths by split.
+    files: BTreeMap<Option<String>, Vec<String>>,
+    /// Whether the rows get a column with the split of their file.
+    adds_split: bool,
+}
+
+// === impl Reader ===
+
+impl Reader {
+    fn new(work: &Work<'_>, files: &Files) -> Self {
+        let mut paths = BTreeMap::<_, Vec<_>>::new();
+        for file in &files.data {
+            paths.entry(file.split.clone()).or_default().push(work.landing.engine_path(&file.name));
+        }
+        Self { files: paths, adds_split: false }
+    }
+
+    /// What reads the files, in a FROM clause; with `places`, each row has its file and its number in it.
+    fn sql(&self, places: bool) -> String {
+        if !self.adds_split {
+            return read_parquet(self.files.values().flatten(), places);
+        }
+        let parts = self.files.iter().map(|(split, files)| {
+            let split = split.as_deref().map_or_else(|| "NULL::VARCHAR".to_owned(), literal);
+            format!("SELECT *, {split} AS {SPLIT} FROM {}", read_parquet(files, places))
+        });
+        format!("({})", parts.collect::<Vec<_>>().join(" UNION ALL BY NAME "))
+    }
+}
+
+fn read_parquet<'f>(files: impl IntoIterator<Item = &'f String>, places: bool) -> String {
+    let files: Vec<_> = files.into_iter().map(|file| literal(file)).collect();
     let files = files.join(", ");
     let places = if places { format!(", filename = {}, file_row_number = true", literal(FILE)) } else { String::new() };
     format!("read_parquet([{files}], union_by_name = true{places})")

@@ -1,23 +1,28 @@
 //! Ingest: from a source to a landing, assets and tables, in that order.
 //!
-//! 1. Get the files of the source: those of other machines are downloaded to a temporary folder.
-//! 2. Land: copy the data files to `raw/<dataset>/<date>/<time>/`. Images of a COCO folder are stored as assets instead.
-//! 3. Store media as assets (`assets/<dataset>/<column>/<file>`).
-//! 4. Load all tables in one transaction, with URIs in place of the media.
-//! 5. Write the manifest, which makes the landing the latest.
+//! 1. Gather the files of the source: those of other machines are downloaded, unless an earlier ingest has landed them.
+//! 2. Plan what is read of them: what an earlier ingest has loaded is not.
+//! 3. Land: copy the data files to `raw/<dataset>/<date>/<time>/`. Images of a COCO folder are stored as assets instead.
+//! 4. Store media as assets (`assets/<dataset>/<column>/<file>`).
+//! 5. Load all tables in one transaction, with URIs in place of the media.
+//! 6. Write the manifest, which makes the landing the latest, and the record of the ingest.
 //!
 //! If a step fails, the files of the earlier steps are removed, and no table has changed. A killed process leaves files
-//! that no table and no manifest references.
+//! that no table and no manifest references; the next ingest of the same source uses what it had downloaded.
 
 mod assets;
 mod coco;
 mod coco_json;
+mod earlier;
 mod format;
+mod gathered;
 mod landing;
 mod landings;
 mod load;
 mod media_columns;
 mod name;
+mod outcome;
+mod plan;
 mod request;
 mod source;
 mod text;
@@ -25,7 +30,7 @@ mod video;
 mod work;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -34,44 +39,31 @@ use parking_lot::Mutex;
 
 use self::{
     assets::Assets,
+    earlier::{Earlier, Records, rows_of},
     format::Format,
+    gathered::{Gathered, Gatherer},
     landing::Landing,
-    source::{Download, Files},
+    load::Loaded,
+    plan::{Now, Plan},
+    source::{Downloads, Wanted},
     work::Work,
 };
 pub use self::{
     landings::{Found, LandingState},
     load::{Mode, TableOutcome},
     name::{check_dataset, snake_case},
+    outcome::Outcome,
     request::Request,
     source::{Outside, Source},
     text::{Options, Sign, encoding},
 };
 use crate::{
     context::Principal,
-    error::Result,
-    ids::SnapshotId,
+    error::{Error, ErrorKind, Result},
     jobs::Progress,
-    lake::{Lake, snapshots},
+    lake::{Lake, standing::Standing},
     storage::Storage,
 };
-
-/// The result of an ingest.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// The snapshot that contains the rows.
-    pub snapshot_id: SnapshotId,
-    /// The URI of the landing.
-    pub landing: String,
-    /// The number of files.
-    pub files: u64,
-    /// Their total size in bytes.
-    pub bytes: u64,
-    /// The number of assets written.
-    pub assets: u64,
-    /// The changed tables.
-    pub tables: Vec<TableOutcome>,
-}
 
 /// Ingests into one lake.
 #[derive(Debug)]
@@ -94,26 +86,33 @@ impl Ingester {
         Self { lake, storage, staging, outside, is_shared, datasets: Mutex::default() }
     }
 
-    /// Ingests a source, with `author` as the author of the commit.
+    /// Ingests a source, with `author` as the author of the commit. What the same ingest has done before is not done again.
     ///
     /// # Errors
-    /// `NotFound` and `InvalidArgument` for an unusable source; Cancelled. Nothing was written then.
+    /// `NotFound` and `InvalidArgument` for an unusable source; `Unavailable` for one that does not answer; Cancelled.
+    /// Nothing was written then.
     pub async fn run(&self, request: &Request, author: &Principal, progress: &Progress) -> Result<Outcome> {
         progress.phase("wait for another ingest", "files", None);
         let dataset = self.lock_of(&request.dataset);
         let _turn = progress.unless_cancelled(async { Ok(dataset.lock().await) }).await?;
         let spool = tempfile::tempdir_in(&self.staging)?;
-        let downloads = spool.path().join("source");
-        let landing = match self.landing(request, &downloads, progress).await? {
+        let landed = spool.path().join("source");
+        let landing = match self.landing(request, &landed, progress).await? {
             Place::Empty(landing) => return self.nothing_yet(&landing).await,
             Place::Ready(landing) => landing,
         };
-        progress.phase("read source", "files", None);
-        let download = Download { outside: &self.outside, folder: &downloads, progress };
-        let files = request.source.files(download).await?;
-        request.check(files.format)?;
-        let job = Job { request, author, progress, spool: spool.path() };
-        self.load(&job, &files, landing).await
+        let records = Records::new(self.storage.clone(), request);
+        let earlier = records.find(&self.lake).await?;
+        let downloads = Downloads::new(&self.staging, &records.name());
+        let job = Job { request, author, progress, spool: spool.path(), records: &records, earlier: earlier.as_ref() };
+        let outcome = self.ingest(&job, &downloads, landing, landed).await;
+        let may_continue = |err: &Error| matches!(err.kind(), ErrorKind::Unavailable | ErrorKind::Cancelled);
+        if !outcome.as_ref().is_err_and(may_continue)
+            && let Err(err) = downloads.remove().await
+        {
+            tracing::warn!(cause = %err, "cannot remove what an ingest has downloaded");
+        }
+        outcome
     }
 
     /// The landings of `dataset`, or of all data sets: the newest first. Without `all`, only the latest of each data set, and
@@ -140,42 +139,146 @@ impl Ingester {
         Ok(superseded)
     }
 
-    async fn load(&self, job: &Job<'_>, files: &Files, mut landing: Landing) -> Result<Outcome> {
-        let Job { request, author, progress, spool } = *job;
-        let mut assets = Assets::new(self.storage.clone(), &request.dataset, self.is_shared);
-        let work = async {
-            landing.land(files, progress).await?;
-            let table = request.table.clone().unwrap_or_else(|| files.format.default_table(&request.dataset));
-            let lake = &self.lake;
-            let context = Work { lake, request, author, progress, spool, landing: &landing, table: &table };
-            match files.format {
-                Format::Video => video::load(&context, files, &mut assets).await,
-                Format::Coco => coco::load(&context, files, &mut assets).await,
-                Format::Parquet => media_columns::load(&context, &mut assets).await,
-                Format::Csv | Format::Json => text::load(&context, files).await,
-            }
+    async fn ingest(
+        &self,
+        job: &Job<'_>,
+        downloads: &Downloads,
+        mut landing: Landing,
+        landed: PathBuf,
+    ) -> Result<Outcome> {
+        let Job { request, progress, earlier, .. } = *job;
+        let wanted = Wanted { config: request.config.as_deref(), split: request.split.as_deref() };
+        let opened = request.source.open(&self.outside, wanted, landed, progress).await?;
+        let gatherer = Gatherer { request, storage: &self.storage, downloads, progress };
+        let mut gathered = gatherer.gather(opened.clone(), earlier.map(|(earlier, _)| earlier)).await?;
+        request.check(gathered.files.format)?;
+        let (mode, wanted) = match job.plan(&gathered).await? {
+            Plan::Nothing => return self.nothing_new(job, &gathered, landing).await,
+            Plan::Read { mode, files } => (mode, files),
         };
-        // The future is not dropped when the job is cancelled: an upload in progress may still complete, and must be
-        // recorded to be removed. The steps check for cancellation between writes.
-        let loaded = match work.await {
-            Ok(loaded) => loaded,
+        if gathered.files.format.is_whole() && gathered.lacks(&wanted) {
+            gathered = gatherer.gather(opened, None).await?;
+        }
+        let written = async {
+            landing.land(&gathered.files, progress).await?;
+            let mut record = job.record(&gathered, &landing, &mode);
+            record.snapshot_id = earlier::newest(&self.lake).await?;
+            job.records.announce(&record).await?;
+            Ok(record)
+        };
+        let mut record = match written.await {
+            Ok(record) => record,
             Err(err) => {
-                undo(landing, assets).await;
+                self.undo(job, landing, None).await;
                 return Err(err);
             }
         };
-        if let Err(err) = landing.make_latest(request.source.shown()).await {
-            // Not an error of the call: the rows are committed, and a repeated call would add them again.
+        let mut assets = Assets::new(self.storage.clone(), &request.dataset, self.is_shared);
+        // The future is not dropped when the job is cancelled: an upload in progress may still complete, and must be
+        // recorded to be removed. The steps check for cancellation between writes.
+        let loaded = match self.load(job, &gathered, &wanted, mode, &landing, &mut assets).await {
+            Ok(loaded) => loaded,
+            Err(err) => {
+                self.undo(job, landing, Some(assets)).await;
+                return Err(err);
+            }
+        };
+        if let Err(err) = self.conclude(job, &landing, &mut record, &loaded).await {
+            // Not an error of the call: the rows are committed. The next call completes it.
             tracing::error!(cause = %err, landing = landing.uri(), "cannot write the manifest of a landing");
         }
         Ok(Outcome {
             snapshot_id: loaded.snapshot_id,
             landing: landing.uri(),
-            files: files.data.len() as u64,
+            files: record.files.len() as u64,
             bytes: landing.bytes(),
+            downloaded: gathered.downloaded,
             assets: assets.written(),
             tables: loaded.tables,
+            unchanged: false,
         })
+    }
+
+    async fn load(
+        &self,
+        job: &Job<'_>,
+        gathered: &Gathered,
+        wanted: &[bool],
+        mode: Mode,
+        landing: &Landing,
+        assets: &mut Assets,
+    ) -> Result<Loaded> {
+        let Job { author, progress, spool, .. } = *job;
+        let format = gathered.files.format;
+        let files = match format {
+            // DuckDB reads the landed files.
+            Format::Parquet => gathered.files.only(|index| wanted[index]),
+            _ => gathered.here(wanted, &self.storage, spool.join("kept"), progress).await?,
+        };
+        let request = &Request { mode, ..job.request.clone() };
+        let table = request.table.clone().unwrap_or_else(|| format.default_table(&request.dataset));
+        let work = Work { lake: &self.lake, request, author, progress, spool, landing, table: &table };
+        match format {
+            Format::Video => video::load(&work, &files, assets).await,
+            Format::Coco => coco::load(&work, &files, assets).await,
+            Format::Parquet => media_columns::load(&work, &files, assets).await,
+            Format::Csv | Format::Json => text::load(&work, &files).await,
+        }
+    }
+
+    /// Writes down what was committed.
+    async fn conclude(&self, job: &Job<'_>, landing: &Landing, record: &mut Earlier, loaded: &Loaded) -> Result<()> {
+        let names = loaded.tables.iter().map(|outcome| outcome.table.clone()).collect();
+        let tables = self.lake.engine().run(move |connection| earlier::with_uuids(connection, names));
+        (record.tables, record.snapshot_id, record.committed) = (tables.await?, loaded.snapshot_id, loaded.committed);
+        landing.make_latest(record.source.clone()).await?;
+        job.records.confirm(record).await
+    }
+
+    /// The outcome if everything was ingested before.
+    async fn nothing_new(&self, job: &Job<'_>, gathered: &Gathered, mut landing: Landing) -> Result<Outcome> {
+        let Some((earlier, _)) = job.earlier else { return self.nothing_yet(&landing).await };
+        let mut record = earlier.clone();
+        if job.request.source == Source::Manual {
+            // Somebody has put the same files there once more.
+            landing.land(&gathered.files, job.progress).await?;
+            landing.make_latest(record.source.clone()).await?;
+            (record.landing, record.files) = (landing.time().to_owned(), landing.files().to_vec());
+        } else {
+            landing = Landing::of(self.storage.clone(), &job.request.dataset, &record.landing, record.files.clone());
+            // What has other tags and the same content need not be fetched the next time.
+            record.revision.clone_from(&gathered.revision);
+            record.items = gathered.items_of(&landing);
+        }
+        if record != *earlier {
+            job.records.confirm(&record).await?;
+        }
+        let unread = |(table, _): &(String, String)| TableOutcome { table: table.clone(), rows_read: 0, rows_added: 0 };
+        Ok(Outcome {
+            snapshot_id: record.snapshot_id,
+            landing: landing.uri(),
+            files: record.files.len() as u64,
+            bytes: landing.bytes(),
+            downloaded: gathered.downloaded,
+            assets: 0,
+            tables: record.tables.iter().map(unread).collect(),
+            unchanged: true,
+        })
+    }
+
+    /// Removes the files of a failed ingest. No table and no manifest references those that cannot be removed.
+    async fn undo(&self, job: &Job<'_>, landing: Landing, assets: Option<Assets>) {
+        let assets = async {
+            match assets {
+                Some(assets) => assets.remove().await,
+                None => Ok(()),
+            }
+        };
+        for outcome in [job.records.withdraw().await, landing.remove().await, assets.await] {
+            if let Err(err) = outcome {
+                tracing::warn!(cause = %err, "cannot remove the files of a failed ingest");
+            }
+        }
     }
 
     /// The landing of an ingest; for [`Source::Manual`] the one that waits for files, which are downloaded.
@@ -193,8 +296,16 @@ impl Ingester {
 
     /// The outcome while nobody has put files into a landing.
     async fn nothing_yet(&self, landing: &Landing) -> Result<Outcome> {
-        let snapshot_id = self.lake.engine().run(|connection| Ok(snapshots::newest(connection))).await?;
-        Ok(Outcome { snapshot_id, landing: landing.uri(), files: 0, bytes: 0, assets: 0, tables: Vec::new() })
+        Ok(Outcome {
+            snapshot_id: earlier::newest(&self.lake).await?,
+            landing: landing.uri(),
+            files: 0,
+            bytes: 0,
+            downloaded: 0,
+            assets: 0,
+            tables: Vec::new(),
+            unchanged: false,
+        })
     }
 
     fn lock_of(&self, dataset: &str) -> Arc<tokio::sync::Mutex<()>> {
@@ -212,19 +323,57 @@ enum Place {
     Empty(Landing),
 }
 
-/// An ingest and its temporary folder.
+/// An ingest, its temporary folder, and what it did before.
+#[derive(Clone, Copy)]
 struct Job<'a> {
     request: &'a Request,
     author: &'a Principal,
     progress: &'a Progress,
     spool: &'a Path,
+    records: &'a Records,
+    earlier: Option<&'a (Earlier, Standing)>,
 }
 
-/// Removes the files of a failed ingest. No table and no manifest references those that cannot be removed.
-async fn undo(landing: Landing, assets: Assets) {
-    for outcome in [landing.remove().await, assets.remove().await] {
-        if let Err(err) = outcome {
-            tracing::warn!(cause = %err, "cannot remove the files of a failed ingest");
+// === impl Job ===
+
+impl Job<'_> {
+    async fn plan(&self, gathered: &Gathered) -> Result<Plan> {
+        let earlier = self.earlier.map(|(earlier, standing)| (earlier, *standing));
+        // The first time, everything is read.
+        let rows = match earlier {
+            Some(_) => gathered.rows(self.progress).await?,
+            None => vec![String::new(); gathered.files.data.len()],
+        };
+        let Request { mode, max_rows, .. } = self.request;
+        let others = Some(gathered.others.as_str());
+        let now = Now { format: gathered.files.format, rows: &rows, others, max_rows: *max_rows };
+        Ok(plan::plan(mode, now, earlier))
+    }
+
+    /// What will have been done, without the commit.
+    fn record(&self, gathered: &Gathered, landing: &Landing, mode: &Mode) -> Earlier {
+        let files = landing.files();
+        let now = files.iter().zip(&gathered.files.data);
+        let mut loaded: BTreeSet<_> = now.map(|(file, data)| rows_of(&file.sha256, data.split.as_deref())).collect();
+        match self.earlier {
+            Some((earlier, Standing::Touched | Standing::Untouched)) if *mode != Mode::Replace => {
+                loaded.extend(earlier.loaded.iter().cloned());
+            }
+            _ => {}
+        }
+        Earlier {
+            source: self.request.source.shown(),
+            revision: gathered.revision.clone(),
+            landing: landing.time().to_owned(),
+            format: gathered.files.format,
+            items: gathered.items_of(landing),
+            files: files.to_vec(),
+            loaded,
+            others: Some(gathered.others.clone()),
+            max_rows: self.request.max_rows,
+            tables: Vec::new(),
+            snapshot_id: crate::ids::SnapshotId(0),
+            committed: false,
         }
     }
 }

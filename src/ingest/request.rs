@@ -15,7 +15,9 @@ pub struct Request {
     pub dataset: String,
     /// The table, or the prefix of the tables of a COCO folder and of clips; `None` for one named after the data set.
     pub table: Option<TableRef>,
-    /// The split of rows that specify none.
+    /// The configuration of a data set on a hub.
+    pub config: Option<String>,
+    /// The split of a data set on a hub; for a COCO folder, that of rows that specify none.
     pub split: Option<String>,
     /// How existing rows are treated.
     pub mode: Mode,

@@ -59,17 +59,17 @@ pub async fn load(work: &Work<'_>, files: &Files, assets: &mut Assets) -> Result
     let mut rows = Rows::create(work.spool)?;
     for file in &files.data {
         work.progress.check()?;
-        let name = file.strip_prefix(&files.root).unwrap_or(file).display().to_string();
-        let (source, target) = (file.clone(), work.spool.join("clip.mp4"));
+        let name = &file.name;
+        let (source, target) = (file.path()?.to_owned(), work.spool.join("clip.mp4"));
         let clip = {
             let target = target.clone();
             tokio::task::spawn_blocking(move || fragment(&source, &target)).await
         };
         let clip = clip.unwrap_or_else(|_| Err(Error::invalid("fragment video: the reader gave up")));
         let clip = clip.context(|| format!("read \"{name}\""))?;
-        let stem = Path::new(&name).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let stem = Path::new(name).file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let uri = assets.put_file(CLIP, &format!("{stem}.mp4"), &target).await?;
-        rows.write(&uri, &name, &clip)?;
+        rows.write(&uri, name, &clip)?;
         work.progress.advance(1);
     }
     load_tables(work, rows.finish()?).await
@@ -90,7 +90,7 @@ async fn load_tables(work: &Work<'_>, spooled: [(Table, PathBuf); 2]) -> Result<
         let mut tables = Vec::new();
         for (table, file) in &spooled {
             let name = prefix.with_suffix(table.suffix);
-            let loaded = load::load(transaction, &name, &query(file, table, &landing), &table.mode(&mode));
+            let loaded = load::load(transaction, &name, &query(file, table), &table.mode(&mode), Some(&landing));
             tables.push(loaded.map_err(|err| err.context(format_args!("load {name}")))?);
             progress.advance(1);
         }
@@ -99,9 +99,9 @@ async fn load_tables(work: &Work<'_>, spooled: [(Table, PathBuf); 2]) -> Result<
     work.commit(load).await
 }
 
-fn query(file: &Path, table: &Table, landing: &str) -> String {
-    let (file, landing, columns) = (literal(&file.display().to_string()), literal(landing), table.columns);
-    format!("SELECT *, {landing} AS landing FROM read_json({file}, format = 'newline_delimited', columns = {columns})")
+fn query(file: &Path, table: &Table) -> String {
+    let (file, columns) = (literal(&file.display().to_string()), table.columns);
+    format!("FROM read_json({file}, format = 'newline_delimited', columns = {columns})")
 }
 
 // === impl Table ===

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use super::{
     landing::Landing,
-    load::{self, Loaded, TableOutcome},
+    load::{self, Loaded, Signature, TableOutcome},
     request::Request,
 };
 use crate::{
@@ -32,6 +32,13 @@ pub struct Work<'a> {
 // === impl Work ===
 
 impl Work<'_> {
+    /// How its commit is signed.
+    pub fn signature(&self) -> Signature {
+        let Request { dataset, .. } = self.request;
+        let landing = format!("{dataset}/{}", self.landing.time());
+        Signature { dataset: dataset.clone(), author: self.author.name().to_owned(), landing }
+    }
+
     /// Commits what `load` writes as one snapshot, and repeats it after a conflict.
     ///
     /// # Errors
@@ -40,10 +47,10 @@ impl Work<'_> {
         &self,
         mut load: impl FnMut(&mut Transaction<'_>) -> Result<Vec<TableOutcome>> + Send + 'static,
     ) -> Result<Loaded> {
-        let (dataset, author) = (self.request.dataset.clone(), self.author.name().to_owned());
+        let signature = self.signature();
         let committer = Arc::clone(self.lake.committer());
         let loading = move |connection: &Connection| {
-            load::commit(connection, &committer, &dataset, &author, |transaction| load(transaction))
+            load::commit(connection, &committer, &signature, |transaction| load(transaction))
         };
         // Waits for the outcome: files may only be removed if the rows were not committed.
         self.lake.engine().lease().await?.worker().run_until(self.progress.cancelled(), loading).await

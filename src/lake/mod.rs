@@ -27,6 +27,7 @@ pub mod postgres;
 pub mod repair;
 pub mod rollback;
 pub mod snapshots;
+pub mod standing;
 mod state;
 pub mod stored_types;
 pub mod table;

@@ -104,25 +104,27 @@ impl ::prost::Name for JobOptions {
 /// Ingests a source into a table of the lake. The files are kept as a landing, and media are stored as assets.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct IngestRequest {
-    /// The source: a Parquet, CSV or JSON file, a folder of such files, or a COCO folder.
+    /// The source: Parquet, CSV or JSON files, a COCO folder, or video clips.
+    ///    hf://datasets/owner/name  a data set of the Hugging Face Hub; @revision and a path may follow the name
+    ///    kaggle://owner/slug     a data set of Kaggle; @version may follow
     ///    file:///path            on the server's machine
     ///    <https://host/file>       one file on a web server with a public address
     ///    s3://bucket/prefix      an object, or all objects below the prefix, with the AWS variables of the server
     ///    manual                  the first call makes a landing and returns it; a later call ingests what was put there
     #[prost(string, tag = "1")]
     pub source: ::prost::alloc::string::String,
-    /// The name of the data set: lower case letters, digits and underscores. The default is the name of the file, folder or
-    /// prefix in snake_case, without its extension.
+    /// The name of the data set: lower case letters, digits and underscores. The default is the name of the file, folder,
+    /// prefix or repository in snake_case, without an extension.
     #[prost(string, optional, tag = "2")]
     pub dataset: ::core::option::Option<::prost::alloc::string::String>,
     /// The table, as schema.name. The default is raw.<dataset>; a COCO folder is ingested into <table>_images,
     /// <table>_annotations, <table>_categories and <table>_captions.
     #[prost(string, optional, tag = "3")]
     pub table: ::core::option::Option<::prost::alloc::string::String>,
-    /// The configuration of a data set on a hub.
+    /// The configuration of a data set of Hugging Face, by default its default one.
     #[prost(string, optional, tag = "4")]
     pub config: ::core::option::Option<::prost::alloc::string::String>,
-    /// The split of rows for which the source specifies none.
+    /// Of a data set of Hugging Face: only this split. Of a COCO folder: the split of rows for which it specifies none.
     #[prost(string, optional, tag = "5")]
     pub split: ::core::option::Option<::prost::alloc::string::String>,
     /// The effect on existing rows.
@@ -302,6 +304,12 @@ pub struct IngestResult {
     pub assets: u64,
     #[prost(message, repeated, tag = "8")]
     pub tables: ::prost::alloc::vec::Vec<ingest_result::Table>,
+    /// The number of bytes that were downloaded from the source.
+    #[prost(uint64, tag = "9")]
+    pub downloaded: u64,
+    /// Whether the same source was ingested before, and nothing was missing: no snapshot was created.
+    #[prost(bool, tag = "10")]
+    pub unchanged: bool,
 }
 /// Nested message and enum types in `IngestResult`.
 pub mod ingest_result {

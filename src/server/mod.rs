@@ -36,7 +36,7 @@ use crate::{
     engine::{self, Engine},
     error::{Error, Result},
     flight::{self, Service},
-    hub::{Http, Reach},
+    hub::{Http, HuggingFace, Kaggle, Reach},
     ingest::{Ingester, Outside},
     lake::{
         self, Lake,
@@ -182,7 +182,13 @@ pub async fn place(settings: &Settings) -> Result<Place> {
 fn outside(settings: &Settings) -> Result<Outside> {
     let reach = if settings.allow_private_sources { Reach::Everywhere } else { Reach::Public };
     let (s3, timeout) = (settings.s3_access.clone(), settings.storage_timeout);
-    Ok(Outside { http: Http::new(reach)?, s3, timeout })
+    Ok(Outside {
+        http: Http::new(reach)?,
+        s3,
+        timeout,
+        hugging_face: Arc::new(HuggingFace::new(settings.hugging_face.clone())?),
+        kaggle: Arc::new(Kaggle::new(settings.kaggle.clone())?),
+    })
 }
 
 // === impl Server ===

@@ -11,5 +11,5 @@ mod store;
 pub use self::{
     ranges::{Part, Parts, too_many_bytes},
     s3::{Access, DEFAULT_REGION, Endpoint, S3},
-    store::{Copied, Storage},
+    store::{Copied, Object, Storage},
 };

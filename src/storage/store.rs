@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{
-    Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, buffered::BufWriter, local::LocalFileSystem, path::Path,
+    Error as StoreError, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, buffered::BufWriter, local::LocalFileSystem, path::Path,
 };
 use sha2::{Digest, Sha256};
 use tokio_util::io::InspectReader;
@@ -35,6 +35,17 @@ pub struct Storage {
     backend: Backend,
 }
 
+/// An object of the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// Its path.
+    pub path: String,
+    /// Its size.
+    pub bytes: u64,
+    /// The entity tag of its content, if the store has one.
+    pub tag: Option<String>,
+}
+
 /// A copied file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Copied {
@@ -49,6 +60,14 @@ pub struct Copied {
 enum Backend {
     Folder(PathBuf),
     S3(S3),
+}
+
+// === impl Object ===
+
+impl From<ObjectMeta> for Object {
+    fn from(object: ObjectMeta) -> Self {
+        Self { path: object.location.into(), bytes: object.size, tag: object.e_tag }
+    }
 }
 
 // === impl Storage ===
@@ -182,11 +201,7 @@ impl Storage {
     /// # Errors
     /// As [`put`](Self::put).
     pub async fn size(&self, path: &str) -> Result<Option<u64>> {
-        match self.store.head(&location(path)?).await {
-            Ok(object) => Ok(Some(object.size)),
-            Err(StoreError::NotFound { .. }) => Ok(None),
-            Err(err) => Err(Error::from(err).context(format_args!("read \"{path}\""))),
-        }
+        Ok(self.object(path).await?.map(|object| object.bytes))
     }
 
     /// Uploads a local file to `path`, in chunks. Returns what was copied.
@@ -253,9 +268,39 @@ impl Storage {
     /// # Errors
     /// As [`put`](Self::put).
     pub async fn list(&self, path: &str) -> Result<Vec<(String, u64)>> {
+        let objects = self.objects(path).await?.into_iter();
+        Ok(objects.map(|object| (object.path, object.bytes)).collect())
+    }
+
+    /// All objects under the folder `path`.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub async fn objects(&self, path: &str) -> Result<Vec<Object>> {
         let list = async { self.store.list(Some(&location(path)?)).try_collect::<Vec<_>>().await.map_err(Error::from) };
         let objects = list.await.context(|| format!("list \"{path}\""))?;
-        Ok(objects.into_iter().map(|object| (object.location.into(), object.size)).collect())
+        Ok(objects.into_iter().map(Object::from).collect())
+    }
+
+    /// The object at `path`; `None` if there is none.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub async fn object(&self, path: &str) -> Result<Option<Object>> {
+        match self.store.head(&location(path)?).await {
+            Ok(object) => Ok(Some(object.into())),
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(err) => Err(Error::from(err).context(format_args!("read \"{path}\""))),
+        }
+    }
+
+    /// Copies an object within the store, without reading it where the store can: S3 takes up to 5 GiB.
+    ///
+    /// # Errors
+    /// `NotFound`; as [`put`](Self::put).
+    pub async fn copy(&self, from: &str, to: &str) -> Result<()> {
+        let copied = self.store.copy(&location(from)?, &location(to)?).await;
+        copied.context(|| format!("copy \"{from}\" to \"{to}\""))
     }
 
     /// Removes an object, if it exists.

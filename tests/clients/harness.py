@@ -23,7 +23,7 @@ def program():
 
 def environment(**variables):
     """The process's environment without settings of the server, and with `variables`."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MERGANSER_", "AWS_"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MERGANSER_", "AWS_", "HF_", "KAGGLE_"))}
     return kept | variables
 
 

@@ -251,7 +251,9 @@ def test_media_become_assets_and_the_table_holds_their_uris(server, tmp_path, na
 def test_the_same_media_are_stored_once(server, tmp_path, name):
     source = write_parquet(tmp_path / "data.parquet", media_table([png(1, 2, 3)] * 3, ["a.png"] * 3))
     assert server.result("ingest", {"source": source, "dataset": name})["assets"] == 1
-    assert server.result("ingest", {"source": source, "dataset": name})["assets"] == 0
+    again = write_parquet(tmp_path / "again.parquet", media_table([png(1, 2, 3)] * 2, ["a.png"] * 2))
+    result = server.result("ingest", {"source": again, "dataset": name})
+    assert (result["assets"], result["rows_added"]) == (0, 2)
     assert server.scalar(f"SELECT count(DISTINCT image) FROM raw.{name}") == 1
 
 

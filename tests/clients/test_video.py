@@ -87,8 +87,9 @@ def test_clips_are_described(server, clips):
     ]
 
 
-def test_the_same_clip_is_stored_once_and_merged(server, clips, shared_videos):
-    request = {"source": shared_videos.as_uri(), "dataset": "clips", "mode": "merge", "key": ["clip_uri"]}
+def test_the_same_clip_is_stored_once_and_merged(server, clips, shared_videos, tmp_path):
+    shutil.copytree(shared_videos, tmp_path / "again")
+    request = {"source": (tmp_path / "again").as_uri(), "dataset": "clips", "mode": "merge", "key": ["clip_uri"]}
     result = server.result("ingest", request)
     assert (result["assets"], result["rows_added"], result["rows_read"]) == (0, 0, 14)
 

@@ -1,19 +1,14 @@
 //! Objects in buckets.
 
-use std::path::PathBuf;
-
-use futures::{StreamExt, TryStreamExt, stream};
 use url::Url;
 
-use super::{download::Download, path};
+use super::item::{Item, Place};
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result},
     hub,
-    storage::{Access, Storage},
+    jobs::Progress,
+    storage::{Access, Object, Storage},
 };
-
-/// The number of concurrent downloads.
-const DOWNLOADS: usize = 8;
 
 /// The bucket and the key of `s3://BUCKET/KEY`.
 pub(super) fn parse(url: &Url) -> Result<(String, String)> {
@@ -40,53 +35,37 @@ pub(super) fn check_access(access: &Access) -> Result<()> {
     Ok(())
 }
 
-/// Downloads the object `key`, or else all objects below it; gives the file or folder.
-pub(super) async fn download(bucket: &Storage, key: &str, download: Download<'_>) -> Result<PathBuf> {
-    let Download { folder, progress, .. } = download;
+/// The object `key`, or else all objects below it.
+pub(super) async fn items(bucket: &Storage, key: &str, progress: &Progress) -> Result<Vec<Item>> {
     progress.phase("list objects", "objects", None);
-    let objects = progress.unless_cancelled(bucket.list(key)).await?;
-    std::fs::create_dir_all(folder)?;
-    if objects.is_empty() {
-        return one(bucket, key, download).await;
+    let objects = progress.unless_cancelled(bucket.objects(key)).await?;
+    if !objects.is_empty() {
+        let inside = |object: &Object| object.path.strip_prefix(key).unwrap_or(&object.path).trim_start_matches('/').to_owned();
+        let objects = without_markers(objects, key);
+        return Ok(objects.into_iter().map(|object| item(bucket, inside(&object), object)).collect());
     }
-    let objects = without_markers(objects, key);
-    progress.phase("download", "bytes", Some(objects.iter().map(|(_, bytes)| bytes).sum()));
-    let downloads = stream::iter(objects).map(|(object, _)| async move {
-        let name = object.strip_prefix(key).unwrap_or(&object).trim_start_matches('/');
-        let file = folder.join(path::inside(name)?);
-        if let Some(parent) = file.parent() {
-            std::fs::create_dir_all(parent)?;
-        }
-        progress.advance(bucket.download(&object, &file).await?);
-        Ok::<_, Error>(())
-    });
-    progress.unless_cancelled(downloads.buffer_unordered(DOWNLOADS).try_collect::<()>()).await?;
-    Ok(folder.to_path_buf())
+    if key.is_empty() {
+        return Err(Error::not_found("the bucket contains no objects"));
+    }
+    match progress.unless_cancelled(bucket.object(key)).await? {
+        Some(object) => Ok(vec![item(bucket, key.rsplit('/').next().unwrap_or(key).to_owned(), object)]),
+        None => Err(Error::not_found(format!("there is no object \"{key}\", nor one below it"))),
+    }
+}
+
+fn item(bucket: &Storage, path: String, object: Object) -> Item {
+    let Object { path: key, bytes, tag } = object;
+    Item { path, bytes: Some(bytes), tag, split: None, place: Place::Bucket(bucket.clone(), key) }
 }
 
 /// The objects without the empty ones that stand for folders: `key` itself, or a name that others continue.
-fn without_markers(mut objects: Vec<(String, u64)>, key: &str) -> Vec<(String, u64)> {
-    objects.sort();
-    let is_folder = |(path, bytes): &(String, u64)| {
-        let inside = format!("{path}/");
-        let next = objects.partition_point(|(other, _)| *other < inside);
-        *bytes == 0 && (path == key || objects.get(next).is_some_and(|(other, _)| other.starts_with(&inside)))
+fn without_markers(mut objects: Vec<Object>, key: &str) -> Vec<Object> {
+    objects.sort_by(|a, b| a.path.cmp(&b.path));
+    let is_folder = |object: &Object| {
+        let inside = format!("{}/", object.path);
+        let next = objects.partition_point(|other| other.path < inside);
+        let continued = objects.get(next).is_some_and(|other| other.path.starts_with(&inside));
+        object.bytes == 0 && (object.path == key || continued)
     };
     objects.iter().filter(|object| !is_folder(object)).cloned().collect()
-}
-
-async fn one(bucket: &Storage, key: &str, download: Download<'_>) -> Result<PathBuf> {
-    let name = key.rsplit('/').next().unwrap_or_default();
-    if name.is_empty() {
-        return Err(Error::not_found("the bucket contains no objects"));
-    }
-    let file = download.folder.join(path::inside(name)?);
-    download.progress.phase("download", "bytes", None);
-    match download.progress.unless_cancelled(bucket.download(key, &file)).await {
-        Ok(_) => Ok(file),
-        Err(err) if err.kind() == ErrorKind::NotFound => {
-            Err(Error::not_found(format!("there is no object \"{key}\", nor one below it")))
-        }
-        Err(err) => Err(err),
-    }
 }

@@ -1,30 +1,46 @@
 //! Sources: where data comes from, and its files on this machine.
 //!
-//! Files of other places are downloaded to a temporary folder first, with the paths that they have there.
+//! ```text
+//! Source ─ open ─▶ Items, with their tags ─ Downloads::fetch ─▶ files on this machine ─ Files
+//! ```
+//!
+//! A source on another machine is listed first. Items whose content an earlier ingest has are not downloaded again.
 
 mod bucket;
-mod download;
-mod folder;
+mod card;
+mod downloads;
+mod files;
+mod hugging_face;
+mod item;
+mod kaggle;
+mod outside;
 mod path;
+mod splits;
 mod web;
 
 use std::path::PathBuf;
 
 use url::Url;
 
+use self::hugging_face::HubDataset;
 pub use self::{
-    download::{Download, Outside},
-    folder::Files,
+    downloads::{Downloads, Fetched},
+    files::{Content, DataFile, Files, Found},
+    hugging_face::Wanted,
+    item::Item,
+    outside::Outside,
 };
 use super::name::{snake_case, stem};
 use crate::{
     error::{Error, Result},
     hub,
+    jobs::Progress,
     storage::{S3, Storage},
 };
 
 /// The sources that are known, for errors.
-const KNOWN: &str = "file:///path, https://host/file, s3://bucket/prefix, or manual";
+const KNOWN: &str = "hf://datasets/owner/name, kaggle://owner/slug, https://host/file, s3://bucket/prefix, file:///path, \
+                     or manual";
 
 /// Where data comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,8 +56,31 @@ pub enum Source {
         /// The key or prefix, without slashes at its ends; empty for the whole bucket.
         key: String,
     },
+    /// A data set on the Hugging Face Hub.
+    HuggingFace(HubDataset),
+    /// A data set on Kaggle.
+    Kaggle {
+        /// `owner/slug`.
+        name: String,
+        /// The version; `None` for the current one.
+        version: Option<u64>,
+    },
     /// Files that somebody puts into a landing.
     Manual,
+}
+
+/// A source that can be read.
+#[derive(Clone, Debug)]
+pub enum Opened {
+    /// It is a file or folder of this machine.
+    Here(PathBuf),
+    /// Its files must be fetched.
+    Elsewhere {
+        /// What names its present content, if the source names it.
+        revision: Option<String>,
+        /// Its files, each path once.
+        items: Vec<Item>,
+    },
 }
 
 // === impl Source ===
@@ -57,6 +96,12 @@ impl Source {
         }
         if uri == "manual" {
             return Ok(Self::Manual);
+        }
+        if let Some(rest) = uri.strip_prefix("hf://") {
+            return HubDataset::parse(rest).map(Self::HuggingFace);
+        }
+        if let Some(rest) = uri.strip_prefix("kaggle://") {
+            return kaggle::parse(rest).map(|(name, version)| Self::Kaggle { name, version });
         }
         let url = Url::parse(uri).map_err(|_| {
             // What follows may be a key.
@@ -77,55 +122,85 @@ impl Source {
         }
     }
 
-    /// The source as it is recorded: without the query of a URL, which may contain a key.
+    /// The source as it is recorded: without the query of a URL, which may contain a key, and without a revision.
     pub fn shown(&self) -> String {
         match self {
             Self::File(path) => path.display().to_string(),
             Self::Web(url) => hub::shown(url),
             Self::Bucket { bucket, key } => format!("s3://{bucket}/{key}"),
+            Self::HuggingFace(HubDataset { name, path, .. }) if path.is_empty() => format!("hf://datasets/{name}"),
+            Self::HuggingFace(HubDataset { name, path, .. }) => format!("hf://datasets/{name}/{path}"),
+            Self::Kaggle { name, .. } => format!("kaggle://{name}"),
             Self::Manual => "manual".to_owned(),
         }
     }
 
-    /// The name of the data set, if the request has none: that of the file, folder or prefix.
+    /// The name of the data set, if the request has none: that of the file, folder, prefix or repository.
     ///
     /// # Errors
     /// `InvalidArgument` if the source has no name.
     pub fn dataset(&self) -> Result<String> {
+        let last_of = |text: &str| text.rsplit('/').next().unwrap_or(text).to_owned();
         let last = match self {
-            Self::File(path) => path.file_name().map(|name| name.to_string_lossy().into_owned()),
-            Self::Web(url) => hub::file_name(url),
-            Self::Bucket { bucket, key } => {
-                Some(key.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or(bucket).to_owned())
-            }
+            Self::File(path) => path.file_name().map(|name| stem(&name.to_string_lossy()).to_owned()),
+            Self::Web(url) => hub::file_name(url).map(|name| stem(&name).to_owned()),
+            Self::Bucket { bucket, key } if key.is_empty() => Some(stem(bucket).to_owned()),
+            Self::Bucket { key, .. } => Some(stem(&last_of(key)).to_owned()),
+            Self::HuggingFace(HubDataset { name, .. }) | Self::Kaggle { name, .. } => Some(last_of(name)),
             Self::Manual => None,
         };
-        let name = last.map(|last| snake_case(stem(&last))).filter(|name| !name.is_empty());
+        let name = last.map(|last| snake_case(&last)).filter(|name| !name.is_empty());
         name.ok_or_else(|| Error::invalid("specify the name of the data set as \"dataset\""))
     }
 
-    /// The files of the source, downloaded if they are not on this machine. Those of [`Manual`](Self::Manual) are in the
-    /// folder already.
+    /// Whether its data sets have configurations and splits.
+    pub fn has_configs(&self) -> bool {
+        matches!(self, Self::HuggingFace(_))
+    }
+
+    /// Lists its files, without downloading them. Those of [`Manual`](Self::Manual) are in the folder `landed` already.
     ///
     /// # Errors
-    /// `NotFound` if it does not exist; `InvalidArgument` for an empty file, and for a folder with no data files or with
-    /// data files of several formats; errors of the download.
-    pub(super) async fn files(&self, download: Download<'_>) -> Result<Files> {
-        let path = match self {
-            Self::File(path) => path.clone(),
-            Self::Web(url) => web::download(url, download).await?,
+    /// `NotFound` if it does not exist; `FailedPrecondition` if access is denied, or there are no credentials;
+    /// `Unavailable`; Cancelled.
+    pub(super) async fn open(
+        &self,
+        outside: &Outside,
+        wanted: Wanted<'_>,
+        landed: PathBuf,
+        progress: &Progress,
+    ) -> Result<Opened> {
+        progress.phase("list source", "files", None);
+        let (revision, items) = match self {
+            Self::File(path) => return Ok(Opened::Here(path.clone())),
+            Self::Manual => return Ok(Opened::Here(landed)),
+            Self::Web(url) => (None, vec![web::item(url, outside)?]),
             Self::Bucket { bucket, key } => {
+                bucket::check_access(&outside.s3)?;
                 let s3 = S3 {
                     bucket: bucket.clone(),
                     prefix: String::new(),
-                    access: download.outside.s3.clone(),
-                    timeout: download.outside.timeout,
+                    access: outside.s3.clone(),
+                    timeout: outside.timeout,
                 };
-                bucket::check_access(&s3.access)?;
-                bucket::download(&Storage::s3(s3)?, key, download).await?
+                (None, bucket::items(&Storage::s3(s3)?, key, progress).await?)
             }
-            Self::Manual => download.folder.to_path_buf(),
+            Self::HuggingFace(dataset) => {
+                let hub = &outside.hugging_face;
+                let listing = async {
+                    let revision = dataset.resolve(hub).await?;
+                    let items = dataset.items(hub, &revision, wanted).await?;
+                    Ok((revision.sha, items))
+                };
+                let (sha, items) = progress.unless_cancelled(listing).await?;
+                (Some(sha), items)
+            }
+            Self::Kaggle { name, version } => {
+                let item = kaggle::item(name, *version, &outside.kaggle);
+                let (number, item) = progress.unless_cancelled(item).await?;
+                (Some(number), vec![item])
+            }
         };
-        folder::files(path, self.shown()).await
+        Ok(Opened::Elsewhere { revision, items })
     }
 }

@@ -34,7 +34,7 @@ pub use self::{
 use super::{
     format::Format,
     load::{self, Loaded, Mode},
-    source::Files,
+    source::{DataFile, Files},
     work::Work,
 };
 use crate::{
@@ -69,15 +69,17 @@ pub async fn load(work: &Work<'_>, files: &Files) -> Result<Loaded> {
             rows.finish(sent);
         })
     };
-    let (request, author) = (work.request.clone(), work.author.name().to_owned());
+    let (request, signature) = (work.request.clone(), work.signature());
+    let splits = files.data.iter().map(|file| (file.name.clone(), file.split.clone())).collect();
     let table = work.table.clone();
     let lease = work.lake.engine().lease().await?;
     let committer = Arc::clone(work.lake.committer());
     let progress = work.progress.clone();
     let loading = move |connection: &Connection| {
-        let staged = Staged::new(connection, inflow, text.columns(), &rejects)?.typed(&request, &table)?;
+        let staged = Staged::new(connection, inflow, text.columns(), &rejects)?;
+        let staged = staged.typed(&request, &table)?.with_splits(splits);
         progress.phase("load table", "tables", Some(1));
-        let loaded = load::commit(connection, &committer, &request.dataset, &author, |transaction| {
+        let loaded = load::commit(connection, &committer, &signature, |transaction| {
             load_tables(transaction, &staged, &request, &table)
         });
         loaded.map_err(|err| err.context(format_args!("load {table}")))
@@ -94,10 +96,10 @@ fn load_tables(
     request: &super::Request,
     table: &TableRef,
 ) -> Result<Vec<load::TableOutcome>> {
-    let mut tables = vec![load::load(transaction, table, &staged.query(), &request.mode)?];
+    let mut tables = vec![load::load(transaction, table, &staged.query(), &request.mode, None)?];
     if request.reader.rejects {
         let mode = if request.mode == Mode::Replace { Mode::Replace } else { Mode::Append };
-        tables.push(load::load(transaction, &table.with_suffix("rejects"), &staged.rejects(), &mode)?);
+        tables.push(load::load(transaction, &table.with_suffix("rejects"), &staged.rejects(), &mode, None)?);
     }
     Ok(tables)
 }
@@ -105,8 +107,8 @@ fn load_tables(
 async fn inspect(work: &Work<'_>, files: &Files) -> Result<Inspected<Text>> {
     work.progress.phase("inspect files", "files", Some(files.data.len() as u64));
     let (format, options, progress) = (files.format, work.request.reader.clone(), work.progress.clone());
-    let name = |path: &std::path::PathBuf| path.strip_prefix(&files.root).unwrap_or(path).display().to_string();
-    let files: Vec<_> = files.data.iter().map(|path| TextFile { path: path.clone(), name: name(path) }).collect();
+    let text_file = |file: &DataFile| Ok(TextFile { path: file.path()?.to_owned(), name: file.name.clone() });
+    let files = files.data.iter().map(text_file).collect::<Result<Vec<_>>>()?;
     let inspecting = tokio::task::spawn_blocking(move || Text::inspect(files, format, &options, &progress));
     inspecting.await.map_err(|err| Error::internal("inspect files").with_source(err))?
 }

@@ -1,6 +1,6 @@
 //! Staged rows: the texts of the files in a temporary table, and the SQL that makes values of them.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use serde::Deserialize;
@@ -30,6 +30,8 @@ pub(super) struct Staged<'c> {
     columns: Vec<Column>,
     /// Whether rows with a value that its type does not have are left out.
     rejects: bool,
+    /// The splits of the files, for a column of them.
+    splits: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -53,7 +55,7 @@ impl<'c> Staged<'c> {
     /// # Errors
     /// The reason why the rows are incomplete; Cancelled.
     pub fn new(connection: &'c Connection, rows: Inflow, columns: Vec<Column>, rejects: &[Reject]) -> Result<Self> {
-        let staged = Self { connection, columns, rejects: false };
+        let staged = Self { connection, columns, rejects: false, splits: BTreeMap::new() };
         stage(connection, ROWS, rows)?;
         stage(connection, REJECTS, Inflow::complete(batch(rejects)?)?)?;
         Ok(staged)
@@ -68,7 +70,7 @@ impl<'c> Staged<'c> {
         let options = &request.reader;
         let existing = match request.mode {
             Mode::Replace => None,
-            Mode::Append | Mode::Merge { .. } => load::columns_of(self.connection, table)?,
+            Mode::Append | Mode::Difference | Mode::Merge { .. } => load::columns_of(self.connection, table)?,
         };
         for column in &mut self.columns {
             if options.all_text {
@@ -94,15 +96,30 @@ impl<'c> Staged<'c> {
         Ok(self)
     }
 
+    /// Adds a column with the split of each file that has one, unless the rows have such a column.
+    pub fn with_splits(mut self, splits: BTreeMap<String, Option<String>>) -> Self {
+        if !self.columns.iter().any(|column| column.name.eq_ignore_ascii_case(load::SPLIT)) {
+            self.splits = splits.into_iter().filter_map(|(file, split)| Some((file, split?))).collect();
+        }
+        self
+    }
+
     /// The rows.
     pub fn query(&self) -> String {
         let values = self.columns.iter().map(|column| format!("{} AS {}", column.value(), identifier(&column.name)));
-        let values = values.collect::<Vec<_>>().join(", ");
+        let values = values.chain(self.split()).collect::<Vec<_>>().join(", ");
         let fits = match self.misfits() {
             Some(misfits) if self.rejects => format!(" WHERE ({misfits}) IS NULL"),
             _ => String::new(),
         };
         format!("SELECT {values} FROM {}{fits}", self.rows())
+    }
+
+    /// The column of splits in SQL.
+    fn split(&self) -> Option<String> {
+        let of_file = |(file, split): (&String, &String)| format!("WHEN {} THEN {}", literal(file), literal(split));
+        let cases = self.splits.iter().map(of_file).collect::<Vec<_>>().join(" ");
+        (!cases.is_empty()).then(|| format!("CASE file {cases} END AS {}", load::SPLIT))
     }
 
     /// The rejects: file, line, column, reason, record.

@@ -1,0 +1,191 @@
+//! The files of a source, gathered from where they are: this machine, downloads, and the landing of an earlier ingest.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::PathBuf,
+};
+
+use super::{
+    earlier::{Earlier, Seen, rows_of},
+    landing::{Landing, ROOT},
+    request::Request,
+    source::{Content, DataFile, Downloads, Fetched, Files, Found, Item, Opened},
+};
+use crate::{error::Result, jobs::Progress, storage::Storage};
+
+/// The largest object that S3 copies at once.
+const MAX_COPIED_BYTES: u64 = 5 << 30;
+
+/// The files of a source.
+#[derive(Clone, Debug)]
+pub struct Gathered {
+    /// All files.
+    pub files: Files,
+    /// What was fetched, or is known from an earlier ingest. The landed files of an item are those with its path.
+    pub items: Vec<Seen>,
+    /// What names the content of the source, if the source names it.
+    pub revision: Option<String>,
+    /// What identifies the files that are not landed.
+    pub others: String,
+    /// The number of bytes that were downloaded.
+    pub downloaded: u64,
+}
+
+/// Gathers the files of an opened source.
+#[derive(Clone, Copy, Debug)]
+pub struct Gatherer<'a> {
+    pub request: &'a Request,
+    pub storage: &'a Storage,
+    pub downloads: &'a Downloads,
+    pub progress: &'a Progress,
+}
+
+// === impl Gatherer ===
+
+impl Gatherer<'_> {
+    /// Fetches what is not here. Files that `earlier` has landed are not fetched again, unless they are read together with
+    /// others.
+    ///
+    /// # Errors
+    /// Cancelled; errors of the source.
+    pub async fn gather(&self, opened: Opened, earlier: Option<&Earlier>) -> Result<Gathered> {
+        let shown = self.request.source.shown();
+        match opened {
+            Opened::Here(path) => {
+                let files = Files::at(path, shown).await?;
+                let others = files.others_tag()?;
+                Ok(Gathered { files, items: Vec::new(), revision: None, others, downloaded: 0 })
+            }
+            Opened::Elsewhere { revision, items } => {
+                let kept = match earlier {
+                    Some(earlier) => self.kept(earlier, &items).await?,
+                    None => HashMap::new(),
+                };
+                let known = |item: &Item| kept.get(&item.path).map(|(tag, _)| tag.clone());
+                let fetched = self.downloads.fetch(&items, known, self.progress).await?;
+                let found = found(&items, &fetched, &kept, earlier);
+                let mut downloaded = 0;
+                for path in &found.paths {
+                    downloaded += tokio::fs::metadata(path).await?.len();
+                }
+                let nothing_new = found.paths.is_empty();
+                let files = Files::of(found, self.downloads.files(), shown).await?;
+                let others = match earlier {
+                    Some(earlier) if nothing_new => earlier.others.clone().unwrap_or_default(),
+                    _ => files.others_tag()?,
+                };
+                Ok(Gathered { files, items: seen(&items, fetched), revision, others, downloaded })
+            }
+        }
+    }
+
+    /// The tags and landed files of the items that need not be fetched if they are unchanged, by path.
+    async fn kept(&self, earlier: &Earlier, items: &[Item]) -> Result<HashMap<String, (String, Vec<DataFile>)>> {
+        let tags: HashMap<_, _> = earlier.items.iter().map(|seen| (seen.path.as_str(), seen.tag.as_str())).collect();
+        let is_same = |item: &Item| item.tag.is_none() || item.tag.as_deref() == tags.get(item.path.as_str()).copied();
+        let is_unchanged = items.len() == tags.len() && items.iter().all(is_same);
+        if earlier.format.is_whole() && !is_unchanged {
+            return Ok(HashMap::new());
+        }
+        let folder = format!("{ROOT}/{}/{}", self.request.dataset, earlier.landing);
+        let there: BTreeSet<_> = self.storage.list(&folder).await?.into_iter().collect();
+        let files: HashMap<_, _> = earlier.files.iter().map(|file| (file.path.as_str(), file)).collect();
+        let splits: HashMap<_, _> = items.iter().map(|item| (item.path.as_str(), item.split.clone())).collect();
+        let landed = |name: &String| {
+            let (path, file) = (format!("{folder}/{name}"), files.get(name.as_str())?);
+            let is_there = there.contains(&(path.clone(), file.bytes)) && file.bytes <= MAX_COPIED_BYTES;
+            let content = Content::Landed { path, bytes: file.bytes, sha256: file.sha256.clone() };
+            is_there.then(|| DataFile { name: name.clone(), split: None, content })
+        };
+        let kept = earlier.items.iter().filter_map(|seen| {
+            let mut files = seen.files.iter().map(landed).collect::<Option<Vec<_>>>()?;
+            let split = splits.get(seen.path.as_str())?;
+            files.iter_mut().for_each(|file| file.split.clone_from(split));
+            Some((seen.path.clone(), (seen.tag.clone(), files)))
+        });
+        Ok(kept.collect())
+    }
+}
+
+fn found(
+    items: &[Item],
+    fetched: &[Fetched],
+    kept: &HashMap<String, (String, Vec<DataFile>)>,
+    earlier: Option<&Earlier>,
+) -> Found {
+    let is_kept = |(item, fetched): &(&Item, &Fetched)| fetched.file.is_none().then(|| kept.get(&item.path)).flatten();
+    let landed: Vec<_> =
+        items.iter().zip(fetched).filter_map(|pair| is_kept(&pair)).flat_map(|(_, files)| files.clone()).collect();
+    let split = |item: &Item| Some((item.path.clone(), item.split.clone()?));
+    Found {
+        paths: fetched.iter().filter_map(|fetched| fetched.file.clone()).collect(),
+        kept: earlier.filter(|_| !landed.is_empty()).map(|earlier| (earlier.format, landed)),
+        splits: items.iter().filter_map(split).collect(),
+    }
+}
+
+fn seen(items: &[Item], fetched: Vec<Fetched>) -> Vec<Seen> {
+    let seen = |(item, fetched): (&Item, Fetched)| Seen { path: item.path.clone(), tag: fetched.tag, files: Vec::new() };
+    items.iter().zip(fetched).map(seen).collect()
+}
+
+// === impl Gathered ===
+
+impl Gathered {
+    /// What identifies the rows of each data file. Files of this machine are read for that.
+    ///
+    /// # Errors
+    /// Errors of the disk; Cancelled.
+    pub async fn rows(&self, progress: &Progress) -> Result<Vec<String>> {
+        progress.phase("compare", "files", Some(self.files.data.len() as u64));
+        let mut rows = Vec::with_capacity(self.files.data.len());
+        for file in &self.files.data {
+            progress.check()?;
+            let split = file.split.as_deref();
+            rows.push(match &file.content {
+                Content::Here(path) => rows_of(&Storage::checksum(path).await?.sha256, split),
+                Content::Landed { sha256, .. } => rows_of(sha256, split),
+            });
+            progress.advance(1);
+        }
+        Ok(rows)
+    }
+
+    /// What was fetched, with the files of `landing` that it became.
+    pub fn items_of(&self, landing: &Landing) -> Vec<Seen> {
+        let mut items = self.items.clone();
+        let mut places: HashMap<_, _> = items.iter_mut().map(|item| (item.path.clone(), &mut item.files)).collect();
+        for file in landing.files() {
+            if let Some(files) = places.get_mut(&file.path) {
+                files.push(file.path.clone());
+            }
+        }
+        items
+    }
+
+    /// Whether a file that is wanted is in an earlier landing only.
+    pub fn lacks(&self, is_wanted: &[bool]) -> bool {
+        let is_landed = |file: &DataFile| matches!(file.content, Content::Landed { .. });
+        self.files.data.iter().zip(is_wanted).any(|(file, wanted)| *wanted && is_landed(file))
+    }
+
+    /// The wanted files, those of earlier landings downloaded to the folder `to`.
+    ///
+    /// # Errors
+    /// Errors of the store; Cancelled.
+    pub async fn here(&self, is_wanted: &[bool], storage: &Storage, to: PathBuf, progress: &Progress) -> Result<Files> {
+        let mut files = self.files.only(|index| is_wanted[index]);
+        for file in &mut files.data {
+            progress.check()?;
+            if let Content::Landed { path, .. } = &file.content {
+                let local = to.join(&file.name);
+                if let Some(parent) = local.parent() {
+                    tokio::fs::create_dir_all(parent).await?;
+                }
+                storage.download(path, &local).await?;
+                file.content = Content::Here(local);
+            }
+        }
+        Ok(files)
+    }
+}

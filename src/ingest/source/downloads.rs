@@ -1,0 +1,152 @@
+//! Downloads to a folder that outlives the process, so that an ingest that was killed continues where it stopped.
+//!
+//! ```text
+//! downloads/<data set>.<ingest>/files/<path>     what was fetched; <path>.part is not whole yet
+//! downloads/<data set>.<ingest>/tags/<hash>      the tag of a whole file, by the hash of its path
+//! ```
+
+use std::{
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+use tokio::fs;
+
+use super::{item::Item, path};
+use crate::{error::Result, jobs::Progress};
+
+/// The number of concurrent downloads.
+const DOWNLOADS: usize = 8;
+/// How long what an interrupted ingest has downloaded is kept.
+const KEPT: Duration = Duration::from_hours(7 * 24);
+
+/// What one ingest downloads.
+#[derive(Debug)]
+pub struct Downloads {
+    folder: PathBuf,
+}
+
+/// A fetched item.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// The tag of its content; empty if the source has none.
+    pub tag: String,
+    /// The file; `None` if its content is the known one.
+    pub file: Option<PathBuf>,
+}
+
+// === impl Downloads ===
+
+impl Downloads {
+    /// Those of the ingest `name`, in a folder below `staging`.
+    pub fn new(staging: &Path, name: &str) -> Self {
+        Self { folder: staging.join("downloads").join(name) }
+    }
+
+    /// The folder of the fetched files.
+    pub fn files(&self) -> PathBuf {
+        self.folder.join("files")
+    }
+
+    /// Fetches `items`, except those whose content has the tag that `known` gives. What other ingests left long ago is
+    /// removed.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a path that leads out of the folder; Cancelled; errors of the source.
+    pub async fn fetch(
+        &self,
+        items: &[Item],
+        known: impl Fn(&Item) -> Option<String>,
+        progress: &Progress,
+    ) -> Result<Vec<Fetched>> {
+        let wanted = items.iter().map(|item| (item, known(item))).collect::<Vec<_>>();
+        let is_new = |(item, known): &&(&Item, Option<String>)| item.tag.is_none() || item.tag != *known;
+        let total = wanted.iter().filter(is_new).map(|(item, _)| item.bytes).sum::<Option<u64>>();
+        progress.phase("download", "bytes", total);
+        fs::create_dir_all(self.folder.join("tags")).await?;
+        if let Some(all) = self.folder.parent() {
+            remove_old(all).await?;
+        }
+        let fetches: Vec<_> =
+            wanted.into_iter().map(|(item, known)| self.fetch_one(item, known, progress)).collect();
+        progress.unless_cancelled(stream::iter(fetches).buffered(DOWNLOADS).try_collect()).await
+    }
+
+    /// Removes all of them: they are not needed any more.
+    ///
+    /// # Errors
+    /// Errors of the disk.
+    pub async fn remove(self) -> Result<()> {
+        match fs::remove_dir_all(&self.folder).await {
+            Err(err) if err.kind() != ErrorKind::NotFound => Err(err.into()),
+            _ => Ok(()),
+        }
+    }
+
+    async fn fetch_one(&self, item: &Item, known: Option<String>, progress: &Progress) -> Result<Fetched> {
+        if let (Some(tag), Some(known)) = (&item.tag, &known)
+            && tag == known
+        {
+            return Ok(Fetched { tag: tag.clone(), file: None });
+        }
+        let file = self.files().join(path::inside(&item.path)?);
+        let mark = self.folder.join("tags").join(format!("{:x}", Sha256::digest(&item.path)));
+        if let Some(parent) = file.parent() {
+            fs::create_dir_all(parent).await?;
+        }
+        // What an earlier run has fetched is known as well.
+        let fetched = if fs::try_exists(&file).await? { fs::read_to_string(&mark).await.ok() } else { None };
+        let received = Received { done: Arc::default(), progress };
+        let asked = fetched.as_deref().or(known.as_deref());
+        match item.fetch(&file, asked, |done, size| received.advance(done, size.filter(|_| item.bytes.is_none()))).await? {
+            Some(tag) => {
+                if !tag.is_empty() {
+                    fs::write(&mark, &tag).await?;
+                }
+                Ok(Fetched { tag, file: Some(file) })
+            }
+            None => {
+                progress.advance(item.bytes.unwrap_or_default());
+                let is_known = fetched.is_none() || fetched == known;
+                Ok(Fetched { tag: asked.unwrap_or_default().to_owned(), file: (!is_known).then_some(file) })
+            }
+        }
+    }
+}
+
+/// Adds what one download has received to the progress of all.
+struct Received<'a> {
+    done: Arc<Mutex<u64>>,
+    progress: &'a Progress,
+}
+
+// === impl Received ===
+
+impl Received<'_> {
+    /// `total` is the size of the only file, if that is known only now.
+    fn advance(&self, done: u64, total: Option<u64>) {
+        let mut before = self.done.lock();
+        match total {
+            Some(total) => self.progress.set(done, total),
+            // A download that begins again counts once.
+            None => self.progress.advance(done.saturating_sub(*before)),
+        }
+        *before = done.max(*before);
+    }
+}
+
+async fn remove_old(folder: &Path) -> Result<()> {
+    let mut entries = fs::read_dir(folder).await?;
+    while let Some(entry) = entries.next_entry().await? {
+        let modified = entry.metadata().await?.modified()?;
+        if SystemTime::now().duration_since(modified).is_ok_and(|age| age > KEPT) {
+            fs::remove_dir_all(entry.path()).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,188 @@
+//! The files that an ingest reads.
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    error::{Context, Error, Result},
+    ingest::format::{Format, format_of, format_of_all},
+};
+
+/// The files of a source.
+#[derive(Clone, Debug)]
+pub struct Files {
+    /// The folder that paths are relative to.
+    pub root: PathBuf,
+    /// The format of the data files.
+    pub format: Format,
+    /// The data files, sorted by name.
+    pub data: Vec<DataFile>,
+    /// All other files; for COCO, they include the images.
+    pub others: Vec<PathBuf>,
+}
+
+/// A file with rows or clips.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataFile {
+    /// Its path within the source.
+    pub name: String,
+    /// The split that the source assigns to it.
+    pub split: Option<String>,
+    /// Where it is.
+    pub content: Content,
+}
+
+/// Where a file is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// On this machine.
+    Here(PathBuf),
+    /// In an earlier landing.
+    Landed {
+        /// Its path in the store.
+        path: String,
+        /// Its size.
+        bytes: u64,
+        /// Its SHA-256, in hexadecimal digits.
+        sha256: String,
+    },
+}
+
+/// What is known of the files of a source before they are looked at.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// The files that are here.
+    pub paths: Vec<PathBuf>,
+    /// Files that need not be here, and the format of the data set that they belong to.
+    pub kept: Option<(Format, Vec<DataFile>)>,
+    /// The splits of files, by their path within the source.
+    pub splits: HashMap<String, String>,
+}
+
+// === impl Files ===
+
+impl Files {
+    /// The files at `path`, a file or a folder that errors call `shown`.
+    ///
+    /// # Errors
+    /// `NotFound` if it does not exist; as [`of`](Self::of).
+    pub async fn at(path: PathBuf, shown: String) -> Result<Self> {
+        blocking(move || {
+            let (root, paths, is_folder) = walk(&path).context(|| format!("read source \"{shown}\""))?;
+            sort(Found { paths, ..Found::default() }, root, &shown, is_folder)
+        })
+        .await
+    }
+
+    /// The files that were found for the source `shown`, below `root`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for an empty file, and if there are no data files, or data files of several formats.
+    pub async fn of(found: Found, root: PathBuf, shown: String) -> Result<Self> {
+        blocking(move || {
+            let is_folder = found.paths.len() > 1;
+            sort(found, root, &shown, is_folder)
+        })
+        .await
+    }
+
+    /// Some of the files: those for which `is_wanted`, which is called with the number of each.
+    #[must_use]
+    pub fn only(&self, is_wanted: impl Fn(usize) -> bool) -> Self {
+        let data = self.data.iter().enumerate().filter(|(index, _)| is_wanted(*index));
+        Self { data: data.map(|(_, file)| file.clone()).collect(), ..self.clone() }
+    }
+
+    /// What identifies the other files: their names, sizes and times.
+    ///
+    /// # Errors
+    /// Errors of the disk.
+    pub fn others_tag(&self) -> Result<String> {
+        use sha2::{Digest, Sha256};
+        let mut hash = Sha256::new();
+        for file in &self.others {
+            let metadata = fs::metadata(file)?;
+            let name = file.strip_prefix(&self.root).unwrap_or(file).display();
+            hash.update(format!("{name}\0{}\0{:?}\n", metadata.len(), metadata.modified()?));
+        }
+        Ok(format!("{:x}", hash.finalize()))
+    }
+}
+
+// === impl DataFile ===
+
+impl DataFile {
+    /// Its path on this machine.
+    ///
+    /// # Errors
+    /// Internal if it is not here.
+    pub fn path(&self) -> Result<&Path> {
+        match &self.content {
+            Content::Here(path) => Ok(path),
+            Content::Landed { .. } => Err(Error::internal(format!("\"{}\" was not fetched", self.name))),
+        }
+    }
+}
+
+async fn blocking(work: impl FnOnce() -> Result<Files> + Send + 'static) -> Result<Files> {
+    let files = tokio::task::spawn_blocking(work).await;
+    files.map_err(|err| Error::internal("read source").with_source(err))?
+}
+
+/// The folder that paths are relative to, all files, and whether `path` is a folder.
+fn walk(path: &Path) -> Result<(PathBuf, Vec<PathBuf>, bool)> {
+    if !fs::metadata(path)?.is_dir() {
+        return Ok((path.parent().unwrap_or(Path::new("/")).to_path_buf(), vec![path.to_path_buf()], false));
+    }
+    let mut files = Vec::new();
+    collect(path, &mut files)?;
+    Ok((path.to_path_buf(), files, true))
+}
+
+/// Tells data files from others.
+fn sort(found: Found, root: PathBuf, shown: &str, is_folder: bool) -> Result<Files> {
+    let Found { paths: mut all, kept, splits } = found;
+    let (kept_format, kept) = kept.map_or((None, Vec::new()), |(format, kept)| (Some(format), kept));
+    all.sort();
+    // Clips beside tables belong to the tables.
+    let has_tables = all.iter().any(|file| format_of(file).is_some_and(|format| format != Format::Video));
+    let is_data = |file: &PathBuf| format_of(file).is_some_and(|format| format != Format::Video || !has_tables);
+    let (data, others): (Vec<_>, Vec<_>) = all.into_iter().partition(is_data);
+    for file in &data {
+        if fs::metadata(file)?.len() == 0 {
+            let name = file.strip_prefix(&root).unwrap_or(file).display();
+            return Err(Error::invalid(format!("read source \"{shown}\": \"{name}\" is empty")));
+        }
+    }
+    let format = match kept_format {
+        Some(format) => format.with(&data, shown)?,
+        None => format_of_all(shown, &data, is_folder)?,
+    };
+    let here = |path: PathBuf| {
+        let name = path.strip_prefix(&root).unwrap_or(&path).display().to_string();
+        DataFile { split: splits.get(&name).cloned(), name, content: Content::Here(path) }
+    };
+    let mut data: Vec<_> = data.into_iter().map(here).chain(kept).collect();
+    data.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(Files { root, format, data, others })
+}
+
+/// All files below `folder`, except hidden ones and those behind symbolic links.
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(folder).context(|| format!("read source \"{}\"", folder.display()))? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with('.') {
+            continue;
+        }
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            collect(&entry.path(), files)?;
+        } else if kind.is_file() {
+            files.push(entry.path());
+        }
+    }
+    Ok(())
+}
