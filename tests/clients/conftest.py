@@ -1,8 +1,11 @@
 """Fixtures: servers on free ports with separate homes, and the data that is shared between checkouts."""
 
+import importlib
 import itertools
 import json
 import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -185,6 +188,26 @@ def ada(server):
 
     with wire.Wire(server, "ada") as connection:
         yield connection
+
+
+@pytest.fixture(scope="session")
+def package_folder(tmp_path_factory):
+    """The folder where the wheel of clients/python is installed: what is packaged is tested, not the source tree."""
+    folder = tmp_path_factory.mktemp("package")
+    project, build = harness.ROOT / "clients" / "python", ["hatchling", "build", "-t", "wheel", "-d", folder]
+    subprocess.run([sys.executable, "-m", *build], cwd=project, check=True, capture_output=True)
+    [wheel] = folder.glob("*.whl")
+    install = ["pip", "install", "--quiet", "--no-deps", "--no-index", "--target", folder / "lib", wheel]
+    subprocess.run([sys.executable, "-m", *install], check=True)
+    return folder / "lib"
+
+
+@pytest.fixture(scope="session")
+def package(package_folder):
+    """The Python package `merganser`."""
+    sys.path.insert(0, str(package_folder))
+    yield importlib.import_module("merganser")
+    sys.path.remove(str(package_folder))
 
 
 @pytest.fixture

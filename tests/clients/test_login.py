@@ -104,6 +104,16 @@ def test_current_user_is_who_logged_in_whatever_connection_is_used(guarded, name
                 cursor.execute("DROP TABLE mine")
 
 
+def test_the_python_package_logs_in_with_a_password_or_a_token(guarded, credentials, package):
+    for login, user in (({"user": "alice", "password": PASSWORD}, "alice"), ({"token": credentials[1]}, "robot")):
+        with package.connect(guarded.uri, **login) as lake:
+            assert lake.sql("SELECT current_user AS u").to_pylist() == [{"u": user}]
+    for login in ({}, {"user": "alice"}, {"token": "mgn_wrong"}):
+        with pytest.raises(adbc_driver_manager.Error) as error:
+            package.connect(guarded.uri, **login).sql("SELECT 1")
+        assert error.value.status_code.name == "UNAUTHENTICATED"
+
+
 def test_pyarrow_logs_in_with_user_and_password(guarded):
     with guarded.flight() as client:
         header = client.authenticate_basic_token("bob", PASSWORD)

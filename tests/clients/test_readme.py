@@ -10,6 +10,7 @@ import shlex
 import pytest
 
 import harness
+import videos
 
 BLOCK = re.compile(r"## (\w+)\n(?:(?!\n## ).)*?```python\n(.*?)```\n\n```\n(.*?)```", re.DOTALL)
 README = (harness.ROOT / "clients" / "python" / "README.md").read_text()
@@ -57,8 +58,18 @@ def test_every_block_is_found():
     assert len(BLOCKS) == README.count("```python")
 
 
+@pytest.fixture(scope="module")
+def media(server, sample, tmp_path_factory):
+    """A clip and images for the blocks that show them."""
+    folder = tmp_path_factory.mktemp("videos")
+    videos.draw(folder / "pond.mp4")
+    server.result("ingest", {"source": folder.as_uri(), "dataset": "clips"})
+    server.result("ingest", {"source": sample[0].as_uri(), "dataset": "coco"})
+    server.result("transform")
+
+
 @pytest.mark.parametrize("title", BLOCKS)
-def test_a_block_prints_what_follows_it(server, title):
+def test_a_block_prints_what_follows_it(server, media, package, title):
     code, printed = BLOCKS[title]
     code = code.replace("127.0.0.1:31337", server.uri.removeprefix("grpc://"))
     output = io.StringIO()
