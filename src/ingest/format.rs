@@ -22,6 +22,8 @@ pub enum Format {
     Json,
     /// COCO annotations with their images.
     Coco,
+    /// Samples in tar files.
+    WebDataset,
     /// Video clips: MP4 and QuickTime files.
     Video,
 }
@@ -64,6 +66,7 @@ const ENDINGS: &[(&str, Format)] = &[
     (".ndjson", Format::Json),
     (".json.gz", Format::Json),
     (".jsonl.gz", Format::Json),
+    (".tar", Format::WebDataset),
     (".mp4", Format::Video),
     (".m4v", Format::Video),
     (".mov", Format::Video),
@@ -83,7 +86,7 @@ pub(super) fn format_of_all(shown: &str, data: &[PathBuf], is_folder: bool) -> R
     let formats: Vec<_> = data.iter().filter_map(|file| format_of(file)).collect();
     let Some(first) = formats.first() else {
         return Err(Error::invalid(format!(
-            "read source: \"{shown}\" contains no Parquet, CSV, JSON, MP4 or QuickTime file"
+            "read source: \"{shown}\" contains no Parquet, CSV, JSON, tar, MP4 or QuickTime file"
         )));
     };
     if formats.iter().any(|format| format != first) {
@@ -96,12 +99,13 @@ fn several(shown: &str) -> Error {
     Error::invalid(format!("read source: \"{shown}\" contains several formats; ingest each of them separately"))
 }
 
-/// A name for the format of a file in a list of files; `None` for files without data.
-pub(super) fn is_listed_as(file: &Path) -> Option<&'static str> {
+/// A name for the format of a file in a list of files; `None` for files without data, and for archives.
+pub(super) fn name_of(file: &Path) -> Option<&'static str> {
     Some(match format_of(file)? {
         Format::Parquet => "parquet",
         Format::Csv => "csv",
         Format::Json | Format::Coco => "json",
+        Format::WebDataset => "webdataset",
         Format::Video => "video",
     })
 }

@@ -2,14 +2,14 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use super::{
     earlier::{Earlier, Seen, rows_of},
     landing::{Landing, ROOT},
     request::Request,
-    source::{Content, DataFile, Downloads, Fetched, Files, Found, Item, Opened},
+    source::{Content, DataFile, Downloads, Fetched, Files, Found, Item, Opened, Unpacked, unpack},
 };
 use crate::{error::Result, jobs::Progress, storage::Storage};
 
@@ -23,6 +23,8 @@ pub struct Gathered {
     pub files: Files,
     /// What was fetched, or is known from an earlier ingest. The landed files of an item are those with its path.
     pub items: Vec<Seen>,
+    /// The folders of items that are archives, by their paths.
+    archives: Vec<(String, String)>,
     /// What names the content of the source, if the source names it.
     pub revision: Option<String>,
     /// What identifies the files that are not landed.
@@ -37,6 +39,8 @@ pub struct Gatherer<'a> {
     pub request: &'a Request,
     pub storage: &'a Storage,
     pub downloads: &'a Downloads,
+    /// A folder for temporary files, removed at the end.
+    pub spool: &'a Path,
     pub progress: &'a Progress,
 }
 
@@ -52,9 +56,10 @@ impl Gatherer<'_> {
         let shown = self.request.source.shown();
         match opened {
             Opened::Here(path) => {
-                let files = Files::at(path, shown).await?;
+                let (found, _) = self.unpacked(Found::at(path, &shown).await?).await?;
+                let files = Files::of(found, shown).await?;
                 let others = files.others_tag()?;
-                Ok(Gathered { files, items: Vec::new(), revision: None, others, downloaded: 0 })
+                Ok(Gathered { files, items: Vec::new(), archives: Vec::new(), revision: None, others, downloaded: 0 })
             }
             Opened::Elsewhere { revision, items } => {
                 let kept = match earlier {
@@ -63,20 +68,46 @@ impl Gatherer<'_> {
                 };
                 let known = |item: &Item| kept.get(&item.path).map(|(tag, _)| tag.clone());
                 let fetched = self.downloads.fetch(&items, known, self.progress).await?;
-                let found = found(&items, &fetched, &kept, earlier);
+                let mut found = found(&items, &fetched, &kept, earlier);
+                found.root = self.downloads.files();
                 let mut downloaded = 0;
                 for path in &found.paths {
                     downloaded += tokio::fs::metadata(path).await?.len();
                 }
                 let nothing_new = found.paths.is_empty();
-                let files = Files::of(found, self.downloads.files(), shown).await?;
+                let (found, archives) = self.unpacked(found).await?;
+                let files = Files::of(found, shown).await?;
                 let others = match earlier {
                     Some(earlier) if nothing_new => earlier.others.clone().unwrap_or_default(),
                     _ => files.others_tag()?,
                 };
-                Ok(Gathered { files, items: seen(&items, fetched), revision, others, downloaded })
+                Ok(Gathered { files, items: seen(&items, fetched), archives, revision, others, downloaded })
             }
         }
+    }
+
+    /// The same files with those of archives in their place; and the folder of each archive, by its path.
+    async fn unpacked(&self, found: Found) -> Result<(Found, Vec<(String, String)>)> {
+        let into = self.spool.join("unpacked");
+        let Some(unpacked) = unpack(&found.root, &found.paths, into, self.progress).await? else {
+            return Ok((found, Vec::new()));
+        };
+        let text = |path: &Path| path.display().to_string();
+        let folder = |(archive, folder): &(PathBuf, PathBuf)| {
+            (text(archive.strip_prefix(&found.root).unwrap_or(archive)), text(folder))
+        };
+        let archives: Vec<_> = unpacked.archives.iter().map(folder).collect();
+        let Unpacked { root, files: paths, .. } = unpacked;
+        // The split of an archive is that of its files.
+        let mut splits = HashMap::new();
+        for path in &paths {
+            let name = path.strip_prefix(&root).unwrap_or(path);
+            let archive = archives.iter().find(|(_, folder)| name.starts_with(folder));
+            if let Some(split) = archive.and_then(|(archive, _)| found.splits.get(archive)) {
+                splits.insert(text(name), split.clone());
+            }
+        }
+        Ok((Found { root, is_folder: true, paths, kept: found.kept, splits }, archives))
     }
 
     /// The tags and landed files of the items that need not be fetched if they are unchanged, by path.
@@ -118,6 +149,8 @@ fn found(
         items.iter().zip(fetched).filter_map(|pair| is_kept(&pair)).flat_map(|(_, files)| files.clone()).collect();
     let split = |item: &Item| Some((item.path.clone(), item.split.clone()?));
     Found {
+        root: PathBuf::new(),
+        is_folder: items.len() > 1,
         paths: fetched.iter().filter_map(|fetched| fetched.file.clone()).collect(),
         kept: earlier.filter(|_| !landed.is_empty()).map(|earlier| (earlier.format, landed)),
         splits: items.iter().filter_map(split).collect(),
@@ -156,7 +189,9 @@ impl Gathered {
         let mut items = self.items.clone();
         let mut places: HashMap<_, _> = items.iter_mut().map(|item| (item.path.clone(), &mut item.files)).collect();
         for file in landing.files() {
-            if let Some(files) = places.get_mut(&file.path) {
+            let inside = |(_, folder): &&(String, String)| Path::new(&file.path).starts_with(folder);
+            let item = self.archives.iter().find(inside).map_or(&file.path, |(archive, _)| archive);
+            if let Some(files) = places.get_mut(item) {
                 files.push(file.path.clone());
             }
         }

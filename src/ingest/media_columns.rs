@@ -20,7 +20,6 @@ use tokio::sync::mpsc;
 use super::{
     assets::Assets,
     load::{self, Loaded, SPLIT},
-    source::Files,
     work::Work,
 };
 use crate::{
@@ -42,9 +41,12 @@ struct Column {
 const FILE: &str = "merganser_file";
 const ROW: &str = "file_row_number";
 
+/// The paths of Parquet files for DuckDB, by the split that their rows get unless they have one.
+pub(super) type Paths = BTreeMap<Option<String>, Vec<String>>;
+
 /// Loads the files as one table.
-pub async fn load(work: &Work<'_>, files: &Files, assets: &mut Assets) -> Result<Loaded> {
-    let mut reader = Reader::new(work, files);
+pub async fn load(work: &Work<'_>, files: Paths, assets: &mut Assets) -> Result<Loaded> {
+    let mut reader = Reader { files, adds_split: false };
     let columns = columns(work, &reader.sql(false)).await?;
     reader.adds_split = !columns.iter().any(|column| column.column_name.eq_ignore_ascii_case(SPLIT))
         && reader.files.keys().any(Option::is_some);
@@ -71,10 +73,9 @@ pub async fn load(work: &Work<'_>, files: &Files, assets: &mut Assets) -> Result
     work.commit(load).await.map_err(|err| err.context(format_args!("load {}", work.table)))
 }
 
-/// The landed files of an ingest.
+/// The files of an ingest.
 struct Reader {
-    /// Paths by split.
-    files: BTreeMap<Option<String>, Vec<String>>,
+    files: Paths,
     /// Whether the rows get a column with the split of their file.
     adds_split: bool,
 }
@@ -82,14 +83,6 @@ struct Reader {
 // === impl Reader ===
 
 impl Reader {
-    fn new(work: &Work<'_>, files: &Files) -> Self {
-        let mut paths = BTreeMap::<_, Vec<_>>::new();
-        for file in &files.data {
-            paths.entry(file.split.clone()).or_default().push(work.landing.engine_path(&file.name));
-        }
-        Self { files: paths, adds_split: false }
-    }
-
     /// What reads the files, in a FROM clause; with `places`, each row has its file and its number in it.
     fn sql(&self, places: bool) -> String {
         if !self.adds_split {

@@ -24,9 +24,12 @@ mod name;
 mod outcome;
 mod plan;
 mod request;
+mod samples;
 mod source;
+mod tarball;
 mod text;
 mod video;
+mod webdataset;
 mod work;
 
 use std::{
@@ -44,8 +47,9 @@ use self::{
     gathered::{Gathered, Gatherer},
     landing::Landing,
     load::Loaded,
+    media_columns::Paths,
     plan::{Now, Plan},
-    source::{Downloads, Wanted},
+    source::{Downloads, Files, Wanted},
     work::Work,
 };
 pub use self::{
@@ -149,7 +153,7 @@ impl Ingester {
         let Job { request, progress, earlier, .. } = *job;
         let wanted = Wanted { config: request.config.as_deref(), split: request.split.as_deref() };
         let opened = request.source.open(&self.outside, wanted, landed, progress).await?;
-        let gatherer = Gatherer { request, storage: &self.storage, downloads, progress };
+        let gatherer = Gatherer { request, storage: &self.storage, downloads, spool: job.spool, progress };
         let mut gathered = gatherer.gather(opened.clone(), earlier.map(|(earlier, _)| earlier)).await?;
         request.check(gathered.files.format)?;
         let (mode, wanted) = match job.plan(&gathered).await? {
@@ -221,7 +225,8 @@ impl Ingester {
         match format {
             Format::Video => video::load(&work, &files, assets).await,
             Format::Coco => coco::load(&work, &files, assets).await,
-            Format::Parquet => media_columns::load(&work, &files, assets).await,
+            Format::Parquet => media_columns::load(&work, landed_paths(landing, &files), assets).await,
+            Format::WebDataset => samples::load(&work, &files, assets).await,
             Format::Csv | Format::Json => text::load(&work, &files).await,
         }
     }
@@ -314,6 +319,15 @@ impl Ingester {
         datasets.retain(|_, lock| Arc::strong_count(lock) > 1);
         Arc::clone(datasets.entry(dataset.to_owned()).or_default())
     }
+}
+
+/// The paths of landed files for DuckDB, by split.
+fn landed_paths(landing: &Landing, files: &Files) -> Paths {
+    let mut paths = Paths::new();
+    for file in &files.data {
+        paths.entry(file.split.clone()).or_default().push(landing.engine_path(&file.name));
+    }
+    paths
 }
 
 /// Where the files of an ingest land.

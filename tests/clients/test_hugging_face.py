@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import tarfile
+import zipfile
 
 import pyarrow
 import pyarrow.flight
@@ -319,3 +321,45 @@ def test_a_killed_ingest_continues_where_it_stopped(hub, tmp_path):
         assert not list(downloads.rglob("*.p*"))
     finally:
         server.discard()
+
+
+def shard(*samples):
+    """A tar file of samples: for each a key and its fields."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for key, fields in samples:
+            for field, content in fields.items():
+                member = tarfile.TarInfo(f"{key}.{field}")
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def test_samples_of_shards_become_rows(server, hub):
+    sounds = [bytes([number]) * 2000 for number in range(5)]
+    samples = [
+        (f"{number:04}", {"txt": f"number {number}".encode(), "cls": b"%d" % number, "wav": sounds[number]})
+        for number in range(5)
+    ]
+    files = {"train-0.tar": shard(*samples[:3]), "train-1.tar": shard(*samples[3:4]), "test-0.tar": shard(*samples[4:])}
+    hub.commit("owner/samples", files)
+    result = ingest(server, "owner/samples")
+    assert (result["rows_added"], result["assets"]) == (5, 5)
+    rows = server.sql("SELECT __key__, __url__, txt, cls, wav, split FROM raw.samples ORDER BY 1")
+    for number, (key, url, text, label, uri, split) in enumerate(rows):
+        shard_name = "test-0.tar" if number == 4 else "train-1.tar" if number == 3 else "train-0.tar"
+        assert (key, url, text, label) == (f"{number:04}", shard_name, f"number {number}", number)
+        assert split == ("test" if number == 4 else "train")
+        assert server.scalar(f"SELECT read_object('{uri}')") == sounds[number]
+    assert ingest(server, "owner/samples")["unchanged"]
+    hub.commit("owner/samples", {"train-2.tar": shard(("0009", {"txt": b"x", "cls": b"9", "wav": sounds[0]}))})
+    assert ingest(server, "owner/samples")["rows_added"] == 1
+
+
+def test_an_archive_of_a_split_is_unpacked(server, hub):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a.csv", b"i\n1\n2\n")
+    hub.commit("owner/zipped", {"validation.zip": buffer.getvalue()})
+    assert ingest(server, "owner/zipped")["rows_added"] == 2
+    assert server.sql("FROM raw.zipped ORDER BY i") == [(1, "validation"), (2, "validation")]

@@ -54,6 +54,10 @@ pub enum Content {
 /// What is known of the files of a source before they are looked at.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
+    /// The folder that paths are relative to.
+    pub root: PathBuf,
+    /// Whether the source is a folder, not a single file.
+    pub is_folder: bool,
     /// The files that are here.
     pub paths: Vec<PathBuf>,
     /// Files that need not be here, and the format of the data set that they belong to.
@@ -65,28 +69,13 @@ pub struct Found {
 // === impl Files ===
 
 impl Files {
-    /// The files at `path`, a file or a folder that errors call `shown`.
-    ///
-    /// # Errors
-    /// `NotFound` if it does not exist; as [`of`](Self::of).
-    pub async fn at(path: PathBuf, shown: String) -> Result<Self> {
-        blocking(move || {
-            let (root, paths, is_folder) = walk(&path).context(|| format!("read source \"{shown}\""))?;
-            sort(Found { paths, ..Found::default() }, root, &shown, is_folder)
-        })
-        .await
-    }
-
-    /// The files that were found for the source `shown`, below `root`.
+    /// The files that were found for a source that errors call `shown`.
     ///
     /// # Errors
     /// `InvalidArgument` for an empty file, and if there are no data files, or data files of several formats.
-    pub async fn of(found: Found, root: PathBuf, shown: String) -> Result<Self> {
-        blocking(move || {
-            let is_folder = found.paths.len() > 1;
-            sort(found, root, &shown, is_folder)
-        })
-        .await
+    pub async fn of(found: Found, shown: String) -> Result<Self> {
+        let files = tokio::task::spawn_blocking(move || sort(found, &shown)).await;
+        files.map_err(|err| Error::internal("read source").with_source(err))?
     }
 
     /// Some of the files: those for which `is_wanted`, which is called with the number of each.
@@ -127,24 +116,33 @@ impl DataFile {
     }
 }
 
-async fn blocking(work: impl FnOnce() -> Result<Files> + Send + 'static) -> Result<Files> {
-    let files = tokio::task::spawn_blocking(work).await;
-    files.map_err(|err| Error::internal("read source").with_source(err))?
+// === impl Found ===
+
+impl Found {
+    /// What is at `path`, a file or a folder that errors call `shown`.
+    ///
+    /// # Errors
+    /// `NotFound` if it does not exist.
+    pub async fn at(path: PathBuf, shown: &str) -> Result<Self> {
+        let walking = tokio::task::spawn_blocking(move || walk(&path)).await;
+        let found = walking.map_err(|err| Error::internal("read source").with_source(err))?;
+        found.context(|| format!("read source \"{shown}\""))
+    }
 }
 
-/// The folder that paths are relative to, all files, and whether `path` is a folder.
-fn walk(path: &Path) -> Result<(PathBuf, Vec<PathBuf>, bool)> {
+fn walk(path: &Path) -> Result<Found> {
     if !fs::metadata(path)?.is_dir() {
-        return Ok((path.parent().unwrap_or(Path::new("/")).to_path_buf(), vec![path.to_path_buf()], false));
+        let root = path.parent().unwrap_or(Path::new("/")).to_path_buf();
+        return Ok(Found { root, paths: vec![path.to_path_buf()], ..Found::default() });
     }
-    let mut files = Vec::new();
-    collect(path, &mut files)?;
-    Ok((path.to_path_buf(), files, true))
+    let mut paths = Vec::new();
+    collect(path, &mut paths)?;
+    Ok(Found { root: path.to_path_buf(), is_folder: true, paths, ..Found::default() })
 }
 
 /// Tells data files from others.
-fn sort(found: Found, root: PathBuf, shown: &str, is_folder: bool) -> Result<Files> {
-    let Found { paths: mut all, kept, splits } = found;
+fn sort(found: Found, shown: &str) -> Result<Files> {
+    let Found { root, is_folder, paths: mut all, kept, splits } = found;
     let (kept_format, kept) = kept.map_or((None, Vec::new()), |(format, kept)| (Some(format), kept));
     all.sort();
     // Clips beside tables belong to the tables.
@@ -171,7 +169,7 @@ fn sort(found: Found, root: PathBuf, shown: &str, is_folder: bool) -> Result<Fil
 }
 
 /// All files below `folder`, except hidden ones and those behind symbolic links.
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+pub(super) fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     for entry in fs::read_dir(folder).context(|| format!("read source \"{}\"", folder.display()))? {
         let entry = entry?;
         if entry.file_name().to_string_lossy().starts_with('.') {

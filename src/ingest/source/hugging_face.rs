@@ -5,6 +5,7 @@ use std::{collections::HashMap, path::Path, sync::Arc};
 use percent_encoding::percent_decode_str;
 
 use super::{
+    archive,
     card::{self, Config},
     item::{Item, Place},
     splits,
@@ -12,7 +13,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     hub::{HubFile, HuggingFace, Revision},
-    ingest::format::is_listed_as,
+    ingest::format::name_of,
 };
 
 /// Files beside the data.
@@ -178,15 +179,21 @@ fn of_config(config: &Config, files: Vec<HubFile>) -> Vec<(HubFile, Option<Strin
     files.into_iter().zip(splits).collect()
 }
 
+/// The format of a file, or that it is an archive; `None` if it has no data.
+fn listed_as(file: &HubFile) -> Option<&'static str> {
+    let path = Path::new(&file.path);
+    name_of(path).or_else(|| archive::kind(path).map(|_| "archive"))
+}
+
 /// The files of the most frequent format, with the splits that their paths name.
 fn with_splits(files: Vec<HubFile>) -> Vec<(HubFile, Option<String>)> {
     let mut counts = HashMap::<&str, usize>::new();
-    for format in files.iter().filter_map(|file| is_listed_as(Path::new(&file.path))) {
+    for format in files.iter().filter_map(listed_as) {
         *counts.entry(format).or_default() += 1;
     }
     // Of equally frequent ones the first by name, so that the choice does not change.
     let most = counts.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0))).map(|(format, _)| (*format).to_owned());
-    let is_of_it = |file: &HubFile| is_listed_as(Path::new(&file.path)).map(str::to_owned) == most;
+    let is_of_it = |file: &HubFile| listed_as(file).map(str::to_owned) == most;
     let files: Vec<_> = files.into_iter().filter(|file| most.is_some() && is_of_it(file)).collect();
     let paths: Vec<_> = files.iter().map(|file| file.path.as_str()).collect();
     let splits = splits::of(&paths);

@@ -6,6 +6,7 @@
 //!
 //! A source on another machine is listed first. Items whose content an earlier ingest has are not downloaded again.
 
+mod archive;
 mod bucket;
 mod card;
 mod downloads;
@@ -16,6 +17,7 @@ mod kaggle;
 mod outside;
 mod path;
 mod splits;
+mod unpacked;
 mod web;
 
 use std::path::PathBuf;
@@ -29,6 +31,7 @@ pub use self::{
     hugging_face::Wanted,
     item::Item,
     outside::Outside,
+    unpacked::{Unpacked, unpack},
 };
 use super::name::{snake_case, stem};
 use crate::{
