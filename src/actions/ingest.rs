@@ -34,7 +34,9 @@ impl Action for Ingest {
         Ok(Self(Request {
             source,
             reader: reader(&request)?,
-            extract_media: request.media() == ingest_request::Media::Extract,
+            extract_media: request.media() != ingest_request::Media::Keep,
+            keep_urls: request.media() == ingest_request::Media::Link,
+            media_columns: media_columns(&request)?,
             mode: mode(&request)?,
             dataset,
             table,
@@ -86,6 +88,13 @@ fn mode(request: &IngestRequest) -> Result<Mode> {
         ingest_request::Mode::Append => Ok(Mode::Append),
         ingest_request::Mode::Replace => Ok(Mode::Replace),
     }
+}
+
+fn media_columns(request: &IngestRequest) -> Result<Vec<String>> {
+    if !request.media_columns.is_empty() && request.media() == ingest_request::Media::Keep {
+        return Err(Error::invalid("\"media_columns\" are written as assets, which \"media\": \"keep\" forbids"));
+    }
+    Ok(request.media_columns.clone())
 }
 
 fn result(outcome: Outcome) -> IngestResult {

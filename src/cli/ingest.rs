@@ -47,6 +47,12 @@ pub struct Ingest {
     /// Keep media bytes in the table
     #[arg(long)]
     keep_media: bool,
+    /// Leave media whose path is a URL where they are
+    #[arg(long, conflicts_with = "keep_media")]
+    link_media: bool,
+    /// Parquet and tar files: a column of BLOBs that contain media; may be repeated
+    #[arg(long, value_name = "COLUMN")]
+    media_column: Vec<String>,
     #[command(flatten)]
     reader: Reader,
     /// Return the first call's result if the key was already used
@@ -104,7 +110,11 @@ struct Reader {
 impl Ingest {
     /// Calls the action.
     pub async fn run(self) -> Result<(), Failure> {
-        let media = if self.keep_media { Media::Keep } else { Media::Extract };
+        let media = match (self.keep_media, self.link_media) {
+            (true, _) => Media::Keep,
+            (_, true) => Media::Link,
+            _ => Media::Extract,
+        };
         let request = IngestRequest {
             dataset: self.dataset,
             source: uri(&self.source)?,
@@ -129,6 +139,7 @@ impl Ingest {
             types: self.reader.types.into_iter().collect(),
             all_text: self.reader.all_text,
             rejects: self.reader.rejects,
+            media_columns: self.media_column,
         };
         let Some(result) = self.call.run::<actions::Ingest>(request).await? else { return Ok(()) };
         if result.tables.is_empty() {

@@ -1,15 +1,22 @@
 //! Assets: one media blob an object; tables hold the URIs.
 
-use std::path::Path;
+use std::{collections::HashMap, path::Path};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    error::{Context, Result},
-    media::image,
+    error::{Context, Error, Result},
+    media::{
+        facts::{MediaFacts, facts},
+        image,
+    },
     storage::{Copied, Storage},
 };
+
+/// How many blobs are remembered, so that equal ones are stored once.
+const MAX_REMEMBERED: usize = 1 << 20;
 
 /// The assets that one ingest writes.
 #[derive(Debug)]
@@ -19,7 +26,47 @@ pub struct Assets {
     is_shared: bool,
     dataset: String,
     /// Those that were not there before, to be removed if the ingest fails.
-    new: Vec<String>,
+    new: Mutex<Vec<String>>,
+    /// The URIs of blobs by their column and hash.
+    known: Mutex<HashMap<(String, String), String>>,
+}
+
+/// A medium, and what is known about it.
+#[derive(Clone, Debug)]
+pub struct Medium {
+    /// Its bytes.
+    pub bytes: Bytes,
+    /// What they are.
+    pub facts: MediaFacts,
+    /// Their SHA-256, in hexadecimal digits.
+    pub sha256: String,
+}
+
+// === impl Medium ===
+
+impl Medium {
+    /// Reads what `bytes` are; errors call them `name`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a file that is broken.
+    pub async fn of(bytes: Bytes, name: Option<&str>) -> Result<Self> {
+        let is_picture = name.is_some_and(|name| {
+            let name = name.to_lowercase();
+            [".jpg", ".jpeg", ".png"].iter().any(|ending| name.ends_with(ending))
+        });
+        let read = move || {
+            let found = facts(&bytes)?;
+            if found.kind.is_none() && is_picture {
+                // Says why it is none.
+                image::probe(&bytes)?;
+            }
+            let sha256 = format!("{:x}", Sha256::digest(&bytes));
+            Ok(Self { facts: found, sha256, bytes })
+        };
+        let medium = tokio::task::spawn_blocking(read).await;
+        let medium = medium.unwrap_or_else(|_| Err(Error::invalid("decode image: the decoder gave up")));
+        medium.context(|| format!("store \"{}\"", name.and_then(base_name).unwrap_or_default()))
+    }
 }
 
 // === impl Assets ===
@@ -27,30 +74,37 @@ pub struct Assets {
 impl Assets {
     /// Assets of `dataset`, in a store that other servers may share.
     pub fn new(storage: Storage, dataset: &str, is_shared: bool) -> Self {
-        Self { storage, is_shared, dataset: dataset.to_owned(), new: Vec::new() }
+        let dataset = dataset.to_owned();
+        Self { storage, is_shared, dataset, new: Mutex::default(), known: Mutex::default() }
     }
 
-    /// Stores a blob of `column` and gives its URI. The same bytes under the same name are stored once; other bytes
-    /// get a name with their hash, because names repeat across shards and folders.
+    /// Stores a medium of `column` and gives its URI. Equal bytes are stored once. Other bytes under the same name get a
+    /// name with their hash, because names repeat across shards and folders.
     ///
     /// # Errors
-    /// `InvalidArgument` for a picture that cannot be decoded; what the storage says.
-    pub async fn put(&mut self, column: &str, name: Option<&str>, fallback: &str, bytes: Bytes) -> Result<String> {
-        let kind = image::sniff(&bytes);
-        let name = match (name.and_then(base_name), kind) {
+    /// Errors of the storage.
+    pub async fn put(&self, column: &str, name: Option<&str>, fallback: &str, medium: &Medium) -> Result<String> {
+        let key = (column.to_owned(), medium.sha256.clone());
+        if let Some(uri) = self.known.lock().get(&key) {
+            return Ok(uri.clone());
+        }
+        let name = match (name.and_then(base_name), medium.facts.kind) {
             (Some(name), _) => name,
             (None, Some(kind)) => format!("{fallback}.{}", kind.extension),
             (None, None) => format!("{fallback}.bin"),
         };
-        check_picture(&name, bytes.clone()).await?;
         let folder = format!("assets/{}/{column}", self.dataset);
-        let path = format!("{folder}/{name}");
-        if self.put_new(&path, &bytes).await? || self.storage.get(&path).await? == bytes {
-            return Ok(self.storage.uri(&path));
+        let mut path = format!("{folder}/{name}");
+        if !self.put_new(&path, &medium.bytes).await? && self.storage.get(&path).await? != medium.bytes {
+            path = format!("{folder}/{}", with_digest(&name, &medium.sha256));
+            self.put_new(&path, &medium.bytes).await?;
         }
-        let path = format!("{folder}/{}", with_hash(&name, &bytes));
-        self.put_new(&path, &bytes).await?;
-        Ok(self.storage.uri(&path))
+        let uri = self.storage.uri(&path);
+        let mut known = self.known.lock();
+        if known.len() < MAX_REMEMBERED {
+            known.insert(key, uri.clone());
+        }
+        Ok(uri)
     }
 
     /// Stores a file of `column`, and gives its URI. The name contains the hash of the content, so that the same content is
@@ -58,50 +112,38 @@ impl Assets {
     ///
     /// # Errors
     /// Errors of the storage.
-    pub async fn put_file(&mut self, column: &str, name: &str, file: &Path) -> Result<String> {
+    pub async fn put_file(&self, column: &str, name: &str, file: &Path) -> Result<String> {
         let Copied { bytes, sha256 } = Storage::checksum(file).await?;
         let name = base_name(name).unwrap_or_else(|| column.to_owned());
         let path = format!("assets/{}/{column}/{}", self.dataset, with_digest(&name, &sha256));
         if self.storage.size(&path).await? != Some(bytes) {
             // Recorded first: an upload that fails may have written it.
-            self.new.push(path.clone());
+            self.new.lock().push(path.clone());
             self.storage.upload(file, &path).await?;
         }
         Ok(self.storage.uri(&path))
     }
 
-    async fn put_new(&mut self, path: &str, bytes: &Bytes) -> Result<bool> {
+    async fn put_new(&self, path: &str, bytes: &Bytes) -> Result<bool> {
         let written = self.storage.put_new(path, bytes.clone()).await?;
         if written {
-            self.new.push(path.to_owned());
+            self.new.lock().push(path.to_owned());
         }
         Ok(written)
     }
 
     /// How many assets were not there before.
     pub fn written(&self) -> u64 {
-        self.new.len() as u64
+        self.new.lock().len() as u64
     }
 
     /// Removes those that were not there before, unless another server may use them by now.
     pub async fn remove(self) -> Result<()> {
-        for path in self.new.iter().filter(|_| !self.is_shared) {
+        for path in self.new.into_inner().iter().filter(|_| !self.is_shared) {
             self.storage.delete(path).await?;
         }
         Ok(())
     }
-}
-
-/// Decodes what its name or its first bytes call a JPEG or PNG, so that a broken one is found now.
-async fn check_picture(name: &str, bytes: Bytes) -> Result<()> {
-    let named = [".jpg", ".jpeg", ".png"].iter().any(|ending| name.to_lowercase().ends_with(ending));
-    let sniffed = image::sniff(&bytes).is_some_and(|kind| ["jpg", "png"].contains(&kind.extension));
-    if !named && !sniffed {
-        return Ok(());
-    }
-    let probed = tokio::task::spawn_blocking(move || image::probe(&bytes).map(|_| ())).await;
-    let probed = probed.unwrap_or_else(|_| Err(crate::error::Error::invalid("decode image: the decoder gave up")));
-    probed.context(|| format!("store \"{name}\""))
 }
 
 /// The last part of a path, if it can name an object.
@@ -113,10 +155,6 @@ fn base_name(path: &str) -> Option<String> {
 }
 
 /// `name.jpg` as `name-<first 12 hex digits of the hash>.jpg`.
-fn with_hash(name: &str, bytes: &[u8]) -> String {
-    with_digest(name, &format!("{:x}", Sha256::digest(bytes)))
-}
-
 fn with_digest(name: &str, digest: &str) -> String {
     let hash = &digest[..12];
     match name.rsplit_once('.') {

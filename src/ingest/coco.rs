@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    assets::Assets,
+    assets::{Assets, Medium},
     coco_json::{self, Section, Spool},
     load::{self, Loaded, Mode, TableOutcome},
     source::Files,
@@ -57,7 +57,7 @@ struct ImageRow {
 }
 
 /// Loads annotations and pictures.
-pub async fn load(work: &Work<'_>, files: &Files, assets: &mut Assets) -> Result<Loaded> {
+pub async fn load(work: &Work<'_>, files: &Files, assets: &Assets) -> Result<Loaded> {
     let spooled = spool_annotations(work, files).await?;
     let uris = work.spool.join("uris.ndjson");
     store_pictures(work, files, spooled.as_deref(), &uris, assets).await?;
@@ -153,7 +153,7 @@ async fn store_pictures(
     files: &Files,
     images: Option<&Path>,
     uris: &Path,
-    assets: &mut Assets,
+    assets: &Assets,
 ) -> Result<()> {
     let mut out = BufWriter::new(File::create(uris)?);
     let Some(images) = images.filter(|_| work.request.extract_media) else { return Ok(out.flush()?) };
@@ -169,7 +169,8 @@ async fn store_pictures(
             continue;
         }
         let bytes = tokio::fs::read(file).await.context(|| format!("read \"{}\"", file.display()))?;
-        let uri = assets.put("image", Some(&row.file_name), "image", bytes.into()).await?;
+        let medium = Medium::of(bytes.into(), Some(&row.file_name)).await?;
+        let uri = assets.put("image", Some(&row.file_name), "image", &medium).await?;
         writeln!(out, "{}", json!({ "file": row.file_name, "in_split": row.split, "uri": uri }))?;
         work.progress.advance(1);
     }

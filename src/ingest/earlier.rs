@@ -92,6 +92,8 @@ impl Records {
             request.config,
             request.split,
             request.extract_media,
+            request.keep_urls,
+            request.media_columns,
             format!("{:?}", request.reader)
         ]);
         let key = format!("{:x}", Sha256::digest(what.to_string()))[..16].to_owned();

@@ -1,25 +1,17 @@
-//! Parquet files as one table. Media columns (`STRUCT(bytes BLOB, path VARCHAR)`, as in data sets of hubs)
-//! are stored as assets, and the table contains their URIs.
+//! Parquet files as one table. Media columns are stored as assets, and the table contains their URIs, with side columns
+//! for what is known about each medium: `<column>_width`, `_height`, `_format`, `_duration`, `_bytes` and `_sha256`.
+//!
+//! Media columns are `STRUCT(bytes BLOB, path VARCHAR)`, as in data sets of hubs, lists of those, and BLOBs that the request
+//! names. A list becomes a list of URIs, and its side columns are lists too.
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::{BufWriter, Write},
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
-use arrow::{
-    array::{Array, AsArray, RecordBatch},
-    datatypes::Int64Type,
-};
-use bytes::Bytes;
 use serde::Deserialize;
-use serde_json::json;
-use tokio::sync::mpsc;
 
 use super::{
     assets::Assets,
     load::{self, Loaded, SPLIT},
+    media_rows::{self, FILE, ROW},
     work::Work,
 };
 use crate::{
@@ -28,49 +20,168 @@ use crate::{
     quote::{identifier, literal},
 };
 
-/// The type of a media column, as DuckDB writes it.
-const MEDIA_TYPE: &str = "STRUCT(bytes BLOB, \"path\" VARCHAR)";
-
-#[derive(Deserialize)]
+/// A column of the source.
+#[derive(Clone, Debug, Deserialize)]
 struct Column {
     column_name: String,
     column_type: String,
 }
 
-/// The columns by which the URIs are joined.
-const FILE: &str = "merganser_file";
-const ROW: &str = "file_row_number";
+/// How a column contains media.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Struct,
+    List,
+    Blob,
+}
+
+/// A media column.
+#[derive(Clone, Debug)]
+struct MediaColumn {
+    name: String,
+    form: Form,
+    /// The file with what is known about the stored media.
+    stored: PathBuf,
+}
+
+/// The side columns and their types.
+const SIDE: [(&str, &str); 6] = [
+    ("width", "BIGINT"),
+    ("height", "BIGINT"),
+    ("format", "VARCHAR"),
+    ("duration", "DOUBLE"),
+    ("bytes", "BIGINT"),
+    ("sha256", "VARCHAR"),
+];
 
 /// The paths of Parquet files for DuckDB, by the split that their rows get unless they have one.
 pub(super) type Paths = BTreeMap<Option<String>, Vec<String>>;
 
 /// Loads the files as one table.
-pub async fn load(work: &Work<'_>, files: Paths, assets: &mut Assets) -> Result<Loaded> {
+pub async fn load(work: &Work<'_>, files: Paths, assets: &Assets) -> Result<Loaded> {
     let mut reader = Reader { files, adds_split: false };
     let columns = columns(work, &reader.sql(false)).await?;
     reader.adds_split = !columns.iter().any(|column| column.column_name.eq_ignore_ascii_case(SPLIT))
         && reader.files.keys().any(Option::is_some);
-    let is_media = |column: &&Column| work.request.extract_media && is_media(&column.column_type);
-    let media: Vec<_> = columns.iter().filter(is_media).map(|column| column.column_name.clone()).collect();
-    let has_media = !media.is_empty();
-    if has_media && let Some(taken) = columns.iter().find(|column| [FILE, ROW].contains(&column.column_name.as_str())) {
-        return Err(Error::invalid(format!(
-            "a file with media columns cannot have a column \"{}\"; rename it, or set \"media\": \"keep\"",
-            taken.column_name
-        )));
-    }
-    let reader = reader.sql(has_media);
-    let mut stored = Vec::new();
-    for (index, column) in media.into_iter().enumerate() {
-        let uris = work.spool.join(format!("uris_{index}.ndjson"));
-        store(work, &reader, &column, &uris, assets).await?;
-        stored.push((column, uris));
+    let media = media(work, &columns)?;
+    check_names(&columns, &media)?;
+    let reader = reader.sql(!media.is_empty());
+    for column in &media {
+        work.progress.phase(format!("store assets of {}", column.name), "assets", None);
+        media_rows::store(work, &column.rows(&reader, work.request.max_rows), &column.name, &column.stored, assets).await?;
     }
     work.progress.phase("load table", "tables", Some(1));
-    let query = query(&reader, &stored, work.request.max_rows);
+    let query = query(&reader, &media, work.request.max_rows);
     let (mode, table) = (work.request.mode.clone(), work.table.clone());
     let load = move |transaction: &mut Transaction<'_>| Ok(vec![load::load(transaction, &table, &query, &mode, None)?]);
     work.commit(load).await.map_err(|err| err.context(format_args!("load {}", work.table)))
+}
+
+/// The media columns among `columns`.
+fn media(work: &Work<'_>, columns: &[Column]) -> Result<Vec<MediaColumn>> {
+    let named = &work.request.media_columns;
+    let is_named = |column: &Column| named.iter().any(|name| name.eq_ignore_ascii_case(&column.column_name));
+    let is_there = |name: &&String| !columns.iter().any(|column| column.column_name.eq_ignore_ascii_case(name));
+    if let Some(absent) = named.iter().find(is_there) {
+        return Err(Error::invalid(format!("\"media_columns\": the source has no column \"{absent}\"")));
+    }
+    let mut media = Vec::new();
+    for column in columns.iter().filter(|_| work.request.extract_media) {
+        let form = Form::of(&column.column_type);
+        let is_named = is_named(column);
+        let form = match form {
+            Some(Form::Blob) if !is_named => None,
+            None if is_named => {
+                return Err(Error::invalid(format!(
+                    "\"media_columns\": the column \"{}\" is {}, which cannot contain media",
+                    column.column_name, column.column_type
+                )));
+            }
+            form => form,
+        };
+        if let Some(form) = form {
+            let stored = work.spool.join(format!("media_{}.ndjson", media.len()));
+            media.push(MediaColumn { name: column.column_name.clone(), form, stored });
+        }
+    }
+    Ok(media)
+}
+
+/// Fails if a column has a name that is needed.
+fn check_names(columns: &[Column], media: &[MediaColumn]) -> Result<()> {
+    let side = media.iter().flat_map(|medium| SIDE.map(|(side, _)| format!("{}_{side}", medium.name)));
+    let taken: Vec<_> = side.chain([FILE, ROW].map(str::to_owned)).filter(|_| !media.is_empty()).collect();
+    let is_taken = |column: &&Column| taken.iter().any(|name| name.eq_ignore_ascii_case(&column.column_name));
+    match columns.iter().find(is_taken) {
+        None => Ok(()),
+        Some(column) => Err(Error::invalid(format!(
+            "a file with media columns cannot have a column \"{}\"; rename it, or set \"media\": \"keep\"",
+            column.column_name
+        ))),
+    }
+}
+
+// === impl Form ===
+
+impl Form {
+    /// That of a column with this type, as DuckDB writes it.
+    fn of(column_type: &str) -> Option<Self> {
+        let plain = column_type.replace('"', "");
+        let is_struct = |text: &str| {
+            ["STRUCT(bytes BLOB, path VARCHAR)", "STRUCT(path VARCHAR, bytes BLOB)"].contains(&text)
+        };
+        match plain.strip_suffix("[]") {
+            Some(element) if is_struct(element) => Some(Self::List),
+            None if is_struct(&plain) => Some(Self::Struct),
+            None if plain == "BLOB" => Some(Self::Blob),
+            _ => None,
+        }
+    }
+}
+
+// === impl MediaColumn ===
+
+impl MediaColumn {
+    /// The media as rows: file, row, number in the list, bytes, path.
+    fn rows(&self, reader: &str, max_rows: Option<u64>) -> String {
+        let name = identifier(&self.name);
+        let limit = max_rows.map(|rows| format!(" LIMIT {rows}")).unwrap_or_default();
+        let source = format!("(SELECT {FILE}, {ROW}, {name} FROM {reader}{limit})");
+        match self.form {
+            Form::Struct => format!("SELECT {FILE}, {ROW}, 0::BIGINT, {name}.bytes, {name}.path FROM {source}"),
+            Form::Blob => format!("SELECT {FILE}, {ROW}, 0::BIGINT, {name}, NULL::VARCHAR FROM {source}"),
+            Form::List => format!(
+                "SELECT {FILE}, {ROW}, number::BIGINT, medium.bytes, medium.path FROM (SELECT {FILE}, {ROW}, \
+                 generate_subscripts({name}, 1) AS number, unnest({name}) AS medium FROM {source})"
+            ),
+        }
+    }
+
+    /// The stored media in a FROM clause: one row for each of the source.
+    fn stored(&self) -> String {
+        let side = SIDE.map(|(name, data_type)| format!("{name}: '{data_type}'"));
+        let reader = format!(
+            "read_json({}, format = 'newline_delimited', columns = {{file: 'VARCHAR', row: 'BIGINT', number: 'BIGINT', \
+             uri: 'VARCHAR', {}}})",
+            literal(&self.stored.display().to_string()),
+            side.join(", ")
+        );
+        if self.form != Form::List {
+            return reader;
+        }
+        let listed = |name: &str| format!("system.main.list({name} ORDER BY number) AS {name}");
+        let side = SIDE.map(|(name, _)| listed(name)).join(", ");
+        format!("(SELECT file, \"row\", {}, {side} FROM {reader} GROUP BY ALL)", listed("uri"))
+    }
+
+    /// The value `name` of the stored media in SQL.
+    fn value(&self, index: usize, name: &str) -> String {
+        if self.form != Form::List {
+            return format!("stored_{index}.{name}");
+        }
+        // Of an empty list nothing is stored.
+        format!("CASE WHEN rows.{} IS NOT NULL THEN coalesce(stored_{index}.{name}, []) END", identifier(&self.name))
+    }
 }
 
 /// The files of an ingest.
@@ -103,93 +214,31 @@ fn read_parquet<'f>(files: impl IntoIterator<Item = &'f String>, places: bool) -
     format!("read_parquet([{files}], union_by_name = true{places})")
 }
 
-fn query(reader: &str, stored: &[(String, PathBuf)], max_rows: Option<u64>) -> String {
-    let mut joins = String::new();
-    let mut uris = Vec::new();
-    for (index, (column, file)) in stored.iter().enumerate() {
-        let file = literal(&file.display().to_string());
-        joins.push_str(&format!(
-            " LEFT JOIN read_json({file}, format = 'newline_delimited', \
-             columns = {{file: 'VARCHAR', row: 'BIGINT', uri: 'VARCHAR'}}) stored_{index} \
-             ON stored_{index}.file = rows.{FILE} AND stored_{index}.row = rows.{ROW}"
-        ));
-        uris.push(format!("stored_{index}.uri AS {}", identifier(column)));
-    }
-    let replaced = if uris.is_empty() { String::new() } else { format!(" REPLACE ({})", uris.join(", ")) };
-    let placed = if stored.is_empty() { String::new() } else { format!(" EXCLUDE ({FILE}, {ROW})") };
+fn query(reader: &str, media: &[MediaColumn], max_rows: Option<u64>) -> String {
     let limit = max_rows.map(|rows| format!(" LIMIT {rows}")).unwrap_or_default();
-    format!("SELECT rows.*{placed}{replaced} FROM {reader} rows{joins}{limit}")
+    if media.is_empty() {
+        return format!("FROM {reader} rows{limit}");
+    }
+    let (mut joins, mut uris, mut sides) = (String::new(), Vec::new(), Vec::new());
+    for (index, column) in media.iter().enumerate() {
+        joins.push_str(&format!(
+            " LEFT JOIN {} stored_{index} ON stored_{index}.file = rows.{FILE} AND stored_{index}.\"row\" = rows.{ROW}",
+            column.stored()
+        ));
+        uris.push(format!("{} AS {}", column.value(index, "uri"), identifier(&column.name)));
+        for (side, _) in SIDE {
+            let name = identifier(&format!("{}_{side}", column.name));
+            sides.push(format!("{} AS {name}", column.value(index, side)));
+        }
+    }
+    format!(
+        "SELECT rows.* EXCLUDE ({FILE}, {ROW}) REPLACE ({}), {} FROM {reader} rows{joins}{limit}",
+        uris.join(", "),
+        sides.join(", ")
+    )
 }
 
 async fn columns(work: &Work<'_>, reader: &str) -> Result<Vec<Column>> {
     let sql = format!("SELECT column_name, column_type FROM (DESCRIBE FROM {reader})");
     work.lake.engine().run(move |connection| connection.records(&sql, &[])).await
-}
-
-fn is_media(column_type: &str) -> bool {
-    column_type.replace('"', "") == MEDIA_TYPE.replace('"', "")
-}
-
-/// Stores the blobs of `column` as assets, and writes file, row and URI of each to a file.
-async fn store(work: &Work<'_>, reader: &str, column: &str, uris: &Path, assets: &mut Assets) -> Result<()> {
-    work.progress.phase(format!("store assets of {column}"), "assets", None);
-    let name = identifier(column);
-    let limit = work.request.max_rows.map(|rows| format!(" LIMIT {rows}")).unwrap_or_default();
-    let sql = format!("SELECT {FILE}, {ROW}, {name}.bytes, {name}.path FROM {reader}{limit}");
-    let lease = work.lake.engine().lease().await?;
-    // At most one batch is buffered while another is stored: blobs are large.
-    let (sender, mut batches) = mpsc::channel::<Result<RecordBatch>>(1);
-    let _guard = lease.worker().spawn(move |connection| {
-        let sent = connection.prepare(&sql).and_then(|statement| {
-            let mut rows = statement.execute(&[])?;
-            while let Some(batch) = rows.next_batch()? {
-                if sender.blocking_send(Ok(batch)).is_err() {
-                    break;
-                }
-            }
-            Ok(())
-        });
-        if let Err(err) = sent {
-            let _ = sender.blocking_send(Err(err));
-        }
-    });
-    let mut out = BufWriter::new(File::create(uris)?);
-    while let Some(batch) = work.progress.unless_cancelled(async { Ok(batches.recv().await) }).await? {
-        store_batch(work, column, &batch?, &mut out, assets).await?;
-    }
-    Ok(out.flush()?)
-}
-
-async fn store_batch(
-    work: &Work<'_>,
-    column: &str,
-    batch: &RecordBatch,
-    out: &mut BufWriter<File>,
-    assets: &mut Assets,
-) -> Result<()> {
-    let columns = (
-        batch.column(0).as_string_opt::<i32>(),
-        batch.column(1).as_primitive_opt::<Int64Type>(),
-        batch.column(2).as_binary_opt::<i32>(),
-        batch.column(3).as_string_opt::<i32>(),
-    );
-    let (Some(files), Some(rows), Some(blobs), Some(paths)) = columns else {
-        return Err(Error::internal("media columns have an unexpected type"));
-    };
-    for index in 0..batch.num_rows() {
-        work.progress.check()?;
-        let (file, row) = (files.value(index), rows.value(index));
-        let path = paths.is_valid(index).then(|| paths.value(index));
-        // Without bytes, the path is the URI of the media.
-        let uri = if blobs.is_valid(index) {
-            let stem = Path::new(file).file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let bytes = Bytes::copy_from_slice(blobs.value(index));
-            Some(assets.put(column, path, &format!("{stem}-{row:06}"), bytes).await?)
-        } else {
-            path.map(str::to_owned)
-        };
-        writeln!(out, "{}", json!({ "file": file, "row": row, "uri": uri }))?;
-        work.progress.advance(1);
-    }
-    Ok(())
 }

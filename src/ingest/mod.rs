@@ -20,6 +20,7 @@ mod landing;
 mod landings;
 mod load;
 mod media_columns;
+mod media_rows;
 mod name;
 mod outcome;
 mod plan;
@@ -177,10 +178,10 @@ impl Ingester {
                 return Err(err);
             }
         };
-        let mut assets = Assets::new(self.storage.clone(), &request.dataset, self.is_shared);
+        let assets = Assets::new(self.storage.clone(), &request.dataset, self.is_shared);
         // The future is not dropped when the job is cancelled: an upload in progress may still complete, and must be
         // recorded to be removed. The steps check for cancellation between writes.
-        let loaded = match self.load(job, &gathered, &wanted, mode, &landing, &mut assets).await {
+        let loaded = match self.load(job, &gathered, &wanted, mode, &landing, &assets).await {
             Ok(loaded) => loaded,
             Err(err) => {
                 self.undo(job, landing, Some(assets)).await;
@@ -210,7 +211,7 @@ impl Ingester {
         wanted: &[bool],
         mode: Mode,
         landing: &Landing,
-        assets: &mut Assets,
+        assets: &Assets,
     ) -> Result<Loaded> {
         let Job { author, progress, spool, .. } = *job;
         let format = gathered.files.format;

@@ -27,6 +27,10 @@ pub struct Request {
     pub reader: Options,
     /// Whether media are stored as assets.
     pub extract_media: bool,
+    /// Whether media whose path is a URL are left there.
+    pub keep_urls: bool,
+    /// The columns of BLOBs that contain media.
+    pub media_columns: Vec<String>,
 }
 
 // === impl Request ===
@@ -39,6 +43,9 @@ impl Request {
     pub(super) fn check(&self, format: Format) -> Result<()> {
         if !matches!(format, Format::Csv | Format::Json) {
             self.reader.check_none()?;
+        }
+        if !self.media_columns.is_empty() && !matches!(format, Format::Parquet | Format::WebDataset) {
+            return Err(Error::invalid("\"media_columns\" applies to Parquet files and samples in tar files: leave it out"));
         }
         if format == Format::Video && !self.extract_media {
             return Err(Error::invalid("clips are always stored as assets: leave out \"media\": \"keep\""));

@@ -26,7 +26,7 @@ const FILE_BYTES: usize = 64 << 20;
 ///
 /// # Errors
 /// `InvalidArgument` for shards that are damaged or contain no samples, and for what [`media_columns`] refuses.
-pub async fn load(work: &Work<'_>, files: &Files, assets: &mut Assets) -> Result<Loaded> {
+pub async fn load(work: &Work<'_>, files: &Files, assets: &Assets) -> Result<Loaded> {
     work.progress.phase("read samples", "bytes", None);
     let place = |file: &DataFile| Ok::<_, Error>((file.path()?.to_owned(), file.name.clone()));
     let mut shards = BTreeMap::<_, Vec<_>>::new();

@@ -54,7 +54,7 @@ const FRAGMENTS: Table = Table {
 ///
 /// # Errors
 /// `InvalidArgument`, with the file, for a clip that cannot be fragmented.
-pub async fn load(work: &Work<'_>, files: &Files, assets: &mut Assets) -> Result<Loaded> {
+pub async fn load(work: &Work<'_>, files: &Files, assets: &Assets) -> Result<Loaded> {
     work.progress.phase("fragment clips", "clips", Some(files.data.len() as u64));
     let mut rows = Rows::create(work.spool)?;
     for file in &files.data {

@@ -187,6 +187,10 @@ pub struct IngestRequest {
     /// instead of failing.
     #[prost(bool, tag = "27")]
     pub rejects: bool,
+    /// Parquet, and samples in tar files: the columns of type BLOB that contain media. Columns of type
+    /// STRUCT(bytes BLOB, path VARCHAR), and lists of those, need not be named.
+    #[prost(string, repeated, tag = "28")]
+    pub media_columns: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Nested message and enum types in `IngestRequest`.
 pub mod ingest_request {
@@ -245,10 +249,13 @@ pub mod ingest_request {
     )]
     #[repr(i32)]
     pub enum Media {
-        /// Write media bytes as assets; the table contains their URIs.
+        /// Write media bytes as assets; the table contains their URIs, and columns <column>_width, _height, _format, _duration,
+        /// _bytes and _sha256.
         Extract = 0,
         /// Keep media bytes in the table.
         Keep = 1,
+        /// As extract, but media whose path is a URL are not written: the table contains the URL.
+        Link = 2,
     }
     impl Media {
         /// String value of the enum field names used in the ProtoBuf definition.
@@ -259,6 +266,7 @@ pub mod ingest_request {
             match self {
                 Self::Extract => "extract",
                 Self::Keep => "keep",
+                Self::Link => "link",
             }
         }
         /// Creates an enum from field names used in the ProtoBuf definition.
@@ -266,6 +274,7 @@ pub mod ingest_request {
             match value {
                 "extract" => Some(Self::Extract),
                 "keep" => Some(Self::Keep),
+                "link" => Some(Self::Link),
                 _ => None,
             }
         }

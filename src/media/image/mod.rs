@@ -16,6 +16,8 @@ use std::io::Cursor;
 use image::error::ImageError;
 use image::{ImageReader, Limits};
 
+use super::kind::{self, JPEG_START, PNG_START};
+pub use super::kind::{MediaClass, MediaKind, sniff};
 use crate::error::{Error, Result};
 
 /// The maximum width and height of an image.
@@ -23,9 +25,6 @@ pub const MAX_SIDE_PX: u32 = 16_384;
 
 /// The maximum size of a decoded image. A file of a few kilobytes may decode to gigabytes.
 pub const MAX_DECODED_BYTES: u64 = 512 << 20;
-
-const JPEG_START: &[u8] = b"\xFF\xD8\xFF";
-const PNG_START: &[u8] = b"\x89PNG\r\n\x1A\n";
 
 /// The supported image formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,65 +46,6 @@ pub struct ImageFacts {
     pub height: u32,
 }
 
-/// The type of a file, detected from its first bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MediaKind {
-    /// Image, video or audio.
-    pub class: MediaClass,
-    /// The usual file extension without the dot, for assets without a file name.
-    pub extension: &'static str,
-    /// The media type (MIME type).
-    pub media_type: &'static str,
-}
-
-/// The class of a media type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum MediaClass {
-    /// Images.
-    Image,
-    /// Videos.
-    Video,
-    /// Audio.
-    Audio,
-}
-
-const JPEG: MediaKind = MediaKind { class: MediaClass::Image, extension: "jpg", media_type: "image/jpeg" };
-const PNG: MediaKind = MediaKind { class: MediaClass::Image, extension: "png", media_type: "image/png" };
-const GIF: MediaKind = MediaKind { class: MediaClass::Image, extension: "gif", media_type: "image/gif" };
-const WEBP: MediaKind = MediaKind { class: MediaClass::Image, extension: "webp", media_type: "image/webp" };
-const MP4: MediaKind = MediaKind { class: MediaClass::Video, extension: "mp4", media_type: "video/mp4" };
-const MP3: MediaKind = MediaKind { class: MediaClass::Audio, extension: "mp3", media_type: "audio/mpeg" };
-const WAV: MediaKind = MediaKind { class: MediaClass::Audio, extension: "wav", media_type: "audio/wav" };
-const FLAC: MediaKind = MediaKind { class: MediaClass::Audio, extension: "flac", media_type: "audio/flac" };
-const OGG: MediaKind = MediaKind { class: MediaClass::Audio, extension: "ogg", media_type: "audio/ogg" };
-
-/// Signatures: the start of the file, the offset of a second signature, that signature, and the type. The brands after `ftyp`
-/// are listed, because AVIF and HEIC images are `ftyp` files too.
-const MAGIC: &[(&[u8], usize, &[u8], MediaKind)] = &[
-    (JPEG_START, 0, b"", JPEG),
-    (PNG_START, 0, b"", PNG),
-    (b"GIF87a", 0, b"", GIF),
-    (b"GIF89a", 0, b"", GIF),
-    (b"RIFF", 8, b"WEBP", WEBP),
-    (b"RIFF", 8, b"WAVE", WAV),
-    (b"", 4, b"ftypiso", MP4),
-    (b"", 4, b"ftypmp4", MP4),
-    (b"", 4, b"ftypavc1", MP4),
-    (b"", 4, b"ftypdash", MP4),
-    (b"", 4, b"ftypcmf", MP4),
-    (b"", 4, b"ftypM4V", MP4),
-    (b"", 4, b"ftypMSNV", MP4),
-    (b"ID3", 0, b"", MP3),
-    (b"\xFF\xFB", 0, b"", MP3),
-    (b"\xFF\xFA", 0, b"", MP3),
-    (b"\xFF\xF3", 0, b"", MP3),
-    (b"\xFF\xF2", 0, b"", MP3),
-    (b"\xFF\xE3", 0, b"", MP3),
-    (b"\xFF\xE2", 0, b"", MP3),
-    (b"fLaC", 0, b"", FLAC),
-    (b"OggS", 0, b"", OGG),
-];
-
 /// Decodes the whole image, so that truncated and corrupt files are rejected at ingest.
 ///
 /// # Errors
@@ -114,15 +54,6 @@ const MAGIC: &[(&[u8], usize, &[u8], MediaKind)] = &[
 /// adds the file name.
 pub fn probe(bytes: &[u8]) -> Result<ImageFacts> {
     try_probe(bytes).map_err(|cause| Error::invalid(format!("decode image: {cause}")))
-}
-
-/// Detects the type of a file from its first bytes, without validating the rest.
-#[must_use]
-pub fn sniff(bytes: &[u8]) -> Option<MediaKind> {
-    let matches = |start: &[u8], at: usize, mark: &[u8]| {
-        bytes.starts_with(start) && bytes.get(at..).is_some_and(|rest| rest.starts_with(mark))
-    };
-    MAGIC.iter().find(|(start, at, mark, _)| matches(start, *at, mark)).map(|(.., kind)| *kind)
 }
 
 fn try_probe(bytes: &[u8]) -> Result<ImageFacts, String> {
@@ -216,8 +147,8 @@ impl ImageFormat {
 
     fn kind(self) -> MediaKind {
         match self {
-            Self::Jpeg => JPEG,
-            Self::Png => PNG,
+            Self::Jpeg => kind::JPEG,
+            Self::Png => kind::PNG,
         }
     }
 

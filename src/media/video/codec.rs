@@ -1,7 +1,7 @@
 //! The sample entry of a video track: codec and picture size.
 
-use super::boxes::{Atom, Fields, Kind, name};
 use crate::error::{Error, Result};
+use crate::media::boxes::{Atom, Fields, Kind, name};
 
 /// The length of the fields before the boxes of a visual sample entry.
 const VISUAL_FIELDS: usize = 78;
@@ -27,12 +27,7 @@ pub(super) struct Picture {
 
 /// Reads the sample entry `description` (from 1) of `stsd`.
 pub(super) fn picture(stsd: Atom<'_>, description: u32) -> Result<Picture> {
-    let missing = || Error::invalid(format!("the track has no sample description {description}"));
-    let index = (description as usize).checked_sub(1).ok_or_else(missing)?;
-    let entry = stsd.children_from(8).nth(index).ok_or_else(missing)??;
-    let mut fields = entry.fields();
-    fields.skip(24)?;
-    let (width, height) = (u32::from(fields.u16()?), u32::from(fields.u16()?));
+    let entry = entry(stsd, description)?;
     let configuration = |kind| {
         let missing = || Error::invalid(format!("the sample entry {} has no {} box", name(entry.kind), name(kind)));
         entry.children_from(VISUAL_FIELDS).find(kind)?.ok_or_else(missing)
@@ -52,10 +47,23 @@ pub(super) fn picture(stsd: Atom<'_>, description: u32) -> Result<Picture> {
         },
         _ => kind.to_string(),
     };
-    if width == 0 || height == 0 {
-        return Err(Error::invalid("the video has no width or height"));
-    }
+    let (width, height) = size(stsd, description)?.ok_or_else(|| Error::invalid("the video has no width or height"))?;
     Ok(Picture { codec, width, height })
+}
+
+/// The width and height in the sample entry `description` (from 1) of `stsd`, unless they are 0. All codecs have them at the
+/// same place.
+pub(super) fn size(stsd: Atom<'_>, description: u32) -> Result<Option<(u32, u32)>> {
+    let mut fields = entry(stsd, description)?.fields();
+    fields.skip(24)?;
+    let (width, height) = (u32::from(fields.u16()?), u32::from(fields.u16()?));
+    Ok((width > 0 && height > 0).then_some((width, height)))
+}
+
+fn entry(stsd: Atom<'_>, description: u32) -> Result<Atom<'_>> {
+    let missing = || Error::invalid(format!("the track has no sample description {description}"));
+    let index = (description as usize).checked_sub(1).ok_or_else(missing)?;
+    stsd.children_from(8).nth(index).ok_or_else(missing)?
 }
 
 /// Whether all samples of an audio track are packets that can be carried as they are.

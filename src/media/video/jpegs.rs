@@ -5,7 +5,6 @@ use std::num::NonZeroU32;
 
 use image::{ImageFormat, ImageReader};
 
-use super::boxes::build;
 use super::codec::Picture;
 use super::movie::Movie;
 use super::plan::{Part, Plan};
@@ -14,6 +13,7 @@ use super::track::{Edit, Track};
 use super::writer::{self, MAX_FRAGMENT_BYTES, Run, Writer};
 use super::{Clip, Fragment};
 use crate::error::{Context, Error, Result};
+use crate::media::boxes::build;
 
 const TRACK_ID: u32 = 1;
 

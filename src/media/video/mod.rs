@@ -19,14 +19,14 @@
 //!
 //! | file | what it is about |
 //! |---|---|
-//! | `boxes` | boxes in memory: reading and building |
 //! | `movie`, `track`, `codec`, `samples` | what a file holds |
+//! | `describe` | what the headers of a movie say |
 //! | `plan` | where it is cut |
 //! | `writer` | the output |
 //! | `jpegs` | clips of JPEG files |
 
-mod boxes;
 mod codec;
+mod describe;
 mod jpegs;
 mod movie;
 mod plan;
@@ -36,6 +36,7 @@ mod writer;
 
 use std::io::{Read, Seek, Write};
 
+pub use self::describe::{Description, describe};
 pub use self::jpegs::{FrameOptions, of_jpegs};
 use self::movie::Movie;
 use self::plan::{Part, Plan};

@@ -2,11 +2,11 @@
 
 use std::io::{Read, Seek, SeekFrom};
 
-use super::boxes::{self, Atom, Header};
 use super::codec::{self, Picture};
 use super::samples::{self, Budget};
 use super::track::{self, Track};
 use crate::error::{Error, Result};
+use crate::media::boxes::{self, Atom, Header};
 
 /// The maximum length of a `moov` or `moof` box.
 const MAX_INDEX_BYTES: u64 = 256 << 20;
@@ -46,16 +46,10 @@ pub(super) struct Place {
 /// Reads the boxes of a file, but no samples.
 pub(super) fn read(input: &mut (impl Read + Seek)) -> Result<Movie> {
     let length = input.seek(SeekFrom::End(0))?;
-    if length == 0 {
-        return Err(Error::invalid("the file is empty"));
-    }
     let mut budget = Budget::new(length);
     let mut movie = None;
     let mut quicktime = true;
-    let mut position = 0;
-    let mut n_boxes = 0;
-    while length - position >= 8 {
-        let header = header_at(input, position, length)?;
+    each_box(input, |input, header, position| {
         match (&header.kind, &mut movie) {
             (b"ftyp", _) => quicktime = is_quicktime(&load(input, position, header)?)?,
             (b"moov", None) => movie = Some(Movie::of_moov(&load(input, position, header)?, &mut budget)?),
@@ -68,17 +62,66 @@ pub(super) fn read(input: &mut (impl Read + Seek)) -> Result<Movie> {
             }
             _ => {}
         }
+        Ok(())
+    })?;
+    let mut movie = movie.ok_or_else(no_moov)?;
+    movie.quicktime = quicktime;
+    movie.finish()?;
+    Ok(movie)
+}
+
+/// Calls `visit` with each box on the top level of a file and its position. Less than eight bytes at the end are
+/// ignored.
+pub(super) fn each_box<R: Read + Seek>(
+    input: &mut R,
+    mut visit: impl FnMut(&mut R, Header, u64) -> Result<()>,
+) -> Result<()> {
+    let length = input.seek(SeekFrom::End(0))?;
+    if length == 0 {
+        return Err(Error::invalid("the file is empty"));
+    }
+    let mut position = 0;
+    let mut n_boxes = 0;
+    while length - position >= 8 {
+        let header = header_at(input, position, length)?;
+        visit(input, header, position)?;
         position += header.length;
         n_boxes += 1;
         if n_boxes > MAX_BOXES {
             return Err(Error::invalid(format!("the file has more than {MAX_BOXES} boxes")));
         }
     }
-    let no_moov = "the file is truncated, or not MP4 or QuickTime: it has no \"moov\" box";
-    let mut movie = movie.ok_or_else(|| Error::invalid(no_moov))?;
-    movie.quicktime = quicktime;
-    movie.finish()?;
-    Ok(movie)
+    Ok(())
+}
+
+/// The `trak` boxes of video and of audio: of several ones the first that is enabled, or else the first. Audio must be
+/// `wanted`.
+pub(super) fn chosen_tracks<'a>(
+    moov: Atom<'a>,
+    wanted: impl Fn(Atom<'a>) -> Result<bool>,
+) -> Result<(Option<Atom<'a>>, Option<Atom<'a>>)> {
+    let (mut video, mut audio) = (None::<(Atom<'_>, bool)>, None::<(Atom<'_>, bool)>);
+    for child in moov.children() {
+        let trak = child?;
+        if trak.kind != *b"trak" {
+            continue;
+        }
+        let role = track::role(trak)?;
+        let chosen = match &role.handler {
+            b"vide" => &mut video,
+            b"soun" if wanted(trak)? => &mut audio,
+            _ => continue,
+        };
+        if chosen.is_none_or(|(_, enabled)| role.enabled && !enabled) {
+            *chosen = Some((trak, role.enabled));
+        }
+    }
+    Ok((video.map(|(trak, _)| trak), audio.map(|(trak, _)| trak)))
+}
+
+/// The failure of a file that holds no movie.
+pub(super) fn no_moov() -> Error {
+    Error::invalid("the file is truncated, or not MP4 or QuickTime: it has no \"moov\" box")
 }
 
 fn is_quicktime(ftyp: &[u8]) -> Result<bool> {
@@ -95,7 +138,7 @@ fn header_at(input: &mut (impl Read + Seek), position: u64, length: u64) -> Resu
 }
 
 /// Reads a whole box whose length was checked against that of the file.
-fn load(input: &mut (impl Read + Seek), position: u64, header: Header) -> Result<Vec<u8>> {
+pub(super) fn load(input: &mut (impl Read + Seek), position: u64, header: Header) -> Result<Vec<u8>> {
     if header.length > MAX_INDEX_BYTES {
         let message = format!("the {} box has more than {MAX_INDEX_BYTES} bytes", boxes::name(header.kind));
         return Err(Error::invalid(message));
@@ -112,30 +155,16 @@ impl Movie {
     fn of_moov(bytes: &[u8], budget: &mut Budget) -> Result<Self> {
         let moov = Atom::parse(bytes)?;
         let mvhd = moov.child(*b"mvhd")?;
-        let (mut video, mut audio) = (None::<(Atom<'_>, bool)>, None::<(Atom<'_>, bool)>);
-        for child in moov.children() {
-            let trak = child?;
-            if trak.kind != *b"trak" {
-                continue;
-            }
-            let role = track::role(trak)?;
-            let chosen = match &role.handler {
-                b"vide" => &mut video,
-                b"soun" if codec::is_packet_audio(track::sample_descriptions(trak)?) => &mut audio,
-                _ => continue,
-            };
-            if chosen.is_none_or(|(_, enabled)| role.enabled && !enabled) {
-                *chosen = Some((trak, role.enabled));
-            }
-        }
-        let (video, _) = video.ok_or_else(|| Error::invalid("the file has no video track"))?;
+        let is_carried = |trak| Ok(codec::is_packet_audio(track::sample_descriptions(trak)?));
+        let (video, audio) = chosen_tracks(moov, is_carried)?;
+        let video = video.ok_or_else(|| Error::invalid("the file has no video track"))?;
         Ok(Self {
             quicktime: false,
             mvhd: track::without_duration(mvhd, 4)?,
             timescale: track::timescale(mvhd)?,
             picture: Picture::default(),
             video: Track::read(moov, video, budget)?,
-            audio: audio.map(|(trak, _)| Track::read(moov, trak, budget)).transpose()?,
+            audio: audio.map(|trak| Track::read(moov, trak, budget)).transpose()?,
             fragments: Vec::new(),
         })
     }

@@ -4,8 +4,8 @@
 //! whatever the tables are; [`Budget`] bounds their number and their bytes by the length of the file, because tables of a few
 //! bytes can claim billions of samples.
 
-use super::boxes::{Atom, Kind, name};
 use crate::error::{Error, Result};
+use crate::media::boxes::{Atom, Kind, name};
 
 /// The maximum number of samples of a clip: about a day of video with audio, and 320 MB of memory.
 const MAX_SAMPLES: u64 = 10_000_000;

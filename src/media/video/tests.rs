@@ -4,9 +4,9 @@ use std::num::NonZeroU32;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use super::boxes::build;
 use super::*;
 use crate::error::ErrorKind;
+use crate::media::boxes::build;
 
 /// A generated file. Frames are 100 ticks of 1/1000 s, audio packets 50 of 1/500 s.
 #[derive(Clone)]

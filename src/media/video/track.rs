@@ -1,8 +1,8 @@
 //! A track of the `moov` box: its samples, and the boxes of it that the initialization segment repeats.
 
-use super::boxes::{Atom, Kind};
 use super::samples::{self, Budget, Defaults, Runs, Sample};
 use crate::error::{Error, Result};
+use crate::media::boxes::{Atom, Kind};
 
 /// A track whose samples are carried.
 #[derive(Debug, Default)]
@@ -80,7 +80,18 @@ pub(super) fn timescale(atom: Atom<'_>) -> Result<u32> {
     }
 }
 
-fn track_id(tkhd: Atom<'_>) -> Result<u32> {
+/// The duration in `tkhd`, in ticks of the movie, unless it is 0 or not known.
+pub(super) fn duration(tkhd: Atom<'_>) -> Result<Option<i64>> {
+    let mut fields = tkhd.fields();
+    let [version, ..] = fields.array::<4>()?;
+    let is_long = version == 1;
+    fields.skip(if is_long { 16 } else { 8 } + 8)?;
+    let (ticks, unknown) = if is_long { (fields.u64()?, u64::MAX) } else { (fields.u32()?.into(), u32::MAX.into()) };
+    Ok(i64::try_from(ticks).ok().filter(|_| ticks != 0 && ticks != unknown))
+}
+
+/// The number of a track in `tkhd`.
+pub(super) fn id(tkhd: Atom<'_>) -> Result<u32> {
     let mut fields = tkhd.fields();
     let [version, ..] = fields.array::<4>()?;
     fields.skip(if version == 1 { 16 } else { 8 })?;
@@ -110,7 +121,7 @@ fn edit(trak: Atom<'_>) -> Result<Edit> {
 }
 
 /// The entry for track `id` in `mvex`.
-fn defaults(moov: Atom<'_>, id: u32) -> Result<Defaults> {
+pub(super) fn defaults(moov: Atom<'_>, id: u32) -> Result<Defaults> {
     let Some(mvex) = moov.find(*b"mvex")? else { return Ok(Defaults::default()) };
     for child in mvex.children() {
         let child = child?;
@@ -142,7 +153,7 @@ impl Track {
                 media_information.extend_from_slice(child.bytes);
             }
         }
-        let id = track_id(tkhd)?;
+        let id = id(tkhd)?;
         let (samples, description) = samples::of_tables(stbl, budget)?;
         let end_time = samples.last().map_or(0, |last| last.decode_time + i64::from(last.duration));
         Ok(Self {
@@ -200,7 +211,8 @@ impl Track {
     }
 }
 
-fn decode_time(tfdt: Atom<'_>) -> Result<i64> {
+/// The decode time of the first sample of a fragment.
+pub(super) fn decode_time(tfdt: Atom<'_>) -> Result<i64> {
     let mut fields = tfdt.fields();
     let [version, ..] = fields.array::<4>()?;
     let time = if version == 1 { fields.u64()? } else { u64::from(fields.u32()?) };

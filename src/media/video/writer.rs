@@ -4,12 +4,12 @@ use std::io::{Read, Seek, SeekFrom, Write};
 
 use sha2::{Digest, Sha256};
 
-use super::boxes::{build, version_and_flags};
 use super::movie::Movie;
 use super::plan::{self, Plan};
 use super::samples::Sample;
 use super::track::Track;
 use crate::error::{Error, Result};
+use crate::media::boxes::{build, version_and_flags};
 
 /// The maximum length of a fragment: data offsets have 31 bits.
 pub(super) const MAX_FRAGMENT_BYTES: u64 = i32::MAX as u64;

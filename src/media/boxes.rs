@@ -1,4 +1,4 @@
-//! The boxes of MP4 and QuickTime files: reading them from memory, and building them.
+//! The boxes of MP4, QuickTime, AVIF and HEIC files: reading them from memory, and building them.
 //!
 //! No length is trusted: a box ends within its parent, and a table has no more entries than its box has bytes for.
 //! Nothing is allocated while reading.
