@@ -19,6 +19,7 @@ const SOURCES: &[&str] = &[
     "filters.cpp",
     "functions.cpp",
     "joins.cpp",
+    "parts.cpp",
     "process.cpp",
     "reads.cpp",
     "register.cpp",

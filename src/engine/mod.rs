@@ -33,8 +33,9 @@ use std::{
 pub use self::{
     bind::Parameters,
     duckdb::{
-        BatchLimits, BlobCall, BlobFunction, Cell, CellKind, Connection, LiveTable, ResultStream, Scan, Statement,
-        StatementKind, Steps, Value, count_of, end_process, exit_on_exceptions, fatal_error, read_errors_with,
+        BatchLimits, BlobCall, BlobFunction, Cell, CellKind, Connection, LiveTable, Reads, ResultStream, Scan,
+        Statement, StatementKind, Steps, Value, count_of, end_process, exit_on_exceptions, fatal_error,
+        read_errors_with,
     },
     executions::Executions,
     extensions::DUCKDB_VERSION,

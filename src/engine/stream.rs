@@ -24,13 +24,15 @@ use futures::{StreamExt, stream::BoxStream};
 use tokio::{runtime::Handle, sync::mpsc};
 
 use super::{
-    duckdb::{BatchLimits, ResultStream},
+    duckdb::{BatchLimits, Reads, ResultStream},
     worker::{TaskGuard, Worker},
 };
 use crate::error::{Error, Result};
 
 /// The number of batches that are buffered for a slow reader.
 const CHANNEL_BATCHES: usize = 4;
+/// A batch that is larger, and larger than what was asked for, waits until those before it were taken.
+const LARGE_BYTES: usize = 4 << 20;
 
 /// The end to which a worker sends the batches of a result.
 #[derive(Debug)]
@@ -138,21 +140,27 @@ impl BatchSender {
 
     fn send_or_make_way(&self, item: Result<Item>) -> Sent {
         let stopped = self.worker.running_task_stopped();
+        let room = if self.is_large(&item) { CHANNEL_BATCHES } else { 1 };
         self.runtime.block_on(async {
             tokio::select! {
                 biased;
-                permit = self.channel.reserve() => match permit {
-                    Ok(permit) => {
+                permits = self.channel.reserve_many(room) => match permits.map(|mut permits| permits.next()) {
+                    Ok(Some(permit)) => {
                         permit.send(item);
                         Sent::Yes
                     }
-                    Err(_) => Sent::ReaderGone,
+                    Ok(None) | Err(_) => Sent::ReaderGone,
                 },
                 // The reader finds the reason in the task's handle.
                 () = stopped.cancelled() => Sent::ReaderGone,
                 () = self.worker.wait_queued() => Sent::Queued(Box::new(item)),
             }
         })
+    }
+
+    fn is_large(&self, item: &Result<Item>) -> bool {
+        let Ok(Item::Batch(batch)) = item else { return false };
+        batch.get_array_memory_size() > LARGE_BYTES.max(2 * self.limits.bytes)
     }
 
     /// Another statement waits for the connection: writes the rest to a file, whose delivery is left to the runtime.
@@ -220,6 +228,11 @@ impl BatchStream {
     /// The columns.
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
+    }
+
+    /// What its statement's functions read; complete after the last rows. `None` for a result that was complete at once.
+    pub fn reads(&self) -> Option<Arc<Reads>> {
+        Some(Arc::clone(self.guard.as_ref()?.handle()?.reads()))
     }
 
     /// Whether its statement is still running, on a connection that nothing else needs.

@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::duckdb::{Connection, InterruptHandle, release_memory};
+use super::duckdb::{Connection, InterruptHandle, Reads, release_memory};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The stack of a thread: DuckDB binds and optimizes on it, which recurses into expressions and subqueries.
@@ -59,6 +59,7 @@ pub struct TaskHandle {
     number: u64,
     stopped: CancellationToken,
     reason: Arc<OnceLock<(ErrorKind, &'static str)>>,
+    reads: Arc<Reads>,
     shared: Arc<Shared>,
 }
 
@@ -87,10 +88,12 @@ impl Worker {
 
     /// Queues `task`. It is not started if its guard has been dropped by then.
     pub fn spawn(&self, task: impl FnOnce(&Connection) + Send + 'static) -> TaskGuard {
+        let stopped = CancellationToken::new();
         let handle = TaskHandle {
             number: self.shared.next_number.fetch_add(1, Ordering::Relaxed),
-            stopped: CancellationToken::new(),
+            stopped: stopped.clone(),
             reason: Arc::default(),
+            reads: Arc::new(Reads::new(stopped)),
             shared: Arc::clone(&self.shared),
         };
         let guard = TaskGuard(Some(handle.clone()));
@@ -98,7 +101,7 @@ impl Worker {
         let numbered: Task = Box::new(move |connection| {
             let shared = Arc::clone(&handle.shared);
             shared.queued.send_modify(|queued| *queued -= 1);
-            connection.resume();
+            connection.begin_task(&handle.reads);
             let stopped = handle.stopped.clone();
             *shared.running.lock() = Some(handle);
             // Between the two lines, the task may have been stopped without anything to interrupt.
@@ -194,6 +197,11 @@ impl TaskHandle {
         if running.as_ref().is_some_and(|task| task.number == self.number) {
             self.shared.interrupt.interrupt();
         }
+    }
+
+    /// What the functions of its statements have read until now.
+    pub fn reads(&self) -> &Arc<Reads> {
+        &self.reads
     }
 
     /// Why the task was stopped, if it was.

@@ -10,6 +10,7 @@ use prost::Message;
 
 use crate::{
     actions::{self, Body},
+    engine::Reads,
     error::{Error, Result},
     ids::SnapshotId,
 };
@@ -120,6 +121,11 @@ pub fn flight_info(
 /// The `FlightInfo.app_metadata` of a result: the snapshot that it was read at.
 pub fn app_metadata(snapshot_id: SnapshotId) -> String {
     serde_json::json!({ "snapshot_id": snapshot_id }).to_string()
+}
+
+/// The `app_metadata` of the last message of a result whose statement read objects.
+pub fn reads_metadata(reads: &Reads) -> String {
+    serde_json::json!({ "bytes_read": reads.bytes(), "requests": reads.requests() }).to_string()
 }
 
 /// The response to GetSchema.

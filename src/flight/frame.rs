@@ -12,7 +12,7 @@
 use arrow::{
     array::{Array, ArrayData, RecordBatch},
     buffer::Buffer as Memory,
-    datatypes::{DataType, Schema},
+    datatypes::{DataType, Schema, SchemaRef},
     ipc::{
         Buffer, CompressionType, FieldNode, MessageBuilder, MessageHeader, MetadataVersion, RecordBatchBuilder,
         writer::{CompressionContext, DictionaryTracker, IpcDataGenerator, IpcWriteOptions},
@@ -76,9 +76,8 @@ impl Encoder {
     /// Internal if the batch cannot be encoded.
     pub fn rows(&mut self, batch: &RecordBatch) -> Result<Vec<Frame>> {
         let bytes = if self.flat {
-            let mut body = Body::default();
-            batch.columns().iter().for_each(|column| body.push_array(&column.to_data()));
-            if body.len <= self.message_bytes && batch.columns().iter().all(|column| column.offset() == 0) {
+            let body = Body::of(batch);
+            if body.len <= self.message_bytes {
                 return Ok(vec![body.frame(batch.num_rows())]);
             }
             body.len
@@ -89,19 +88,35 @@ impl Encoder {
         let rows = (batch.num_rows() * self.message_bytes / bytes.max(1)).clamp(1, batch.num_rows().max(1));
         let mut frames = Vec::new();
         for start in (0..batch.num_rows().max(1)).step_by(rows) {
-            frames.extend(self.copied(&batch.slice(start, rows.min(batch.num_rows() - start)))?);
+            let slice = batch.slice(start, rows.min(batch.num_rows() - start));
+            if self.flat {
+                frames.push(Body::of(&slice).frame(slice.num_rows()));
+            } else {
+                frames.extend(self.copied(&slice, "")?);
+            }
         }
         Ok(frames)
     }
 
-    /// The messages of a slice, whose buffers are copied or compressed.
-    fn copied(&mut self, slice: &RecordBatch) -> Result<impl Iterator<Item = Frame> + use<>> {
+    /// The last message: no rows, and `app_metadata`. Clients do not expect a message without a batch.
+    ///
+    /// # Errors
+    /// Internal if the columns cannot be encoded.
+    pub fn end(&mut self, schema: &SchemaRef, app_metadata: &str) -> Result<Vec<Frame>> {
+        self.copied(&RecordBatch::new_empty(SchemaRef::clone(schema)), app_metadata)
+    }
+
+    /// The messages of a slice, whose buffers are copied or compressed, and `app_metadata` in that of its rows.
+    fn copied(&mut self, slice: &RecordBatch, app_metadata: &str) -> Result<Vec<Frame>> {
         let mut context = CompressionContext::default();
         let generator = IpcDataGenerator::default();
         let encoded = generator.encode(slice, &mut self.dictionaries, &self.options, &mut context);
         let (dictionaries, rows) = encoded.map_err(|err| Error::internal("encode rows").with_source(err))?;
-        let messages = dictionaries.into_iter().chain([rows]);
-        Ok(messages.map(|message| frame(&message.ipc_message, &[], message.arrow_data.into())))
+        let dictionaries = dictionaries.into_iter().map(|message| (message, ""));
+        let messages = dictionaries.chain([(rows, app_metadata)]);
+        Ok(messages
+            .map(|(message, metadata)| frame(&message.ipc_message, metadata.as_bytes(), message.arrow_data.into()))
+            .collect())
     }
 }
 
@@ -138,15 +153,39 @@ struct Body {
 // === impl Body ===
 
 impl Body {
+    /// The body of a batch, or of a slice of one.
+    fn of(batch: &RecordBatch) -> Self {
+        let mut body = Self::default();
+        batch.columns().iter().for_each(|column| body.push_array(&column.to_data()));
+        body
+    }
+
     fn push_array(&mut self, array: &ArrayData) {
         self.nodes.push(FieldNode::new(as_i64(array.len()), as_i64(array.null_count())));
         match array.nulls().filter(|nulls| nulls.null_count() > 0) {
-            Some(nulls) => self.push_buffer(nulls.buffer().clone()),
+            Some(nulls) => self.push_buffer(nulls.inner().sliced()),
             // Without a mask, all rows are valid.
             None => self.places.push(Buffer::new(as_i64(self.len), 0)),
         }
-        for buffer in array.buffers() {
-            self.push_buffer(buffer.clone());
+        let (start, rows) = (array.offset(), array.len());
+        match (array.data_type(), array.buffers()) {
+            (DataType::Boolean, [bits]) => self.push_buffer(bits.bit_slice(start, rows)),
+            (DataType::Utf8 | DataType::Binary, [memory, values]) if rows > 0 => {
+                let offsets = &memory.typed_data::<i32>()[start..=start + rows];
+                let (first, bytes) = (offsets[0], offsets[rows] - offsets[0]);
+                self.push_buffer(match first {
+                    0 => memory.slice_with_length(start * size_of::<i32>(), size_of_val(offsets)),
+                    // Those of a slice begin in the middle.
+                    _ => offsets.iter().map(|offset| offset - first).collect(),
+                });
+                self.push_buffer(values.slice_with_length(as_usize(first), as_usize(bytes)));
+            }
+            (kind, buffers) => {
+                let width = kind.primitive_width().unwrap_or(0);
+                for buffer in buffers {
+                    self.push_buffer(buffer.slice_with_length(start * width, rows * width));
+                }
+            }
         }
     }
 
@@ -187,6 +226,11 @@ impl Body {
         builder.finish(message, None);
         builder.finished_data().to_vec()
     }
+}
+
+/// Offsets are never negative.
+fn as_usize(offset: i32) -> usize {
+    usize::try_from(offset).unwrap_or(0)
 }
 
 fn as_i64(len: usize) -> i64 {

@@ -2,11 +2,7 @@
 
 use std::{fmt::Display, panic::AssertUnwindSafe};
 
-use arrow::{
-    array::RecordBatch,
-    datatypes::{Schema, SchemaRef},
-    ipc::CompressionType,
-};
+use arrow::{array::RecordBatch, datatypes::SchemaRef, ipc::CompressionType};
 use arrow_flight::{
     FlightData,
     decode::{DecodedPayload, FlightDataDecoder},
@@ -21,6 +17,7 @@ use tonic::{Code, Status};
 
 use super::{
     authenticate::Caller,
+    command::reads_metadata,
     frame::{Encoder, Frame},
     metadata::column::describe_all,
     sound,
@@ -41,7 +38,8 @@ pub trait PutStream: Stream<Item = Result<FlightData, Status>> + Send + 'static 
 
 impl<S: Stream<Item = Result<FlightData, Status>> + Send + 'static> PutStream for S {}
 
-/// Rows as they are produced; the schema is first, with `app_metadata`. Dropping it ends the statement.
+/// Rows as they are produced; the schema is first, with `app_metadata`. If the statement read objects, the last message
+/// says how much. Dropping it ends the statement.
 pub fn encode(rows: Reading, caller: &Caller, app_metadata: &str) -> FrameStream {
     let (client, options) = (caller.client, caller.session.options());
     let compression = match options.compression() {
@@ -52,30 +50,42 @@ pub fn encode(rows: Reading, caller: &Caller, app_metadata: &str) -> FrameStream
     let columns = client.columns(&rows.schema());
     let schema = describe_all(&columns);
     let encoder = Encoder::new(&schema, compression, options.message_bytes());
+    let reads = rows.reads();
+    let end = move || reads.filter(|reads| reads.requests() > 0).map(|reads| reads_metadata(&reads));
     let rows = stream::unfold(rows, |mut rows| async move { Some((rows.next().await?, rows)) });
     let rows = rows.map(move |batch| client.rows(batch?, &columns));
-    frames(encoder, &schema, app_metadata, rows)
+    frames(encoder, schema, app_metadata, rows, end)
 }
 
 /// One batch.
 pub fn encode_one(batch: RecordBatch) -> FrameStream {
     let schema = batch.schema();
     let encoder = Encoder::new(&schema, None, MESSAGE_BYTES);
-    frames(encoder, &schema, "", stream::iter([Ok(batch)]))
+    frames(encoder, schema, "", stream::iter([Ok(batch)]), || None)
 }
 
+/// The messages of a result; after the rows, `end` gives the `app_metadata` of a last one.
 fn frames(
     mut encoder: Encoder,
-    schema: &Schema,
+    schema: SchemaRef,
     app_metadata: &str,
     rows: impl Stream<Item = Result<RecordBatch>> + Send + 'static,
+    end: impl FnOnce() -> Option<String> + Send + 'static,
 ) -> FrameStream {
-    let schema = encoder.schema(schema, app_metadata);
-    let rows = rows.map(move |batch| -> Result<_, Status> {
-        let frames = encoder.rows(&batch?)?;
+    let first = encoder.schema(&schema, app_metadata);
+    let batches = rows.map(Some).chain(stream::iter([None]));
+    let mut end = Some(end);
+    let frames = batches.map(move |batch| -> Result<_, Status> {
+        let frames = match batch {
+            Some(batch) => encoder.rows(&batch?)?,
+            None => match end.take().and_then(|end| end()) {
+                Some(metadata) => encoder.end(&schema, &metadata)?,
+                None => Vec::new(),
+            },
+        };
         Ok(stream::iter(frames.into_iter().map(Ok)))
     });
-    stream::iter([Ok(schema)]).chain(rows.try_flatten()).boxed()
+    stream::iter([Ok(first)]).chain(frames.try_flatten()).boxed()
 }
 
 /// The rows that a client sends, for a statement that reads them as they arrive. The handle keeps the decoding running.

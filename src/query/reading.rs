@@ -8,7 +8,12 @@ use super::{
     execution::{Executions, Running},
     rows::Rows,
 };
-use crate::{context::Principal, engine::BatchStream, error::Result, ids::ExecutionId};
+use crate::{
+    context::Principal,
+    engine::{BatchStream, Reads},
+    error::Result,
+    ids::ExecutionId,
+};
 
 /// The rows of an execution for their reader. Dropping them ends it.
 #[derive(Debug)]
@@ -23,6 +28,11 @@ impl Reading {
     /// The columns.
     pub fn schema(&self) -> SchemaRef {
         self.rows.schema()
+    }
+
+    /// What the statement's functions read; complete after the last rows. `None` if the rows are not computed any more.
+    pub fn reads(&self) -> Option<Arc<Reads>> {
+        self.rows.reads()
     }
 
     /// The next rows, or `None` at the end.

@@ -4,20 +4,28 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::runtime::Handle;
 
 use crate::{
-    engine::{BlobCall, BlobFunction, Connection},
-    error::{Error, Result},
-    storage::{self, Part, Storage},
+    engine::{BlobCall, BlobFunction, Connection, Reads},
+    error::{Error, ErrorKind, Result},
+    storage::{Part, Storage},
     telemetry::metrics,
 };
 
 /// The folders whose objects can be read.
 const FOLDERS: [&str; 3] = ["assets/", "exports/", "raw/"];
 
-/// How many bytes the rows of a chunk may have together: DuckDB holds them all in memory.
-const MAX_BYTES: u64 = 256 << 20;
+/// How many bytes are read at once, unless a single row has more: each thread of DuckDB holds them two or three times.
+const GROUP_BYTES: u64 = 16 << 20;
+/// The same for whole objects that turn out to be larger than the ones before.
+const MAX_GROUP_BYTES: u64 = 4 * GROUP_BYTES;
+/// How many bytes a row may have.
+const MAX_ROW_BYTES: u64 = 256 << 20;
+
+/// What a row reads, in this order.
+type Parts = Vec<Part>;
 
 /// Registers the functions on an instance of DuckDB.
 pub fn registrar(storage: &Storage) -> impl Fn(&Connection) -> Result<()> + Clone + Send + Sync + 'static {
@@ -26,9 +34,9 @@ pub fn registrar(storage: &Storage) -> impl Fn(&Connection) -> Result<()> + Clon
 }
 
 fn functions(reader: &Arc<Reader>) -> [BlobFunction; 3] {
-    let function = |name, numbers, parts: fn(&Reader, &BlobCall) -> Result<Vec<Part>>| {
+    let function = |name, numbers, parts: fn(&Reader, &BlobCall) -> Result<Parts>| {
         let reader = Arc::clone(reader);
-        BlobFunction { name, numbers, read: Box::new(move |calls| reader.read(calls, parts)) }
+        BlobFunction { name, numbers, read: Box::new(move |calls, reads| reader.read(calls, parts, reads)) }
     };
     [
         function("read_object", 0, |reader, call| Ok(vec![reader.object(&call.text)?])),
@@ -55,18 +63,47 @@ struct Reader {
 // === impl Reader ===
 
 impl Reader {
-    /// The blobs of some rows, each of the parts that `parts` gives.
-    fn read(&self, calls: &[BlobCall], parts: fn(&Self, &BlobCall) -> Result<Vec<Part>>) -> Result<Vec<Vec<u8>>> {
-        let of_rows = calls.iter().map(|call| parts(self, call)).collect::<Result<Vec<_>>>()?;
-        let all = of_rows.concat();
-        let read = self.runtime.block_on(self.storage.read_parts(&all, MAX_BYTES))?;
-        metrics::objects_read(read.requests, read.received);
-        // What is repeated is received once, and copied for each row.
-        if read.parts.iter().map(|part| part.len() as u64).sum::<u64>() > MAX_BYTES {
-            return Err(storage::too_many_bytes(MAX_BYTES));
+    /// The blobs of the first rows, each of the parts that `parts` gives.
+    fn read(
+        &self,
+        calls: &[BlobCall],
+        parts: fn(&Self, &BlobCall) -> Result<Parts>,
+        reads: &Reads,
+    ) -> Result<Vec<Bytes>> {
+        let (mut rows, mut bytes) = (Vec::new(), 0_u64);
+        for call in calls {
+            let row = parts(self, call)?;
+            let lengths = row.iter().map(|part| part.length().unwrap_or_else(|| expected_bytes(reads)));
+            bytes = lengths.fold(bytes, u64::saturating_add);
+            if bytes > GROUP_BYTES && !rows.is_empty() {
+                break;
+            }
+            rows.push(row);
         }
-        let mut parts = read.parts.into_iter();
-        Ok(of_rows.iter().map(|row| parts.by_ref().take(row.len()).collect::<Vec<_>>().concat()).collect())
+        if rows.len() > 1 {
+            match self.read_rows(&rows, MAX_GROUP_BYTES, reads) {
+                Err(err) if err.kind() == ErrorKind::ResourceExhausted => rows.truncate(1),
+                outcome => return outcome,
+            }
+        }
+        self.read_rows(&rows, MAX_ROW_BYTES, reads)
+    }
+
+    fn read_rows(&self, rows: &[Parts], limit: u64, reads: &Reads) -> Result<Vec<Bytes>> {
+        let answered = |bytes| {
+            reads.add(bytes);
+            metrics::object_read(bytes);
+        };
+        let parts = rows.concat();
+        let read = self.storage.read_parts(&parts, limit, answered);
+        let read = self.runtime.block_on(reads.unless_stopped(read))?;
+        let objects = parts.iter().zip(&read).filter(|(part, _)| part.length().is_none());
+        let (count, bytes) = objects.fold((0, 0), |(count, bytes), (_, read)| (count + 1, bytes + read.len() as u64));
+        if let Some(mean) = bytes.checked_div(count) {
+            reads.saw_objects_of(mean.max(1));
+        }
+        let mut read = read.into_iter();
+        Ok(rows.iter().map(|row| join(read.by_ref().take(row.len()).collect())).collect())
     }
 
     fn object(&self, uri: &str) -> Result<Part> {
@@ -85,5 +122,21 @@ impl Reader {
         path.ok_or_else(|| {
             Error::invalid(format!("\"{uri}\" is not the URI of an asset, a landed file or an export of this server"))
         })
+    }
+}
+
+/// The size that a whole object probably has.
+fn expected_bytes(reads: &Reads) -> u64 {
+    match reads.object_bytes() {
+        0 => GROUP_BYTES / 4,
+        bytes => bytes,
+    }
+}
+
+/// The parts of a row in one.
+fn join(parts: Vec<Bytes>) -> Bytes {
+    match <[Bytes; 1]>::try_from(parts) {
+        Ok([only]) => only,
+        Err(parts) => parts.concat().into(),
     }
 }

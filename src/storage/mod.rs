@@ -9,7 +9,7 @@ mod s3;
 mod store;
 
 pub use self::{
-    ranges::{Part, Parts, too_many_bytes},
+    ranges::Part,
     s3::{Access, DEFAULT_REGION, Endpoint, S3},
     store::{Copied, Object, Storage},
 };

@@ -25,43 +25,43 @@ pub struct Part {
     pub bytes: Option<(u64, u64)>,
 }
 
-/// Parts that were read, in the order in which they were asked for.
-#[derive(Clone, Debug, Default)]
-pub struct Parts {
-    /// The bytes.
-    pub parts: Vec<Bytes>,
-    /// The number of requests.
-    pub requests: u64,
-    /// The number of bytes that were received.
-    pub received: u64,
+// === impl Part ===
+
+impl Part {
+    /// The number of its bytes; `None` if only the store knows it.
+    pub fn length(&self) -> Option<u64> {
+        self.bytes.map(|(start, end)| end - start)
+    }
 }
 
 // === impl Storage ===
 
 impl Storage {
-    /// Reads parts of objects, of which at most `limit` bytes are received.
+    /// Reads parts of objects and returns their bytes in order. `answered` is called after each request, with the number of
+    /// bytes that it received.
     ///
     /// # Errors
     /// `NotFound` for an object that does not exist; `InvalidArgument` for a part that the object does not have;
-    /// `ResourceExhausted` for more than `limit` bytes; Unavailable if the store does not respond.
-    pub async fn read_parts(&self, parts: &[Part], limit: u64) -> Result<Parts> {
+    /// `ResourceExhausted` for parts of more than `limit` bytes; Unavailable if the store does not respond.
+    pub async fn read_parts(&self, parts: &[Part], limit: u64, answered: impl Fn(u64) + Sync) -> Result<Vec<Bytes>> {
         let mut wanted = BTreeMap::<&str, Wanted>::new();
         for part in parts {
             wanted.entry(&part.path).or_default().add(part.bytes);
         }
         let requests: Vec<_> =
             wanted.into_iter().flat_map(|(path, wanted)| wanted.requests().map(move |range| (path, range))).collect();
-        let count = requests.len() as u64;
-        let budget = Budget { left: AtomicU64::new(limit), limit };
-        let budget = &budget;
+        let (received, returned) = (Budget::new(limit), Budget::new(limit));
+        let (budget, answered) = (&received, &answered);
         let fetched = stream::iter(requests).map(|(path, range)| async move {
-            let bytes = self.fetch(path, range.clone(), budget).await;
-            bytes.map(|bytes| ((path, range.map_or(0, |range| range.start)), bytes))
+            let bytes = self.fetch(path, range.clone(), budget).await?;
+            answered(bytes.len() as u64);
+            Ok::<_, Error>(((path, range.map_or(0, |range| range.start)), bytes))
         });
         let fetched: BTreeMap<(&str, u64), Bytes> = fetched.buffer_unordered(REQUESTS).try_collect().await?;
-        let received = fetched.values().map(|bytes| bytes.len() as u64).sum();
-        let parts = parts.iter().map(|part| cut(&fetched, part)).collect::<Result<_>>()?;
-        Ok(Parts { parts, requests: count, received })
+        let parts = parts.iter().map(|part| cut(&fetched, part)).collect::<Result<Vec<_>>>()?;
+        // What is repeated is received once.
+        parts.iter().try_for_each(|part| returned.spend(part.len() as u64))?;
+        Ok(parts)
     }
 
     async fn fetch(&self, path: &str, range: Option<Range<u64>>, budget: &Budget) -> Result<Bytes> {
@@ -80,7 +80,7 @@ impl Storage {
     }
 }
 
-/// How many bytes may still be received.
+/// How many bytes are left of a limit.
 #[derive(Debug)]
 struct Budget {
     left: AtomicU64,
@@ -90,6 +90,10 @@ struct Budget {
 // === impl Budget ===
 
 impl Budget {
+    fn new(limit: u64) -> Self {
+        Self { left: AtomicU64::new(limit), limit }
+    }
+
     fn spend(&self, bytes: u64) -> Result<()> {
         let left = self.left.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
         left.map(|_| ()).map_err(|_| too_many_bytes(self.limit))
@@ -97,10 +101,8 @@ impl Budget {
 }
 
 /// The error for more than `limit` bytes at once.
-pub fn too_many_bytes(limit: u64) -> Error {
-    let limit = limit >> 20;
-    let text =
-        format!("the objects of one chunk of rows have more than {limit} MiB together: read fewer rows in a query");
+fn too_many_bytes(limit: u64) -> Error {
+    let text = format!("more than {} MiB would be read for one value: read it in parts, with read_range", limit >> 20);
     Error::new(ErrorKind::ResourceExhausted, text)
 }
 

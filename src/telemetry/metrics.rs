@@ -72,9 +72,9 @@ pub fn request_ended(method: &'static str, code: &'static str, duration: Duratio
     counter!(BYTES_SENT, "method" => method).increment(bytes);
 }
 
-/// Records requests to the store for statements that read objects, and the bytes that were received.
-pub fn objects_read(requests: u64, bytes: u64) {
-    counter!(OBJECT_REQUESTS).increment(requests);
+/// Records a request to the store for a statement that reads objects, and the bytes that were received.
+pub fn object_read(bytes: u64) {
+    counter!(OBJECT_REQUESTS).increment(1);
     counter!(OBJECT_BYTES).increment(bytes);
 }
 

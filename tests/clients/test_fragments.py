@@ -1,13 +1,22 @@
 """read_object, read_range and fragment_bytes: bytes of the store in SQL, and no more of them than were asked for."""
 
+import concurrent.futures
 import io
+import json
+import time
 
 import adbc_driver_manager
 import av
+import grpc
+import pyarrow.flight
 import pyarrow.parquet
 import pytest
 
 import harness
+import protobuf
+import wire
+
+MIB = 1 << 20
 
 pytestmark = pytest.mark.own_catalog
 
@@ -24,6 +33,15 @@ def asset(server, tmp_path_factory):
 
 def expected(start, length):
     return (b"h\n" + CONTENT.hex().encode() + b"\n")[start : start + length]
+
+
+def chunks(server, sql):
+    """The batches of a result with their app_metadata, None for none."""
+    with server.flight() as client:
+        info = client.get_flight_info(pyarrow.flight.FlightDescriptor.for_command(protobuf.statement(sql)))
+        for endpoint in info.endpoints:
+            for chunk in client.do_get(endpoint.ticket):
+                yield chunk.data, chunk.app_metadata and json.loads(chunk.app_metadata.to_pybytes())
 
 
 def test_an_object_is_read_whole(server, asset):
@@ -76,12 +94,60 @@ def test_what_cannot_be_read_is_refused(server, asset, call, status, words):
         assert cursor.fetchone() == (42,)
 
 
-def test_rows_that_would_fill_the_memory_are_refused(server, asset):
-    with server.adbc() as connection, connection.cursor() as cursor:
-        with pytest.raises(adbc_driver_manager.Error, match="RESOURCE_EXHAUSTED|more than 256 MiB"):
-            cursor.execute(f"SELECT sum(octet_length(b)) FROM (SELECT read_object('{asset}') AS b FROM range(2048))")
-            cursor.fetchall()
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT i, read_object('{asset}') AS b FROM range({n}) t(i)",
+        "SELECT i, read_range('{asset}', i % 9, 2_000_000) AS b FROM range({n}) t(i)",
+        "SELECT i, read_object('{asset}') AS b FROM range({n}) t(i) ORDER BY i DESC",
+        "FROM (SELECT i, read_object('{asset}') AS b FROM range({n} * 3) t(i) WHERE i % 3 = 0) WHERE octet_length(b) > 5",
+        "SELECT i, read_range('{asset}', i % 9, i) FROM range(100_000, 120_000) t(i)",
+    ],
+)
+@pytest.mark.parametrize("pause", [0, 0.005], ids=["fast", "slow"])
+def test_any_number_of_large_rows_is_read_in_little_memory(server, asset, query, pause):
+    before = server.rss_bytes()
+    most, got = 0, 0
+    for batch, _ in chunks(server, query.format(asset=asset, n=800 if pause else 1600)):
+        got += batch.nbytes
+        most = max(most, server.rss_bytes())
+        time.sleep(pause)  # a slow reader: this is what is tested, not waiting for something
+    assert got > 1.5e9
+    assert most - before < 384 * MIB
+
+
+def test_rows_are_read_in_parts_in_expressions(server, asset):
+    """A part ends anywhere: between rows without a blob, in an expression that refuses NULL, in two columns at once."""
+    whole = len(expected(0, len(CONTENT) * 3))
+    read = f"SELECT i, CASE WHEN i % 3 > 0 THEN '{asset}' END AS u FROM range(300) t(i)"
+    columns = "octet_length(read_object(u)) AS a, octet_length(coalesce(read_range(u, 0, i * 7_000), ''::BLOB)) AS b"
+    strict = "CASE WHEN i % 3 > 0 THEN octet_length(coalesce(read_object(u), error('not read')::BLOB)) END AS c"
+    rows = server.sql(f"SELECT i, {columns}, {strict} FROM ({read}) ORDER BY i")
+    assert rows == [(i, *((whole, i * 7_000, whole) if i % 3 else (None, 0, None))) for i in range(300)]
+
+
+def test_where_rows_are_not_read_in_parts_they_may_not_fill_the_memory(server, asset):
+    sizes = "list_transform(range(i, i + 10), k -> octet_length(read_object('{asset}')))"
+    for call in ["sum(octet_length(read_object('{asset}')))", f"max({sizes})"]:
+        sql = f"SELECT {call.format(asset=asset)} FROM range(2048) t(i)"
+        with pytest.raises(adbc_driver_manager.Error, match="a column of a subquery"):
+            server.sql(sql)
+        few = sql.replace("2048", "10")
+        assert len(server.sql(few)) == 1
+    column = f"SELECT octet_length(read_object('{asset}')) AS n FROM range(2048)"
+    assert server.scalar(f"SELECT sum(n) FROM ({column})") == 2048 * len(expected(0, 3 * len(CONTENT)))
     assert server.peak_rss_bytes() < 1 << 30
+
+
+def test_a_value_that_is_too_large_is_refused(server, asset):
+    large = server.store / "raw" / "large.bin"
+    with open(large, "wb") as file:
+        file.truncate(257 * MIB)
+    uri = asset.split("/raw/")[0] + "/raw/large.bin"
+    with pytest.raises(adbc_driver_manager.Error, match="more than 256 MiB .* read_range"):
+        server.sql(f"SELECT read_object('{uri}')")
+    assert server.scalar(f"SELECT octet_length(read_range('{uri}', 1_000_000, 256_000_000))") == 256_000_000
+    large.unlink()
 
 
 @pytest.mark.parametrize("name", ["read_object(a)", "read_range(a, b, c)", "fragment_bytes(a, b, c, d)"])
@@ -139,6 +205,78 @@ def test_selected_fragments_are_playable_and_nothing_else_is_read(lake, buckets)
     seen = [it["range"].removeprefix("bytes=").split("-") for it in buckets.seen("GET", "assets/")]
     assert len(seen) == 2, seen
     assert sum(int(last) + 1 - int(first) for first, last in seen) <= 1.02 * sum(length for _, length in chosen)
+
+
+# === what a result says it read ===
+
+
+def test_the_last_message_says_what_was_read(lake, buckets):
+    buckets.seen()
+    *batches, (last, read) = chunks(lake, f"SELECT fragment_id, {FRAGMENT} AS mp4 FROM silver.clips_fragments")
+    seen = [it["range"].removeprefix("bytes=").split("-") for it in buckets.seen("GET", "assets/")]
+    assert [metadata for _, metadata in batches] == [None] * len(batches) and sum(b.num_rows for b, _ in batches) > 9
+    assert last.num_rows == 0 and last.schema == batches[0][0].schema
+    assert read == {
+        "bytes_read": sum(int(to) + 1 - int(first) for first, to in seen),
+        "requests": len(seen),
+    }
+
+
+def test_a_result_without_reads_says_nothing(lake):
+    for sql in ["SELECT 1", "SELECT read_object(NULL)", f"SELECT {FRAGMENT} FROM silver.clips_fragments WHERE false"]:
+        assert [metadata for _, metadata in chunks(lake, sql) if metadata] == []
+
+
+def test_each_result_says_what_its_own_statement_read(server, asset):
+    def read(length):
+        # Also with a dictionary, and without any rows in the result.
+        blob = f"read_range('{asset}', 0, {length})"
+        for sql in [
+            f"SELECT {blob}",
+            f"SELECT 'a'::ENUM ('a', 'b') AS e, {blob}",
+            f"SELECT 1 WHERE octet_length({blob}) = 0",
+            f"SELECT {blob} FROM range(5)",
+        ]:
+            assert [*chunks(server, sql)][-1][1] == {"bytes_read": length, "requests": 1}, sql
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(read, range(1, 65)))
+
+
+# === cancelling ===
+
+
+@pytest.mark.parametrize("how", ["cancel", "disconnect", "timeout", "shutdown"])
+def test_a_query_that_waits_for_the_store_ends_when_nobody_wants_it(launch, buckets, videos, how):
+    bucket = f"slow-{how}"
+    flags = ["--storage", buckets.make_bucket(bucket), "--max-connections", 1, "--grace-seconds", 0]
+    flags += ["--query-timeout-seconds", 2] if how == "timeout" else []
+    lake = launch(*flags, store=buckets.root / bucket, variables=buckets.variables)
+    lake.result("ingest", {"source": videos.as_uri(), "dataset": "clips"})
+    # More fragments than are requested at once, which all the threads read.
+    sql = f"SELECT sum(octet_length({FRAGMENT})) FROM silver.clips_fragments, range(50_000)"
+    buckets.order({"fault": "blackhole", "method": "GET", "contains": "assets/"})
+    try:
+        with wire.Wire(lake) as client:
+            info = client.query(sql)
+            harness.wait_until(lambda: buckets.seen("GET", "assets/"), "the query reads")
+            started = time.monotonic()
+            if how == "cancel":
+                assert client.cancel(info.data) == wire.CANCELLED
+            elif how == "timeout":
+                with wire.refused(grpc.StatusCode.DEADLINE_EXCEEDED):
+                    list(client.get(info.endpoints[0].ticket))
+            elif how == "disconnect":
+                client.get(info.endpoints[0].ticket).cancel()
+            else:
+                lake.stop()
+        if how != "shutdown":
+            # The only connection is free.
+            assert lake.scalar("SELECT 42") == 42
+        assert time.monotonic() - started < 3
+        assert buckets.seen("GET", "assets/") == []
+    finally:
+        buckets.heal()
 
 
 @pytest.mark.parametrize(

@@ -23,13 +23,6 @@ namespace {
 
 const unordered_set<string> READERS {"read_object", "read_range", "fragment_bytes"};
 
-bool Reads(const Expression &expression) {
-	bool found = false;
-	ExpressionIterator::VisitExpression<BoundFunctionExpression>(
-	    expression, [&](const BoundFunctionExpression &call) { found |= READERS.count(call.function.name) > 0; });
-	return found;
-}
-
 using Column = BoundColumnRefExpression;
 
 //! Calls `function` for the columns in an expression.
@@ -92,6 +85,21 @@ vector<unique_ptr<Expression>> TakeReads(LogicalProjection &projection, idx_t lo
 }
 
 } // namespace
+
+bool Calls(const Expression &expression, bool (*matches)(const ScalarFunction &)) {
+	if (expression.GetExpressionClass() == ExpressionClass::BOUND_FUNCTION &&
+	    matches(expression.Cast<BoundFunctionExpression>().function)) {
+		return true;
+	}
+	bool found = false;
+	ExpressionIterator::EnumerateChildren(expression,
+	                                      [&](const Expression &child) { found |= Calls(child, matches); });
+	return found;
+}
+
+bool Reads(const Expression &expression) {
+	return Calls(expression, [](const ScalarFunction &function) { return READERS.count(function.name) > 0; });
+}
 
 void ReadLast(Binder &binder, unique_ptr<LogicalOperator> &plan) {
 	for (auto &child : plan->children) {

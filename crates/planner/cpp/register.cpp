@@ -33,6 +33,7 @@ void BeforeOptimizing(OptimizerExtensionInput &input, unique_ptr<LogicalOperator
 
 void AfterOptimizing(OptimizerExtensionInput &, unique_ptr<LogicalOperator> &plan) {
 	merganser::DropJoinFilters(*plan);
+	merganser::ReadInParts(plan);
 }
 
 void Register(Connection &connection) {

@@ -44,6 +44,15 @@ void CorrectWindows(duckdb::LogicalOperator &plan);
 //! Computes columns that read objects after ORDER BY and LIMIT.
 void ReadLast(duckdb::Binder &binder, duckdb::unique_ptr<duckdb::LogicalOperator> &plan);
 
+//! Whether an expression calls a function that matches.
+bool Calls(const duckdb::Expression &expression, bool (*matches)(const duckdb::ScalarFunction &));
+
+//! Whether an expression reads objects of the store.
+bool Reads(const duckdb::Expression &expression);
+
+//! Computes columns that read objects for few rows at a time.
+void ReadInParts(duckdb::unique_ptr<duckdb::LogicalOperator> &plan);
+
 //! Keeps correlated subqueries from being decorrelated wrongly.
 void KeepCorrelated(duckdb::unique_ptr<duckdb::LogicalOperator> &plan);
 

@@ -11,7 +11,7 @@
 //! * `cpp/deletions.cpp`: filters of rows that were deleted.
 //! * `cpp/depth.cpp`, `cpp/files.cpp`: values and files that are nested so deeply that DuckDB overflows its stack.
 //! * `cpp/register.cpp`: registers them in an instance of DuckDB, and its version check.
-//! * `cpp/reads.cpp`: objects of the store are read for the rows that remain.
+//! * `cpp/reads.cpp`, `cpp/parts.cpp`: objects of the store are read for the rows that remain, few at a time.
 //! * `cpp/stream.cpp`: no rule, but needs what the C API lacks: the error of the thread that failed.
 //! * `cpp/process.cpp`: no rule, but also needs more than the C API: a thread's cache of freed memory, and the end of the
 //!   process by an exception.
@@ -28,6 +28,7 @@ unsafe extern "C" {
     fn merganser_planner_register(connection: *mut c_void) -> *mut c_char;
     fn merganser_planner_set_user(connection: *mut c_void, name: *const c_char, length: usize);
     fn merganser_planner_next_chunk(result: *mut ffi::duckdb_result) -> ffi::duckdb_data_chunk;
+    safe fn merganser_planner_computed(rows: u64) -> bool;
     safe fn merganser_planner_exit_on_exceptions();
     safe fn merganser_planner_release_memory();
 }
@@ -69,6 +70,12 @@ pub unsafe fn set_user(connection: ffi::duckdb_connection, name: &str) {
 pub unsafe fn next_chunk(result: &mut ffi::duckdb_result) -> ffi::duckdb_data_chunk {
     // SAFETY: the result is alive.
     unsafe { merganser_planner_next_chunk(result) }
+}
+
+/// Called by a function that has computed only the first `rows` of its input. Returns whether the rest is computed by
+/// another call; otherwise the function must go on.
+pub fn computed(rows: u64) -> bool {
+    merganser_planner_computed(rows)
 }
 
 /// Makes C++ exceptions that nothing catches end the process with code 1 and a message, instead of SIGABRT. DuckDB throws

@@ -4,15 +4,29 @@ use std::{
     ffi::CString,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
+    ptr,
+    sync::Arc,
 };
 
+use bytes::Bytes;
 use duckdb::ffi;
 
-use super::{connection::Connection, error, live_table::drop_box, value::LogicalType};
-use crate::error::{Error, Result};
+use super::{
+    connection::Connection,
+    error,
+    live_table::drop_box,
+    reads::{Reads, RunningReads, connection_id},
+    value::LogicalType,
+};
+use crate::error::{Error, ErrorKind, Result};
 
-/// Returns a blob for each call.
-type Read = Box<dyn Fn(&[BlobCall]) -> Result<Vec<Vec<u8>>> + Send + Sync>;
+/// How many bytes a chunk of rows may have where DuckDB cannot compute it in parts, and so holds all of them.
+const MAX_BYTES: usize = 256 << 20;
+const TOO_MANY_BYTES: &str = "more than 256 MiB would be in memory for 2,048 rows: compute it as a column of a subquery, \
+    such as SELECT sum(n) FROM (SELECT octet_length(read_object(uri)) AS n FROM ...)";
+
+/// Returns the blobs of the first calls: of as many as should be in memory at once, and at least one.
+type Read = Box<dyn Fn(&[BlobCall], &Reads) -> Result<Vec<Bytes>> + Send + Sync>;
 
 /// A function of a text and some integers. It is not called for rows with a NULL among its arguments, which are NULL, nor
 /// when a statement is planned.
@@ -21,8 +35,14 @@ pub struct BlobFunction {
     pub name: &'static str,
     /// The number of BIGINT arguments after the text.
     pub numbers: usize,
-    /// Called on threads of DuckDB, with up to 2,048 rows at once.
+    /// Called on threads of DuckDB, with up to 2,048 rows at once, until it has returned the blobs of all.
     pub read: Read,
+}
+
+/// A function as it is registered.
+struct Registered {
+    function: BlobFunction,
+    running: Arc<RunningReads>,
 }
 
 /// The arguments of a row.
@@ -56,8 +76,10 @@ impl Connection {
             ffi::duckdb_scalar_function_set_return_type(described, LogicalType::blob().as_ptr());
             // Otherwise calls with constants would be evaluated when a statement is described.
             ffi::duckdb_scalar_function_set_volatile(described);
-            let owned = Box::into_raw(Box::new(function)).cast();
-            ffi::duckdb_scalar_function_set_extra_info(described, owned, Some(drop_box::<BlobFunction>));
+            let owned = Box::new(Registered { function, running: Arc::clone(self.running_reads()) });
+            let owned = Box::into_raw(owned).cast();
+            ffi::duckdb_scalar_function_set_extra_info(described, owned, Some(drop_box::<Registered>));
+            ffi::duckdb_scalar_function_set_init(described, Some(begin));
             ffi::duckdb_scalar_function_set_function(described, Some(run));
             let state = ffi::duckdb_register_scalar_function(self.as_ptr(), described);
             ffi::duckdb_destroy_scalar_function(&raw mut described);
@@ -71,21 +93,30 @@ impl Connection {
     }
 }
 
+/// Finds the task for whose statement a thread will call the function.
+unsafe extern "C" fn begin(info: ffi::duckdb_init_info) {
+    // SAFETY: DuckDB passes the description of this execution; the context is alive and destroyed once, and the state is
+    // freed with `drop_box`.
+    unsafe {
+        let registered = &*ffi::duckdb_scalar_function_init_get_extra_info(info).cast::<Registered>();
+        let mut context = ptr::null_mut();
+        ffi::duckdb_scalar_function_init_get_client_context(info, &raw mut context);
+        let reads = Box::new(registered.running.of(connection_id(context)));
+        ffi::duckdb_scalar_function_init_set_state(info, Box::into_raw(reads).cast(), Some(drop_box::<Arc<Reads>>));
+    }
+}
+
 /// Computes a chunk.
 unsafe extern "C" fn run(info: ffi::duckdb_function_info, input: ffi::duckdb_data_chunk, output: ffi::duckdb_vector) {
     // SAFETY: DuckDB passes flat vectors of the declared types and of one length; all are alive during the call, and the
     // function as long as it is registered. No panic may cross into DuckDB.
     unsafe {
-        let function = &*ffi::duckdb_scalar_function_get_extra_info(info).cast::<BlobFunction>();
+        let function = &(*ffi::duckdb_scalar_function_get_extra_info(info).cast::<Registered>()).function;
+        let reads = &*ffi::duckdb_scalar_function_get_state(info).cast::<Arc<Reads>>();
         let rows = ffi::duckdb_data_chunk_get_size(input);
         let calls: Vec<_> = (0..rows).map(|row| call(input, function.numbers, row)).collect();
-        let present: Vec<_> = calls.iter().flatten().cloned().collect();
-        let blobs = if present.is_empty() {
-            Ok(Vec::new())
-        } else {
-            catch_unwind(AssertUnwindSafe(|| (function.read)(&present)))
-                .unwrap_or_else(|_| Err(Error::internal("a blob could not be read")))
-        };
+        let blobs = catch_unwind(AssertUnwindSafe(|| function.blobs(&calls, reads)))
+            .unwrap_or_else(|_| Err(Error::internal("a blob could not be read")));
         match blobs {
             Ok(blobs) => write(output, &calls, blobs),
             Err(err) => fail(info, function.name, &err),
@@ -116,11 +147,11 @@ unsafe fn call(input: ffi::duckdb_data_chunk, numbers: usize, row: u64) -> Optio
     }
 }
 
-/// Writes the blobs to the rows with arguments, and NULL to the others.
+/// Writes the blobs to the first rows with arguments, and NULL to the others.
 ///
 /// # Safety
 /// `output` is a BLOB vector with room for `calls`.
-unsafe fn write(output: ffi::duckdb_vector, calls: &[Option<BlobCall>], blobs: Vec<Vec<u8>>) {
+unsafe fn write(output: ffi::duckdb_vector, calls: &[Option<BlobCall>], blobs: Vec<Bytes>) {
     let mut blobs = blobs.into_iter();
     for (row, call) in (0..).zip(calls) {
         // SAFETY: the vector holds blobs by this function's own contract; the bytes are copied.
@@ -149,6 +180,27 @@ unsafe fn fail(info: ffi::duckdb_function_info, name: &str, err: &Error) {
 
 // === impl BlobFunction ===
 
+impl BlobFunction {
+    /// The blobs of the calls that are present; only of the first ones if another call computes the rest.
+    fn blobs(&self, calls: &[Option<BlobCall>], reads: &Reads) -> Result<Vec<Bytes>> {
+        let present: Vec<_> = calls.iter().flatten().cloned().collect();
+        let (mut blobs, mut bytes) = (Vec::new(), 0);
+        while blobs.len() < present.len() {
+            let read = (self.read)(&present[blobs.len()..], reads)?;
+            bytes += read.iter().map(Bytes::len).sum::<usize>();
+            blobs.extend(read);
+            let next = (0..).zip(calls).filter(|(_, call)| call.is_some()).nth(blobs.len());
+            if next.is_some_and(|(row, _)| merganser_planner::computed(row)) {
+                break;
+            }
+            if bytes > MAX_BYTES {
+                return Err(Error::new(ErrorKind::ResourceExhausted, TOO_MANY_BYTES));
+            }
+        }
+        Ok(blobs)
+    }
+}
+
 impl fmt::Debug for BlobFunction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "BlobFunction({})", self.name)
@@ -162,14 +214,14 @@ mod tests {
 
     fn connect() -> Connection {
         let connection = Database::open_in_memory(&[]).unwrap().connect().unwrap();
-        let read = |calls: &[BlobCall]| {
+        let read = |calls: &[BlobCall], _: &Reads| {
             let one = |call: &BlobCall| match call.text.as_str() {
                 "panic" => panic!("as the test wants it"),
                 "gone" => Err(Error::not_found("\"gone\" does not exist")),
                 "busy" => Err(Error::new(ErrorKind::Unavailable, "the store is busy")),
-                text => Ok(format!("{text} {:?}", call.numbers).into_bytes()),
+                text => Ok(Bytes::from(format!("{text} {:?}", call.numbers))),
             };
-            calls.iter().map(one).collect()
+            calls.iter().take(700).map(one).collect()
         };
         connection.register_blobs(BlobFunction { name: "blob", numbers: 2, read: Box::new(read) }).unwrap();
         connection

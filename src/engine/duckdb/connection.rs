@@ -13,7 +13,12 @@ use std::{
 use duckdb::ffi;
 use parking_lot::{Mutex, RwLockReadGuard};
 
-use super::{arrow_scan::Scans, database::Database, error};
+use super::{
+    arrow_scan::Scans,
+    database::Database,
+    error,
+    reads::{Reads, RunningReads, connection_id},
+};
 use crate::{
     context::Principal,
     error::{Error, Result},
@@ -28,6 +33,8 @@ const COMMITTING_WAIT: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Connection {
     ptr: ffi::duckdb_connection,
+    /// DuckDB's number for it in the instance.
+    id: u64,
     /// Shared with interrupt handles; cleared before the connection closes.
     interrupt: Arc<Mutex<Option<InterruptTarget>>>,
     /// DuckDB's interrupt stops only a running statement; this also stops the next one of a task.
@@ -90,8 +97,15 @@ impl Database {
     /// Internal if DuckDB rejects it.
     pub fn connect(self: &Arc<Self>) -> Result<Connection> {
         let ptr = self.connect_raw()?;
+        let mut context = ptr::null_mut();
+        // SAFETY: the connection is open and the out pointer valid; the context is destroyed.
+        let id = unsafe {
+            ffi::duckdb_connection_get_client_context(ptr, &raw mut context);
+            connection_id(context)
+        };
         Ok(Connection {
             ptr,
+            id,
             interrupt: Arc::new(Mutex::new(Some(InterruptTarget(ptr)))),
             interrupted: Arc::default(),
             open: Cell::new(false),
@@ -112,6 +126,10 @@ impl Connection {
 
     pub(super) fn scans(&self) -> &Scans {
         &self.database.scans
+    }
+
+    pub(super) fn running_reads(&self) -> &Arc<RunningReads> {
+        &self.database.reads
     }
 
     /// Does `work` for a user, who is `current_user` in its SQL; in that of other work, it is the server.
@@ -139,6 +157,12 @@ impl Connection {
     /// A handle that stops the running statement.
     pub fn interrupt_handle(&self) -> InterruptHandle {
         InterruptHandle { target: Arc::clone(&self.interrupt), interrupted: Arc::clone(&self.interrupted) }
+    }
+
+    /// Begins a task, whose functions count in `reads`.
+    pub fn begin_task(&self, reads: &Arc<Reads>) {
+        self.database.reads.begin(self.id, Arc::clone(reads));
+        self.resume();
     }
 
     /// Clears an interrupt before the next task.
@@ -223,6 +247,7 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self.rollback();
         self.interrupt.lock().take();
+        self.database.reads.end(self.id);
         // SAFETY: no statement is left (they borrow `self`) and no handle can reach the pointer any more.
         unsafe { ffi::duckdb_disconnect(&raw mut self.ptr) };
     }

@@ -10,7 +10,7 @@ use duckdb::ffi;
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
-use super::{arrow_scan::Scans, error};
+use super::{arrow_scan::Scans, error, reads::RunningReads};
 use crate::error::{Error, Result};
 
 /// One DuckDB instance. It closes when the last connection and the last owner are dropped.
@@ -18,6 +18,8 @@ use crate::error::{Error, Result};
 pub struct Database {
     ptr: ffi::duckdb_database,
     pub(super) scans: Scans,
+    /// Shared with the functions that count in them.
+    pub(super) reads: Arc<RunningReads>,
     /// Locked shared while a statement is prepared, and exclusively by [`Connection::exclusively`](super::Connection).
     pub(super) preparing: RwLock<()>,
     /// As `preparing`, for commits.
@@ -59,9 +61,9 @@ impl Database {
                 return Err(err.context("open DuckDB"));
             }
         }
-        let scans = Scans::default();
+        let (scans, reads) = (Scans::default(), Arc::default());
         let (preparing, committing, open) = (RwLock::default(), RwLock::default(), watch::Sender::new(()));
-        let database = Arc::new(Self { ptr: database, scans, preparing, committing, open });
+        let database = Arc::new(Self { ptr: database, scans, reads, preparing, committing, open });
         let mut connection = database.connect_raw()?;
         // SAFETY: the connection is open, and closed once.
         let registered = unsafe {

@@ -56,6 +56,7 @@ const NARROWER: &[(ErrorKind, &str, ErrorKind)] = &[
     (ErrorKind::InvalidArgument, OF_FUNCTIONS[0].1, OF_FUNCTIONS[0].0),
     (ErrorKind::InvalidArgument, OF_FUNCTIONS[1].1, OF_FUNCTIONS[1].0),
     (ErrorKind::InvalidArgument, OF_FUNCTIONS[2].1, OF_FUNCTIONS[2].0),
+    (ErrorKind::InvalidArgument, OF_FUNCTIONS[3].1, OF_FUNCTIONS[3].0),
     (ErrorKind::FailedPrecondition, "onflict", ErrorKind::Conflict),
     (ErrorKind::Unavailable, "Parquet files do not support", ErrorKind::InvalidArgument),
     (ErrorKind::Unavailable, "No files found", ErrorKind::NotFound),
@@ -64,10 +65,11 @@ const NARROWER: &[(ErrorKind, &str, ErrorKind)] = &[
 ];
 
 /// The words by which errors of this program's functions keep their kind: DuckDB calls them all errors of the input.
-pub(super) const OF_FUNCTIONS: [(ErrorKind, &str); 3] = [
+pub(super) const OF_FUNCTIONS: [(ErrorKind, &str); 4] = [
     (ErrorKind::Unavailable, "unavailable: "),
     (ErrorKind::ResourceExhausted, "too much at once: "),
     (ErrorKind::Internal, "internal error: "),
+    (ErrorKind::Cancelled, "cancelled: "),
 ];
 
 /// What precedes the status of an HTTP response.

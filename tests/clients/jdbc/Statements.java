@@ -1,8 +1,11 @@
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 
@@ -53,6 +56,23 @@ final class Statements {
             }
             Check.equal(List.of("3"), Check.rows(three.executeQuery(), "v"));
             Check.equal(true, first.next());
+        }
+    }
+
+    /** Such a result ends with a message without rows. */
+    @Check.Test
+    static void objectsOfTheStore(Connection connection) throws Exception {
+        Path file = Files.writeString(Files.createTempDirectory("objects").resolve("n.csv"), "n\n42\n");
+        String call = "CALL merganser.ingest('" + file.toUri() + "', '" + Check.table().replace("raw.", "") + "')";
+        try (Statement statement = connection.createStatement()) {
+            List<String> results = Check.rows(statement.executeQuery(call), "result");
+            String landing = results.get(results.size() - 1).replaceFirst(".*\"landing\":\"([^\"]*)\".*", "$1");
+            String read = "SELECT decode(read_object('" + landing + "/n.csv')) AS text FROM range(3000)";
+            List<String> texts = Check.rows(statement.executeQuery(read), "text");
+            Check.equal(Collections.nCopies(3000, "n\n42\n"), texts);
+        } finally {
+            Files.delete(file);
+            Files.delete(file.getParent());
         }
     }
 

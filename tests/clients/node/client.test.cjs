@@ -1,6 +1,8 @@
 // The Node client of the GizmoSQL family against the server at MERGANSER_URL.
 const assert = require('node:assert/strict');
 const { execFileSync } = require('node:child_process');
+const fs = require('node:fs');
+const os = require('node:os');
 const path = require('node:path');
 const test = require('node:test');
 
@@ -35,6 +37,20 @@ test('an empty result has columns', () => connected(async (client) => {
   const table = await client.execute('SELECT 1 AS a WHERE false');
   assert.equal(table.numRows, 0);
   assert.deepEqual(table.schema.fields.map((field) => field.name), ['a']);
+}));
+
+test('a result with objects of the store ends with a message without rows', () => connected(async (client) => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'objects-'));
+  try {
+    fs.writeFileSync(path.join(folder, 'n.csv'), 'n\n42\n');
+    const events = await rows(client, `CALL merganser.ingest('file://${folder}', '${newTable()}')`);
+    const { landing } = JSON.parse(events.at(-1).result);
+    const read = `SELECT i, decode(read_object('${landing}/n.csv')) AS text FROM range(3000) t(i)`;
+    const texts = (await client.execute(read)).toArray().map((row) => row.toJSON().text);
+    assert.deepEqual(texts, Array(3000).fill('n\n42\n'));
+  } finally {
+    fs.rmSync(folder, { recursive: true });
+  }
 }));
 
 test('types keep their values', () => connected(async (client) => {
