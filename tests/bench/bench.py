@@ -15,6 +15,7 @@ import tempfile
 import time
 
 import data
+import fragments
 import parts
 import processes
 import report
@@ -22,8 +23,8 @@ import servers
 import versions
 from processes import Failed
 
-PACKAGES = ("adbc-driver-flightsql", "duckdb", "duckdb-extension-quack", "pyarrow", "pysail", "roapi")
-PARTS = parts.PARTS | versions.PARTS
+PACKAGES = ("adbc-driver-flightsql", "duckdb", "duckdb-extension-quack", "pyarrow", "pylance", "pysail", "roapi")
+PARTS = parts.PARTS | versions.PARTS | fragments.PARTS
 PEER_WORDS = {
     "in-process": servers.IN_PROCESS,
     "buffered": servers.BUFFERED,

@@ -14,9 +14,11 @@ import time
 
 import adbc_driver_flightsql.dbapi
 import pyarrow.compute
+import pyarrow.flight
 import pyarrow.parquet
 
 import inprocess
+import lance_client
 import queries
 
 # For in-process streams: uses a quarter less CPU than DuckDB's default of a million rows.
@@ -206,6 +208,17 @@ class FlightSql(Client):
                 seconds.append(time.perf_counter() - start)
         return {"each": seconds, "rows": rows}
 
+    def reads(self, sql):
+        """The bytes in the column mp4 of a result, and what its last message says was read for them."""
+        statement = b"\x0a" + varint(len(sql.encode())) + sql.encode()
+        command = b"\x0a" + varint(len(STATEMENT)) + STATEMENT + b"\x12" + varint(len(statement)) + statement
+        with pyarrow.flight.connect(self.uri.replace("grpc://", "grpc+tcp://")) as client:
+            info = client.get_flight_info(pyarrow.flight.FlightDescriptor.for_command(command))
+            *_, last = chunks = list(client.do_get(info.endpoints[0].ticket))
+        mp4 = pyarrow.Table.from_batches([chunk.data for chunk in chunks])["mp4"]
+        total = pyarrow.compute.sum(pyarrow.compute.binary_length(mp4)).as_py()
+        return {"bytes": total} | json.loads(last.app_metadata.to_pybytes())
+
     def ingest(self, table):
         with self.connection.cursor() as cursor:
             return measured(lambda: cursor.adbc_ingest(table, self.data, mode="append"))
@@ -272,6 +285,15 @@ class Quack(DuckDb):
         return "FROM remote.query('" + sql.replace("'", "''") + "')"
 
 
+# === protobuf ===
+
+STATEMENT = b"type.googleapis.com/arrow.flight.protocol.sql.CommandStatementQuery"
+
+
+def varint(number):
+    return bytes([number]) if number < 128 else bytes([number % 128 + 128]) + varint(number // 128)
+
+
 # === measuring ===
 
 
@@ -315,7 +337,7 @@ def text_of(failure):
 
 # === requests ===
 
-KINDS = {"flightsql": FlightSql, "duckdb": DuckDb, "quack": Quack}
+KINDS = {"flightsql": FlightSql, "duckdb": DuckDb, "quack": Quack, "lance": lance_client.Lance}
 
 
 def reply(line, client):

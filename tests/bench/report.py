@@ -2,6 +2,7 @@
 
 import statistics
 
+import fragments
 import parts
 import servers
 import versions
@@ -45,6 +46,8 @@ UNITS = {
     versions.YOUNG_AGAIN: Unit("{:.1f} ms"),
     versions.MAINTAINED: Unit("{:.1f} ms"),
     versions.WRITERS: Unit("{:.0f} commits/s", more=True),
+    **{fragments.selected(place): Unit("{:.3f} s") for place in fragments.PLACES},
+    **{fragments.whole(place): Unit("{:.2f} s") for place in fragments.PLACES},
 }
 OWN = (servers.MERGANSER,)
 
@@ -78,6 +81,14 @@ COMPARISONS = [
     Comparison(versions.MAINTAINED, OWN, 1.1, other_measure=versions.YOUNG_AGAIN),
     Comparison(versions.WRITERS, (servers.IN_PROCESS,), 5.0),
 ]
+for place in fragments.PLACES:
+    one_percent = fragments.selected(place)
+    COMPARISONS += [
+        Comparison(one_percent, OWN, 0.05, other_measure=fragments.whole(place)),
+        Comparison(one_percent, (fragments.LANCE,), 1.0),
+        Comparison(one_percent, (fragments.TAKEN,)),
+    ]
+BYTES_READ = 1.02
 SLOW_MEBIBYTES = 64
 HEAD = ["measure", "merganser", "compared with", "its result", "ratio", "target", "target met"]
 
@@ -94,6 +105,9 @@ class Report:
             self.lines.append(_slowest_commits(run, self.notes))
         if _asked(run, parts.crowd_measure(64)):
             self.lines.append(_errors(run, self.notes))
+        for place in fragments.PLACES:
+            if servers.MERGANSER in run.samples.get(fragments.selected(place), {}):
+                self.lines.append(_bytes_read(run, place))
         if _asked(run, parts.SLOW):
             self.lines.append(_slow(run, self.notes))
         self.notes = [f"({number}) {note}" for number, note in enumerate(self.notes, 1)]
@@ -199,6 +213,15 @@ def _errors(run, notes):
     texts = sorted({text for sample in samples for text in sample["error_texts"]})
     notes.extend(f"64 clients: {text}" for text in texts[:3])
     return ["64 clients, errors", str(errors), "", "", "", "none", _reached(errors == 0)]
+
+
+def _bytes_read(run, place):
+    """The bytes that were read from the store, compared with those of the selected fragments."""
+    worst = max(run.samples[fragments.selected(place)][servers.MERGANSER], key=lambda sample: sample["ratio"])
+    shown = [f"{worst[name] / 1e6:.2f} MB" for name in ("bytes_read", "bytes")]
+    measure, ratio = f"{fragments.selected(place)}: bytes read", worst["ratio"]
+    target = f"≤ {BYTES_READ:g}"
+    return [measure, shown[0], "bytes selected", shown[1], f"{ratio:.3f}", target, _reached(ratio <= BYTES_READ)]
 
 
 def _slow(run, notes):

@@ -45,10 +45,10 @@ class Lake:
         return self.home / "store" / "lake" / "main" / table
 
 
-def start_merganser(running, home, under=()):
+def start_merganser(running, home, under=(), flags=(), **variables):
     """A server on a new or existing lake; `under` is a command that runs it, such as a profiler."""
     command = [*under, os.environ["MERGANSER_BIN"], "serve", "--home", home, "--listen", "127.0.0.1:0", "--log", "warn"]
-    process = running.start("merganser", command)
+    process = running.start("merganser", [*command, *flags], **variables)
     uri = processes.announced(process, r"listening on (grpc://\S+)\n")
     return Subject(MERGANSER, "flightsql", {"uri": uri}, process)
 
