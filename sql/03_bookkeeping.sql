@@ -7,3 +7,10 @@ CREATE TABLE IF NOT EXISTS {{metadata}}.merganser_tags (
     author VARCHAR NOT NULL,
     created TIMESTAMP WITH TIME ZONE NOT NULL
 );
+-- The positions of feeds that snapshots said which have expired; those that exist say it themselves (lake/feeds.rs).
+CREATE TABLE IF NOT EXISTS {{metadata}}.merganser_feeds (
+    table_id BIGINT NOT NULL,
+    feed VARCHAR NOT NULL,
+    snapshot_id BIGINT NOT NULL,
+    position BIGINT NOT NULL
+);

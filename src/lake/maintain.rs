@@ -5,11 +5,14 @@
 //! readers finish. Every snapshot that is kept reads as before. DuckLake only lists the files that it would remove: it
 //! does not know about backups, so they are removed elsewhere, one by one.
 
+use std::collections::HashSet;
+
 use serde::Deserialize;
 
 use super::{
     CATALOG, METADATA,
     commit::{Retry, Transaction, Writer},
+    feeds,
     table::TableRef,
 };
 use crate::{
@@ -209,6 +212,29 @@ impl Maintenance {
 
     fn expire_old(&self, writer: Writer<'_>, author: &str) -> Result<Vec<SnapshotId>> {
         let Some(days) = self.expire_days else { return Ok(Vec::new()) };
+        let old = writer.connection().transaction(|connection| self.old(connection, days))?;
+        if self.dry_run || old.is_empty() {
+            return Ok(old);
+        }
+        feeds::keep(writer, author, &old)?;
+        let work = |transaction: &mut Transaction<'_>| {
+            let connection = transaction.connection();
+            // Tagged meanwhile, or old since: neither expires now.
+            let still_old: HashSet<_> = self.old(connection, days)?.into_iter().collect();
+            let versions: Vec<_> = old.iter().copied().filter(|version| still_old.contains(version)).collect();
+            if !versions.is_empty() {
+                transaction.expires();
+                let list = versions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                let call = format!("ducklake_expire_snapshots({}, versions => [{list}])", literal(CATALOG));
+                connection.query(&format!("SELECT system.main.count(*) FROM {call}"), &[])?;
+            }
+            Ok(versions)
+        };
+        writer.write(author, Retry::OnConflict, work).map(|written| written.value)
+    }
+
+    /// The snapshots that are older than `days`, and are not kept.
+    fn old(&self, connection: &Connection, days: f64) -> Result<Vec<SnapshotId>> {
         let sql = format!(
             "SELECT snapshot_id AS id FROM lake.snapshots()
              WHERE snapshot_time < system.main.now() - system.main.to_seconds({days} * 86400)
@@ -218,19 +244,8 @@ impl Maintenance {
             self.keep.max(1),
             super::tags::TAGS,
         );
-        let work = |transaction: &mut Transaction<'_>| {
-            let connection = transaction.connection();
-            let versions: Vec<Version> = connection.records(&sql, &[])?;
-            let versions: Vec<_> = versions.into_iter().map(|version| version.id).collect();
-            if !self.dry_run && !versions.is_empty() {
-                transaction.expires();
-                let list = versions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-                let call = format!("ducklake_expire_snapshots({}, versions => [{list}])", literal(CATALOG));
-                connection.query(&format!("SELECT system.main.count(*) FROM {call}"), &[])?;
-            }
-            Ok(versions)
-        };
-        writer.write(author, Retry::OnConflict, work).map(|written| written.value)
+        let versions: Vec<Version> = connection.records(&sql, &[])?;
+        Ok(versions.into_iter().map(|version| version.id).collect())
     }
 
     /// The files that cleanup or orphans would remove, as paths relative to `data_path`; files outside of it are kept.

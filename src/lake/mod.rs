@@ -12,6 +12,7 @@ pub mod commit;
 pub mod destination;
 pub mod diff;
 pub mod errors;
+pub mod feeds;
 pub mod files;
 mod head;
 pub mod history;

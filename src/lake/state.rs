@@ -18,7 +18,7 @@ use crate::{
 /// DuckLake's id of a table. It survives renames; a table that is created again has a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(transparent)]
-pub(super) struct TableId(pub(super) i64);
+pub struct TableId(pub i64);
 
 /// A table or view in a snapshot.
 #[derive(Clone, Debug, Deserialize)]

@@ -84,8 +84,9 @@ fn attempt(
     let outcome = plan.report(request.scope);
     if outcome.is_change() && !request.dry_run {
         plan.prepare(transaction)?;
+        let feeds = plan.set_feeds_back(transaction)?;
         plan.apply(connection)?;
-        plan.sign(transaction, request);
+        plan.sign(transaction, request, &feeds);
     }
     plan.drop_staged(connection)?;
     Ok(outcome)

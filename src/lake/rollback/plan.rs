@@ -16,6 +16,7 @@ use crate::{
     lake::{
         CATALOG,
         commit::Transaction,
+        feeds::{self, Note},
         snapshots::{self, SnapshotRef},
     },
     proto::rollback_result::{Kind, table::Change},
@@ -112,8 +113,23 @@ impl Plan {
         changing.into_iter().try_for_each(|table| transaction.reads_and_writes(&identifier(&table.report().name)))
     }
 
+    /// Sets feeds back with their tables: returns the positions to note, and declares that they are read and written.
+    pub(super) fn set_feeds_back(&self, transaction: &mut Transaction<'_>) -> Result<Vec<Note>> {
+        let changing = || self.tables.iter().filter(|table| table.is_change());
+        let tables: Vec<_> = changing().filter_map(TablePlan::then).map(|then| then.id).collect();
+        let past = feeds::past(transaction.connection(), &tables, self.to, self.from)?;
+        for feed in &past {
+            transaction.reads_and_writes(&feeds::conflict_name(feed.table_id, &feed.feed))?;
+        }
+        let notes = changing().flat_map(|table| {
+            let feeds = past.iter().filter(|feed| table.then().is_some_and(|then| then.id == feed.table_id));
+            feeds.filter_map(|feed| table.note(feed))
+        });
+        Ok(notes.collect())
+    }
+
     /// Signs the commit with its author and message.
-    pub(super) fn sign(&self, transaction: &mut Transaction<'_>, request: &Rollback<'_>) {
+    pub(super) fn sign(&self, transaction: &mut Transaction<'_>, request: &Rollback<'_>, feeds: &[Note]) {
         let what = match request.scope {
             Scope::Table { .. } => self.tables.iter().map(|table| table.report().name).collect(),
             Scope::Schema(name) => format!("schema {name}"),
@@ -126,6 +142,9 @@ impl Plan {
             Scope::Table { .. } => info["table"] = what.into(),
             Scope::Schema(name) => info["schema"] = name.into(),
             Scope::Lake => info["lake"] = true.into(),
+        }
+        if !feeds.is_empty() {
+            info["feeds"] = serde_json::json!(feeds);
         }
         transaction.sign(message, Some(info));
     }

@@ -10,6 +10,7 @@ use crate::{
     error::{Error, Result},
     ids::SnapshotId,
     lake::{
+        feeds::{Note, Past},
         pairs::Pair,
         state::{self, Attributes, Relation, TableState},
     },
@@ -204,6 +205,24 @@ impl TablePlan {
     /// Whether the table keeps its id.
     pub(super) fn is_in_place(&self) -> bool {
         matches!(self.way, Way::Keep | Way::Exchange | Way::Replace)
+    }
+
+    /// The past table, unless it did not exist.
+    pub(super) fn then(&self) -> Option<&Relation> {
+        self.sides.then().map(|then| &then.relation)
+    }
+
+    /// The position of a feed that the restored table notes. One that keeps its id notes what has moved since, another
+    /// one what it had.
+    pub(super) fn note(&self, feed: &Past) -> Option<Note> {
+        let then = self.then()?;
+        let position = if self.is_in_place() { feed.moved.then(|| feed.position.unwrap_or(0)) } else { feed.position };
+        position.map(|position| Note {
+            feed: feed.feed.clone(),
+            schema: then.schema.clone(),
+            table: then.name.clone(),
+            position,
+        })
     }
 
     /// The current and the past name of the table, if they differ.
