@@ -71,6 +71,11 @@ pub fn inflow(schema: &SchemaRef) -> Result<(InflowSender, Inflow)> {
     Ok((InflowSender(Arc::clone(&queue)), Inflow { schema: accept::schema(schema)?, queue }))
 }
 
+/// The bytes of the rows of a batch.
+pub fn bytes_of(batch: &RecordBatch) -> usize {
+    batch.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0)).sum()
+}
+
 fn check_names(schema: &SchemaRef) -> Result<()> {
     if schema.fields().is_empty() {
         return Err(Error::invalid("the rows have no columns"));
@@ -138,8 +143,19 @@ impl Inflow {
     /// # Errors
     /// As [`inflow`].
     pub fn complete(batch: RecordBatch) -> Result<Self> {
-        let (sender, inflow) = inflow(&batch.schema())?;
-        inflow.queue.state.lock().push(batch);
+        Self::of(&batch.schema(), [batch])
+    }
+
+    /// Batches that are complete, with the columns of `schema`.
+    ///
+    /// # Errors
+    /// As [`inflow`].
+    pub fn of(schema: &SchemaRef, batches: impl IntoIterator<Item = RecordBatch>) -> Result<Self> {
+        let (sender, inflow) = inflow(schema)?;
+        {
+            let mut state = inflow.queue.state.lock();
+            batches.into_iter().for_each(|batch| state.push(batch));
+        }
         sender.finish();
         Ok(inflow)
     }
@@ -215,7 +231,7 @@ impl Drop for Inflow {
 
 impl State {
     fn push(&mut self, batch: RecordBatch) {
-        let bytes = batch.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0)).sum();
+        let bytes = bytes_of(&batch);
         self.bytes += bytes;
         self.rows += batch.num_rows();
         self.batches.push_back((batch, bytes));

@@ -39,7 +39,7 @@ pub use self::{
     },
     executions::Executions,
     extensions::DUCKDB_VERSION,
-    inflow::{Inflow, InflowSender, inflow},
+    inflow::{Inflow, InflowSender, bytes_of, inflow},
     pool::Lease,
     stream::{BatchSender, BatchStream, Batches, channel},
     worker::{TaskGuard, TaskHandle, Worker},

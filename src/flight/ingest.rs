@@ -1,6 +1,7 @@
 //! CommandStatementIngest: writes the rows of a DoPut to a new or an existing table.
 //!
-//! The command's `options` are hints that have no effect here; clients send their own, and none is rejected.
+//! The command's `options` can make it a [feed](super::feed); others are hints that have no effect here. Clients send
+//! their own, and none is rejected.
 
 use std::sync::Arc;
 
@@ -37,7 +38,11 @@ pub async fn do_put(
     i64::try_from(written).map_err(|_| Error::internal("the number of rows is out of range"))
 }
 
-fn ingest(caller: &Caller, command: &CommandStatementIngest) -> Result<Ingest> {
+/// The target of a command, and the required state of it.
+///
+/// # Errors
+/// `InvalidArgument` for a command that does not specify everything.
+pub fn ingest(caller: &Caller, command: &CommandStatementIngest) -> Result<Ingest> {
     let (if_absent, if_present) = modes(command.table_definition_options.as_ref())?;
     let named = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
     Ok(Ingest {

@@ -13,6 +13,7 @@ mod cancel;
 mod client;
 mod command;
 mod cookie;
+mod feed;
 mod frame;
 mod ingest;
 mod metadata;

@@ -19,7 +19,7 @@ use super::{
     action,
     authenticate::{self, Caller},
     command::{self, Asked, flight_info, in_ticket, schema_result, unsupported},
-    ingest, metadata, poll, prepared, statement,
+    feed, ingest, metadata, poll, prepared, statement,
     stream::{FrameStream, encode_one},
 };
 use crate::{
@@ -28,6 +28,9 @@ use crate::{
     error::{Error, Result},
     query::Queries,
 };
+
+/// The results of DoPut.
+type PutResults = BoxStream<'static, Result<PutResult, Status>>;
 
 /// The server's side of the protocol.
 #[derive(Clone, Debug)]
@@ -119,7 +122,7 @@ impl Service {
         self.data(&caller, request.get_ref()).await
     }
 
-    async fn put(&self, caller: &Caller, mut data: Streaming<FlightData>) -> Result<PutResult, Status> {
+    async fn put(&self, caller: &Caller, mut data: Streaming<FlightData>) -> Result<PutResults, Status> {
         let first = data.message().await?.ok_or_else(|| Error::invalid("nothing was sent"))?;
         let descriptor = first.flight_descriptor.as_ref();
         let command =
@@ -130,6 +133,9 @@ impl Service {
                 update_result(statement::do_put_update(&self.queries, caller, update).await?)
             }
             Command::CommandStatementIngest(command) => {
+                if let Some(options) = feed::options(command)? {
+                    return Ok(feed::do_put(&self.queries, caller, command, options, data).await?);
+                }
                 update_result(ingest::do_put(&self.queries, caller, command, data).await?)
             }
             Command::CommandPreparedStatementUpdate(update) => {
@@ -142,7 +148,7 @@ impl Service {
             }
             command => return Err(unsupported(command).into()),
         };
-        Ok(PutResult { app_metadata: app_metadata.into() })
+        Ok(stream::iter([Ok(PutResult { app_metadata: app_metadata.into() })]).boxed())
     }
 }
 
@@ -155,7 +161,7 @@ impl FlightService for Service {
     type HandshakeStream = BoxStream<'static, Result<HandshakeResponse, Status>>;
     type ListFlightsStream = BoxStream<'static, Result<FlightInfo, Status>>;
     type DoGetStream = BoxStream<'static, Result<FlightData, Status>>;
-    type DoPutStream = BoxStream<'static, Result<PutResult, Status>>;
+    type DoPutStream = PutResults;
     type DoActionStream = action::ResultStream;
     type ListActionsStream = BoxStream<'static, Result<ActionType, Status>>;
     type DoExchangeStream = BoxStream<'static, Result<FlightData, Status>>;
@@ -193,8 +199,7 @@ impl FlightService for Service {
 
     async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Result<Response<Self::DoPutStream>, Status> {
         let caller = self.caller(&request)?;
-        let result = self.put(&caller, request.into_inner()).await?;
-        Ok(Response::new(stream::iter([Ok(result)]).boxed()))
+        Ok(Response::new(self.put(&caller, request.into_inner()).await?))
     }
 
     async fn do_exchange(&self, _: Request<Streaming<FlightData>>) -> Result<Response<Self::DoExchangeStream>, Status> {

@@ -103,6 +103,18 @@ pub async fn decode(data: impl PutStream) -> Result<(Inflow, Decoding)> {
     Ok((rows, Decoding(AbortOnDropHandle::new(decoding))))
 }
 
+/// The columns of the rows that a client sends, and their batches as they arrive.
+///
+/// # Errors
+/// `InvalidArgument` for data that is not an Arrow stream; so the batches fail, too.
+pub async fn decode_each(data: impl PutStream) -> Result<(SchemaRef, BoxStream<'static, Result<RecordBatch>>)> {
+    let (schema, decoder) = decode_columns(data).await?;
+    let batches = stream::try_unfold(decoder, async |mut decoder| {
+        Ok(decode_batch(&mut decoder).await?.map(|batch| (batch, decoder)))
+    });
+    Ok((schema, batches.boxed()))
+}
+
 async fn forward(decoder: &mut FlightDataDecoder, sender: &InflowSender) -> Result<()> {
     while let Some(batch) = decode_batch(decoder).await? {
         sender.send(batch).await?;

@@ -5,7 +5,8 @@ use std::{
     time::Duration,
 };
 
-use arrow::datatypes::SchemaRef;
+use arrow::{array::RecordBatch, datatypes::SchemaRef};
+use futures::Stream;
 
 use super::{
     control, describe, execute,
@@ -26,7 +27,7 @@ use crate::{
     lake::{Lake, pins::Pins},
     session::{Described, Leases, OptionFault, OptionValue, Prepared, Session, Sessions},
     sql,
-    write::{self, Ingest},
+    write::{self, FeedOptions, Ingest, Progress, ProgressSender},
 };
 
 /// The interval between searches for idle sessions and results.
@@ -65,6 +66,7 @@ impl Queries {
             procedures,
             guard,
             groups: Arc::default(),
+            feeds: Arc::default(),
             small_tables: SmallTables::default(),
             newest: AtomicI64::new(-1),
         });
@@ -175,6 +177,20 @@ impl Queries {
         write::ingest(&self.shared.leases, session, ingest, rows).await
     }
 
+    /// Commits the rows of a feed as they arrive, until they end.
+    ///
+    /// # Errors
+    /// As [`write::feed`].
+    pub async fn feed(
+        &self,
+        session: &Session,
+        feed: (Ingest, FeedOptions),
+        rows: (SchemaRef, impl Stream<Item = Result<RecordBatch>> + Unpin),
+        progress: ProgressSender,
+    ) -> Result<Progress> {
+        write::feed(&self.shared.leases, &self.shared.feeds, session, feed, rows, progress).await
+    }
+
     /// Sets an option of a client's own session; without a value, resets it.
     ///
     /// # Errors
@@ -246,8 +262,9 @@ impl Queries {
         async move { _ = closed.await }
     }
 
-    /// Ends all sessions and drops results that are not being fetched; streams that are being read continue.
+    /// Ends all sessions and feeds and drops results that are not being fetched; streams that are being read continue.
     pub fn close(&self) {
+        self.shared.feeds.close();
         self.shared.executions.clear();
         self.sessions.close();
         self.shared.leases.pins().clear();

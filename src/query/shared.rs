@@ -18,7 +18,7 @@ use crate::{
     lake::{commit::Committer, snapshots},
     session::{Leases, Open, Session, Transaction},
     sql::ParsedStatement,
-    write::Groups,
+    write::{Feeds, Groups},
 };
 
 /// How long results are kept, and the maximum duration of statements.
@@ -40,6 +40,7 @@ pub(super) struct Shared {
     pub procedures: Procedures,
     pub guard: Guard,
     pub groups: Arc<Groups>,
+    pub feeds: Arc<Feeds>,
     pub small_tables: SmallTables,
     /// The newest snapshot that a statement saw or created; negative before the first.
     pub newest: AtomicI64,

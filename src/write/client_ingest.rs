@@ -150,7 +150,7 @@ async fn alone(leases: &Leases, session: &Session, ingest: Ingest, rows: Inflow)
 
 /// The transaction of rows that are sent on `connection`: the specified one, or else the one that `BEGIN` in SQL
 /// opened, or else the only one that was opened on that connection.
-fn joined(
+pub(super) fn joined(
     session: &Session,
     id: Option<TransactionId>,
     connection: Option<ConnectionId>,
@@ -164,6 +164,22 @@ fn joined(
 // === impl Ingest ===
 
 impl Ingest {
+    /// Writes rows in the transaction that is open on `connection`; returns their number.
+    ///
+    /// # Errors
+    /// As [`ingest`].
+    pub(super) fn write(&self, connection: &Connection, rows: Inflow) -> Result<u64> {
+        self.prepare(connection, rows)?.write(connection)
+    }
+
+    /// The name of the table's schema.
+    pub(super) fn schema(&self, connection: &Connection) -> Result<String> {
+        match &self.schema {
+            Some(schema) => Ok(schema.clone()),
+            None => own_schema(connection),
+        }
+    }
+
     /// Looks up the target and prepares the statement that reads the rows.
     fn prepare<'c>(&self, connection: &'c Connection, rows: Inflow) -> Result<PreparedIngest<'c>> {
         let target = self.target(connection)?;
@@ -190,10 +206,7 @@ impl Ingest {
                 "catalog \"{other}\" does not exist for tables; omit it, or specify \"lake\""
             )));
         }
-        let schema = match &self.schema {
-            Some(schema) => schema.clone(),
-            None => own_schema(connection)?,
-        };
+        let schema = self.schema(connection)?;
         let sql = "SELECT system.main.count(*) AS count FROM system.main.duckdb_schemas() WHERE database_name = 'lake' AND system.main.lower(schema_name) = ";
         let found: Count = connection.record(&format!("{sql}lower({})", literal(&schema)), &[])?;
         if found.count == 0 {
