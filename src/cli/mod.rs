@@ -52,7 +52,7 @@ enum Command {
     NewToken(credentials::NewToken),
     Sample(sample::Sample),
     Sql(sql::Sql),
-    Ingest(ingest::Ingest),
+    Ingest(Box<ingest::Ingest>),
     Datasets(datasets::Datasets),
     Prune(datasets::Prune),
     Transform(transform::Transform),

@@ -11,8 +11,8 @@ use crate::hub::{Credentials, HubAccess, KaggleAccess};
 
 /// Reads the variables of Hugging Face.
 pub(super) fn hugging_face(environment: &dyn Environment, faults: &mut Vec<Fault>) -> HubAccess {
-    let credentials = given(environment, env::HF_TOKEN)
-        .and_then(|token| known(Credentials::bearer(&token), env::HF_TOKEN, faults));
+    let credentials =
+        given(environment, env::HF_TOKEN).and_then(|token| known(Credentials::bearer(&token), env::HF_TOKEN, faults));
     let address = address(environment, env::HF_ENDPOINT, faults);
     HubAccess { endpoint: address.map_or(HubAccess::PUBLIC.endpoint, Into::into), credentials }
 }

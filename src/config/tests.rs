@@ -501,7 +501,11 @@ fn variables_tell_how_hubs_are_reached() {
     assert_eq!(token, KaggleAccess { credentials: hub::Credentials::bearer("t"), ..KaggleAccess::PUBLIC });
     check_faults(
         &Written {
-            variables: &[("HF_TOKEN", "a\nb"), ("HF_ENDPOINT", "https://u:hunter2@hub"), ("KAGGLE_API_ENDPOINT", "kaggle")],
+            variables: &[
+                ("HF_TOKEN", "a\nb"),
+                ("HF_ENDPOINT", "https://u:hunter2@hub"),
+                ("KAGGLE_API_ENDPOINT", "kaggle"),
+            ],
             ..Written::default()
         },
         &[

@@ -1,6 +1,6 @@
 //! Hashes of files.
 
-use std::{fs::File, io, path::Path};
+use std::{fmt::Write, fs::File, io, path::Path};
 
 use sha2::Digest;
 
@@ -15,4 +15,12 @@ where
         Ok(hash.finalize().to_vec())
     });
     hashed.await.map_err(io::Error::other)?
+}
+
+/// Hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -41,14 +41,10 @@ impl Failure {
     pub fn of_status(response: &Response) -> Self {
         let status = response.status();
         let error = |kind, text: &str| Error::new(kind, format!("{text} (HTTP {})", status.as_u16()));
-        let again = |text| Self {
-            error: error(ErrorKind::Unavailable, text),
-            delay: Some(retry_after(response.headers())),
-        };
+        let again =
+            |text| Self { error: error(ErrorKind::Unavailable, text), delay: Some(retry_after(response.headers())) };
         match status {
-            StatusCode::NOT_FOUND | StatusCode::GONE => {
-                Self::last(error(ErrorKind::NotFound, "there is no such file"))
-            }
+            StatusCode::NOT_FOUND | StatusCode::GONE => Self::last(error(ErrorKind::NotFound, "there is no such file")),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Self::last(error(ErrorKind::FailedPrecondition, "the server requires a login, or denies access"))
             }

@@ -108,7 +108,9 @@ impl Http {
         loop {
             match self.ask_once(request).await {
                 Ok(answer) => return Ok(answer),
-                Err(failure) => retry.after(failure, false).await.context(|| format!("ask \"{}\"", shown(&request.url)))?,
+                Err(failure) => {
+                    retry.after(failure, false).await.context(|| format!("ask \"{}\"", shown(&request.url)))?;
+                }
             }
         }
     }

@@ -96,8 +96,7 @@ struct Lfs {
 
 impl HubAccess {
     /// The public service, without credentials.
-    pub const PUBLIC: Self =
-        Self { endpoint: Cow::Borrowed(HUGGING_FACE), credentials: None };
+    pub const PUBLIC: Self = Self { endpoint: Cow::Borrowed(HUGGING_FACE), credentials: None };
 }
 
 // === impl HuggingFace ===
@@ -239,9 +238,8 @@ impl HuggingFace {
 }
 
 fn parse<T: for<'a> Deserialize<'a>>(answer: &Answer) -> Result<T> {
-    serde_json::from_slice(&answer.body).map_err(|_| {
-        Error::new(ErrorKind::Unavailable, "the answer is not that of the Hub: check HF_ENDPOINT")
-    })
+    serde_json::from_slice(&answer.body)
+        .map_err(|_| Error::new(ErrorKind::Unavailable, "the answer is not that of the Hub: check HF_ENDPOINT"))
 }
 
 /// The address of the next page: `Link: <…>; rel="next"`.
@@ -281,6 +279,6 @@ impl Oid {
                 (stated, checksum::of(file, Sha1::new_with_prefix(start)).await?)
             }
         };
-        Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>() == *stated)
+        Ok(checksum::hex(&hash) == *stated)
     }
 }

@@ -98,7 +98,9 @@ impl Kaggle {
         for generation in [Generation::Service, Generation::Rest] {
             let request = self.request(name, generation, "GetDataset", "view", None)?;
             let answer = self.http.ask(&request).await?;
-            if answer.status.is_success() && let Ok(view) = serde_json::from_slice::<View>(&answer.body) {
+            if answer.status.is_success()
+                && let Ok(view) = serde_json::from_slice::<View>(&answer.body)
+            {
                 let number = number.or(view.current_version_number).unwrap_or(1);
                 return Ok(KaggleVersion { name: name.to_owned(), number, generation });
             }
@@ -176,5 +178,6 @@ impl Kaggle {
 }
 
 fn join(base: &str, path: &str) -> Result<Url> {
-    Url::parse(&format!("{base}/{path}")).map_err(|err| Error::invalid("the address of Kaggle is not a URL").with_source(err))
+    Url::parse(&format!("{base}/{path}"))
+        .map_err(|err| Error::invalid("the address of Kaggle is not a URL").with_source(err))
 }

@@ -86,7 +86,9 @@ mod tests {
     #[test]
     fn credentials_are_not_shown() {
         let credentials = Credentials::bearer("hf_secret").unwrap();
-        assert!(!format!("{:?}", Request::get("https://x/y".parse().unwrap()).by(Some(&credentials))).contains("secret"));
+        assert!(
+            !format!("{:?}", Request::get("https://x/y".parse().unwrap()).by(Some(&credentials))).contains("secret")
+        );
         assert_eq!(Credentials::bearer("a\nb"), None);
         assert_eq!(Credentials::basic("u", "k").unwrap().0, "Basic dTpr");
     }

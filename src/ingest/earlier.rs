@@ -162,7 +162,9 @@ impl Records {
         };
         let (since, mark) = (next.snapshot_id, self.mark(&next.landing));
         let committed = lake.engine().run(move |connection| {
-            let Some((id, details)) = standing::committed(connection, since, (LANDING, &mark))? else { return Ok(None) };
+            let Some((id, details)) = standing::committed(connection, since, (LANDING, &mark))? else {
+                return Ok(None);
+            };
             let names: Vec<String> = serde_json::from_value(details[TABLES].clone()).unwrap_or_default();
             Ok(Some((id, with_uuids(connection, names)?)))
         });

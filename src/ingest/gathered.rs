@@ -131,7 +131,9 @@ impl Gatherer<'_> {
         let kept = earlier.items.iter().filter_map(|seen| {
             let mut files = seen.files.iter().map(landed).collect::<Option<Vec<_>>>()?;
             let split = splits.get(seen.path.as_str())?;
-            files.iter_mut().for_each(|file| file.split.clone_from(split));
+            for file in &mut files {
+                file.split.clone_from(split);
+            }
             Some((seen.path.clone(), (seen.tag.clone(), files)))
         });
         Ok(kept.collect())
@@ -158,7 +160,8 @@ fn found(
 }
 
 fn seen(items: &[Item], fetched: Vec<Fetched>) -> Vec<Seen> {
-    let seen = |(item, fetched): (&Item, Fetched)| Seen { path: item.path.clone(), tag: fetched.tag, files: Vec::new() };
+    let seen =
+        |(item, fetched): (&Item, Fetched)| Seen { path: item.path.clone(), tag: fetched.tag, files: Vec::new() };
     items.iter().zip(fetched).map(seen).collect()
 }
 

@@ -68,7 +68,8 @@ pub async fn load(work: &Work<'_>, files: Paths, assets: &Assets) -> Result<Load
     let reader = reader.sql(!media.is_empty());
     for column in &media {
         work.progress.phase(format!("store assets of {}", column.name), "assets", None);
-        media_rows::store(work, &column.rows(&reader, work.request.max_rows), &column.name, &column.stored, assets).await?;
+        media_rows::store(work, &column.rows(&reader, work.request.max_rows), &column.name, &column.stored, assets)
+            .await?;
     }
     work.progress.phase("load table", "tables", Some(1));
     let query = query(&reader, &media, work.request.max_rows);
@@ -127,9 +128,8 @@ impl Form {
     /// That of a column with this type, as DuckDB writes it.
     fn of(column_type: &str) -> Option<Self> {
         let plain = column_type.replace('"', "");
-        let is_struct = |text: &str| {
-            ["STRUCT(bytes BLOB, path VARCHAR)", "STRUCT(path VARCHAR, bytes BLOB)"].contains(&text)
-        };
+        let is_struct =
+            |text: &str| ["STRUCT(bytes BLOB, path VARCHAR)", "STRUCT(path VARCHAR, bytes BLOB)"].contains(&text);
         match plain.strip_suffix("[]") {
             Some(element) if is_struct(element) => Some(Self::List),
             None if is_struct(&plain) => Some(Self::Struct),

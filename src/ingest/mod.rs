@@ -154,15 +154,15 @@ impl Ingester {
         let Job { request, progress, earlier, .. } = *job;
         let wanted = Wanted { config: request.config.as_deref(), split: request.split.as_deref() };
         let opened = request.source.open(&self.outside, wanted, landed, progress).await?;
-        let gatherer = Gatherer { request, storage: &self.storage, downloads, spool: job.spool, progress };
-        let mut gathered = gatherer.gather(opened.clone(), earlier.map(|(earlier, _)| earlier)).await?;
+        let sources = Gatherer { request, storage: &self.storage, downloads, spool: job.spool, progress };
+        let mut gathered = sources.gather(opened.clone(), earlier.map(|(earlier, _)| earlier)).await?;
         request.check(gathered.files.format)?;
         let (mode, wanted) = match job.plan(&gathered).await? {
             Plan::Nothing => return self.nothing_new(job, &gathered, landing).await,
             Plan::Read { mode, files } => (mode, files),
         };
         if gathered.files.format.is_whole() && gathered.lacks(&wanted) {
-            gathered = gatherer.gather(opened, None).await?;
+            gathered = sources.gather(opened, None).await?;
         }
         let written = async {
             landing.land(&gathered.files, progress).await?;

@@ -46,9 +46,8 @@ pub struct Now<'a> {
 pub fn plan(mode: &Mode, now: Now<'_>, earlier: Option<(&Earlier, Standing)>) -> Plan {
     let all = |mode: &Mode| Plan::Read { mode: mode.clone(), files: vec![true; now.rows.len()] };
     let (earlier, standing) = match earlier {
-        None | Some((_, Standing::Gone)) => return all(mode),
         Some((_, Standing::Reverted)) if *mode == Mode::Append => return all(&Mode::Difference),
-        Some((_, Standing::Reverted)) => return all(mode),
+        None | Some((_, Standing::Gone | Standing::Reverted)) => return all(mode),
         Some(earlier) => earlier,
     };
     let present: BTreeSet<_> = now.rows.iter().collect();
@@ -63,7 +62,9 @@ pub fn plan(mode: &Mode, now: Now<'_>, earlier: Option<(&Earlier, Standing)>) ->
         Mode::Replace if nothing_new && nothing_gone && standing == Standing::Untouched => Plan::Nothing,
         Mode::Merge { .. } if nothing_new && standing == Standing::Untouched => Plan::Nothing,
         Mode::Append | Mode::Difference if nothing_new => Plan::Nothing,
-        Mode::Merge { .. } if in_parts && standing == Standing::Untouched => Plan::Read { mode: mode.clone(), files: added },
+        Mode::Merge { .. } if in_parts && standing == Standing::Untouched => {
+            Plan::Read { mode: mode.clone(), files: added }
+        }
         Mode::Replace | Mode::Merge { .. } => all(mode),
         Mode::Append | Mode::Difference if !in_parts => all(&Mode::Difference),
         Mode::Append | Mode::Difference => {
@@ -100,7 +101,13 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(mode: &Mode, rows: &[&str], limits: [Option<u64>; 2], standing: Standing, expected: Option<(Mode, &[bool])>) {
+    fn check(
+        mode: &Mode,
+        rows: &[&str],
+        limits: [Option<u64>; 2],
+        standing: Standing,
+        expected: Option<(Mode, &[bool])>,
+    ) {
         let rows: Vec<_> = rows.iter().map(|rows| (*rows).to_owned()).collect();
         let now = Now { format: Format::Parquet, rows: &rows, others: None, max_rows: limits[1] };
         let planned = plan(mode, now, Some((&earlier(&["a", "b"], limits[0]), standing)));

@@ -45,7 +45,9 @@ impl Request {
             self.reader.check_none()?;
         }
         if !self.media_columns.is_empty() && !matches!(format, Format::Parquet | Format::WebDataset) {
-            return Err(Error::invalid("\"media_columns\" applies to Parquet files and samples in tar files: leave it out"));
+            return Err(Error::invalid(
+                "\"media_columns\" applies to Parquet files and samples in tar files: leave it out",
+            ));
         }
         if format == Format::Video && !self.extract_media {
             return Err(Error::invalid("clips are always stored as assets: leave out \"media\": \"keep\""));

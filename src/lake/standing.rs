@@ -65,7 +65,8 @@ pub fn of(connection: &Connection, commit: &Commit<'_>) -> Result<Standing> {
     }
     let mut standing = Standing::Untouched;
     for later in changes_from(connection, commit.snapshot_id)? {
-        let details: Json = later.details.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let details: Json =
+            later.details.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         if later.id == commit.snapshot_id {
             if commit.mark.is_some_and(|(name, value)| details[name].as_str() != Some(value)) {
                 return Ok(Standing::Reverted);
@@ -96,11 +97,11 @@ pub fn committed(
     since: SnapshotId,
     (name, value): (&str, &str),
 ) -> Result<Option<(SnapshotId, Json)>> {
-    let all = changes_from(connection, since)?.into_iter().filter_map(|changes| {
+    let mut newest_first = changes_from(connection, since)?.into_iter().rev().filter_map(|changes| {
         let details: Json = serde_json::from_str(changes.details.as_deref()?).ok()?;
         (details[name].as_str() == Some(value)).then_some((changes.id, details))
     });
-    Ok(all.last())
+    Ok(newest_first.next())
 }
 
 /// The changes of the snapshots from `first` on.

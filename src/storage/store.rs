@@ -9,7 +9,8 @@ use std::{
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{
-    Error as StoreError, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, buffered::BufWriter, local::LocalFileSystem, path::Path,
+    Error as StoreError, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, buffered::BufWriter, local::LocalFileSystem,
+    path::Path,
 };
 use sha2::{Digest, Sha256};
 use tokio_util::io::InspectReader;

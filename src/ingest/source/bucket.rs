@@ -1,5 +1,7 @@
 //! Objects in buckets.
 
+use std::sync::Arc;
+
 use url::Url;
 
 use super::item::{Item, Place};
@@ -36,11 +38,12 @@ pub(super) fn check_access(access: &Access) -> Result<()> {
 }
 
 /// The object `key`, or else all objects below it.
-pub(super) async fn items(bucket: &Storage, key: &str, progress: &Progress) -> Result<Vec<Item>> {
+pub(super) async fn items(bucket: &Arc<Storage>, key: &str, progress: &Progress) -> Result<Vec<Item>> {
     progress.phase("list objects", "objects", None);
     let objects = progress.unless_cancelled(bucket.objects(key)).await?;
     if !objects.is_empty() {
-        let inside = |object: &Object| object.path.strip_prefix(key).unwrap_or(&object.path).trim_start_matches('/').to_owned();
+        let inside =
+            |object: &Object| object.path.strip_prefix(key).unwrap_or(&object.path).trim_start_matches('/').to_owned();
         let objects = without_markers(objects, key);
         return Ok(objects.into_iter().map(|object| item(bucket, inside(&object), object)).collect());
     }
@@ -53,9 +56,9 @@ pub(super) async fn items(bucket: &Storage, key: &str, progress: &Progress) -> R
     }
 }
 
-fn item(bucket: &Storage, path: String, object: Object) -> Item {
+fn item(bucket: &Arc<Storage>, path: String, object: Object) -> Item {
     let Object { path: key, bytes, tag } = object;
-    Item { path, bytes: Some(bytes), tag, split: None, place: Place::Bucket(bucket.clone(), key) }
+    Item { path, bytes: Some(bytes), tag, split: None, place: Place::Bucket(Arc::clone(bucket), key) }
 }
 
 /// The objects without the empty ones that stand for folders: `key` itself, or a name that others continue.

@@ -72,8 +72,7 @@ impl Downloads {
         if let Some(all) = self.folder.parent() {
             remove_old(all).await?;
         }
-        let fetches: Vec<_> =
-            wanted.into_iter().map(|(item, known)| self.fetch_one(item, known, progress)).collect();
+        let fetches: Vec<_> = wanted.into_iter().map(|(item, known)| self.fetch_one(item, known, progress)).collect();
         progress.unless_cancelled(stream::iter(fetches).buffered(DOWNLOADS).try_collect()).await
     }
 
@@ -103,19 +102,16 @@ impl Downloads {
         let fetched = if fs::try_exists(&file).await? { fs::read_to_string(&mark).await.ok() } else { None };
         let received = Received { done: Arc::default(), progress };
         let asked = fetched.as_deref().or(known.as_deref());
-        match item.fetch(&file, asked, |done, size| received.advance(done, size.filter(|_| item.bytes.is_none()))).await? {
-            Some(tag) => {
-                if !tag.is_empty() {
-                    fs::write(&mark, &tag).await?;
-                }
-                Ok(Fetched { tag, file: Some(file) })
-            }
-            None => {
-                progress.advance(item.bytes.unwrap_or_default());
-                let is_known = fetched.is_none() || fetched == known;
-                Ok(Fetched { tag: asked.unwrap_or_default().to_owned(), file: (!is_known).then_some(file) })
-            }
+        let advance = |done, size: Option<u64>| received.advance(done, size.filter(|_| item.bytes.is_none()));
+        let Some(tag) = item.fetch(&file, asked, advance).await? else {
+            progress.advance(item.bytes.unwrap_or_default());
+            let is_known = fetched.is_none() || fetched == known;
+            return Ok(Fetched { tag: asked.unwrap_or_default().to_owned(), file: (!is_known).then_some(file) });
+        };
+        if !tag.is_empty() {
+            fs::write(&mark, &tag).await?;
         }
+        Ok(Fetched { tag, file: Some(file) })
     }
 }
 

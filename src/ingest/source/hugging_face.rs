@@ -1,6 +1,6 @@
 //! Data sets on the Hugging Face Hub: `hf://datasets/OWNER/NAME`, then `@REVISION` and a path, both optional.
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, path::Path, sync::Arc};
 
 use percent_encoding::percent_decode_str;
 
@@ -45,7 +45,9 @@ impl HubDataset {
     /// Parses what follows `hf://`.
     pub(super) fn parse(text: &str) -> Result<Self> {
         let invalid = || {
-            Error::invalid(format!("\"hf://{text}\" is not a data set: write hf://datasets/OWNER/NAME, or …/NAME@REVISION"))
+            Error::invalid(format!(
+                "\"hf://{text}\" is not a data set: write hf://datasets/OWNER/NAME, or …/NAME@REVISION"
+            ))
         };
         let rest = text.strip_prefix("datasets/").ok_or_else(invalid)?;
         let mut parts = rest.trim_end_matches('/').splitn(3, '/');
@@ -125,7 +127,7 @@ fn item(hub: &Arc<HuggingFace>, revision: &Arc<Revision>, file: HubFile, split: 
 }
 
 fn decoded(text: &str) -> Option<String> {
-    percent_decode_str(text).decode_utf8().ok().map(|text| text.into_owned())
+    percent_decode_str(text).decode_utf8().ok().map(Cow::into_owned)
 }
 
 fn is_below(path: &str, folder: &str) -> bool {
@@ -150,7 +152,9 @@ fn choose<'a>(configs: &'a [Config], wanted: Option<&'a str>, files: &[HubFile])
     if let Some(wanted) = wanted {
         return match configs.iter().find(|config| config.name == wanted) {
             Some(config) => Ok(Chosen::Config(config)),
-            None if configs.is_empty() && files.iter().any(|file| file.path != wanted && is_below(&file.path, wanted)) => {
+            None if configs.is_empty()
+                && files.iter().any(|file| file.path != wanted && is_below(&file.path, wanted)) =>
+            {
                 Ok(Chosen::Folder(wanted))
             }
             None if configs.is_empty() => Err(Error::not_found(format!(
@@ -231,9 +235,18 @@ mod tests {
         check("datasets/a/b@refs%2Fpr%2F1", "a/b", Some("refs/pr/1"), "");
         check("datasets/a/b@refs/convert/parquet", "a/b", Some("refs/convert/parquet"), "");
         check("datasets/a/b@refs/convert/parquet/default", "a/b", Some("refs/convert/parquet"), "default");
-        for text in ["", "a/b", "datasets/a", "datasets//b", "datasets/a/..", "datasets/a/b@", "datasets/a/b@refs/x",
-            "datasets/a/b/../c", "models/a/b", "datasets/a/b?x"]
-        {
+        for text in [
+            "",
+            "a/b",
+            "datasets/a",
+            "datasets//b",
+            "datasets/a/..",
+            "datasets/a/b@",
+            "datasets/a/b@refs/x",
+            "datasets/a/b/../c",
+            "models/a/b",
+            "datasets/a/b?x",
+        ] {
             assert!(HubDataset::parse(text).is_err(), "{text}");
         }
     }

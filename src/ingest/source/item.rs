@@ -31,7 +31,7 @@ pub enum Place {
     /// At a URL.
     Web(Http, Url),
     /// In a bucket, with its key.
-    Bucket(Storage, String),
+    Bucket(Arc<Storage>, String),
     /// In a data set of the Hugging Face Hub.
     HuggingFace(Arc<HuggingFace>, Arc<Revision>, HubFile),
     /// The archive of a version of a data set on Kaggle.

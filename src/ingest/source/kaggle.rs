@@ -16,7 +16,9 @@ pub(super) fn parse(text: &str) -> Result<(String, Option<u64>)> {
         None => (text, None),
     };
     let is_part = |part: &str| {
-        !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) && !part.starts_with('.')
+        !part.is_empty()
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+            && !part.starts_with('.')
     };
     match name.split('/').collect::<Vec<_>>().as_slice() {
         [owner, slug] if is_part(owner) && is_part(slug) => Ok((name.to_owned(), version)),

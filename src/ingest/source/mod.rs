@@ -20,7 +20,7 @@ mod splits;
 mod unpacked;
 mod web;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use url::Url;
 
@@ -186,7 +186,7 @@ impl Source {
                     access: outside.s3.clone(),
                     timeout: outside.timeout,
                 };
-                (None, bucket::items(&Storage::s3(s3)?, key, progress).await?)
+                (None, bucket::items(&Arc::new(Storage::s3(s3)?), key, progress).await?)
             }
             Self::HuggingFace(dataset) => {
                 let hub = &outside.hugging_face;

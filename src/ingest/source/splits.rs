@@ -22,7 +22,7 @@ pub(super) fn of(paths: &[&str]) -> Vec<Option<String>> {
 /// `data/<split>-00000-of-00001.parquet`
 fn of_shard(path: &str) -> Option<String> {
     let name = path.strip_prefix("data/")?;
-    let (split, rest) = name.split_once("-")?;
+    let (split, rest) = name.split_once('-')?;
     let (number, rest) = rest.split_once("-of-")?;
     let is_split = !split.is_empty() && split.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.');
     let digits = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
