@@ -78,16 +78,29 @@ impl Assets {
         Self { storage, is_shared, dataset, new: Mutex::default(), known: Mutex::default() }
     }
 
-    /// Stores a medium of `column` and gives its URI. Equal bytes are stored once. Other bytes under the same name get a
+    /// As [`put`](Self::put), but equal bytes are stored once, whatever their names.
+    ///
+    /// # Errors
+    /// Errors of the storage.
+    pub async fn put_once(&self, column: &str, name: Option<&str>, fallback: &str, medium: &Medium) -> Result<String> {
+        let key = (column.to_owned(), medium.sha256.clone());
+        if let Some(uri) = self.known.lock().get(&key) {
+            return Ok(uri.clone());
+        }
+        let uri = self.put(column, name, fallback, medium).await?;
+        let mut known = self.known.lock();
+        if known.len() < MAX_REMEMBERED {
+            known.insert(key, uri.clone());
+        }
+        Ok(uri)
+    }
+
+    /// Stores a medium of `column` and gives its URI. The same bytes under the same name are stored once; other bytes get a
     /// name with their hash, because names repeat across shards and folders.
     ///
     /// # Errors
     /// Errors of the storage.
     pub async fn put(&self, column: &str, name: Option<&str>, fallback: &str, medium: &Medium) -> Result<String> {
-        let key = (column.to_owned(), medium.sha256.clone());
-        if let Some(uri) = self.known.lock().get(&key) {
-            return Ok(uri.clone());
-        }
         let name = match (name.and_then(base_name), medium.facts.kind) {
             (Some(name), _) => name,
             (None, Some(kind)) => format!("{fallback}.{}", kind.extension),
@@ -99,12 +112,7 @@ impl Assets {
             path = format!("{folder}/{}", with_digest(&name, &medium.sha256));
             self.put_new(&path, &medium.bytes).await?;
         }
-        let uri = self.storage.uri(&path);
-        let mut known = self.known.lock();
-        if known.len() < MAX_REMEMBERED {
-            known.insert(key, uri.clone());
-        }
-        Ok(uri)
+        Ok(self.storage.uri(&path))
     }
 
     /// Stores a file of `column`, and gives its URI. The name contains the hash of the content, so that the same content is

@@ -141,7 +141,7 @@ impl Media<'_> {
         let fallback = format!("{stem}-{row:06}");
         let uri = match path.filter(|path| self.work.request.keep_urls && is_url(path)) {
             Some(url) => url.to_owned(),
-            None => self.assets.put(self.column, path, &fallback, &medium).await?,
+            None => self.assets.put_once(self.column, path, &fallback, &medium).await?,
         };
         let facts = &medium.facts;
         let side = json!({

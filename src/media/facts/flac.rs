@@ -1,6 +1,6 @@
 //! FLAC: the block STREAMINFO.
 
-use super::array;
+use super::bytes::array;
 use crate::error::{Error, Result};
 
 /// The duration in seconds; `None` if the encoder did not know it.

@@ -3,7 +3,7 @@
 //! An element is an identifier, a length and a body. The segment and its clusters may have an unknown length. They are
 //! entered, not skipped: where they end does not matter, because what is asked for has identifiers of its own.
 
-use super::{MediaFacts, array};
+use super::{bytes::array, described::MediaFacts};
 use crate::error::{Error, Result};
 use crate::media::kind;
 

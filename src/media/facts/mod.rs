@@ -19,6 +19,8 @@
 //! | `wav`, `flac`, `mp3`, `ogg` | sound | this module |
 //! | `matroska` | WebM, Matroska | this module |
 
+mod bytes;
+mod described;
 mod flac;
 mod heif;
 mod matroska;
@@ -29,26 +31,11 @@ mod wav;
 
 use std::io::Cursor;
 
+pub use self::described::MediaFacts;
 use super::image;
-use super::kind::{self, MediaClass, MediaKind};
-use super::video::{self, Description};
+use super::kind::{self, MediaClass};
+use super::video;
 use crate::error::{Context, Result};
-
-/// What is known about a media file.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct MediaFacts {
-    /// The type of the file. `None` if it is not known; then nothing else is known either.
-    pub kind: Option<MediaKind>,
-    /// The width of a picture, or of the frames of a video, in pixels. It is that of the stored pixels: an Exif
-    /// orientation or the rotation of a video is not applied. The one of AVIF and HEIC is, because it is part of the
-    /// image there.
-    pub width: Option<u32>,
-    /// The height of a picture or of the frames of a video.
-    pub height: Option<u32>,
-    /// How long a video or sound plays, in seconds; of several tracks, the longest one. `None` for images, animated or
-    /// not.
-    pub duration_s: Option<f64>,
-}
 
 /// Describes a media file by its content.
 ///
@@ -85,38 +72,6 @@ fn of_mp3(bytes: &[u8]) -> Result<MediaFacts> {
     }
     let facts = mp3::duration_s(bytes).map(|duration_s| MediaFacts::of_sound(kind::MP3, Some(duration_s)));
     Ok(facts.unwrap_or_default())
-}
-
-/// The `N` bytes from `at` on.
-fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
-    bytes.get(at..)?.first_chunk().copied()
-}
-
-// === impl MediaFacts ===
-
-impl MediaFacts {
-    fn of(kind: MediaKind) -> Self {
-        Self { kind: Some(kind), ..Self::default() }
-    }
-
-    fn of_picture(kind: MediaKind, size: Option<(u32, u32)>) -> Self {
-        let (width, height) = size.unzip();
-        Self { width, height, ..Self::of(kind) }
-    }
-
-    fn of_sound(kind: MediaKind, duration_s: Option<f64>) -> Self {
-        Self { duration_s, ..Self::of(kind) }
-    }
-
-    /// The brand of audio files is that of sound although some of them have a track of pictures; the other brands say
-    /// nothing.
-    fn of_movie(kind: MediaKind, movie: &Description) -> Self {
-        let is_sound = kind == kind::M4A || movie.has_audio && !movie.has_video;
-        if is_sound {
-            return Self::of_sound(kind::M4A, movie.duration_s);
-        }
-        Self { width: movie.width, height: movie.height, duration_s: movie.duration_s, ..Self::of(kind) }
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! MP3: the frames are counted. Tables of contents (Xing, VBRI) would tell their number too, but not all files have
 //! one, and a file that was cut does not hold what its table says.
 
-use super::array;
+use super::bytes::array;
 use crate::error::{Error, Result};
 
 /// How far the first frame is searched behind the tags.

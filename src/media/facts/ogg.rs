@@ -1,6 +1,6 @@
 //! Ogg: the sample rate in the first packet of a stream, and the position at which its last page ends.
 
-use super::array;
+use super::bytes::array;
 use crate::error::{Error, Result};
 
 /// The position of a page on which no packet ends.

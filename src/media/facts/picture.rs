@@ -31,7 +31,7 @@ fn header_size(bytes: &[u8]) -> Option<(u32, u32)> {
 
 /// Decoders fail if a chunk was cut off; they do not need the byte of padding behind the last one.
 fn check_riff(bytes: &[u8]) -> Result<()> {
-    let claimed = super::array(bytes, 4).map_or(0, u32::from_le_bytes);
+    let claimed = super::bytes::array(bytes, 4).map_or(0, u32::from_le_bytes);
     let present = bytes.len().saturating_sub(8);
     if claimed as usize > present + 1 {
         let message = format!("the file is truncated: {claimed} bytes should follow its first 8, but {present} do");

@@ -1,6 +1,6 @@
 //! WAV: the chunks `fmt `, `fact` and `data` of a RIFF file, and `ds64` of the 64-bit variant.
 
-use super::array;
+use super::bytes::array;
 use crate::error::{Error, Result};
 
 /// Formats whose frames have all the same number of bytes: PCM, floating point, A-law, mu-law, and the extensible

@@ -13,6 +13,7 @@ mod tests;
 
 use std::{fs, path::Path};
 
+pub use self::target::Limits;
 use self::target::Target;
 use crate::error::{Context, Error, Result};
 
@@ -23,15 +24,6 @@ pub enum Kind {
     Zip,
     /// A tar file, possibly compressed with gzip.
     Tar,
-}
-
-/// What an archive may unpack to.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// The size of all files in bytes.
-    pub max_bytes: u64,
-    /// The number of entries and folders.
-    pub max_entries: u64,
 }
 
 /// The formats by file name extension. A tar file that is not compressed is one of samples (`webdataset`).

@@ -7,11 +7,19 @@ use std::{
     path::Path,
 };
 
-use super::Limits;
 use crate::{
     error::{Error, ErrorKind, Result},
     ingest::tarball::damaged,
 };
+
+/// What an archive may unpack to.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The size of all files in bytes.
+    pub max_bytes: u64,
+    /// The number of entries and folders.
+    pub max_entries: u64,
+}
 
 const BUFFER_BYTES: usize = 256 << 10;
 /// An archive that unpacks to more than this times its size is made to fill the disk: deflate reaches 1032, and sparse
