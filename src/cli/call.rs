@@ -50,18 +50,24 @@ impl Call {
     }
 }
 
+/// Shows the work done, its rate and, if the total is known, the time that remains. Both begin again with each phase.
 fn show(bar: &ProgressBar, event: &Event) {
-    let style = match event.total {
-        Some(total) => {
-            bar.set_length(total);
-            ProgressStyle::with_template("{msg:<24} {bar:32} {pos}/{len} {prefix}")
-        }
-        None => ProgressStyle::with_template("{msg:<24} {spinner} {pos} {prefix}"),
+    if bar.message() != event.phase {
+        bar.reset();
+        bar.set_message(event.phase.clone());
+        bar.set_prefix(event.unit.clone());
+    }
+    let template = match (event.total, event.unit.as_str()) {
+        (Some(_), "bytes") => "{msg:<24} {bar:32} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left",
+        (Some(_), _) => "{msg:<24} {bar:32} {pos}/{len} {prefix}, {per_sec}, {eta} left",
+        (None, "bytes") => "{msg:<24} {spinner} {bytes}, {bytes_per_sec}",
+        (None, _) => "{msg:<24} {spinner} {pos} {prefix}, {per_sec}",
     };
-    if let Ok(style) = style {
+    if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
-    bar.set_message(event.phase.clone());
-    bar.set_prefix(event.unit.clone());
+    if let Some(total) = event.total {
+        bar.set_length(total);
+    }
     bar.set_position(event.done);
 }

@@ -146,8 +146,10 @@ impl Part {
     async fn begin(&mut self, response: &Response) -> Result<Option<u64>, Failure> {
         let headers = response.headers();
         if response.status() == StatusCode::PARTIAL_CONTENT {
+            // A proxy may know ranges, and not the condition.
+            let is_same = validator(headers).is_none_or(|found| Some(found) == self.validator);
             return match content_range(headers) {
-                Some((start, size)) if start == self.bytes => Ok(size),
+                Some((start, size)) if start == self.bytes && is_same => Ok(size),
                 _ => {
                     self.restart(None).await?;
                     Err(Failure::again("the server sent another part of the file".to_owned()))

@@ -129,20 +129,22 @@ impl HuggingFace {
     /// # Errors
     /// As [`revision`](Self::revision); `InvalidArgument` for a list that does not end.
     pub async fn files(&self, revision: &Revision) -> Result<Vec<HubFile>> {
-        let mut next = Some(self.api(&revision.name, &["tree", &revision.sha])?);
+        let mut url = self.api(&revision.name, &["tree", &revision.sha])?;
+        url.query_pairs_mut().append_pair("recursive", "true");
         let mut files = Vec::new();
         for _ in 0..MAX_PAGES {
-            let Some(mut url) = next else {
+            let answer = self.checked(&revision.name, self.ask(url.clone()).await?)?;
+            let entries: Vec<Entry> = parse(&answer)?;
+            files.extend(entries.into_iter().filter(|entry| entry.r#type == "file").map(HubFile::from));
+            let Some(next) = next_page(&answer) else {
                 files.sort_by(|a: &HubFile, b| a.path.cmp(&b.path));
                 return Ok(files);
             };
-            if url.query().is_none() {
-                url.query_pairs_mut().append_pair("recursive", "true");
-            }
-            let answer = self.checked(&revision.name, self.ask(url).await?)?;
-            let entries: Vec<Entry> = parse(&answer)?;
-            files.extend(entries.into_iter().filter(|entry| entry.r#type == "file").map(HubFile::from));
-            next = next_page(&answer).filter(|url| url.as_str().starts_with(&format!("{}/", self.access.endpoint)));
+            // Only its query counts: a mirror may pass on the address of the Hub.
+            let next = url.join(&next).ok().and_then(|next| next.query().map(str::to_owned));
+            let next = next
+                .ok_or_else(|| Error::new(ErrorKind::Unavailable, "the next page of the list of files is unknown"))?;
+            url.set_query(Some(&next));
         }
         Err(Error::invalid("the list of files does not end"))
     }
@@ -243,10 +245,10 @@ fn parse<T: for<'a> Deserialize<'a>>(answer: &Answer) -> Result<T> {
 }
 
 /// The address of the next page: `Link: <…>; rel="next"`.
-fn next_page(answer: &Answer) -> Option<Url> {
+fn next_page(answer: &Answer) -> Option<String> {
     let links = answer.headers.get(header::LINK)?.to_str().ok()?;
     let next = links.split(',').find(|link| link.contains("rel=\"next\""))?;
-    Url::parse(next.trim().strip_prefix('<')?.split_once('>')?.0).ok()
+    Some(next.trim().strip_prefix('<')?.split_once('>')?.0.to_owned())
 }
 
 // === impl HubFile ===

@@ -98,10 +98,8 @@ impl Kaggle {
         for generation in [Generation::Service, Generation::Rest] {
             let request = self.request(name, generation, "GetDataset", "view", None)?;
             let answer = self.http.ask(&request).await?;
-            if answer.status.is_success()
-                && let Ok(view) = serde_json::from_slice::<View>(&answer.body)
-            {
-                let number = number.or(view.current_version_number).unwrap_or(1);
+            let view = serde_json::from_slice::<View>(&answer.body).ok().filter(|_| answer.status.is_success());
+            if let Some(number) = view.and_then(|view| number.or(view.current_version_number)) {
                 return Ok(KaggleVersion { name: name.to_owned(), number, generation });
             }
             refused = Some(answer);

@@ -14,7 +14,7 @@ use serde_json::json;
 use super::{
     assets::{Assets, Medium},
     coco_json::{self, Section, Spool},
-    load::{self, Loaded, Mode, TableOutcome},
+    load::{self, Extra, Loaded, Mode, TableOutcome},
     source::Files,
     work::Work,
 };
@@ -85,7 +85,8 @@ fn load_table(
     mode: &Mode,
     landing: &str,
 ) -> Result<TableOutcome> {
-    load::load(transaction, table, query, mode, Some(landing)).map_err(|err| err.context(format_args!("load {table}")))
+    load::load(transaction, table, query, mode, Extra::landing(landing))
+        .map_err(|err| err.context(format_args!("load {table}")))
 }
 
 /// Captions of result files have no id; a key fits one table at the most, so merging goes by image and text.

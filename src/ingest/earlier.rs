@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use super::{
     format::Format,
     landing::{self, File, Landing, ROOT},
-    load::{LANDING, TABLES},
+    load::{LANDING, Mode, TABLES},
     request::Request,
 };
 use crate::{
@@ -42,6 +42,8 @@ pub struct Earlier {
     pub landing: String,
     /// The format of the files.
     pub format: Format,
+    /// What became of the rows.
+    pub mode: Mode,
     /// What was fetched.
     pub items: Vec<Seen>,
     /// The landed files.
@@ -87,7 +89,7 @@ impl Records {
         let default = format!("raw.{}", request.dataset);
         let table = request.table.as_ref().map(ToString::to_string).filter(|table| *table != default);
         let what = json!([
-            request.source.shown(),
+            request.source.identity(),
             table,
             request.config,
             request.split,
@@ -153,6 +155,16 @@ impl Records {
     /// The value of [`LANDING`] in the details of the commit.
     pub fn mark(&self, time: &str) -> String {
         format!("{}/{time}", self.dataset)
+    }
+
+    /// Whether what was announced has been committed.
+    ///
+    /// # Errors
+    /// Errors of the catalog.
+    pub async fn is_committed(&self, lake: &Lake, announced: &Earlier) -> Result<bool> {
+        let (since, mark) = (announced.snapshot_id, self.mark(&announced.landing));
+        let committed = move |connection: &Connection| standing::committed(connection, since, (LANDING, &mark));
+        Ok(lake.engine().run(committed).await?.is_some())
     }
 
     /// Completes an ingest that ended between its commit and what follows.

@@ -9,7 +9,7 @@ use super::{
     earlier::{Earlier, Seen, rows_of},
     landing::{Landing, ROOT},
     request::Request,
-    source::{Content, DataFile, Downloads, Fetched, Files, Found, Item, Opened, Unpacked, unpack},
+    source::{Content, DataFile, Downloads, Fetched, Files, Found, Item, Opened, Unpacked, tag_of, unpack},
 };
 use crate::{error::Result, jobs::Progress, storage::Storage};
 
@@ -56,9 +56,12 @@ impl Gatherer<'_> {
         let shown = self.request.source.shown();
         match opened {
             Opened::Here(path) => {
-                let (found, _) = self.unpacked(Found::at(path, &shown).await?).await?;
-                let files = Files::of(found, shown).await?;
-                let others = files.others_tag()?;
+                let found = Found::at(path, &shown).await?;
+                let (unpacked, archives) = self.unpacked(found.clone()).await?;
+                let files = Files::of(unpacked, shown).await?;
+                // What is unpacked now has the time of now.
+                let others = if archives.is_empty() { &files.others } else { &found.paths };
+                let others = tag_of(&found.root, others)?;
                 Ok(Gathered { files, items: Vec::new(), archives: Vec::new(), revision: None, others, downloaded: 0 })
             }
             Opened::Elsewhere { revision, items } => {
@@ -79,9 +82,9 @@ impl Gatherer<'_> {
                 let files = Files::of(found, shown).await?;
                 let others = match earlier {
                     Some(earlier) if nothing_new => earlier.others.clone().unwrap_or_default(),
-                    _ => files.others_tag()?,
+                    _ => tag_of(&files.root, &files.others)?,
                 };
-                Ok(Gathered { files, items: seen(&items, fetched), archives, revision, others, downloaded })
+                Ok(Gathered { files, items: seen(&items, fetched, &kept), archives, revision, others, downloaded })
             }
         }
     }
@@ -89,7 +92,12 @@ impl Gatherer<'_> {
     /// The same files with those of archives in their place; and the folder of each archive, by its path.
     async fn unpacked(&self, found: Found) -> Result<(Found, Vec<(String, String)>)> {
         let into = self.spool.join("unpacked");
-        let Some(unpacked) = unpack(&found.root, &found.paths, into, self.progress).await? else {
+        // Those of archives have other names than what was fetched.
+        let is_file = |file: &DataFile| found.items.contains(&file.name);
+        if found.kept.iter().any(|(_, kept)| kept.iter().any(is_file)) {
+            return Ok((found, Vec::new()));
+        }
+        let Some(unpacked) = unpack(&found.root, &found.paths, found.is_folder, into, self.progress).await? else {
             return Ok((found, Vec::new()));
         };
         let text = |path: &Path| path.display().to_string();
@@ -107,7 +115,7 @@ impl Gatherer<'_> {
                 splits.insert(text(name), split.clone());
             }
         }
-        Ok((Found { root, is_folder: true, paths, kept: found.kept, splits }, archives))
+        Ok((Found { root, is_folder: true, paths, splits, ..found }, archives))
     }
 
     /// The tags and landed files of the items that need not be fetched if they are unchanged, by path.
@@ -153,15 +161,24 @@ fn found(
     Found {
         root: PathBuf::new(),
         is_folder: items.len() > 1,
+        items: items.iter().map(|item| item.path.clone()).collect(),
         paths: fetched.iter().filter_map(|fetched| fetched.file.clone()).collect(),
         kept: earlier.filter(|_| !landed.is_empty()).map(|earlier| (earlier.format, landed)),
         splits: items.iter().filter_map(split).collect(),
     }
 }
 
-fn seen(items: &[Item], fetched: Vec<Fetched>) -> Vec<Seen> {
-    let seen =
-        |(item, fetched): (&Item, Fetched)| Seen { path: item.path.clone(), tag: fetched.tag, files: Vec::new() };
+/// What was fetched; the files of what was not are those of the earlier landing.
+fn seen(items: &[Item], fetched: Vec<Fetched>, kept: &HashMap<String, (String, Vec<DataFile>)>) -> Vec<Seen> {
+    let files = |item: &Item, fetched: &Fetched| match kept.get(&item.path) {
+        Some((_, files)) if fetched.file.is_none() => files.iter().map(|file| file.name.clone()).collect(),
+        _ => Vec::new(),
+    };
+    let seen = |(item, fetched): (&Item, Fetched)| Seen {
+        path: item.path.clone(),
+        files: files(item, &fetched),
+        tag: fetched.tag,
+    };
     items.iter().zip(fetched).map(seen).collect()
 }
 
@@ -190,8 +207,9 @@ impl Gathered {
     /// What was fetched, with the files of `landing` that it became.
     pub fn items_of(&self, landing: &Landing) -> Vec<Seen> {
         let mut items = self.items.clone();
+        let known: BTreeSet<_> = items.iter().flat_map(|item| item.files.clone()).collect();
         let mut places: HashMap<_, _> = items.iter_mut().map(|item| (item.path.clone(), &mut item.files)).collect();
-        for file in landing.files() {
+        for file in landing.files().iter().filter(|file| !known.contains(&file.path)) {
             let inside = |(_, folder): &&(String, String)| Path::new(&file.path).starts_with(folder);
             let item = self.archives.iter().find(inside).map_or(&file.path, |(archive, _)| archive);
             if let Some(files) = places.get_mut(item) {

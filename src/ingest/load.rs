@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
@@ -22,7 +22,8 @@ use crate::{
 };
 
 /// What happens to the existing rows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// They are kept.
     Append,
@@ -115,8 +116,36 @@ pub fn commit<'c>(
     Ok(Loaded { snapshot_id, committed: written.snapshot_id.is_some(), tables: written.value })
 }
 
-/// Loads the rows of `query` into `table`, creating it if it does not exist. With `landing`, each row has the name of the
-/// landing that brought it.
+/// What else is known about rows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extra<'a> {
+    /// The name of the landing that brings them, for a column of it.
+    pub landing: Option<&'a str>,
+    /// The columns of media, which are equal if their hashes are.
+    pub media: &'a [String],
+}
+
+// === impl Extra ===
+
+impl<'a> Extra<'a> {
+    /// Of a landing.
+    pub fn landing(landing: &'a str) -> Self {
+        Self { landing: Some(landing), media: &[] }
+    }
+
+    /// The value by which rows are compared in this column; `None` if they are not. `of` makes SQL of a column's name.
+    fn compared(&self, column: &str, of: impl Fn(&str) -> String) -> Option<String> {
+        if self.landing.is_some() && column == LANDING_COLUMN {
+            return None;
+        }
+        // The same medium may have been stored under another name.
+        let is_medium = self.media.iter().any(|medium| medium == column);
+        let hash = is_medium.then(|| of(&format!("{column}_sha256")));
+        Some(hash.map_or_else(|| of(column), |hash| format!("coalesce({hash}, {})", of(column))))
+    }
+}
+
+/// Loads the rows of `query` into `table`, creating it if it does not exist.
 ///
 /// # Errors
 /// `InvalidArgument` if the columns do not match the table's, or the key is missing, NULL or not unique.
@@ -125,10 +154,10 @@ pub fn load(
     table: &TableRef,
     query: &str,
     mode: &Mode,
-    landing: Option<&str>,
+    extra: Extra<'_>,
 ) -> Result<TableOutcome> {
     let connection = transaction.connection();
-    let query = match landing {
+    let query = match extra.landing {
         Some(landing) => format!("SELECT *, {} AS {LANDING_COLUMN} FROM ({query})", literal(landing)),
         None => query.to_owned(),
     };
@@ -148,9 +177,7 @@ pub fn load(
             merge(connection, table, &query, key)?
         }
         (Some(_), Mode::Append) => both(insert(connection, table, &query)?),
-        (Some(existing), Mode::Difference) => {
-            add_missing(connection, table, &query, &existing, |column| landing.is_none() || column != LANDING_COLUMN)?
-        }
+        (Some(existing), Mode::Difference) => add_missing(connection, table, &query, &existing, extra)?,
         (Some(existing), Mode::Replace) => both(replace(connection, table, &query, &existing)?),
         (Some(_), Mode::Merge { key }) => merge(connection, table, &query, key)?,
     };
@@ -182,27 +209,37 @@ fn replace(connection: &Connection, table: &TableRef, query: &str, existing: &[C
     }
 }
 
-/// Adds the rows whose compared columns the table does not have as often. Returns the number of rows read and of rows added.
+/// Adds the rows that the table does not have as often. Returns the number of rows read and of rows added.
 fn add_missing(
     connection: &Connection,
     table: &TableRef,
     query: &str,
     existing: &[Column],
-    is_compared: impl Fn(&str) -> bool,
+    extra: Extra<'_>,
 ) -> Result<(u64, u64)> {
     connection.execute(&format!("CREATE OR REPLACE TEMP TABLE merganser_merge AS {query}"), &[])?;
     let read = count(connection, STAGE)?;
     let (mut ours, mut theirs, mut same) = (Vec::new(), Vec::new(), Vec::new());
+    let known = |name: &str| existing.iter().find(|known| known.column_name.eq_ignore_ascii_case(name));
     for Column { column_name, .. } in describe(connection, &format!("FROM {STAGE}"))? {
-        let Some(known) = existing.iter().find(|known| known.column_name.eq_ignore_ascii_case(&column_name)) else {
+        if known(&column_name).is_none() {
             // Says which column the table lacks.
             return insert(connection, table, &format!("FROM {STAGE}")).map(both);
+        }
+        let cast = |name: &str| {
+            let data_type = known(name).map_or("VARCHAR", |known| known.column_type.as_str());
+            format!("{}::{data_type}", identifier(name))
         };
-        if is_compared(&column_name) {
-            let name = identifier(&column_name);
-            ours.push(format!("{name}::{}", known.column_type));
-            same.push(format!("source.{name}::{} IS NOT DISTINCT FROM target.{name}", known.column_type));
-            theirs.push(name);
+        let values = (
+            extra.compared(&column_name, cast),
+            extra.compared(&column_name, identifier),
+            extra.compared(&column_name, |name| format!("source.{}", cast(name))),
+            extra.compared(&column_name, |name| format!("target.{}", identifier(name))),
+        );
+        if let (Some(our), Some(their), Some(source), Some(target)) = values {
+            ours.push(our);
+            theirs.push(their);
+            same.push(format!("{source} IS NOT DISTINCT FROM {target}"));
         }
     }
     let numbered = |rows: &str, by: &[String]| {

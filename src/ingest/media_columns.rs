@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::{
     assets::Assets,
-    load::{self, Loaded, SPLIT},
+    load::{self, Extra, Loaded, SPLIT},
     media_rows::{self, FILE, ROW},
     work::Work,
 };
@@ -74,7 +74,11 @@ pub async fn load(work: &Work<'_>, files: Paths, assets: &Assets) -> Result<Load
     work.progress.phase("load table", "tables", Some(1));
     let query = query(&reader, &media, work.request.max_rows);
     let (mode, table) = (work.request.mode.clone(), work.table.clone());
-    let load = move |transaction: &mut Transaction<'_>| Ok(vec![load::load(transaction, &table, &query, &mode, None)?]);
+    let names: Vec<_> = media.into_iter().map(|column| column.name).collect();
+    let load = move |transaction: &mut Transaction<'_>| {
+        let extra = Extra { media: &names, ..Extra::default() };
+        Ok(vec![load::load(transaction, &table, &query, &mode, extra)?])
+    };
     work.commit(load).await.map_err(|err| err.context(format_args!("load {}", work.table)))
 }
 

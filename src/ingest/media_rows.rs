@@ -137,11 +137,11 @@ impl Media<'_> {
             return Ok(with(place, json!({ "uri": path })));
         }
         let medium = Medium::of(Bytes::copy_from_slice(blobs.value(index)), path).await?;
-        let stem = Path::new(file).file_stem().unwrap_or_default().to_string_lossy();
-        let fallback = format!("{stem}-{row:06}");
+        // The same bytes get the same name, in whatever file and row they come.
+        let fallback = &medium.sha256[..32];
         let uri = match path.filter(|path| self.work.request.keep_urls && is_url(path)) {
             Some(url) => url.to_owned(),
-            None => self.assets.put_once(self.column, path, &fallback, &medium).await?,
+            None => self.assets.put_once(self.column, path, fallback, &medium).await?,
         };
         let facts = &medium.facts;
         let side = json!({

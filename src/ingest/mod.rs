@@ -184,6 +184,10 @@ impl Ingester {
         let loaded = match self.load(job, &gathered, &wanted, mode, &landing, &assets).await {
             Ok(loaded) => loaded,
             Err(err) => {
+                if !matches!(job.records.is_committed(&self.lake, &record).await, Ok(false)) {
+                    tracing::warn!(cause = %err, landing = landing.uri(), "an ingest may have been committed");
+                    return Err(err);
+                }
                 self.undo(job, landing, Some(assets)).await;
                 return Err(err);
             }
@@ -272,7 +276,8 @@ impl Ingester {
         })
     }
 
-    /// Removes the files of a failed ingest. No table and no manifest references those that cannot be removed.
+    /// Removes the files of a failed ingest, unless it was committed and only the answer was lost: the next ingest completes
+    /// it then. No table and no manifest references those that cannot be removed.
     async fn undo(&self, job: &Job<'_>, landing: Landing, assets: Option<Assets>) {
         let assets = async {
             match assets {
@@ -381,6 +386,7 @@ impl Job<'_> {
             revision: gathered.revision.clone(),
             landing: landing.time().to_owned(),
             format: gathered.files.format,
+            mode: self.request.mode.clone(),
             items: gathered.items_of(landing),
             files: files.to_vec(),
             loaded,

@@ -2,9 +2,11 @@
 //!
 //! | mode | nothing has changed | files were added | files were changed, or other limits set |
 //! |---|---|---|---|
-//! | append | nothing | the new files are appended | rows that the table does not have are added |
+//! | append | nothing | the new files are appended | of all rows, those that the table does not have are added |
 //! | merge | nothing | the new files are merged | the changed files are merged |
 //! | replace | nothing | everything is replaced | everything is replaced |
+//!
+//! Merge and replace do this if the earlier ingest had the same mode; else they read everything.
 //!
 //! Rows that were deleted from the source stay in the table, except with replace. If somebody else has written the table
 //! since, replace and merge read everything again. If the table is gone, everything is read as if for the first time; if it
@@ -58,19 +60,17 @@ pub fn plan(mode: &Mode, now: Now<'_>, earlier: Option<(&Earlier, Standing)>) ->
     let nothing_gone = earlier.loaded.iter().all(|rows| present.contains(rows));
     // Of limited files, and of those that belong together, no part stands for itself.
     let in_parts = !now.format.is_whole() && now.max_rows.is_none() && earlier.max_rows.is_none();
+    // What merge and replace have left out, or done to other rows, append has not.
+    let is_settled = standing == Standing::Untouched && *mode == earlier.mode;
     match mode {
-        Mode::Replace if nothing_new && nothing_gone && standing == Standing::Untouched => Plan::Nothing,
-        Mode::Merge { .. } if nothing_new && standing == Standing::Untouched => Plan::Nothing,
+        Mode::Replace if nothing_new && nothing_gone && is_settled => Plan::Nothing,
+        Mode::Merge { .. } if nothing_new && is_settled => Plan::Nothing,
         Mode::Append | Mode::Difference if nothing_new => Plan::Nothing,
-        Mode::Merge { .. } if in_parts && standing == Standing::Untouched => {
-            Plan::Read { mode: mode.clone(), files: added }
-        }
+        Mode::Merge { .. } if in_parts && is_settled => Plan::Read { mode: mode.clone(), files: added },
         Mode::Replace | Mode::Merge { .. } => all(mode),
-        Mode::Append | Mode::Difference if !in_parts => all(&Mode::Difference),
-        Mode::Append | Mode::Difference => {
-            let mode = if nothing_gone { Mode::Append } else { Mode::Difference };
-            Plan::Read { mode, files: added }
-        }
+        Mode::Append | Mode::Difference if in_parts && nothing_gone => Plan::Read { mode: Mode::Append, files: added },
+        // Rows of unchanged files count too: the table may have equal ones of theirs only.
+        Mode::Append | Mode::Difference => all(&Mode::Difference),
     }
 }
 
@@ -79,12 +79,13 @@ mod tests {
     use super::*;
     use crate::ids::SnapshotId;
 
-    fn earlier(loaded: &[&str], max_rows: Option<u64>) -> Earlier {
+    fn earlier(mode: Mode, loaded: &[&str], max_rows: Option<u64>) -> Earlier {
         Earlier {
             source: String::new(),
             revision: None,
             landing: String::new(),
             format: Format::Parquet,
+            mode,
             items: Vec::new(),
             files: Vec::new(),
             loaded: loaded.iter().map(|rows| (*rows).to_owned()).collect(),
@@ -110,7 +111,7 @@ mod tests {
     ) {
         let rows: Vec<_> = rows.iter().map(|rows| (*rows).to_owned()).collect();
         let now = Now { format: Format::Parquet, rows: &rows, others: None, max_rows: limits[1] };
-        let planned = plan(mode, now, Some((&earlier(&["a", "b"], limits[0]), standing)));
+        let planned = plan(mode, now, Some((&earlier(mode.clone(), &["a", "b"], limits[0]), standing)));
         let expected = expected.map_or(Plan::Nothing, |(mode, files)| Plan::Read { mode, files: files.to_vec() });
         assert_eq!(planned, expected);
     }
@@ -128,10 +129,15 @@ mod tests {
         check(&Mode::Replace, &["a", "b"], NO, Touched, Some((Mode::Replace, &[true, true])));
         check(&merge(), &["a", "b"], NO, Touched, Some((merge(), &[true, true])));
         check(&Mode::Append, &["a", "b", "c"], NO, Touched, Some((Mode::Append, &[false, false, true])));
-        check(&Mode::Append, &["a", "c"], NO, Touched, Some((Mode::Difference, &[false, true])));
+        check(&Mode::Append, &["a", "c"], NO, Touched, Some((Mode::Difference, &[true, true])));
         check(&Mode::Append, &["a"], NO, Touched, None);
         check(&merge(), &["a", "c"], NO, Untouched, Some((merge(), &[false, true])));
         check(&Mode::Replace, &["a"], NO, Untouched, Some((Mode::Replace, &[true])));
+        let rows = ["a".to_owned()];
+        let now = Now { format: Format::Parquet, rows: &rows, others: None, max_rows: None };
+        let appended = earlier(Mode::Append, &["a"], None);
+        let replaced = Plan::Read { mode: Mode::Replace, files: vec![true] };
+        assert_eq!(plan(&Mode::Replace, now, Some((&appended, Untouched))), replaced);
         check(&Mode::Append, &["a", "b"], [Some(5); 2], Touched, None);
         check(&Mode::Append, &["a", "b"], [Some(5), None], Touched, Some((Mode::Difference, &[true, true])));
     }

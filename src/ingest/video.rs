@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{
     assets::Assets,
-    load::{self, Loaded, Mode},
+    load::{self, Extra, Loaded, Mode},
     source::Files,
     work::Work,
 };
@@ -90,7 +90,8 @@ async fn load_tables(work: &Work<'_>, spooled: [(Table, PathBuf); 2]) -> Result<
         let mut tables = Vec::new();
         for (table, file) in &spooled {
             let name = prefix.with_suffix(table.suffix);
-            let loaded = load::load(transaction, &name, &query(file, table), &table.mode(&mode), Some(&landing));
+            let loaded =
+                load::load(transaction, &name, &query(file, table), &table.mode(&mode), Extra::landing(&landing));
             tables.push(loaded.map_err(|err| err.context(format_args!("load {name}")))?);
             progress.advance(1);
         }

@@ -28,9 +28,9 @@ pub struct Commit<'a> {
 /// What became of a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// A table is gone, or another one has its name.
+    /// A table is gone.
     Gone,
-    /// A table was rolled back to before it, or the lake was restored to before it.
+    /// A table was rolled back to before it or made anew, or the lake was restored to before it.
     Reverted,
     /// The tables were written since.
     Touched,
@@ -60,7 +60,8 @@ pub fn of(connection: &Connection, commit: &Commit<'_>) -> Result<Standing> {
     for (name, uuid) in commit.tables {
         match find(connection, name)? {
             Some(table) if table.uuid == *uuid => ids.push(table.id),
-            _ => return Ok(Standing::Gone),
+            Some(_) => return Ok(Standing::Reverted),
+            None => return Ok(Standing::Gone),
         }
     }
     let mut standing = Standing::Untouched;

@@ -168,6 +168,56 @@ def test_rows_that_are_gone_come_again(server, hub):
     assert ingest(server, "owner/comes")["unchanged"]
 
 
+def test_equal_rows_of_other_files_count(server, hub):
+    rows = {"a.csv": b"s\n" + b"cat\n" * 10, "b.csv": b"s\n" + b"cat\n" * 20}
+    hub.commit("owner/equal", rows)
+    ingest(server, "owner/equal")
+    hub.commit("owner/equal", {"a.csv": b"s\n" + b"cat\n" * 15})
+    assert ingest(server, "owner/equal")["rows_added"] == 5
+    # A table that was made anew keeps its rows, too.
+    server.sql("CREATE OR REPLACE TABLE raw.equal AS FROM raw.equal")
+    assert ingest(server, "owner/equal")["rows_added"] == 0
+    assert server.scalar("SELECT count(*) FROM raw.equal") == 35
+
+
+def test_replace_after_append_replaces(server, hub):
+    server.sql("CREATE TABLE raw.mixed (i BIGINT, s VARCHAR, split VARCHAR)")
+    server.sql("INSERT INTO raw.mixed VALUES (100, 'old', 'none')")
+    hub.commit("owner/mixed", {"a.parquet": numbers(0, 3)})
+    ingest(server, "owner/mixed")
+    assert ingest(server, "owner/mixed")["unchanged"]
+    assert ingest(server, "owner/mixed", mode="replace")["rows_added"] == 3
+    assert server.scalar("SELECT count(*) FROM raw.mixed") == 3
+    assert ingest(server, "owner/mixed", mode="replace")["unchanged"]
+
+
+def test_lists_of_several_pages_are_read_to_their_end(server, hub):
+    hub.commit("owner/pages", {f"part{number:02}.csv": b"i\n%d\n" % number for number in range(25)})
+    before, hub.page_size = hub.page_size, 7
+    try:
+        assert ingest(server, "owner/pages")["rows_added"] == 25
+    finally:
+        hub.page_size = before
+
+
+def test_archives_keep_their_folders(server, hub):
+    def zipped(content):
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            archive.writestr("x.csv", content)
+        return buffer.getvalue()
+
+    hub.commit("owner/archived", {"a.zip": zipped(b"i\n1\n"), "b.zip": zipped(b"i\n2\n")})
+    ingest(server, "owner/archived")
+    hub.commit("owner/archived", {"c.zip": zipped(b"i\n3\n")})
+    assert ingest(server, "owner/archived")["rows_added"] == 1
+    assert ingest(server, "owner/archived")["unchanged"]
+    ingest(server, "owner/archived", mode="replace")
+    assert server.sql("SELECT i FROM raw.archived ORDER BY i") == [(1,), (2,), (3,)]
+    [landing] = server.result("datasets", {"dataset": "archived"})["landings"]
+    assert sorted(it["path"] for it in landing["files"]) == ["a/x.csv", "b/x.csv", "c/x.csv"]
+
+
 def test_a_limit_of_rows_can_be_raised(server, hub):
     hub.commit("owner/limited", {"a.parquet": numbers(0, 6), "b.parquet": numbers(6, 9)})
     assert ingest(server, "owner/limited", max_rows=4)["rows_added"] == 4

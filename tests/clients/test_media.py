@@ -136,6 +136,16 @@ def test_equal_contents_are_stored_once_and_equal_names_apart(server, tmp_path, 
     assert [content for _, content in read] == [same] * 3 + others
 
 
+def test_media_without_names_come_once(server, tmp_path, name):
+    pictures = [png(width, 2) for width in range(1, 5)]
+    for count in (3, 4):
+        # The new one comes first: every row has another number.
+        column = pyarrow.array([medium(content) for content in reversed(pictures[:count])], MEDIA)
+        result = ingest(server, tmp_path, name, {"image": column})
+    assert (result["rows_read"], result["rows_added"]) == (4, 1)
+    assert server.scalar(f"SELECT count(DISTINCT image) FROM raw.{name}") == 4
+
+
 def test_two_columns_with_files_of_one_name(server, tmp_path, name):
     left, right = png(1, 1), png(2, 2)
     columns = {it: pyarrow.array([medium(content, "a.png")], MEDIA) for it, content in [("left", left), ("right", right)]}

@@ -44,8 +44,10 @@ pub(super) async fn items(bucket: &Arc<Storage>, key: &str, progress: &Progress)
     if !objects.is_empty() {
         let inside =
             |object: &Object| object.path.strip_prefix(key).unwrap_or(&object.path).trim_start_matches('/').to_owned();
-        let objects = without_markers(objects, key);
-        return Ok(objects.into_iter().map(|object| item(bucket, inside(&object), object)).collect());
+        // As in folders of this machine.
+        let is_hidden = |object: &Object| inside(object).split('/').any(|part| part.starts_with('.'));
+        let objects = without_markers(objects, key).into_iter().filter(|object| !is_hidden(object));
+        return Ok(objects.map(|object| item(bucket, inside(&object), object)).collect());
     }
     if key.is_empty() {
         return Err(Error::not_found("the bucket contains no objects"));

@@ -68,12 +68,21 @@ impl Downloads {
         let is_new = |(item, known): &&(&Item, Option<String>)| item.tag.is_none() || item.tag != *known;
         let total = wanted.iter().filter(is_new).map(|(item, _)| item.bytes).sum::<Option<u64>>();
         progress.phase("download", "bytes", total);
-        fs::create_dir_all(self.folder.join("tags")).await?;
-        if let Some(all) = self.folder.parent() {
-            remove_old(all).await?;
-        }
+        self.begin().await?;
         let fetches: Vec<_> = wanted.into_iter().map(|(item, known)| self.fetch_one(item, known, progress)).collect();
         progress.unless_cancelled(stream::iter(fetches).buffered(DOWNLOADS).try_collect()).await
+    }
+
+    /// Makes the folder, with the time of now, after what others left long ago is removed.
+    async fn begin(&self) -> Result<()> {
+        let started = self.folder.join("started");
+        let _ = fs::remove_file(&started).await;
+        fs::create_dir_all(self.folder.join("tags")).await?;
+        fs::write(started, "").await?;
+        match self.folder.parent() {
+            Some(all) => remove_old(all).await,
+            None => Ok(()),
+        }
     }
 
     /// Removes all of them: they are not needed any more.
@@ -139,9 +148,11 @@ impl Received<'_> {
 async fn remove_old(folder: &Path) -> Result<()> {
     let mut entries = fs::read_dir(folder).await?;
     while let Some(entry) = entries.next_entry().await? {
-        let modified = entry.metadata().await?.modified()?;
-        if SystemTime::now().duration_since(modified).is_ok_and(|age| age > KEPT) {
-            fs::remove_dir_all(entry.path()).await?;
+        // Another ingest may remove the same one.
+        let Ok(modified) = entry.metadata().await.and_then(|metadata| metadata.modified()) else { continue };
+        let is_old = SystemTime::now().duration_since(modified).is_ok_and(|age| age > KEPT);
+        if is_old && let Err(err) = fs::remove_dir_all(entry.path()).await {
+            tracing::debug!(cause = %err, "cannot remove an old download");
         }
     }
     Ok(())

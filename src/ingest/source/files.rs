@@ -1,10 +1,12 @@
 //! The files that an ingest reads.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs,
     path::{Path, PathBuf},
 };
+
+use sha2::{Digest, Sha256};
 
 use crate::{
     error::{Context, Error, Result},
@@ -58,6 +60,8 @@ pub struct Found {
     pub root: PathBuf,
     /// Whether the source is a folder, not a single file.
     pub is_folder: bool,
+    /// The paths of all items within the source, if it is not on this machine.
+    pub items: HashSet<String>,
     /// The files that are here.
     pub paths: Vec<PathBuf>,
     /// Files that need not be here, and the format of the data set that they belong to.
@@ -84,21 +88,20 @@ impl Files {
         let data = self.data.iter().enumerate().filter(|(index, _)| is_wanted(*index));
         Self { data: data.map(|(_, file)| file.clone()).collect(), ..self.clone() }
     }
+}
 
-    /// What identifies the other files: their names, sizes and times.
-    ///
-    /// # Errors
-    /// Errors of the disk.
-    pub fn others_tag(&self) -> Result<String> {
-        use sha2::{Digest, Sha256};
-        let mut hash = Sha256::new();
-        for file in &self.others {
-            let metadata = fs::metadata(file)?;
-            let name = file.strip_prefix(&self.root).unwrap_or(file).display();
-            hash.update(format!("{name}\0{}\0{:?}\n", metadata.len(), metadata.modified()?));
-        }
-        Ok(format!("{:x}", hash.finalize()))
+/// What identifies files below `root`: their names, sizes and times.
+///
+/// # Errors
+/// Errors of the disk.
+pub fn tag_of(root: &Path, files: &[PathBuf]) -> Result<String> {
+    let mut hash = Sha256::new();
+    for file in files {
+        let metadata = fs::metadata(file)?;
+        let name = file.strip_prefix(root).unwrap_or(file).display();
+        hash.update(format!("{name}\0{}\0{:?}\n", metadata.len(), metadata.modified()?));
     }
+    Ok(format!("{:x}", hash.finalize()))
 }
 
 // === impl DataFile ===
@@ -142,11 +145,12 @@ fn walk(path: &Path) -> Result<Found> {
 
 /// Tells data files from others.
 fn sort(found: Found, shown: &str) -> Result<Files> {
-    let Found { root, is_folder, paths: mut all, kept, splits } = found;
+    let Found { root, is_folder, paths: mut all, kept, splits, .. } = found;
     let (kept_format, kept) = kept.map_or((None, Vec::new()), |(format, kept)| (Some(format), kept));
     all.sort();
     // Clips beside tables belong to the tables.
-    let has_tables = all.iter().any(|file| format_of(file).is_some_and(|format| format != Format::Video));
+    let is_table = |format: Format| format != Format::Video;
+    let has_tables = kept_format.is_some_and(is_table) || all.iter().filter_map(|file| format_of(file)).any(is_table);
     let is_data = |file: &PathBuf| format_of(file).is_some_and(|format| format != Format::Video || !has_tables);
     let (data, others): (Vec<_>, Vec<_>) = all.into_iter().partition(is_data);
     for file in &data {
@@ -165,6 +169,10 @@ fn sort(found: Found, shown: &str) -> Result<Files> {
     };
     let mut data: Vec<_> = data.into_iter().map(here).chain(kept).collect();
     data.sort_by(|a, b| a.name.cmp(&b.name));
+    if let Some(pair) = data.windows(2).find(|pair| pair[0].name == pair[1].name) {
+        let name = &pair[0].name;
+        return Err(Error::invalid(format!("read source \"{shown}\": two files are called \"{name}\"")));
+    }
     Ok(Files { root, format, data, others })
 }
 

@@ -27,7 +27,7 @@ use url::Url;
 use self::hugging_face::HubDataset;
 pub use self::{
     downloads::{Downloads, Fetched},
-    files::{Content, DataFile, Files, Found},
+    files::{Content, DataFile, Files, Found, tag_of},
     hugging_face::Wanted,
     item::Item,
     outside::Outside,
@@ -44,6 +44,28 @@ use crate::{
 /// The sources that are known, for errors.
 const KNOWN: &str = "hf://datasets/owner/name, kaggle://owner/slug, https://host/file, s3://bucket/prefix, file:///path, \
                      or manual";
+
+/// Parameters of URLs that are signatures, keys and their terms.
+const SIGNATURES: [&str; 18] = [
+    "signature",
+    "expires",
+    "key-pair-id",
+    "policy",
+    "googleaccessid",
+    "awsaccesskeyid",
+    "sig",
+    "se",
+    "sp",
+    "sv",
+    "sr",
+    "st",
+    "token",
+    "access_token",
+    "key",
+    "api_key",
+    "apikey",
+    "auth",
+];
 
 /// Where data comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,6 +158,18 @@ impl Source {
             Self::Kaggle { name, .. } => format!("kaggle://{name}"),
             Self::Manual => "manual".to_owned(),
         }
+    }
+
+    /// What tells it from other sources: as [`shown`](Self::shown), with the query of a URL but for signatures and keys,
+    /// which differ each time.
+    pub fn identity(&self) -> String {
+        let Self::Web(url) = self else { return self.shown() };
+        let is_kept = |name: &str| {
+            let name = name.to_lowercase();
+            !name.starts_with("x-amz-") && !name.starts_with("x-goog-") && !SIGNATURES.contains(&name.as_str())
+        };
+        let pairs: Vec<_> = url.query_pairs().filter(|(name, _)| is_kept(name)).collect();
+        format!("{} {pairs:?}", self.shown())
     }
 
     /// The name of the data set, if the request has none: that of the file, folder, prefix or repository.

@@ -23,27 +23,39 @@ pub struct Unpacked {
     pub archives: Vec<(PathBuf, PathBuf)>,
 }
 
-/// Unpacks the archives among `files` below `root` into the new folder `into`: one archive as it is, several each into a
-/// folder with its name. `None` if there is none, or if there are data files beside them.
+/// Unpacks the archives among `files` below `root` into the new folder `into`: those of a folder each into a folder with its
+/// name, a single one as it is. `None` if there is none, or if there are data files beside them.
 ///
 /// # Errors
 /// `InvalidArgument` for damaged and malicious archives; Cancelled; errors of the disk. `into` may exist then.
-pub async fn unpack(root: &Path, files: &[PathBuf], into: PathBuf, progress: &Progress) -> Result<Option<Unpacked>> {
+pub async fn unpack(
+    root: &Path,
+    files: &[PathBuf],
+    is_folder: bool,
+    into: PathBuf,
+    progress: &Progress,
+) -> Result<Option<Unpacked>> {
     let archives: Vec<_> = files.iter().filter_map(|file| Some((file.clone(), archive::kind(file)?))).collect();
     if archives.is_empty() || files.iter().any(|file| format_of(file).is_some()) {
         return Ok(None);
     }
     progress.phase("unpack", "bytes", None);
     let (root, progress) = (root.to_owned(), progress.clone());
-    let unpacking = tokio::task::spawn_blocking(move || unpack_all(&root, archives, into, &progress));
+    let unpacking = tokio::task::spawn_blocking(move || unpack_all(&root, archives, is_folder, into, &progress));
     unpacking.await.map_err(|err| Error::internal("unpack").with_source(err))?.map(Some)
 }
 
-fn unpack_all(root: &Path, archives: Vec<(PathBuf, Kind)>, into: PathBuf, progress: &Progress) -> Result<Unpacked> {
-    let is_only = archives.len() == 1;
+fn unpack_all(
+    root: &Path,
+    archives: Vec<(PathBuf, Kind)>,
+    is_folder: bool,
+    into: PathBuf,
+    progress: &Progress,
+) -> Result<Unpacked> {
     let mut unpacked = Unpacked { root: into, files: Vec::new(), archives: Vec::new() };
     for (file, kind) in archives {
-        let name = if is_only { PathBuf::new() } else { without_ending(file.strip_prefix(root).unwrap_or(&file)) };
+        let inside = file.strip_prefix(root).unwrap_or(&file);
+        let name = if is_folder { without_ending(inside) } else { PathBuf::new() };
         let target = unpacked.root.join(&name);
         if let Some(parent) = target.parent() {
             std::fs::create_dir_all(parent)?;

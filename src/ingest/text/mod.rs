@@ -33,7 +33,7 @@ pub use self::{
 };
 use super::{
     format::Format,
-    load::{self, Loaded, Mode},
+    load::{self, Extra, Loaded, Mode},
     source::{DataFile, Files},
     work::Work,
 };
@@ -96,10 +96,19 @@ fn load_tables(
     request: &super::Request,
     table: &TableRef,
 ) -> Result<Vec<load::TableOutcome>> {
-    let mut tables = vec![load::load(transaction, table, &staged.query(), &request.mode, None)?];
+    let mut tables = vec![load::load(transaction, table, &staged.query(), &request.mode, Extra::default())?];
     if request.reader.rejects {
-        let mode = if request.mode == Mode::Replace { Mode::Replace } else { Mode::Append };
-        tables.push(load::load(transaction, &table.with_suffix("rejects"), &staged.rejects(), &mode, None)?);
+        let mode = match &request.mode {
+            mode @ (Mode::Replace | Mode::Difference) => mode.clone(),
+            Mode::Append | Mode::Merge { .. } => Mode::Append,
+        };
+        tables.push(load::load(
+            transaction,
+            &table.with_suffix("rejects"),
+            &staged.rejects(),
+            &mode,
+            Extra::default(),
+        )?);
     }
     Ok(tables)
 }
