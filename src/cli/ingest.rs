@@ -11,7 +11,8 @@ use crate::{
 
 /// Ingest files into the lake
 ///
-/// Reads a Parquet, CSV, JSON or video file, a folder of them, or a COCO folder with annotations and images. The files are kept as
+/// Reads Parquet, CSV, JSON or video files, tar files of samples, a COCO folder with annotations and images, or an archive of
+/// such files. The files are kept as
 /// a landing, media files become assets, and all rows are committed in one snapshot. Repeated for the same source and table,
 /// it downloads and adds only what is new.
 #[derive(Debug, Args)]

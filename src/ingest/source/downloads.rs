@@ -8,12 +8,10 @@
 use std::{
     io::ErrorKind,
     path::{Path, PathBuf},
-    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use futures::{StreamExt, TryStreamExt, stream};
-use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use tokio::fs;
 
@@ -109,9 +107,17 @@ impl Downloads {
         }
         // What an earlier run has fetched is known as well.
         let fetched = if fs::try_exists(&file).await? { fs::read_to_string(&mark).await.ok() } else { None };
-        let received = Received { done: Arc::default(), progress };
+        let mut received = 0;
         let asked = fetched.as_deref().or(known.as_deref());
-        let advance = |done, size: Option<u64>| received.advance(done, size.filter(|_| item.bytes.is_none()));
+        let advance = |done: u64, size: Option<u64>| {
+            match size.filter(|_| item.bytes.is_none()) {
+                // The size of the only file is known only now.
+                Some(size) => progress.set(done, size),
+                // A download that begins again counts once.
+                None => progress.advance(done.saturating_sub(received)),
+            }
+            received = received.max(done);
+        };
         let Some(tag) = item.fetch(&file, asked, advance).await? else {
             progress.advance(item.bytes.unwrap_or_default());
             let is_known = fetched.is_none() || fetched == known;
@@ -121,27 +127,6 @@ impl Downloads {
             fs::write(&mark, &tag).await?;
         }
         Ok(Fetched { tag, file: Some(file) })
-    }
-}
-
-/// Adds what one download has received to the progress of all.
-struct Received<'a> {
-    done: Arc<Mutex<u64>>,
-    progress: &'a Progress,
-}
-
-// === impl Received ===
-
-impl Received<'_> {
-    /// `total` is the size of the only file, if that is known only now.
-    fn advance(&self, done: u64, total: Option<u64>) {
-        let mut before = self.done.lock();
-        match total {
-            Some(total) => self.progress.set(done, total),
-            // A download that begins again counts once.
-            None => self.progress.advance(done.saturating_sub(*before)),
-        }
-        *before = done.max(*before);
     }
 }
 
