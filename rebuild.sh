@@ -7,8 +7,8 @@ usage() {
     cat <<'USAGE'
 Usage: ./rebuild.sh [--home DIR] [--storage URI] [--catalog URI] [--listen HOST:PORT] [--serve]
 
-Builds the server, makes sample data, and rebuilds the lakehouse: raw, silver, gold, time travel, a bad transform and
-its rollback. What lies in DIR is removed first; nothing is removed elsewhere.
+Builds the server, makes sample data, and rebuilds the lakehouse: raw, silver, gold, a query of fragments of video, time
+travel, a bad transform and its rollback. What lies in DIR is removed first; nothing is removed elsewhere.
 
   --home DIR          where the lakehouse lies [default: ./lakehouse]
   --storage URI       where the data lies instead: s3://BUCKET/PREFIX with nothing in it, reached by the AWS variables,
@@ -112,6 +112,12 @@ step "sample data: drawn pictures, boxes and captions in the COCO layout"
 step "raw: files landed, pictures stored as assets, rows loaded"
 "$merganser" ingest "$work/coco" --dataset coco
 
+step "sample data: drawn sequences of moving objects in the VisDrone layout"
+"$merganser" sample "$work/visdrone" --layout visdrone
+
+step "silver: each sequence a clip of its frames, an index of fragments, and the tracks of the objects"
+"$merganser" ingest "$work/visdrone" --dataset visdrone
+
 step "silver and gold: models run in the order of their dependencies, each with its checks"
 "$merganser" transform
 "$merganser" tag medallion
@@ -120,6 +126,12 @@ step "crowded scenes: images with at least five people"
 sql "SELECT image_uri, count(*) AS n_people FROM silver.coco_annotations
      WHERE category = 'person' GROUP BY image_uri HAVING count(*) >= 5
      ORDER BY n_people DESC, image_uri LIMIT 5"
+
+step "busy fragments: of the clips, only the bytes of these are read"
+sql "SELECT regexp_extract(clip_uri, '[^/]+$') AS clip, fragment_id, start_frame, end_frame, n_objects, n_tracks,
+         octet_length(fragment_bytes(clip_uri, init_length, byte_offset, byte_length)) AS mp4_bytes
+     FROM gold.visdrone_fragments WHERE n_objects > 20
+     ORDER BY n_objects DESC, clip, fragment_id LIMIT 5"
 
 step "schema evolution: one table at two versions"
 before=$(one "SELECT id FROM lake.current_snapshot()")

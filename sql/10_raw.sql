@@ -1,7 +1,7 @@
 -- What ingest delivers for the dataset "coco": the rows of the annotation files as they stand there, with repeated
 -- entries, missing values and all. Nothing is made here; the checks say what the silver models rely on.
 
--- source: raw.coco_images
+-- optional source: raw.coco_images
 -- The `images` of all annotation files; an image stands here once for each file and landing that lists it.
 -- check: not_null(id, file_name, landing)
 -- check: accepted_values(split, 'train', 'val', 'test')
@@ -11,7 +11,7 @@
 --   GROUP BY landing, id
 --   HAVING count(DISTINCT file_name) > 1
 
--- source: raw.coco_annotations
+-- optional source: raw.coco_annotations
 -- The drawn objects: box, outline, keypoints.
 -- check: not_null(image_id, landing)
 -- check: accepted_values(split, 'train', 'val', 'test')
@@ -22,7 +22,7 @@
 --   WHERE category_id NOT IN (SELECT id FROM raw.coco_categories)
 --   GROUP BY category_id
 
--- source: raw.coco_categories
+-- optional source: raw.coco_categories
 -- What can be drawn.
 -- check: not_null(id, name)
 -- check: sql(a landing names a category once)
@@ -31,7 +31,7 @@
 --   GROUP BY landing, id
 --   HAVING count(DISTINCT name) > 1
 
--- source: raw.coco_captions
+-- optional source: raw.coco_captions
 -- Sentences about images, written by people (with an id) or by programs (without).
 -- check: not_null(image_id, landing)
 -- check: accepted_values(split, 'train', 'val', 'test')

@@ -1,12 +1,14 @@
 //! `ingest`: reads a source into the lake.
 
+use std::num::NonZeroU32;
+
 use super::{
     action::{Action, Call, JobContext},
     events::Events,
 };
 use crate::{
     error::{Error, Result},
-    ingest::{Mode, Options, Outcome, Request, Sign, Source, check_dataset, encoding},
+    ingest::{ClipOptions, Encoding, Mode, Options, Outcome, Request, Sign, Source, check_dataset, encoding},
     lake::table::TableRef,
     proto::{IngestRequest, IngestResult, ingest_request, ingest_result},
 };
@@ -38,6 +40,7 @@ impl Action for Ingest {
             keep_urls: request.media() == ingest_request::Media::Link,
             media_columns: media_columns(&request)?,
             mode: mode(&request)?,
+            clips: clips(&request)?,
             dataset,
             table,
             config: request.config,
@@ -95,6 +98,20 @@ fn media_columns(request: &IngestRequest) -> Result<Vec<String>> {
         return Err(Error::invalid("\"media_columns\" are written as assets, which \"media\": \"keep\" forbids"));
     }
     Ok(request.media_columns.clone())
+}
+
+fn clips(request: &IngestRequest) -> Result<ClipOptions> {
+    let frames = request.frames_per_fragment.map(|frames| {
+        NonZeroU32::new(frames).ok_or_else(|| Error::invalid("\"frames_per_fragment\" is 0: a fragment has frames"))
+    });
+    Ok(ClipOptions {
+        frame_rate: request.frame_rate,
+        frames_per_fragment: frames.transpose()?,
+        encoding: match request.encode() {
+            ingest_request::Encode::Copy => Encoding::Copy,
+            ingest_request::Encode::H264 => Encoding::H264,
+        },
+    })
 }
 
 fn result(outcome: Outcome) -> IngestResult {

@@ -11,10 +11,9 @@ use crate::{
 
 /// Ingest files into the lake
 ///
-/// Reads Parquet, CSV, JSON or video files, tar files of samples, a COCO folder with annotations and images, or an archive of
-/// such files. The files are kept as
-/// a landing, media files become assets, and all rows are committed in one snapshot. Repeated for the same source and table,
-/// it downloads and adds only what is new.
+/// Reads Parquet, CSV, JSON or video files, tar files of samples, a COCO folder with annotations and images, frame folders of
+/// VisDrone or MOTChallenge, or an archive of such files. The files are kept as a landing, media files become assets, and
+/// all rows are committed in one snapshot. Repeated for the same source and table, it downloads and adds only what is new.
 #[derive(Debug, Args)]
 pub struct Ingest {
     /// A file or folder on the server's machine, as file:///PATH or as a path, which is resolved against the working
@@ -26,14 +25,14 @@ pub struct Ingest {
     /// extension]
     #[arg(long)]
     dataset: Option<String>,
-    /// The table, as schema.name [default: raw.<dataset>; the prefix silver.<dataset> for clips]
+    /// The table, as schema.name [default: raw.<dataset>; the prefix silver.<dataset> for clips and frame folders]
     #[arg(long)]
     table: Option<String>,
     /// The configuration of a data set of Hugging Face [default: its default one]
     #[arg(long)]
     config: Option<String>,
-    /// For Hugging Face: only this split [default: all]. For a COCO folder: the value of the column split [default: train, val or test, if in the name of the annotation
-    /// file]
+    /// For Hugging Face: only this split [default: all]. For a COCO folder, clips and frame folders: the value of the column
+    /// split [default: train, val or test, if in the name of the annotation file, or in the path of the folder]
     #[arg(long)]
     split: Option<String>,
     /// The effect on existing rows
@@ -55,12 +54,29 @@ pub struct Ingest {
     #[arg(long, value_name = "COLUMN")]
     media_column: Vec<String>,
     #[command(flatten)]
+    frames: Frames,
+    #[command(flatten)]
     reader: Reader,
     /// Return the first call's result if the key was already used
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
     #[command(flatten)]
     call: Call,
+}
+
+/// How frame folders become clips
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Frame folders of VisDrone and MOTChallenge")]
+struct Frames {
+    /// Frames a second [default: those of seqinfo.ini, or 25]
+    #[arg(long, value_name = "RATE")]
+    frame_rate: Option<f64>,
+    /// The number of frames of each fragment but the last [default: 10]
+    #[arg(long, value_name = "FRAMES")]
+    frames_per_fragment: Option<u32>,
+    /// What the fragments contain
+    #[arg(long, value_parser = words("IngestRequest.Encode"), default_value = "copy")]
+    encode: i32,
 }
 
 /// How CSV and JSON files are read
@@ -141,6 +157,9 @@ impl Ingest {
             all_text: self.reader.all_text,
             rejects: self.reader.rejects,
             media_columns: self.media_column,
+            frame_rate: self.frames.frame_rate,
+            frames_per_fragment: self.frames.frames_per_fragment,
+            encode: self.frames.encode,
         };
         let Some(result) = self.call.run::<actions::Ingest>(request).await? else { return Ok(()) };
         if result.tables.is_empty() {

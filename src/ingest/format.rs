@@ -26,6 +26,8 @@ pub enum Format {
     WebDataset,
     /// Video clips: MP4 and QuickTime files.
     Video,
+    /// Frame folders with the boxes of tracked objects.
+    Frames,
 }
 
 // === impl Format ===
@@ -33,7 +35,12 @@ pub enum Format {
 impl Format {
     /// Whether all files of a source are read together: what is in one of them refers to others.
     pub(super) fn is_whole(self) -> bool {
-        self == Self::Coco
+        matches!(self, Self::Coco | Self::Frames)
+    }
+
+    /// Whether it gives clips.
+    pub(super) fn has_clips(self) -> bool {
+        matches!(self, Self::Video | Self::Frames)
     }
 
     /// This format of earlier files, with further `data` of the source `shown`.
@@ -50,7 +57,7 @@ impl Format {
 
     /// The table of a data set, or the prefix of its tables: what was delivered is in `raw`; an index of clips is made here.
     pub(super) fn default_table(self, dataset: &str) -> TableRef {
-        let schema = if self == Self::Video { "silver" } else { "raw" };
+        let schema = if self.has_clips() { "silver" } else { "raw" };
         TableRef { schema: schema.to_owned(), name: dataset.to_owned() }
     }
 }
@@ -86,7 +93,8 @@ pub(super) fn format_of_all(shown: &str, data: &[PathBuf], is_folder: bool) -> R
     let formats: Vec<_> = data.iter().filter_map(|file| format_of(file)).collect();
     let Some(first) = formats.first() else {
         return Err(Error::invalid(format!(
-            "read source: \"{shown}\" contains no Parquet, CSV, JSON, tar, MP4 or QuickTime file"
+            "read source: \"{shown}\" contains no Parquet, CSV, JSON, tar, MP4 or QuickTime file, and no frame \
+             folder of VisDrone or MOTChallenge"
         )));
     };
     if formats.iter().any(|format| format != first) {
@@ -106,7 +114,7 @@ pub(super) fn name_of(file: &Path) -> Option<&'static str> {
         Format::Csv => "csv",
         Format::Json | Format::Coco => "json",
         Format::WebDataset => "webdataset",
-        Format::Video => "video",
+        Format::Video | Format::Frames => "video",
     })
 }
 

@@ -2,7 +2,7 @@
 //!
 //! 1. Gather the files of the source: those of other machines are downloaded, unless an earlier ingest has landed them.
 //! 2. Plan what is read of them: what an earlier ingest has loaded is not.
-//! 3. Land: copy the data files to `raw/<dataset>/<date>/<time>/`. Images of a COCO folder are stored as assets instead.
+//! 3. Land: copy the data files to `raw/<dataset>/<date>/<time>/`. Images of COCO and frame folders become assets instead.
 //! 4. Store media as assets (`assets/<dataset>/<column>/<file>`).
 //! 5. Load all tables in one transaction, with URIs in place of the media.
 //! 6. Write the manifest, which makes the landing the latest, and the record of the ingest.
@@ -11,10 +11,12 @@
 //! that no table and no manifest references; the next ingest of the same source uses what it had downloaded.
 
 mod assets;
+mod clips;
 mod coco;
 mod coco_json;
 mod earlier;
 mod format;
+mod frames;
 mod gathered;
 mod landing;
 mod landings;
@@ -26,6 +28,7 @@ mod outcome;
 mod plan;
 mod request;
 mod samples;
+mod sequences;
 mod source;
 mod tarball;
 mod text;
@@ -58,7 +61,7 @@ pub use self::{
     load::{Mode, TableOutcome},
     name::{check_dataset, snake_case},
     outcome::Outcome,
-    request::Request,
+    request::{ClipOptions, Encoding, Request},
     source::{Outside, Source},
     text::{Options, Sign, encoding},
 };
@@ -229,6 +232,7 @@ impl Ingester {
         let work = Work { lake: &self.lake, request, author, progress, spool, landing, table: &table };
         match format {
             Format::Video => video::load(&work, &files, assets).await,
+            Format::Frames => sequences::load(&work, &files, assets).await,
             Format::Coco => coco::load(&work, &files, assets).await,
             Format::Parquet => media_columns::load(&work, landed_paths(landing, &files), assets).await,
             Format::WebDataset => samples::load(&work, &files, assets).await,

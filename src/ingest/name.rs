@@ -30,6 +30,19 @@ pub(super) fn stem(name: &str) -> &str {
     name.rsplit_once('.').map_or(name, |(stem, _)| stem)
 }
 
+/// The split in the name of a file or folder, as in `instances_train2017.json`, if it is unambiguous.
+pub(super) fn split_in(name: &str) -> Option<&'static str> {
+    let name = name.to_ascii_lowercase();
+    let mut splits = name.split(|letter: char| !letter.is_alphabetic()).filter_map(|word| match word {
+        "train" => Some("train"),
+        "val" => Some("val"),
+        "test" => Some("test"),
+        _ => None,
+    });
+    let first = splits.next()?;
+    splits.all(|other| other == first).then_some(first)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

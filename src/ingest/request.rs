@@ -1,5 +1,7 @@
 //! The request of an ingest.
 
+use std::num::NonZeroU32;
+
 use super::{format::Format, load::Mode, source::Source, text::Options};
 use crate::{
     error::{Error, Result},
@@ -13,11 +15,11 @@ pub struct Request {
     pub source: Source,
     /// The name of the data set.
     pub dataset: String,
-    /// The table, or the prefix of the tables of a COCO folder and of clips; `None` for one named after the data set.
+    /// The table, or the prefix of the tables of a COCO folder, of clips and of frame folders; `None` for one named after the data set.
     pub table: Option<TableRef>,
     /// The configuration of a data set on a hub.
     pub config: Option<String>,
-    /// The split of a data set on a hub; for a COCO folder, that of rows that specify none.
+    /// The split of a data set on a hub; for a COCO folder, that of rows that specify none; that of clips.
     pub split: Option<String>,
     /// How existing rows are treated.
     pub mode: Mode,
@@ -31,6 +33,29 @@ pub struct Request {
     pub keep_urls: bool,
     /// The columns of BLOBs that contain media.
     pub media_columns: Vec<String>,
+    /// How frames become clips.
+    pub clips: ClipOptions,
+}
+
+/// How frames become clips.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ClipOptions {
+    /// Frames a second, if not as the sequence states.
+    pub frame_rate: Option<f64>,
+    /// The number of frames of each fragment but the last.
+    pub frames_per_fragment: Option<NonZeroU32>,
+    /// What the fragments hold.
+    pub encoding: Encoding,
+}
+
+/// What the fragments of frames hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Encoding {
+    /// The JPEG files as they are.
+    #[default]
+    Copy,
+    /// H.264, encoded by ffmpeg.
+    H264,
 }
 
 // === impl Request ===
@@ -49,10 +74,15 @@ impl Request {
                 "\"media_columns\" applies to Parquet files and samples in tar files: leave it out",
             ));
         }
-        if format == Format::Video && !self.extract_media {
+        if self.clips != ClipOptions::default() && format != Format::Frames {
+            return Err(Error::invalid(
+                "\"frame_rate\", \"frames_per_fragment\" and \"encode\" apply to frame folders: leave them out",
+            ));
+        }
+        if format.has_clips() && !self.extract_media {
             return Err(Error::invalid("clips are always stored as assets: leave out \"media\": \"keep\""));
         }
-        if format == Format::Video && self.max_rows.is_some() {
+        if format.has_clips() && self.max_rows.is_some() {
             return Err(Error::invalid("\"max_rows\" does not apply to clips, which have rows for their fragments"));
         }
         Ok(())

@@ -6,10 +6,11 @@ use super::{Model, parse};
 use crate::error::{Context, Error, Result};
 
 /// The built-in files, in the order of the layers.
-const BUILT_IN: [(&str, &str); 3] = [
+const BUILT_IN: [(&str, &str); 4] = [
     ("10_raw.sql", include_str!("../../sql/10_raw.sql")),
     ("20_silver.sql", include_str!("../../sql/20_silver.sql")),
     ("30_gold.sql", include_str!("../../sql/30_gold.sql")),
+    ("31_visdrone.sql", include_str!("../../sql/31_visdrone.sql")),
 ];
 
 /// The built-in models.

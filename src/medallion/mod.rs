@@ -11,7 +11,7 @@
 //! # Model files
 //!
 //! ```sql
-//! -- source: raw.coco_images
+//! -- optional source: raw.coco_images
 //! -- What ingest delivers: a source has checks and no SELECT.
 //! -- check: not_null(id, file_name)
 //!
@@ -26,14 +26,16 @@
 //! ;
 //! ```
 //!
-//! * A *head*, `-- model: layer.table` or `-- source: layer.table`, starts a section; the section ends at the next head
-//!   or at the end of the file. Layers are `raw`, `silver` and `gold`; names are lower case.
+//! * A *head*, `-- model: layer.table`, `-- source: layer.table` or `-- optional source: layer.table`, starts a section;
+//!   the section ends at the next head or at the end of the file. Layers are `raw`, `silver` and `gold`; names are lower case.
 //! * The *header* is the head and the `--` lines directly below it: `-- check: …` is a check, everything else is the
 //!   description. A line with two or more spaces after `--` continues the line above it.
 //! * The rest of a model is its SELECT, optionally terminated by `;`. A source has none.
 //! * Tables are named with their layer; names without a catalog refer to the lake. The order of the models follows from
 //!   the tables that they and their checks read, not from their position in the files. Sources are checked before any
 //!   model that reads them.
+//! * A source must be in the lake. If all sources of a model are optional and none of them is, the model is left out,
+//!   unless it was selected by its name.
 //! * Files without any head, such as `00_attach.sql`, are ignored.
 //!
 //! | check | a row fails when |

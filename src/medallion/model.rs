@@ -19,6 +19,8 @@ pub struct Model {
     pub description: String,
     /// The SELECT; `None` for a source.
     pub query: Option<String>,
+    /// Whether it is a source that need not be in the lake.
+    pub is_optional: bool,
     /// The checks of the table.
     pub checks: Vec<Check>,
     /// The position of the head.

@@ -11,7 +11,9 @@ use super::{
 use crate::error::{Error, Result};
 
 /// The keys before a colon.
-const KEYS: [&str; 3] = ["model", "source", "check"];
+const KEYS: [&str; 4] = ["model", "source", OPTIONAL, "check"];
+/// The key of a source that need not be in the lake.
+const OPTIONAL: &str = "optional source";
 
 /// A section while its lines are parsed.
 struct Section {
@@ -49,10 +51,10 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Model>> {
     Ok(models)
 }
 
-/// `model` or `source` and the name after it, if `line` is a head.
+/// The key and the name after it, if `line` is a head.
 fn head(line: &str) -> Option<(&str, &str)> {
     let (key, name) = line.trim_start().strip_prefix("--")?.split_once(':')?;
-    matches!(key.trim(), "model" | "source").then(|| (key.trim(), name.trim()))
+    matches!(key.trim(), "model" | "source" | OPTIONAL).then(|| (key.trim(), name.trim()))
 }
 
 /// Before the first head, only comments are allowed, and none that looks like a head.
@@ -96,7 +98,9 @@ impl Section {
     fn start(key: &str, name: &str, file: &str, line: usize) -> Result<Self, String> {
         let (layer, table) = split_name(name)?;
         let origin = Origin { file: file.to_owned(), line };
-        let model = Model { layer, table, description: String::new(), query: None, checks: Vec::new(), origin };
+        let is_optional = key == OPTIONAL;
+        let (description, checks) = (String::new(), Vec::new());
+        let model = Model { layer, table, description, query: None, is_optional, checks, origin };
         Ok(Self { model, is_model: key == "model", in_header: true, open_check: None, body: String::new() })
     }
 

@@ -5,8 +5,11 @@
 //!    cycle is an error.
 //! 3. Models that were not selected are omitted, except the sources that a selected model reads: their checks run
 //!    first.
+//! 4. Models of which no source is in the lake are omitted, if those are optional.
 
-use super::{Model, nearest::hint, tables::tables};
+use std::collections::BTreeSet;
+
+use super::{Model, nearest::hint, refresh::count_if_exists, tables::tables};
 use crate::{
     engine::Connection,
     error::{Context, Error, Result},
@@ -24,6 +27,8 @@ pub(super) fn plan<'m>(connection: &Connection, models: &'m [Model], select: &[S
     let reads = models.iter().map(|model| reads(connection, model, models)).collect::<Result<Vec<_>>>()?;
     let order = order(models, &reads)?;
     let mut wanted = selected(models, select)?;
+    let absent = absent(connection, models)?;
+    omit(&mut wanted, models, &reads, &order, &absent, select);
     let runs: Vec<_> = order.iter().copied().filter(|index| is_set(&wanted, *index)).collect();
     for read in runs.iter().filter_map(|index| reads.get(*index)).flatten() {
         if models.get(*read).is_some_and(Model::is_source)
@@ -33,6 +38,46 @@ pub(super) fn plan<'m>(connection: &Connection, models: &'m [Model], select: &[S
         }
     }
     Ok(order.into_iter().filter(|index| is_set(&wanted, *index)).filter_map(|index| models.get(index)).collect())
+}
+
+/// The optional sources that are not in the lake.
+fn absent(connection: &Connection, models: &[Model]) -> Result<BTreeSet<usize>> {
+    let mut absent = BTreeSet::new();
+    for (index, model) in models.iter().enumerate().filter(|(_, model)| model.is_optional) {
+        if count_if_exists(connection, &model.sql_name())?.is_none() {
+            absent.insert(index);
+        }
+    }
+    Ok(absent)
+}
+
+/// Omits what has no source but absent ones, unless it was selected by its name, or nothing would be left.
+fn omit(
+    wanted: &mut [bool],
+    models: &[Model],
+    reads: &[Vec<usize>],
+    order: &[usize],
+    absent: &BTreeSet<usize>,
+    select: &[String],
+) {
+    // What is read comes before what reads it.
+    let mut sources = vec![BTreeSet::new(); models.len()];
+    for &index in order {
+        let mut own: BTreeSet<usize> = reads[index].iter().flat_map(|read| sources[*read].clone()).collect();
+        if models[index].is_source() {
+            own.insert(index);
+        }
+        sources[index] = own;
+    }
+    let is_omitted = |index: usize| {
+        let is_named = select.contains(&models[index].name());
+        !is_named && !sources[index].is_empty() && sources[index].is_subset(absent)
+    };
+    if (0..models.len()).any(|index| wanted[index] && !is_omitted(index)) {
+        for (index, wanted) in wanted.iter_mut().enumerate() {
+            *wanted &= !is_omitted(index);
+        }
+    }
 }
 
 fn is_set(flags: &[bool], index: usize) -> bool {

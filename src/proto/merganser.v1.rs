@@ -191,6 +191,12 @@ pub struct IngestRequest {
     /// STRUCT(bytes BLOB, path VARCHAR), and lists of those, need not be named.
     #[prost(string, repeated, tag = "28")]
     pub media_columns: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(double, optional, tag = "29")]
+    pub frame_rate: ::core::option::Option<f64>,
+    #[prost(uint32, optional, tag = "30")]
+    pub frames_per_fragment: ::core::option::Option<u32>,
+    #[prost(enumeration = "ingest_request::Encode", tag = "31")]
+    pub encode: i32,
 }
 /// Nested message and enum types in `IngestRequest`.
 pub mod ingest_request {
@@ -276,6 +282,30 @@ pub mod ingest_request {
                 "keep" => Some(Self::Keep),
                 "link" => Some(Self::Link),
                 _ => None,
+            }
+        }
+    }
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Encode {
+        Copy = 0,
+        H264 = 1,
+    }
+    impl Encode {
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Copy => "copy",
+                Self::H264 => "h264",
             }
         }
     }

@@ -30,6 +30,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqA
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Context, Error, Result};
+use crate::ingest::name::split_in;
 
 use lenient::Lenient;
 use record::{Annotation, Caption, Category, Element, Image, Position};
@@ -123,7 +124,7 @@ pub fn read(path: &Path, split: Option<&str>, spool: &mut Spool) -> Result<CocoF
     let doing = format!("read annotations \"{source_file}\"");
     let file = CocoFile {
         kind: CocoKind::Instances,
-        split: split.or_else(|| split_of(&source_file)).map(ToOwned::to_owned),
+        split: split.or_else(|| split_in(&source_file)).map(ToOwned::to_owned),
         source_file,
         images: 0,
         annotations: 0,
@@ -140,19 +141,6 @@ fn open(path: &Path) -> Result<impl BufRead + use<>> {
 
 fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
-}
-
-/// The split in a file name, as in `instances_train2017.json`, if it is unambiguous.
-fn split_of(file_name: &str) -> Option<&'static str> {
-    let name = file_name.to_ascii_lowercase();
-    let mut splits = name.split(|letter: char| !letter.is_alphabetic()).filter_map(|word| match word {
-        "train" => Some("train"),
-        "val" => Some("val"),
-        "test" => Some("test"),
-        _ => None,
-    });
-    let first = splits.next()?;
-    splits.all(|other| other == first).then_some(first)
 }
 
 fn json_error(err: serde_json::Error, at: &Position) -> Error {

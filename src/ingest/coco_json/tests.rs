@@ -362,7 +362,7 @@ fn the_split_is_a_word_of_the_name() {
         ("", None),
     ];
     for (name, split) in cases {
-        assert_eq!(split_of(name), split, "{name}");
+        assert_eq!(split_in(name), split, "{name}");
     }
     let mut fixture = Fixture::new();
     let path = fixture.write("instances_train2017.json", format!("{{{IMAGES}}}"));

@@ -10,7 +10,10 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     error::{Context, Error, Result},
-    ingest::format::{Format, format_of, format_of_all},
+    ingest::{
+        format::{Format, format_of, format_of_all},
+        frames,
+    },
 };
 
 /// The files of a source.
@@ -22,7 +25,7 @@ pub struct Files {
     pub format: Format,
     /// The data files, sorted by name.
     pub data: Vec<DataFile>,
-    /// All other files; for COCO, they include the images.
+    /// All other files; of COCO and frame folders, they include the images.
     pub others: Vec<PathBuf>,
 }
 
@@ -143,25 +146,17 @@ fn walk(path: &Path) -> Result<Found> {
     Ok(Found { root: path.to_path_buf(), is_folder: true, paths, ..Found::default() })
 }
 
+/// The format of files, those with data, and the others.
+type Sorted = (Format, Vec<PathBuf>, Vec<PathBuf>);
+
 /// Tells data files from others.
 fn sort(found: Found, shown: &str) -> Result<Files> {
     let Found { root, is_folder, paths: mut all, kept, splits, .. } = found;
     let (kept_format, kept) = kept.map_or((None, Vec::new()), |(format, kept)| (Some(format), kept));
     all.sort();
-    // Clips beside tables belong to the tables.
-    let is_table = |format: Format| format != Format::Video;
-    let has_tables = kept_format.is_some_and(is_table) || all.iter().filter_map(|file| format_of(file)).any(is_table);
-    let is_data = |file: &PathBuf| format_of(file).is_some_and(|format| format != Format::Video || !has_tables);
-    let (data, others): (Vec<_>, Vec<_>) = all.into_iter().partition(is_data);
-    for file in &data {
-        if fs::metadata(file)?.len() == 0 {
-            let name = file.strip_prefix(&root).unwrap_or(file).display();
-            return Err(Error::invalid(format!("read source \"{shown}\": \"{name}\" is empty")));
-        }
-    }
-    let format = match kept_format {
-        Some(format) => format.with(&data, shown)?,
-        None => format_of_all(shown, &data, is_folder)?,
+    let (format, data, others) = match kept_format {
+        None if !all.iter().any(|file| format_of(file).is_some()) && is_folder => frame_folders(&root, all, shown)?,
+        kept => tables_or_clips(&root, all, kept, shown, is_folder)?,
     };
     let here = |path: PathBuf| {
         let name = path.strip_prefix(&root).unwrap_or(&path).display().to_string();
@@ -174,6 +169,41 @@ fn sort(found: Found, shown: &str) -> Result<Files> {
         return Err(Error::invalid(format!("read source \"{shown}\": two files are called \"{name}\"")));
     }
     Ok(Files { root, format, data, others })
+}
+
+/// Frame folders, whose data files are those that describe the frames; errors say what else could be read.
+fn frame_folders(root: &Path, all: Vec<PathBuf>, shown: &str) -> Result<Sorted> {
+    let sequences = frames::sequences(root, &all);
+    if sequences.is_empty() {
+        return format_of_all(shown, &[], true).map(|format| (format, Vec::new(), all));
+    }
+    let (data, others) = all.into_iter().partition(|file| frames::is_described(file, &sequences));
+    Ok((Format::Frames, data, others))
+}
+
+fn tables_or_clips(
+    root: &Path,
+    all: Vec<PathBuf>,
+    kept: Option<Format>,
+    shown: &str,
+    is_folder: bool,
+) -> Result<Sorted> {
+    // Clips beside tables belong to the tables.
+    let is_table = |format: Format| format != Format::Video;
+    let has_tables = kept.is_some_and(is_table) || all.iter().filter_map(|file| format_of(file)).any(is_table);
+    let is_data = |file: &PathBuf| format_of(file).is_some_and(|format| format != Format::Video || !has_tables);
+    let (data, others): (Vec<_>, Vec<_>) = all.into_iter().partition(is_data);
+    for file in &data {
+        if fs::metadata(file)?.len() == 0 {
+            let name = file.strip_prefix(root).unwrap_or(file).display();
+            return Err(Error::invalid(format!("read source \"{shown}\": \"{name}\" is empty")));
+        }
+    }
+    let format = match kept {
+        Some(format) => format.with(&data, shown)?,
+        None => format_of_all(shown, &data, is_folder)?,
+    };
+    Ok((format, data, others))
 }
 
 /// All files below `folder`, except hidden ones and those behind symbolic links.
