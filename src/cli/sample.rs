@@ -31,7 +31,7 @@ impl From<SampleError> for Failure {
     fn from(err: SampleError) -> Self {
         let message = err.to_string();
         Self::Failed(match err {
-            SampleError::Images { .. } => Error::invalid(message),
+            SampleError::OutOfRange { .. } => Error::invalid(message),
             SampleError::NotEmpty { .. } => Error::new(ErrorKind::AlreadyExists, message),
             SampleError::Io { doing, source } => Error::from(source).context(doing),
             SampleError::Internal(_) => Error::internal(message),

@@ -8,11 +8,13 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Why a data set was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The number of images is out of range.
-    #[error("write sample: \"images\" is {images}, not 1 to {max}")]
-    Images {
+    /// A number in the options is out of range.
+    #[error("write sample: \"{option}\" is {value}, not 1 to {max}")]
+    OutOfRange {
+        /// The name of the option.
+        option: &'static str,
         /// The requested number.
-        images: u32,
+        value: u32,
         /// The largest allowed number.
         max: u32,
     },
@@ -36,4 +38,13 @@ pub enum Error {
     /// A bug: a picture or a document cannot be encoded.
     #[error("{0}")]
     Internal(String),
+}
+
+// === impl Error ===
+
+impl Error {
+    /// [`Self::OutOfRange`] for a `value` that is not in `1..=max`.
+    pub(super) fn check_range(option: &'static str, value: u32, max: u32) -> Result<()> {
+        if (1..=max).contains(&value) { Ok(()) } else { Err(Self::OutOfRange { option, value, max }) }
+    }
 }

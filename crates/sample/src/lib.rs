@@ -5,48 +5,28 @@
 //! produce equal bytes: nothing depends on a clock, an environment variable, the order of a hash map, or platform-specific
 //! floating-point results.
 //!
-//! ```text
-//! plan (id, split, role) ─▶ scene (what stands where) ─┬▶ backdrop, figure ─▶ canvas ─▶ JPEG
-//!                                                      ├▶ document: boxes ─┐
-//!                                                      └▶ caption: texts ──┴▶ flaw ─▶ JSON
-//! ```
-//!
 //! # Layout, in reading order
 //!
-//! Interface: `options` of a data set · `summary` of its contents · `error` · `coco` runs the steps above for every
-//! image; only it accesses the file system.
+//! Shared: `error` · `dice` random numbers · `folder` the only place that accesses the file system.
 //!
-//! Contents: `dice` random numbers · `plan` the images and the flaw of each · `category` the categories of objects ·
-//! `scene` their positions.
+//! Drawing: `canvas` shapes · `palette` colours · `stage` size, light and horizon of a picture · `scenery` sky, houses,
+//! trees · `figure` people, animals and things.
 //!
-//! Images: `canvas` shapes · `backdrop` background and light · `figure` objects.
-//!
-//! Files: `document` JSON entries · `caption` sentences · `flaw` adds the flaws to both.
+//! Data sets: `coco` images with boxes and captions.
 
-mod options;
-mod summary;
 mod error;
-mod coco;
-
 mod dice;
-mod plan;
-mod category;
-mod scene;
+mod folder;
 
 mod canvas;
-mod backdrop;
+mod palette;
+mod stage;
+mod scenery;
 mod figure;
 
-mod document;
-mod caption;
-mod flaw;
-
-#[cfg(test)]
-mod tests;
+mod coco;
 
 pub use self::{
-    coco::write_coco,
+    coco::{CocoOptions, CocoSummary, write_coco},
     error::{Error, Result},
-    options::CocoOptions,
-    summary::CocoSummary,
 };

@@ -10,7 +10,7 @@ const TROUSERS: [Ink; 4] = [Ink::new(58, 70, 104), Ink::new(70, 70, 76), Ink::ne
 const BEAK: Ink = Ink::new(236, 158, 48);
 
 /// The polygon around [`person`].
-pub(super) const PERSON: [Point; 14] = [
+pub(crate) const PERSON: [Point; 14] = [
     (0.30, 0.0),
     (0.70, 0.0),
     (0.74, 0.17),
@@ -27,7 +27,7 @@ pub(super) const PERSON: [Point; 14] = [
     (0.26, 0.17),
 ];
 /// The polygon around [`bird`].
-pub(super) const BIRD: [Point; 9] = [
+pub(crate) const BIRD: [Point; 9] = [
     (0.0, 0.36),
     (0.24, 0.38),
     (0.54, 0.20),
@@ -39,10 +39,10 @@ pub(super) const BIRD: [Point; 9] = [
     (0.40, 1.0),
 ];
 /// The polygon around [`flying_bird`].
-pub(super) const FLYING_BIRD: [Point; 7] =
+pub(crate) const FLYING_BIRD: [Point; 7] =
     [(0.0, 0.54), (0.34, 0.48), (0.20, 0.0), (0.62, 0.46), (0.80, 0.36), (1.0, 0.58), (0.52, 1.0)];
 /// The polygon around [`cat`].
-pub(super) const CAT: [Point; 9] = [
+pub(crate) const CAT: [Point; 9] = [
     (0.40, 0.22),
     (0.44, 0.0),
     (0.95, 0.0),
@@ -54,7 +54,7 @@ pub(super) const CAT: [Point; 9] = [
     (0.34, 0.44),
 ];
 /// The polygon around [`dog`].
-pub(super) const DOG: [Point; 10] = [
+pub(crate) const DOG: [Point; 10] = [
     (0.0, 0.14),
     (0.12, 0.34),
     (0.62, 0.30),
@@ -67,7 +67,7 @@ pub(super) const DOG: [Point; 10] = [
     (0.10, 1.0),
 ];
 /// The polygon around [`horse`].
-pub(super) const HORSE: [Point; 10] = [
+pub(crate) const HORSE: [Point; 10] = [
     (0.0, 0.44),
     (0.10, 0.34),
     (0.56, 0.36),
@@ -81,7 +81,7 @@ pub(super) const HORSE: [Point; 10] = [
 ];
 
 /// A person in a shirt of the given colour; the variant chooses skin, hair, trousers and step.
-pub(super) fn person(pen: &mut Pen<'_>, shirt: Ink, variant: u32) {
+pub(crate) fn person(pen: &mut Pen<'_>, shirt: Ink, variant: u32) {
     let choose = |inks: &[Ink; 4], divisor: u32| inks[(variant / divisor % 4) as usize];
     let (skin, hair, trousers) = (choose(&SKINS, 1), choose(&HAIRS, 4), choose(&TROUSERS, 16));
     let (walking, long_hair) = ((variant / 64).is_multiple_of(2), (variant / 128).is_multiple_of(2));
@@ -108,7 +108,7 @@ pub(super) fn person(pen: &mut Pen<'_>, shirt: Ink, variant: u32) {
 }
 
 /// A bird on its feet.
-pub(super) fn bird(pen: &mut Pen<'_>, colour: Ink) {
+pub(crate) fn bird(pen: &mut Pen<'_>, colour: Ink) {
     pen.line((0.48, 0.72), (0.46, 0.97), 0.05, BEAK);
     pen.line((0.56, 0.72), (0.58, 0.97), 0.05, BEAK);
     pen.block([0.42, 0.95, 0.66, 1.0], BEAK);
@@ -122,7 +122,7 @@ pub(super) fn bird(pen: &mut Pen<'_>, colour: Ink) {
 }
 
 /// A bird in the air.
-pub(super) fn flying_bird(pen: &mut Pen<'_>, colour: Ink) {
+pub(crate) fn flying_bird(pen: &mut Pen<'_>, colour: Ink) {
     pen.polygon(&[(0.44, 0.62), (0.34, 0.16), (0.48, 0.10), (0.64, 0.56)], colour.darker());
     pen.polygon(&[(0.0, 0.54), (0.30, 0.56), (0.26, 0.74), (0.04, 0.70)], colour.darker());
     pen.oval([0.18, 0.46, 0.84, 0.80], colour);
@@ -134,7 +134,7 @@ pub(super) fn flying_bird(pen: &mut Pen<'_>, colour: Ink) {
 }
 
 /// A cat that sits.
-pub(super) fn cat(pen: &mut Pen<'_>, colour: Ink) {
+pub(crate) fn cat(pen: &mut Pen<'_>, colour: Ink) {
     const EYE: Ink = Ink::new(214, 214, 96);
     pen.hoop([0.0, 0.46, 0.50, 0.98], 0.09, colour.darker());
     pen.oval([0.18, 0.40, 0.92, 1.0], colour);
@@ -153,7 +153,7 @@ pub(super) fn cat(pen: &mut Pen<'_>, colour: Ink) {
 }
 
 /// A dog on its legs.
-pub(super) fn dog(pen: &mut Pen<'_>, colour: Ink) {
+pub(crate) fn dog(pen: &mut Pen<'_>, colour: Ink) {
     pen.polygon(&[(0.0, 0.14), (0.06, 0.10), (0.20, 0.38), (0.12, 0.46)], colour.darker());
     for (left, ink) in [(0.20, colour.darker()), (0.62, colour.darker()), (0.10, colour), (0.70, colour)] {
         pen.rounded([left, 0.52, left + 0.11, 1.0], 0.05, ink);
@@ -169,7 +169,7 @@ pub(super) fn dog(pen: &mut Pen<'_>, colour: Ink) {
 }
 
 /// A horse on its legs.
-pub(super) fn horse(pen: &mut Pen<'_>, colour: Ink) {
+pub(crate) fn horse(pen: &mut Pen<'_>, colour: Ink) {
     let mane = colour.darker().darker();
     pen.polygon(&[(0.10, 0.38), (0.16, 0.46), (0.08, 0.72), (0.0, 0.78), (0.03, 0.50)], mane);
     for (left, ink) in [(0.22, colour.darker()), (0.60, colour.darker()), (0.11, colour), (0.70, colour)] {

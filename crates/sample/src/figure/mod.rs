@@ -1,42 +1,15 @@
-//! The figures: how each category looks, and the polygon around it.
+//! The figures: how things look, each in the unit square of its box, looking to the right.
 //!
-//! A figure is described in the unit square of its box, looking to the right, and touches all four sides, so that box,
+//! Figures of `living` and `thing` touch all four sides of the square, and have a polygon around them, so that box,
 //! polygon and drawing agree.
 
-mod living;
-mod thing;
+pub(super) mod living;
+pub(super) mod thing;
 
 use self::thing::METAL;
-use crate::canvas::{Canvas, Ink, Point, Rect};
-use crate::category::Category;
-use crate::scene::{Object, Stance};
+use crate::canvas::{Canvas, Ink, Rect};
 
 const SHADOW: Ink = Ink::new(20, 24, 32).sheer(58);
-
-/// Draws an object, and its shadow if it stands on something.
-pub(super) fn draw(canvas: &mut Canvas, object: &Object) {
-    if matches!(object.stance, Stance::Ground | Stance::Table) {
-        cast_shadow(canvas, object.rect);
-    }
-    let colour = object.colour.ink;
-    let variant = object.variant;
-    let pen = &mut canvas.figure_pen(object.rect, object.flipped);
-    match object.category {
-        Category::Person => living::person(pen, colour, variant),
-        Category::Bird if object.stance == Stance::Wings => living::flying_bird(pen, colour),
-        Category::Bird => living::bird(pen, colour),
-        Category::Cat => living::cat(pen, colour),
-        Category::Dog => living::dog(pen, colour),
-        Category::Horse => living::horse(pen, colour),
-        Category::Bicycle => thing::bicycle(pen, colour),
-        Category::Car => thing::car(pen, colour),
-        Category::Backpack => thing::backpack(pen, colour),
-        Category::Umbrella => thing::umbrella(pen, colour),
-        Category::Bottle => thing::bottle(pen, colour),
-        Category::Chair => thing::chair(pen, colour),
-        Category::PottedPlant => thing::potted_plant(pen, colour, variant),
-    }
-}
 
 /// Draws a distant crowd: three rows of small people that cannot be told apart.
 pub(super) fn draw_crowd(canvas: &mut Canvas, region: Rect) {
@@ -64,32 +37,8 @@ pub(super) fn draw_crowd(canvas: &mut Canvas, region: Rect) {
     }
 }
 
-/// The polygon around an object, in the picture.
-pub(super) fn outline(object: &Object) -> Vec<Point> {
-    let corners: &[Point] = match object.category {
-        Category::Person => &living::PERSON,
-        Category::Bird if object.stance == Stance::Wings => &living::FLYING_BIRD,
-        Category::Bird => &living::BIRD,
-        Category::Cat => &living::CAT,
-        Category::Dog => &living::DOG,
-        Category::Horse => &living::HORSE,
-        Category::Bicycle => &thing::BICYCLE,
-        Category::Car => &thing::CAR,
-        Category::Backpack => &thing::BACKPACK,
-        Category::Umbrella => &thing::UMBRELLA,
-        Category::Bottle => &thing::BOTTLE,
-        Category::Chair => &thing::CHAIR,
-        Category::PottedPlant => &thing::POTTED_PLANT,
-    };
-    let rect = object.rect;
-    let place = |&(u, v): &Point| {
-        let u = if object.flipped { 1.0 - u } else { u };
-        (rect.x + u * rect.w, rect.y + v * rect.h)
-    };
-    corners.iter().map(place).collect()
-}
-
-fn cast_shadow(canvas: &mut Canvas, rect: Rect) {
+/// Draws the shadow of a thing that stands on the ground.
+pub(super) fn cast_shadow(canvas: &mut Canvas, rect: Rect) {
     let height = (rect.w * 0.14).min(rect.h * 0.12);
     let shadow = Rect::new(rect.x - 0.04 * rect.w, rect.bottom() - 0.6 * height, rect.w * 1.08, height);
     canvas.pen().oval(shadow, SHADOW);

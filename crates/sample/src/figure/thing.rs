@@ -2,14 +2,14 @@
 
 use crate::canvas::{Ink, Pen, Point};
 
-pub(super) const METAL: Ink = Ink::new(70, 72, 78);
+pub(crate) const METAL: Ink = Ink::new(70, 72, 78);
 const TYRE: Ink = Ink::new(40, 40, 44);
 const GLASS: Ink = Ink::new(190, 218, 232);
 const POT: Ink = Ink::new(186, 98, 66);
 const STEEL: Ink = Ink::new(196, 198, 202);
 
 /// The polygon around [`bicycle`].
-pub(super) const BICYCLE: [Point; 10] = [
+pub(crate) const BICYCLE: [Point; 10] = [
     (0.0, 0.68),
     (0.10, 0.40),
     (0.24, 0.08),
@@ -22,7 +22,7 @@ pub(super) const BICYCLE: [Point; 10] = [
     (0.10, 1.0),
 ];
 /// The polygon around [`car`].
-pub(super) const CAR: [Point; 10] = [
+pub(crate) const CAR: [Point; 10] = [
     (0.0, 0.52),
     (0.18, 0.42),
     (0.34, 0.0),
@@ -35,10 +35,10 @@ pub(super) const CAR: [Point; 10] = [
     (0.0, 0.80),
 ];
 /// The polygon around [`backpack`].
-pub(super) const BACKPACK: [Point; 8] =
+pub(crate) const BACKPACK: [Point; 8] =
     [(0.36, 0.0), (0.64, 0.0), (0.92, 0.22), (1.0, 0.60), (0.92, 1.0), (0.08, 1.0), (0.0, 0.60), (0.08, 0.22)];
 /// The polygon around [`umbrella`].
-pub(super) const UMBRELLA: [Point; 11] = [
+pub(crate) const UMBRELLA: [Point; 11] = [
     (0.46, 0.0),
     (0.54, 0.0),
     (0.86, 0.16),
@@ -52,16 +52,16 @@ pub(super) const UMBRELLA: [Point; 11] = [
     (0.30, 0.06),
 ];
 /// The polygon around [`bottle`].
-pub(super) const BOTTLE: [Point; 8] =
+pub(crate) const BOTTLE: [Point; 8] =
     [(0.34, 0.0), (0.66, 0.0), (0.68, 0.24), (1.0, 0.40), (1.0, 1.0), (0.0, 1.0), (0.0, 0.40), (0.32, 0.24)];
 /// The polygon around [`chair`].
-pub(super) const CHAIR: [Point; 6] = [(0.0, 0.0), (0.20, 0.0), (0.20, 0.46), (1.0, 0.46), (1.0, 1.0), (0.0, 1.0)];
+pub(crate) const CHAIR: [Point; 6] = [(0.0, 0.0), (0.20, 0.0), (0.20, 0.46), (1.0, 0.46), (1.0, 1.0), (0.0, 1.0)];
 /// The polygon around [`potted_plant`].
-pub(super) const POTTED_PLANT: [Point; 8] =
+pub(crate) const POTTED_PLANT: [Point; 8] =
     [(0.50, 0.0), (0.86, 0.14), (1.0, 0.40), (0.78, 0.64), (0.70, 1.0), (0.30, 1.0), (0.22, 0.64), (0.0, 0.40)];
 
 /// A bicycle with a frame of the given colour.
-pub(super) fn bicycle(pen: &mut Pen<'_>, frame: Ink) {
+pub(crate) fn bicycle(pen: &mut Pen<'_>, frame: Ink) {
     for left in [0.0, 0.62] {
         pen.hoop([left, 0.40, left + 0.38, 1.0], 0.06, TYRE);
         pen.hoop([left + 0.025, 0.44, left + 0.355, 0.96], 0.015, STEEL);
@@ -80,7 +80,7 @@ pub(super) fn bicycle(pen: &mut Pen<'_>, frame: Ink) {
 }
 
 /// A car.
-pub(super) fn car(pen: &mut Pen<'_>, colour: Ink) {
+pub(crate) fn car(pen: &mut Pen<'_>, colour: Ink) {
     pen.polygon(&[(0.17, 0.44), (0.30, 0.03), (0.35, 0.0), (0.66, 0.0), (0.71, 0.03), (0.85, 0.44)], colour.darker());
     pen.polygon(&[(0.23, 0.42), (0.33, 0.08), (0.48, 0.08), (0.48, 0.42)], GLASS);
     pen.polygon(&[(0.52, 0.42), (0.52, 0.08), (0.67, 0.08), (0.79, 0.42)], GLASS);
@@ -99,7 +99,7 @@ pub(super) fn car(pen: &mut Pen<'_>, colour: Ink) {
 }
 
 /// A backpack on the ground.
-pub(super) fn backpack(pen: &mut Pen<'_>, colour: Ink) {
+pub(crate) fn backpack(pen: &mut Pen<'_>, colour: Ink) {
     pen.hoop([0.34, 0.0, 0.66, 0.24], 0.05, METAL);
     pen.rounded([0.0, 0.44, 0.18, 0.96], 0.08, colour.darker());
     pen.rounded([0.82, 0.44, 1.0, 0.96], 0.08, colour.darker());
@@ -111,7 +111,7 @@ pub(super) fn backpack(pen: &mut Pen<'_>, colour: Ink) {
 }
 
 /// An open umbrella.
-pub(super) fn umbrella(pen: &mut Pen<'_>, colour: Ink) {
+pub(crate) fn umbrella(pen: &mut Pen<'_>, colour: Ink) {
     pen.line((0.50, 0.0), (0.50, 0.96), 0.035, METAL);
     pen.rounded([0.465, 0.86, 0.535, 1.0], 0.03, Ink::new(110, 70, 42));
     let half = |radius: f64| -> Vec<Point> {
@@ -129,7 +129,7 @@ pub(super) fn umbrella(pen: &mut Pen<'_>, colour: Ink) {
 }
 
 /// A bottle with a label.
-pub(super) fn bottle(pen: &mut Pen<'_>, colour: Ink) {
+pub(crate) fn bottle(pen: &mut Pen<'_>, colour: Ink) {
     pen.block([0.34, 0.02, 0.66, 0.36], colour);
     pen.rounded([0.30, 0.0, 0.70, 0.08], 0.02, METAL);
     pen.rounded([0.0, 0.28, 1.0, 1.0], 0.14, colour);
@@ -140,7 +140,7 @@ pub(super) fn bottle(pen: &mut Pen<'_>, colour: Ink) {
 }
 
 /// A chair, seen from the side.
-pub(super) fn chair(pen: &mut Pen<'_>, colour: Ink) {
+pub(crate) fn chair(pen: &mut Pen<'_>, colour: Ink) {
     let shade = colour.darker();
     pen.block([0.14, 0.50, 0.24, 0.94], shade.darker());
     pen.block([0.80, 0.50, 0.90, 0.94], shade.darker());
@@ -153,7 +153,7 @@ pub(super) fn chair(pen: &mut Pen<'_>, colour: Ink) {
 }
 
 /// A plant with big leaves in a pot; the variant chooses whether it flowers.
-pub(super) fn potted_plant(pen: &mut Pen<'_>, colour: Ink, variant: u32) {
+pub(crate) fn potted_plant(pen: &mut Pen<'_>, colour: Ink, variant: u32) {
     for (top, side) in [((0.50, 0.0), 0.14), ((0.20, 0.14), 0.12), ((0.80, 0.14), 0.12)] {
         let root = (0.50, 0.70);
         pen.polygon(&[root, (top.0 - side, 0.34), top, (top.0 + side, 0.34)], colour.darker());

@@ -8,27 +8,54 @@
 //!          train2017/000000000123.jpg …           val2017/…
 //! ```
 //!
+//! How a picture comes about:
+//!
+//! ```text
+//! plan (id, split, role) ─▶ scene (what stands where) ─┬▶ backdrop, drawing ─▶ JPEG
+//!                                                      ├▶ document: boxes ─┐
+//!                                                      └▶ caption: texts ──┴▶ flaw ─▶ JSON
+//! ```
+//!
 //! The entries have the fields of COCO but those that name addresses (`coco_url`, `flickr_url`). Every `image_id` has
 //! its image and every image has its file: data that breaks this is broken, not flawed, and is not made here.
 //! Pictures come in blocks of forty; each block holds every flaw, and no picture has two.
+//!
+//! In reading order: `options` · `summary` of the contents · `plan` the images and the flaw of each · `category` the
+//! categories of objects · `scene` their positions · `backdrop` the ground of each place · `drawing` objects and their
+//! polygons · `document` JSON entries · `caption` sentences · `flaw` adds the flaws to both.
 
-use std::fs;
-use std::io::{self, ErrorKind};
+mod options;
+mod summary;
+
+mod plan;
+mod category;
+mod scene;
+
+mod backdrop;
+mod drawing;
+
+mod document;
+mod caption;
+mod flaw;
+
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 
 use serde::Serialize;
 
+pub use self::{options::CocoOptions, summary::CocoSummary};
+
+use self::category::Category;
+use self::document::{Caption, Document, Field, ImageEntry};
+use self::flaw::{Entries, Ids};
+use self::plan::{Picture, Split};
+use self::scene::{Scene, Setting};
 use crate::canvas::Canvas;
-use crate::category::Category;
 use crate::dice::Dice;
-use crate::document::{self, Caption, Document, Field, ImageEntry};
 use crate::error::{Error, Result};
-use crate::flaw::{self, Entries, Ids};
-use crate::options::CocoOptions;
-use crate::plan::{self, Picture, Split};
-use crate::scene::{self, Scene};
-use crate::summary::CocoSummary;
-use crate::{backdrop, caption, figure};
+use crate::{figure, folder, scenery};
 
 /// As many as the true data set has, about.
 const IMAGES_MAX: u32 = 100_000;
@@ -48,13 +75,14 @@ struct Book {
 ///
 /// # Errors
 ///
-/// [`Error::Images`] for a number of images out of range, [`Error::NotEmpty`] for a folder that is not empty, and what
+/// [`Error::OutOfRange`] for a number of images out of range, [`Error::NotEmpty`] for a folder that is not empty, and what
 /// the file system says.
 pub fn write_coco(folder: &Path, options: &CocoOptions) -> Result<CocoSummary> {
-    if !(1..=IMAGES_MAX).contains(&options.images) {
-        return Err(Error::Images { images: options.images, max: IMAGES_MAX });
+    Error::check_range("images", options.images, IMAGES_MAX)?;
+    folder::prepare(folder)?;
+    for name in ["annotations", Split::Train.name(), Split::Val.name()] {
+        folder::make(&folder.join(name))?;
     }
-    prepare_folder(folder)?;
     let mut summary = CocoSummary { categories: Category::ALL.len() as u64, ..CocoSummary::default() };
     let mut books = [Book::new(Split::Train), Book::new(Split::Val)];
     let mut ids = Ids::new();
@@ -62,7 +90,8 @@ pub fn write_coco(folder: &Path, options: &CocoOptions) -> Result<CocoSummary> {
         let mut dice = Dice::new(options.seed, picture.stream);
         let scene = scene::compose(picture.role, &mut dice);
         let jpeg = draw(&scene, &mut dice)?;
-        write_file(&folder.join(picture.split.name()).join(picture.file_name()), &jpeg, &mut summary)?;
+        let path = folder.join(picture.split.name()).join(picture.file_name());
+        summary.bytes += folder::write(&path, &jpeg)?;
         let mut entries = describe(&picture, &scene, &mut ids, &mut dice);
         let repeats = flaw::spoil(&picture, &mut entries, &mut ids, &mut summary);
         summary.count_picture(picture.split, &scene);
@@ -77,35 +106,19 @@ pub fn write_coco(folder: &Path, options: &CocoOptions) -> Result<CocoSummary> {
     Ok(summary)
 }
 
-/// Makes the folders; refuses to mix the sample with what is there.
-fn prepare_folder(folder: &Path) -> Result<()> {
-    let failed = |source: io::Error| Error::Io { doing: format!("write sample to \"{}\"", folder.display()), source };
-    match fs::read_dir(folder) {
-        Ok(mut entries) => {
-            if entries.next().is_some() {
-                return Err(Error::NotEmpty { folder: folder.to_owned() });
-            }
-        }
-        Err(err) if err.kind() == ErrorKind::NotFound => {}
-        Err(err) => return Err(failed(err)),
-    }
-    for name in ["annotations", Split::Train.name(), Split::Val.name()] {
-        fs::create_dir_all(folder.join(name)).map_err(failed)?;
-    }
-    Ok(())
-}
-
 /// The picture of a scene, as a JPEG file.
 fn draw(scene: &Scene, dice: &mut Dice) -> Result<Vec<u8>> {
-    let mut canvas = Canvas::new(scene.width, scene.height)?;
+    let mut canvas = Canvas::new(scene.stage.width, scene.stage.height)?;
     backdrop::draw(&mut canvas.pen(), scene, dice);
     if let Some(region) = scene.crowd {
         figure::draw_crowd(&mut canvas, region);
     }
     for object in &scene.objects {
-        figure::draw(&mut canvas, object);
+        drawing::draw(&mut canvas, object);
     }
-    backdrop::draw_light(&mut canvas.pen(), scene);
+    if scene.setting != Setting::Room {
+        scenery::draw_light(&mut canvas.pen(), &scene.stage);
+    }
     canvas.into_jpeg()
 }
 
@@ -121,8 +134,8 @@ fn describe(picture: &Picture, scene: &Scene, ids: &mut Ids, dice: &mut Dice) ->
     let image = ImageEntry {
         id: picture.id,
         file_name: picture.file_name(),
-        width: scene.width,
-        height: scene.height,
+        width: scene.stage.width,
+        height: scene.stage.height,
         license: Field::Value(dice.pick(&document::LICENSE_IDS)),
         date_captured: Field::Value(date),
     };
@@ -145,19 +158,14 @@ fn write_documents(folder: &Path, book: Book, summary: &mut CocoSummary) -> Resu
     let folder = folder.join("annotations");
     let name = split.name();
     let instances = Document::instances(&entries.images, &entries.annotations);
-    write_file(&folder.join(format!("instances_{name}.json")), &to_json(&instances)?, summary)?;
+    summary.bytes += folder::write(&folder.join(format!("instances_{name}.json")), &to_json(&instances)?)?;
     let captions = Document::captions(&entries.images, &entries.captions);
-    write_file(&folder.join(format!("captions_{name}.json")), &to_json(&captions)?, summary)
+    summary.bytes += folder::write(&folder.join(format!("captions_{name}.json")), &to_json(&captions)?)?;
+    Ok(())
 }
 
 fn to_json(document: &impl Serialize) -> Result<Vec<u8>> {
     serde_json::to_vec(document).map_err(|err| Error::Internal(format!("encode sample: {err}")))
-}
-
-fn write_file(path: &Path, bytes: &[u8], summary: &mut CocoSummary) -> Result<()> {
-    summary.bytes += bytes.len() as u64;
-    let doing = || format!("write sample \"{}\"", path.display());
-    fs::write(path, bytes).map_err(|source| Error::Io { doing: doing(), source })
 }
 
 // === impl Book ===

@@ -1,15 +1,6 @@
 //! The things that can stand in a scene: twelve of COCO's categories, with their true ids, and their looks.
 
-use crate::canvas::Ink;
-
-/// A named colour that a figure is mainly painted in; captions use the name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Colour {
-    /// The word for it.
-    pub(super) name: &'static str,
-    /// The paint.
-    pub(super) ink: Ink,
-}
+use crate::palette::{BLACK, BLUE, BROWN, CLOTHES, Colour, GREEN, GREY, ORANGE, PURPLE, RED, WHITE, YELLOW};
 
 /// One of COCO's categories, in the order of their ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,18 +52,6 @@ pub(super) struct Kind {
     pub(super) colours: &'static [Colour],
 }
 
-const BLACK: Colour = Colour { name: "black", ink: Ink::new(52, 50, 54) };
-const BLUE: Colour = Colour { name: "blue", ink: Ink::new(48, 102, 190) };
-const BROWN: Colour = Colour { name: "brown", ink: Ink::new(134, 88, 52) };
-const GREEN: Colour = Colour { name: "green", ink: Ink::new(54, 138, 84) };
-const GREY: Colour = Colour { name: "grey", ink: Ink::new(132, 136, 142) };
-const ORANGE: Colour = Colour { name: "orange", ink: Ink::new(226, 126, 44) };
-const PURPLE: Colour = Colour { name: "purple", ink: Ink::new(124, 74, 158) };
-const RED: Colour = Colour { name: "red", ink: Ink::new(200, 48, 46) };
-const WHITE: Colour = Colour { name: "white", ink: Ink::new(236, 234, 228) };
-const YELLOW: Colour = Colour { name: "yellow", ink: Ink::new(238, 196, 52) };
-
-const CLOTHES: &[Colour] = &[RED, BLUE, GREEN, YELLOW, WHITE, ORANGE, PURPLE];
 const KINDS: [Kind; 12] = [
     kind(1, ["person", "people", "person"], [1.0, 0.42], (0.34, 0.96), CLOTHES),
     kind(2, ["bicycle", "bicycles", "vehicle"], [0.56, 1.6], (0.30, 0.70), &[RED, BLUE, BLACK, GREEN]),

@@ -5,13 +5,13 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
+use super::category::Category;
+use super::plan::Role;
+use super::scene::{self, Object, Stance};
+use super::{CocoOptions, CocoSummary, drawing, write_coco};
 use crate::canvas::{Canvas, Ink, Rect};
-use crate::category::Category;
 use crate::dice::Dice;
-use crate::figure;
-use crate::plan::Role;
-use crate::scene::{self, Object, Stance};
-use crate::{CocoOptions, CocoSummary, Error, write_coco};
+use crate::error::Error;
 
 /// Two blocks, so that each flaw is there in two variants.
 const OPTIONS: CocoOptions = CocoOptions { images: 80, seed: 7 };
@@ -261,7 +261,7 @@ fn drawn_box(object: &Object, width: u32, height: u32) -> [f64; 4] {
     const GROUND: Ink = Ink::new(255, 0, 255);
     let mut canvas = Canvas::new(width, height).unwrap();
     canvas.pen().block(Rect::new(0.0, 0.0, f64::from(width), f64::from(height)), GROUND);
-    figure::draw(&mut canvas, object);
+    drawing::draw(&mut canvas, object);
     let image = canvas.into_image().unwrap();
     let drawn = image.enumerate_pixels().filter(|(_, _, pixel)| pixel.0 != [255, 0, 255]);
     drawn.fold([f64::MAX, f64::MAX, f64::MIN, f64::MIN], |[left, top, right, bottom], (x, y, _)| {
@@ -282,7 +282,7 @@ fn figures_fill_their_boxes() {
             }
             let [left, top, width, height] = object.bbox();
             let expected = [left, top, left + width, top + height];
-            let drawn = drawn_box(&object, scene.width, scene.height);
+            let drawn = drawn_box(&object, scene.stage.width, scene.stage.height);
             let fits = expected.iter().zip(drawn).all(|(expected, drawn)| (expected - drawn).abs() < 2.0);
             assert!(fits, "{object:?}: {drawn:?}");
             categories.insert(object.category.kind().name);
@@ -349,7 +349,7 @@ fn a_data_set_without_images_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     for images in [0, 100_001] {
         let err = write_coco(folder.path(), &CocoOptions { images, seed: 7 }).unwrap_err();
-        assert!(matches!(err, Error::Images { .. }), "{err}");
+        assert!(matches!(err, Error::OutOfRange { .. }), "{err}");
     }
 }
 

@@ -3,8 +3,8 @@
 //! Pictures come in blocks of [`BLOCK`]; each whole block holds every role as often as [`ROLES`] lists it, in an order
 //! of its own. No picture has two roles, so that no two flaws meet and each can be counted for itself.
 
+use super::options::CocoOptions;
 use crate::dice::Dice;
-use crate::options::CocoOptions;
 
 /// The size of a block of pictures.
 const BLOCK: u32 = 40;

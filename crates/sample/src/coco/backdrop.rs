@@ -1,14 +1,12 @@
 //! What lies behind the objects of a scene: sky, ground, houses, trees. None of it belongs to a category of
-//! [`crate::category`], so that nothing in a picture lacks its annotation.
+//! [`super::category`], so that nothing in a picture lacks its annotation.
 
+use super::scene::{Scene, Setting};
 use crate::canvas::{Ink, Pen, Rect};
 use crate::dice::Dice;
-use crate::scene::{Light, Scene, Setting};
+use crate::scenery;
 
 const WHITE: Ink = Ink::new(250, 250, 250);
-const SUN: Ink = Ink::new(255, 236, 150);
-const SUNSET: Ink = Ink::new(255, 170, 84);
-const BARK: Ink = Ink::new(104, 74, 50);
 const WOOD: Ink = Ink::new(148, 104, 66);
 const HILL: Ink = Ink::new(108, 150, 112);
 
@@ -17,7 +15,7 @@ pub(super) fn draw(pen: &mut Pen<'_>, scene: &Scene, dice: &mut Dice) {
     if scene.setting == Setting::Room {
         return draw_room(pen, scene, dice);
     }
-    draw_sky(pen, scene, dice);
+    scenery::draw_sky(pen, &scene.stage, dice);
     match scene.setting {
         Setting::Street => draw_street(pen, scene, dice),
         Setting::Beach => draw_beach(pen, scene, dice),
@@ -26,67 +24,10 @@ pub(super) fn draw(pen: &mut Pen<'_>, scene: &Scene, dice: &mut Dice) {
     }
 }
 
-/// Lays the light of the hour over the finished picture.
-pub(super) fn draw_light(pen: &mut Pen<'_>, scene: &Scene) {
-    let veil = match scene.light {
-        _ if scene.setting == Setting::Room => return,
-        Light::Sunny => Ink::new(255, 244, 214).sheer(12),
-        Light::Cloudy => Ink::new(112, 124, 140).sheer(30),
-        Light::Dusk => Ink::new(96, 52, 84).sheer(46),
-    };
-    pen.block(Rect::new(0.0, 0.0, scene.width(), scene.height()), veil);
-}
-
-fn sky(light: Light) -> (Ink, Ink) {
-    match light {
-        Light::Sunny => (Ink::new(98, 168, 230), Ink::new(214, 236, 250)),
-        Light::Cloudy => (Ink::new(150, 164, 180), Ink::new(216, 222, 226)),
-        Light::Dusk => (Ink::new(88, 96, 166), Ink::new(255, 190, 132)),
-    }
-}
-
-fn draw_sky(pen: &mut Pen<'_>, scene: &Scene, dice: &mut Dice) {
-    let (width, horizon) = (scene.width(), scene.horizon);
-    let (top, bottom) = sky(scene.light);
-    pen.gradient(Rect::new(0.0, 0.0, width, horizon), top, bottom);
-    let x = width * dice.between(0.1, 0.85);
-    match scene.light {
-        Light::Sunny => {
-            pen.oval(Rect::new(x - 8.0, horizon * 0.12 - 8.0, 42.0, 42.0), SUN.sheer(90));
-            pen.oval(Rect::new(x, horizon * 0.12, 26.0, 26.0), SUN);
-        }
-        Light::Dusk => pen.oval(Rect::new(x, horizon - 44.0, 40.0, 40.0), SUNSET),
-        Light::Cloudy => {}
-    }
-    let clouds = if scene.light == Light::Cloudy { dice.count(4, 6) } else { dice.count(1, 3) };
-    for _ in 0..clouds {
-        let (x, y) = (width * dice.between(-0.1, 0.95), horizon * dice.between(0.04, 0.45));
-        let size = dice.between(0.7, 1.3);
-        for [left, up, wide, high] in [[0.0, 6.0, 34.0, 11.0], [10.0, 0.0, 26.0, 15.0], [24.0, 4.0, 32.0, 12.0]] {
-            pen.oval(Rect::new(x + left * size, y + up * size, wide * size, high * size), WHITE.sheer(150));
-        }
-    }
-}
-
 fn draw_street(pen: &mut Pen<'_>, scene: &Scene, dice: &mut Dice) {
-    const FRONTS: [Ink; 6] = [
-        Ink::new(188, 128, 104),
-        Ink::new(206, 186, 154),
-        Ink::new(150, 160, 172),
-        Ink::new(172, 148, 160),
-        Ink::new(222, 206, 180),
-        Ink::new(136, 120, 112),
-    ];
-    let width = scene.width();
-    let mut x = -width * dice.between(0.0, 0.1);
-    while x < width {
-        let house = width * dice.between(0.13, 0.24);
-        let height = scene.horizon * dice.between(0.45, 0.88);
-        let front = Rect::new(x, scene.horizon - height, house, height + 2.0);
-        draw_house(pen, front, dice.pick(&FRONTS), scene.light == Light::Dusk, dice);
-        x += house;
-    }
-    let ground = |depth| scene.ground(depth);
+    scenery::draw_houses(pen, &scene.stage, dice);
+    let width = scene.stage.width();
+    let ground = |depth| scene.stage.ground(depth);
     let strip = |from: f64, to: f64| Rect::new(0.0, ground(from), width, ground(to) - ground(from));
     // Down to the lower edge: where strips share a row of pixels, nothing darker shines through.
     pen.block(strip(0.0, 1.0), Ink::new(186, 184, 180));
@@ -106,28 +47,9 @@ fn draw_street(pen: &mut Pen<'_>, scene: &Scene, dice: &mut Dice) {
     }
 }
 
-fn draw_house(pen: &mut Pen<'_>, front: Rect, ink: Ink, night: bool, dice: &mut Dice) {
-    pen.block(front, ink);
-    pen.block(Rect::new(front.x, front.y, front.w, 3.0), ink.darker());
-    pen.block(Rect::new(front.right() - 1.0, front.y, 1.0, front.h), ink.darker());
-    let (lit, unlit) = (Ink::new(255, 220, 130), Ink::new(96, 116, 138));
-    let mut y = front.y + 8.0;
-    while y + 10.0 < front.bottom() - 13.0 {
-        let mut x = front.x + 5.0;
-        while x + 7.0 < front.right() - 3.0 {
-            let glass = if night && dice.chance(55) { lit } else { unlit };
-            pen.block(Rect::new(x - 0.8, y - 0.8, 8.6, 11.6), ink.lighter());
-            pen.block(Rect::new(x, y, 7.0, 10.0), glass);
-            x += 13.0;
-        }
-        y += 18.0;
-    }
-    pen.block(Rect::new(front.x + front.w * 0.42, front.bottom() - 12.0, 8.0, 12.0), ink.darker().darker());
-}
-
 fn draw_beach(pen: &mut Pen<'_>, scene: &Scene, dice: &mut Dice) {
-    let (width, horizon, shore) = (scene.width(), scene.horizon, scene.ground(0.26));
-    let (_, glow) = sky(scene.light);
+    let (width, horizon, shore) = (scene.stage.width(), scene.stage.horizon, scene.stage.ground(0.26));
+    let (_, glow) = scenery::sky(scene.stage.light);
     let sea = Ink::new(52, 130, 172).mixed(glow, 50);
     pen.gradient(Rect::new(0.0, horizon, width, shore - horizon + 6.0), sea, Ink::new(110, 190, 202));
     for _ in 0..26 {
@@ -135,7 +57,7 @@ fn draw_beach(pen: &mut Pen<'_>, scene: &Scene, dice: &mut Dice) {
         pen.block(Rect::new(x, y, dice.between(5.0, 16.0), 1.0), WHITE.sheer(90));
     }
     pen.gradient(
-        Rect::new(0.0, shore, width, scene.height() - shore),
+        Rect::new(0.0, shore, width, scene.stage.height() - shore),
         Ink::new(238, 218, 168),
         Ink::new(222, 190, 130),
     );
@@ -150,7 +72,7 @@ fn draw_beach(pen: &mut Pen<'_>, scene: &Scene, dice: &mut Dice) {
 }
 
 fn draw_park(pen: &mut Pen<'_>, scene: &Scene, dice: &mut Dice) {
-    let (width, height, horizon) = (scene.width(), scene.height(), scene.horizon);
+    let (width, height, horizon) = (scene.stage.width(), scene.stage.height(), scene.stage.horizon);
     draw_hills(pen, scene, dice);
     pen.gradient(Rect::new(0.0, horizon, width, height - horizon), Ink::new(142, 190, 96), Ink::new(86, 150, 70));
     let (start, end) = (width * dice.between(0.3, 0.7), width * dice.between(0.2, 0.6));
@@ -160,31 +82,24 @@ fn draw_park(pen: &mut Pen<'_>, scene: &Scene, dice: &mut Dice) {
     let trees = dice.count(3, 5);
     for tree in 0..trees {
         let x = width * (f64::from(tree) + dice.between(0.1, 0.9)) / f64::from(trees);
-        draw_tree(pen, x, scene.ground(dice.between(0.02, 0.14)), horizon * dice.between(0.5, 0.85), dice);
+        scenery::draw_tree(
+            pen,
+            x,
+            scene.stage.ground(dice.between(0.02, 0.14)),
+            horizon * dice.between(0.5, 0.85),
+            dice,
+        );
     }
-}
-
-fn draw_tree(pen: &mut Pen<'_>, x: f64, ground: f64, height: f64, dice: &mut Dice) {
-    let leaves =
-        dice.pick(&[Ink::new(58, 124, 66), Ink::new(82, 140, 62), Ink::new(46, 108, 74), Ink::new(188, 132, 58)]);
-    let crown = height * 0.72;
-    pen.oval(Rect::new(x - crown * 0.4, ground - 3.0, crown * 0.8, 6.0), Ink::new(30, 50, 30).sheer(70));
-    pen.block(Rect::new(x - height * 0.04, ground - height * 0.5, height * 0.08, height * 0.5), BARK);
-    let spots = [(-0.5, 0.28, 0.6, leaves.darker()), (-0.08, 0.30, 0.6, leaves), (-0.32, 0.0, 0.66, leaves)];
-    for (left, down, size, ink) in spots {
-        pen.oval(Rect::new(x + left * crown, ground - height + down * crown, size * crown, size * crown), ink);
-    }
-    pen.oval(Rect::new(x - 0.2 * crown, ground - height + 0.08 * crown, 0.3 * crown, 0.24 * crown), leaves.lighter());
 }
 
 fn draw_meadow(pen: &mut Pen<'_>, scene: &Scene, dice: &mut Dice) {
-    let (width, height, horizon) = (scene.width(), scene.height(), scene.horizon);
+    let (width, height, horizon) = (scene.stage.width(), scene.stage.height(), scene.stage.horizon);
     draw_hills(pen, scene, dice);
     if dice.chance(60) {
         draw_barn(pen, width * dice.between(0.08, 0.72), horizon + 3.0, horizon * 0.42);
     }
     pen.gradient(Rect::new(0.0, horizon, width, height - horizon), Ink::new(170, 196, 98), Ink::new(110, 156, 66));
-    let (top, bottom) = (scene.ground(0.02) - 14.0, scene.ground(0.12));
+    let (top, bottom) = (scene.stage.ground(0.02) - 14.0, scene.stage.ground(0.12));
     for rail in [0.3, 0.65] {
         pen.block(Rect::new(0.0, top + rail * (bottom - top), width, 3.0), WOOD);
     }
@@ -213,12 +128,17 @@ fn draw_barn(pen: &mut Pen<'_>, x: f64, ground: f64, height: f64) {
 }
 
 fn draw_hills(pen: &mut Pen<'_>, scene: &Scene, dice: &mut Dice) {
-    let (_, haze) = sky(scene.light);
+    let (_, haze) = scenery::sky(scene.stage.light);
     for (share, rise) in [(130, 0.36), (60, 0.22)] {
-        let x = scene.width() * dice.between(-0.5, 0.4);
-        let high = scene.horizon * rise * dice.between(0.8, 1.2);
+        let x = scene.stage.width() * dice.between(-0.5, 0.4);
+        let high = scene.stage.horizon * rise * dice.between(0.8, 1.2);
         for shift in [0.0, 0.72] {
-            let hill = Rect::new(x + shift * scene.width(), scene.horizon - high, scene.width() * 0.95, 2.0 * high);
+            let hill = Rect::new(
+                x + shift * scene.stage.width(),
+                scene.stage.horizon - high,
+                scene.stage.width() * 0.95,
+                2.0 * high,
+            );
             pen.oval(hill, HILL.mixed(haze, share));
         }
     }
@@ -228,7 +148,7 @@ fn draw_hills(pen: &mut Pen<'_>, scene: &Scene, dice: &mut Dice) {
 fn scatter(pen: &mut Pen<'_>, scene: &Scene, from: f64, number: u32, ink: Ink, dice: &mut Dice) {
     for _ in 0..number {
         let depth = dice.between(from, 1.0);
-        let (x, y, size) = (scene.width() * dice.between(0.0, 1.0), scene.ground(depth), 1.0 + 1.6 * depth);
+        let (x, y, size) = (scene.stage.width() * dice.between(0.0, 1.0), scene.stage.ground(depth), 1.0 + 1.6 * depth);
         pen.oval(Rect::new(x, y, size * 1.6, size), ink.sheer(120));
     }
 }
@@ -236,13 +156,13 @@ fn scatter(pen: &mut Pen<'_>, scene: &Scene, from: f64, number: u32, ink: Ink, d
 fn draw_room(pen: &mut Pen<'_>, scene: &Scene, dice: &mut Dice) {
     const WALLS: [Ink; 4] =
         [Ink::new(228, 214, 190), Ink::new(186, 208, 206), Ink::new(216, 196, 204), Ink::new(206, 212, 184)];
-    let (width, height, horizon) = (scene.width(), scene.height(), scene.horizon);
+    let (width, height, horizon) = (scene.stage.width(), scene.stage.height(), scene.stage.horizon);
     let wall = dice.pick(&WALLS);
     pen.gradient(Rect::new(0.0, 0.0, width, horizon), wall.lighter(), wall);
     pen.gradient(Rect::new(0.0, horizon, width, height - horizon), WOOD.lighter(), WOOD);
     let plank = WOOD.darker().sheer(120);
     for line in [0.12, 0.3, 0.56, 0.86] {
-        pen.block(Rect::new(0.0, scene.ground(line), width, 1.0), plank);
+        pen.block(Rect::new(0.0, scene.stage.ground(line), width, 1.0), plank);
     }
     for part in 0..10 {
         let x = width * f64::from(part) / 9.0;
@@ -250,7 +170,7 @@ fn draw_room(pen: &mut Pen<'_>, scene: &Scene, dice: &mut Dice) {
     }
     pen.block(Rect::new(0.0, horizon - 5.0, width, 5.0), WHITE);
     let rug = dice.pick(&[Ink::new(164, 70, 74), Ink::new(72, 100, 140), Ink::new(116, 134, 96)]);
-    let carpet = Rect::new(width * 0.18, scene.ground(0.38), width * 0.64, (height - horizon) * 0.52);
+    let carpet = Rect::new(width * 0.18, scene.stage.ground(0.38), width * 0.64, (height - horizon) * 0.52);
     pen.oval(carpet, rug);
     pen.hoop(carpet, 4.0, rug.lighter());
     draw_window(pen, scene, dice);
@@ -258,10 +178,10 @@ fn draw_room(pen: &mut Pen<'_>, scene: &Scene, dice: &mut Dice) {
 }
 
 fn draw_window(pen: &mut Pen<'_>, scene: &Scene, dice: &mut Dice) {
-    let (width, horizon) = (scene.width(), scene.horizon);
+    let (width, horizon) = (scene.stage.width(), scene.stage.horizon);
     let on_left = dice.chance(50);
     let frame = Rect::new(width * if on_left { 0.10 } else { 0.58 }, horizon * 0.14, width * 0.30, horizon * 0.48);
-    let (top, bottom) = sky(scene.light);
+    let (top, bottom) = scenery::sky(scene.stage.light);
     pen.block(Rect::new(frame.x - 4.0, frame.y - 4.0, frame.w + 8.0, frame.h + 8.0), WHITE);
     pen.gradient(frame, top, bottom);
     pen.block(Rect::new(frame.x + frame.w / 2.0 - 1.5, frame.y, 3.0, frame.h), WHITE);

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
+use super::category::{Category, Kind};
+use super::drawing;
+use super::scene::{Object, Scene, rounded};
 use crate::canvas::Rect;
-use crate::category::{Category, Kind};
-use crate::figure;
-use crate::scene::{Object, Scene, rounded};
 
 /// A field that may be left out, or be there without a value.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -150,7 +150,7 @@ pub(super) fn annotations(scene: &Scene, image_id: u32) -> Vec<Annotation> {
 }
 
 fn object_annotation(object: &Object, image_id: u32) -> Annotation {
-    let outline = figure::outline(object);
+    let outline = drawing::outline(object);
     let turns = outline.iter().zip(outline.iter().cycle().skip(1));
     let doubled: f64 = turns.map(|(from, to)| from.0 * to.1 - to.0 * from.1).sum();
     Annotation {
@@ -174,25 +174,25 @@ fn crowd_annotation(scene: &Scene, region: Rect, image_id: u32) -> Annotation {
         bbox: [region.x, region.y, region.w, region.h],
         area: region.w * region.h,
         iscrowd: 1,
-        segmentation: Segmentation::Runs { counts: runs(scene, region), size: [scene.height, scene.width] },
+        segmentation: Segmentation::Runs { counts: runs(scene, region), size: [scene.stage.height, scene.stage.width] },
     }
 }
 
 /// The mask of a rectangle of whole pixels, in COCO's order: down the first column, then the next.
 fn runs(scene: &Scene, region: Rect) -> Vec<u32> {
-    let columns = 0..scene.width;
+    let columns = 0..scene.stage.width;
     let inside = columns.filter(|&x| region.x <= f64::from(x) && f64::from(x) < region.right());
-    let rows = (0..scene.height).filter(|&y| region.y <= f64::from(y) && f64::from(y) < region.bottom());
+    let rows = (0..scene.stage.height).filter(|&y| region.y <= f64::from(y) && f64::from(y) < region.bottom());
     let rows: Vec<u32> = rows.collect();
     let (top, high) = (rows.first().copied().unwrap_or(0), u32::try_from(rows.len()).unwrap_or(0));
     let mut counts = Vec::new();
     let mut end = 0;
     for column in inside {
-        let start = column * scene.height + top;
+        let start = column * scene.stage.height + top;
         counts.extend([start - end, high]);
         end = start + high;
     }
-    counts.push(scene.width * scene.height - end);
+    counts.push(scene.stage.width * scene.stage.height - end);
     counts
 }
 

@@ -1,8 +1,9 @@
 //! What can be said about a scene. Each sentence is true: it names what is annotated, with its number.
 
-use crate::category::Category;
+use super::category::Category;
+use super::scene::{Scene, Setting, Stance};
 use crate::dice::Dice;
-use crate::scene::{Light, Scene, Setting, Stance};
+use crate::stage::Light;
 
 const NUMBERS: [&str; 15] = [
     "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
@@ -128,7 +129,7 @@ fn noun(setting: Setting) -> &'static str {
 
 fn scenery(scene: &Scene) -> String {
     let noun = noun(scene.setting);
-    match scene.light {
+    match scene.stage.light {
         _ if scene.setting == Setting::Room => format!("a bright {noun}"),
         Light::Sunny => format!("a sunny {noun}"),
         Light::Cloudy => format!("a {noun} under a cloudy sky"),

@@ -1,10 +1,10 @@
-//! What is wrong with the data, on purpose and counted: each role of [`crate::plan`] spoils the entries of its
+//! What is wrong with the data, on purpose and counted: each role of [`super::plan`] spoils the entries of its
 //! picture in one way. What is repeated stands at the end of the file.
 
-use crate::category::Category;
-use crate::document::{Annotation, Caption, Field, ImageEntry};
-use crate::plan::{Picture, Role};
-use crate::summary::CocoSummary;
+use super::category::Category;
+use super::document::{Annotation, Caption, Field, ImageEntry};
+use super::plan::{Picture, Role};
+use super::summary::CocoSummary;
 
 /// The entries of one picture, or those that the flaws add to a file.
 #[derive(Debug, Default)]
@@ -95,10 +95,10 @@ fn count_twin(entries: &Entries, summary: &mut CocoSummary) {
 
 /// Adds a copy of the first annotation whose box has lost its width.
 fn add_degenerate(entries: &mut Entries, ids: &mut Ids, summary: &mut CocoSummary) {
-    use crate::document::Segmentation::Polygons;
+    use super::document::Segmentation::Polygons;
     if let Some(first) = entries.annotations.first() {
         let [x, y, _, height] = first.bbox;
-        let bottom = crate::scene::rounded(y + height);
+        let bottom = super::scene::rounded(y + height);
         let segmentation = Polygons(vec![vec![x, y, x, bottom, x, y]]);
         let (id, bbox) = (ids.next_annotation(), [x, y, 0.0, height]);
         entries.annotations.push(Annotation { id, bbox, area: 0.0, segmentation, ..first.clone() });

@@ -1,10 +1,12 @@
 //! What a picture shows: the place, the light, and what stands where. Composed before anything is drawn, so that
 //! boxes, captions and drawing all follow from one description.
 
+use super::category::Category;
+use super::plan::Role;
 use crate::canvas::Rect;
-use crate::category::{Category, Colour};
 use crate::dice::Dice;
-use crate::plan::Role;
+use crate::palette::Colour;
+use crate::stage::{Light, Stage};
 
 /// Where a scene plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,17 +21,6 @@ pub(super) enum Setting {
     Room,
     /// A meadow with a fence and a barn.
     Meadow,
-}
-
-/// The weather, or the hour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Light {
-    /// Sun and a blue sky.
-    Sunny,
-    /// A grey sky.
-    Cloudy,
-    /// The sun goes down.
-    Dusk,
 }
 
 /// What carries a thing.
@@ -67,16 +58,10 @@ pub(super) struct Object {
 /// A whole picture.
 #[derive(Debug)]
 pub(super) struct Scene {
-    /// The width in pixels.
-    pub(super) width: u32,
-    /// The height in pixels.
-    pub(super) height: u32,
+    /// Size, light and horizon.
+    pub(super) stage: Stage,
     /// The place.
     pub(super) setting: Setting,
-    /// The light.
-    pub(super) light: Light,
-    /// Where ground and sky, or floor and wall, meet.
-    pub(super) horizon: f64,
     /// The table of a room.
     pub(super) table: Rect,
     /// The region of a distant crowd, in whole pixels.
@@ -105,7 +90,7 @@ pub(super) fn compose(role: Role, dice: &mut Dice) -> Scene {
     scene.add_things(&mut cast, dice);
     dice.shuffle(&mut cast);
     let flying = cast.iter().any(|&category| category != Category::Bird) && dice.chance(50);
-    let slot = scene.width() / f64::from(u32::try_from(cast.len()).unwrap_or(1));
+    let slot = scene.stage.width() / f64::from(u32::try_from(cast.len()).unwrap_or(1));
     let mut left = 0.0;
     for category in cast {
         let x = left + slot * dice.between(0.3, 0.7);
@@ -135,7 +120,8 @@ fn stage(crowded: bool, dice: &mut Dice) -> Scene {
     let (table_width, table_height) = (f64::from(width) * 0.36, f64::from(height) * 0.26);
     let table_x = dice.between(0.04, 0.60) * f64::from(width);
     let table = Rect::new(table_x, horizon - 0.55 * table_height, table_width, table_height);
-    Scene { width, height, setting, light, horizon, table, crowd: None, objects: Vec::new() }
+    let stage = Stage { width, height, light, horizon };
+    Scene { stage, setting, table, crowd: None, objects: Vec::new() }
 }
 
 /// Two decimals, as COCO has them.
@@ -174,24 +160,9 @@ impl Object {
 // === impl Scene ===
 
 impl Scene {
-    /// The width, to reckon with.
-    pub(super) fn width(&self) -> f64 {
-        f64::from(self.width)
-    }
-
-    /// The height, to reckon with.
-    pub(super) fn height(&self) -> f64 {
-        f64::from(self.height)
-    }
-
     /// How many people can be told apart.
     pub(super) fn people(&self) -> usize {
         self.objects.iter().filter(|object| object.category == Category::Person).count()
-    }
-
-    /// The ground at a depth between the horizon (0) and the lower edge (1).
-    pub(super) fn ground(&self, depth: f64) -> f64 {
-        self.horizon + depth * (self.height() - self.horizon)
     }
 
     /// Adds one to three kinds of things that suit the place.
@@ -223,11 +194,12 @@ impl Scene {
         let height = kind.height * size * self.person_height();
         let width = height * if stance == Stance::Wings { 1.9 } else { kind.aspect };
         let (x, bottom) = match stance {
-            Stance::Table => (self.table.x + self.table.w * (0.12 + 0.76 * x / self.width()), self.table.y + 2.0),
-            Stance::Wings => (x, self.horizon * dice.between(0.3, 0.7)),
-            Stance::Ground | Stance::Hand => (x, self.ground(depth) - 2.0),
+            Stance::Table => (self.table.x + self.table.w * (0.12 + 0.76 * x / self.stage.width()), self.table.y + 2.0),
+            Stance::Wings => (x, self.stage.horizon * dice.between(0.3, 0.7)),
+            Stance::Ground | Stance::Hand => (x, self.stage.ground(depth) - 2.0),
         };
-        let rect = Rect::new(x - width / 2.0, bottom - height, width, height).within(self.width(), self.height());
+        let rect =
+            Rect::new(x - width / 2.0, bottom - height, width, height).within(self.stage.width(), self.stage.height());
         Object {
             category,
             rect: rounded_rect(rect),
@@ -254,16 +226,16 @@ impl Scene {
     /// The height of a person at the lower edge.
     fn person_height(&self) -> f64 {
         let share = if self.setting == Setting::Room { 0.66 } else { 0.54 };
-        share * self.height().min(self.width() * 0.9)
+        share * self.stage.height().min(self.stage.width() * 0.9)
     }
 
     /// A strip along the horizon, in whole pixels.
     fn crowd_region(&self, dice: &mut Dice) -> Rect {
-        let width = (self.width() * dice.between(0.42, 0.62)).round();
-        let height = (self.height() * 0.16).round();
-        let x = (dice.between(0.05, 0.95) * (self.width() - width - 4.0)).round() + 2.0;
+        let width = (self.stage.width() * dice.between(0.42, 0.62)).round();
+        let height = (self.stage.height() * 0.16).round();
+        let x = (dice.between(0.05, 0.95) * (self.stage.width() - width - 4.0)).round() + 2.0;
         let depth = if self.setting == Setting::Beach { 0.36 } else { 0.16 };
-        Rect::new(x, (self.ground(depth) - height).round(), width, height)
+        Rect::new(x, (self.stage.ground(depth) - height).round(), width, height)
     }
 
     /// People take the umbrellas into their hands, except those that stand on a beach.
@@ -271,7 +243,7 @@ impl Scene {
         if self.setting == Setting::Beach {
             return;
         }
-        let (width, height) = (self.width(), self.height());
+        let (width, height) = (self.stage.width(), self.stage.height());
         let people = self.objects.iter().filter(|object| object.category == Category::Person).copied();
         let people: Vec<Object> = people.collect();
         let umbrellas = self.objects.iter_mut().filter(|object| object.category == Category::Umbrella);
