@@ -5,8 +5,8 @@
 
 use image::{DynamicImage, ExtendedColorType, RgbImage, RgbaImage, codecs::jpeg::JpegEncoder};
 use tiny_skia::{
-    Color, FillRule, GradientStop, LinearGradient, Paint, Path, PathBuilder, Pixmap, Shader, SpreadMode, Stroke,
-    Transform,
+    Color, FillRule, GradientStop, LinearGradient, Paint, Path, PathBuilder, Pixmap, PixmapPaint, Shader, SpreadMode,
+    Stroke, Transform,
 };
 
 use crate::error::{Error, Result};
@@ -40,8 +40,12 @@ pub(super) struct Ink {
 }
 
 /// The picture while it is drawn.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Canvas(Pixmap);
+
+/// A figure by itself, around which nothing is drawn: it knows which pixels it covers, and how much.
+#[derive(Debug)]
+pub(super) struct Sprite(Pixmap);
 
 /// Draws on a canvas in the coordinates of a frame, of which `v` grows downwards.
 ///
@@ -69,6 +73,12 @@ fn blend(from: u8, to: u8, share: u8) -> u8 {
 #[expect(clippy::cast_possible_truncation, reason = "pictures have a few hundred pixels, edges need no more digits")]
 const fn px(value: f64) -> f32 {
     value as f32
+}
+
+/// Pixels that are all transparent.
+fn pixmap(width: u32, height: u32) -> Result<Pixmap> {
+    let no_size = || Error::Internal(format!("draw a picture of {width} × {height} pixels"));
+    Pixmap::new(width, height).ok_or_else(no_size)
 }
 
 // === impl Rect ===
@@ -158,10 +168,14 @@ impl Ink {
 impl Canvas {
     /// A black picture.
     pub(super) fn new(width: u32, height: u32) -> Result<Self> {
-        let no_size = || Error::Internal(format!("draw a picture of {width} × {height} pixels"));
-        let mut pixmap = Pixmap::new(width, height).ok_or_else(no_size)?;
+        let mut pixmap = pixmap(width, height)?;
         pixmap.fill(Color::BLACK);
         Ok(Self(pixmap))
+    }
+
+    /// Width and height in pixels.
+    pub(super) fn size(&self) -> (u32, u32) {
+        (self.0.width(), self.0.height())
     }
 
     /// A pen whose coordinates are the pixels.
@@ -174,9 +188,14 @@ impl Canvas {
         Pen { pixmap: &mut self.0, frame, flipped }
     }
 
+    /// Puts a sprite on the picture, its left upper corner at `x`, `y`.
+    pub(super) fn stamp(&mut self, sprite: &Sprite, (x, y): (i32, i32)) {
+        self.0.draw_pixmap(x, y, sprite.0.as_ref(), &PixmapPaint::default(), Transform::identity(), None);
+    }
+
     /// The pixels, all of them opaque.
     pub(super) fn into_image(self) -> Result<RgbImage> {
-        let (width, height) = (self.0.width(), self.0.height());
+        let (width, height) = self.size();
         let image = RgbaImage::from_raw(width, height, self.0.take());
         let image = image.ok_or_else(|| Error::Internal("a picture has the wrong number of bytes".to_owned()))?;
         Ok(DynamicImage::ImageRgba8(image).into_rgb8())
@@ -190,6 +209,28 @@ impl Canvas {
             .encode(&image, image.width(), image.height(), ExtendedColorType::Rgb8)
             .map_err(|err| Error::Internal(format!("encode picture: {err}")))?;
         Ok(bytes)
+    }
+}
+
+// === impl Sprite ===
+
+impl Sprite {
+    /// An empty sprite.
+    pub(super) fn new(width: u32, height: u32) -> Result<Self> {
+        Ok(Self(pixmap(width, height)?))
+    }
+
+    /// A pen for the unit square of the whole sprite; a flipped one draws its mirror image.
+    pub(super) fn pen(&mut self, flipped: bool) -> Pen<'_> {
+        let frame = Rect::new(0.0, 0.0, f64::from(self.0.width()), f64::from(self.0.height()));
+        Pen { pixmap: &mut self.0, frame, flipped }
+    }
+
+    /// The pixels that are drawn, row by row: where they are, and how much of the ground they cover, up to 255.
+    pub(super) fn drawn(&self) -> impl Iterator<Item = ((u32, u32), u8)> {
+        let places = (0..self.0.height()).flat_map(|y| (0..self.0.width()).map(move |x| (x, y)));
+        let pixels = places.zip(self.0.pixels().iter().map(|pixel| pixel.alpha()));
+        pixels.filter(|&(_, opacity)| opacity > 0)
     }
 }
 

@@ -25,8 +25,10 @@ mod scenery;
 mod figure;
 
 mod coco;
+mod visdrone;
 
 pub use self::{
     coco::{CocoOptions, CocoSummary, write_coco},
     error::{Error, Result},
+    visdrone::{Counts, SequenceSummary, VisdroneOptions, VisdroneSummary, write_visdrone},
 };

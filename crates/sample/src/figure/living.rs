@@ -2,11 +2,13 @@
 
 use crate::canvas::{Ink, Pen, Point};
 
-const DARK: Ink = Ink::new(38, 34, 36);
-const SKINS: [Ink; 4] =
+pub(crate) const DARK: Ink = Ink::new(38, 34, 36);
+pub(crate) const SKINS: [Ink; 4] =
     [Ink::new(244, 208, 178), Ink::new(222, 170, 130), Ink::new(168, 114, 78), Ink::new(116, 76, 54)];
-const HAIRS: [Ink; 4] = [Ink::new(52, 38, 32), Ink::new(112, 72, 40), Ink::new(206, 166, 92), Ink::new(148, 142, 138)];
-const TROUSERS: [Ink; 4] = [Ink::new(58, 70, 104), Ink::new(70, 70, 76), Ink::new(124, 104, 80), Ink::new(40, 46, 60)];
+pub(crate) const HAIRS: [Ink; 4] =
+    [Ink::new(52, 38, 32), Ink::new(112, 72, 40), Ink::new(206, 166, 92), Ink::new(148, 142, 138)];
+pub(crate) const TROUSERS: [Ink; 4] =
+    [Ink::new(58, 70, 104), Ink::new(70, 70, 76), Ink::new(124, 104, 80), Ink::new(40, 46, 60)];
 const BEAK: Ink = Ink::new(236, 158, 48);
 
 /// The polygon around [`person`].

@@ -1,10 +1,14 @@
 //! The figures: how things look, each in the unit square of its box, looking to the right.
 //!
-//! Figures of `living` and `thing` touch all four sides of the square, and have a polygon around them, so that box,
-//! polygon and drawing agree.
+//! Those of `living` and `thing` stand still, touch all four sides of the square, and have a polygon around them, so
+//! that box, polygon and drawing agree. `moving` people and the `traffic` around them, and what stands at the `kerb`,
+//! have no polygon; their boxes follow from the pixels.
 
 pub(super) mod living;
 pub(super) mod thing;
+pub(super) mod moving;
+pub(super) mod traffic;
+pub(super) mod kerb;
 
 use self::thing::METAL;
 use crate::canvas::{Canvas, Ink, Rect};

@@ -3,10 +3,10 @@
 use crate::canvas::{Ink, Pen, Point};
 
 pub(crate) const METAL: Ink = Ink::new(70, 72, 78);
-const TYRE: Ink = Ink::new(40, 40, 44);
-const GLASS: Ink = Ink::new(190, 218, 232);
+pub(crate) const TYRE: Ink = Ink::new(40, 40, 44);
+pub(crate) const GLASS: Ink = Ink::new(190, 218, 232);
 const POT: Ink = Ink::new(186, 98, 66);
-const STEEL: Ink = Ink::new(196, 198, 202);
+pub(crate) const STEEL: Ink = Ink::new(196, 198, 202);
 
 /// The polygon around [`bicycle`].
 pub(crate) const BICYCLE: [Point; 10] = [
