@@ -8,8 +8,6 @@ use super::category::Category;
 use super::shot::Sighting;
 use crate::canvas::Rect;
 
-/// Who is this far outside of the frame, in percent, is not annotated: the track begins later, or has ended.
-const OUTSIDE_MAX: u32 = 50;
 /// Who comes as the sixth gets the score 0, if one is to have it.
 const UNSCORED: u32 = 5;
 
@@ -26,7 +24,7 @@ pub(super) struct Line {
     pub(super) scored: bool,
     /// The category.
     pub(super) category: Category,
-    /// 0 for whole targets, 1 if a part of at most a half lies outside of the frame.
+    /// 0 for whole targets, 1 if a part lies outside of the frame.
     pub(super) truncation: u8,
     /// 0 for less than one percent, 1 for up to a half, 2 for more.
     pub(super) occlusion: u8,
@@ -78,7 +76,7 @@ impl Annotator {
             self.ignored.map(|(region, target)| ignored_line(frame, target, region)).into_iter().collect();
         for (body, sighting) in bodies.iter().zip(sightings) {
             let Some((category, sighting)) = body.look.category().zip(*sighting) else { continue };
-            if sighting.outside > OUTSIDE_MAX {
+            if !body.is_inside {
                 continue;
             }
             let target = self.target(body.number, category);

@@ -62,6 +62,8 @@ pub(super) struct Body {
     pub(super) rect: Rect,
     /// Whether it looks to the left.
     pub(super) flipped: bool,
+    /// Whether its middle is in the picture: it enters once and leaves once, whatever its arms and legs do.
+    pub(super) is_inside: bool,
     /// The ground under it: who stands lower is nearer.
     ground: f64,
 }
@@ -242,14 +244,14 @@ impl Cast {
         let rect = Rect::new((middle - width / 2.0).round(), (ground - height).round(), width, height);
         let swing = swing(distance + start, person);
         let details = Details { swing, ..member.details };
-        let body = Body { number: 2 * index, look, details, rect, flipped: leftwards, ground };
-        let rider = member.rider.zip(look.saddle()).map(|(details, saddle)| Body {
-            number: 2 * index + 1,
-            look: Look::Rider,
-            details: Details { swing, ..details },
-            rect: seat(rect, saddle, leftwards),
-            flipped: leftwards,
-            ground: ground + 0.01,
+        let inside = 0.0..=self.stage.width();
+        let is_inside = inside.contains(&middle);
+        let body = Body { number: 2 * index, look, details, rect, flipped: leftwards, is_inside, ground };
+        let rider = member.rider.zip(look.saddle()).map(|(details, saddle)| {
+            let rect = seat(rect, saddle, leftwards);
+            let is_inside = inside.contains(&(rect.x + rect.w / 2.0));
+            let details = Details { swing, ..details };
+            Body { number: 2 * index + 1, look: Look::Rider, details, rect, is_inside, ground: ground + 0.01, ..body }
         });
         std::iter::once(body).chain(rider)
     }

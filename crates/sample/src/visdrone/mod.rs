@@ -15,8 +15,8 @@
 //!                   └▶ backdrop ──────────────────────────────────────┘   └▶ annotation ─▶ flaw ─▶ text
 //! ```
 //!
-//! Everything that moves in a frame has a line, from the frame in which half of it has entered until half of it has
-//! left, hidden or not; only the crowd of an ignored region has one line for all.
+//! Everybody and every vehicle in a frame has a line, hidden or not, as long as the middle is inside the frame: VisDrone
+//! ends a track when more than a half is outside. Only the crowd of an ignored region has one line for all.
 //!
 //! In reading order: `options` · `summary` of the contents · `plan` the sequences and what is special about each ·
 //! `category` VisDrone's categories · `look` what they look like · `place` lanes and pavements · `cast` who takes part

@@ -15,9 +15,9 @@ const SOLID: u8 = 128;
 pub(super) struct Sighting {
     /// Left, top, width and height of its box inside the frame, hidden or not.
     pub(super) bbox: [i32; 4],
-    /// The parts of its whole box that lie outside of the frame, in percent, rounded up.
+    /// The part of its whole box that lies outside of the frame, in percent, rounded up.
     pub(super) outside: u32,
-    /// The parts of its pixels inside the frame that others hide, in percent, rounded down.
+    /// The part of its pixels inside the frame that others hide, in percent, rounded down.
     pub(super) hidden: u32,
 }
 

@@ -246,6 +246,24 @@ fn tracks_are_smooth_and_without_gaps() {
 }
 
 #[test]
+fn everybody_enters_and_leaves_once() {
+    const FRAMES: u32 = 1_000;
+    for place in [Place::Boulevard, Place::Street, Place::Square] {
+        let cast = Cast::new(place, &place.stage(Light::Sunny), Bustle::Rush, FRAMES, &mut Dice::new(11, 2));
+        let mut frames: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
+        for frame in 0..FRAMES {
+            for body in cast.bodies(frame).iter().filter(|body| body.is_inside) {
+                frames.entry(body.number).or_default().push(frame);
+            }
+        }
+        assert!(frames.len() > 100, "{place:?}: {}", frames.len());
+        for (number, frames) in frames {
+            assert!(frames.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{place:?}: {number}: {frames:?}");
+        }
+    }
+}
+
+#[test]
 fn some_fragments_are_busy_and_the_busiest_are_clear() {
     let tens = fragments(&SAMPLE, 10);
     assert!(tens[0] > tens[1] && tens[1] > tens[2], "{tens:?}");
@@ -305,18 +323,16 @@ fn drawn_box(body: &Body) -> [i32; 4] {
 #[test]
 fn boxes_are_those_of_the_drawn_pixels() {
     let mut looks = BTreeSet::new();
-    for place in [Place::Boulevard, Place::Square] {
-        for frame in [0, 31] {
-            let bodies = bodies(place, frame);
-            let sightings = shot::take(&plain(Ink::new(0, 0, 0)), &bodies).unwrap().sightings;
-            for (body, sighting) in bodies.iter().zip(sightings) {
-                let [left, top, w, h] = drawn_box(&moved(*body, 100.0));
-                let left = left - 100 + whole(body.rect.x);
-                let (x, right) = (left.max(0), (left + w).min(WIDTH.cast_signed()));
-                let inside = (x < right).then_some([x, top, right - x, h]);
-                assert_eq!(sighting.map(|sighting| sighting.bbox), inside, "{body:?}");
-                looks.insert(format!("{:?}", body.look));
-            }
+    for (place, frame) in [(Place::Boulevard, 0), (Place::Street, 20), (Place::Square, 31)] {
+        let bodies = bodies(place, frame);
+        let sightings = shot::take(&plain(Ink::new(0, 0, 0)), &bodies).unwrap().sightings;
+        for (body, sighting) in bodies.iter().zip(sightings) {
+            let [left, top, w, h] = drawn_box(&moved(*body, 100.0));
+            let left = left - 100 + whole(body.rect.x);
+            let (x, right) = (left.max(0), (left + w).min(WIDTH.cast_signed()));
+            let inside = (x < right).then_some([x, top, right - x, h]);
+            assert_eq!(sighting.map(|sighting| sighting.bbox), inside, "{body:?}");
+            looks.insert(format!("{:?}", body.look));
         }
     }
     assert!(looks.len() >= 14, "{looks:?}");
