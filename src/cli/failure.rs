@@ -6,7 +6,8 @@ use crate::{config::Faults, error::Error};
 /// Exit codes.
 pub(super) const SUCCESS: i32 = 0;
 const FAILED: i32 = 1;
-const MISCONFIGURED: i32 = 2;
+/// The command line or the configuration is invalid.
+const MISUSED: i32 = 2;
 
 /// The reason why a command failed.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub enum Failure {
     Failed(Error),
     /// The configuration is invalid.
     Misconfigured(Faults),
+    /// The flags do not go together.
+    Usage(String),
 }
 
 impl From<Error> for Failure {
@@ -43,7 +46,11 @@ impl Failure {
             }
             Self::Misconfigured(faults) => {
                 output::error(faults);
-                MISCONFIGURED
+                MISUSED
+            }
+            Self::Usage(message) => {
+                output::error(message);
+                MISUSED
             }
         }
     }

@@ -71,6 +71,31 @@ async fn mistakes_are_said_on_stderr_with_the_right_exit_code() {
 }
 
 #[test]
+fn sample_writes_either_layout_and_refuses_flags_of_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let [coco, visdrone] = ["coco", "visdrone"].map(|name| folder.path().join(name).to_str().unwrap().to_owned());
+    let (coco, visdrone) = (coco.as_str(), visdrone.as_str());
+    check_fails(&["sample", coco, "--frames", "5"], "", 2, &["--frames needs --layout visdrone"]);
+    check_fails(&["sample", coco, "--sequences", "5"], "", 2, &["--sequences needs --layout visdrone"]);
+    let images = ["sample", visdrone, "--layout", "visdrone", "--images", "5"];
+    check_fails(&images, "", 2, &["--images needs --layout coco"]);
+    let frames = ["sample", visdrone, "--layout", "visdrone", "--frames", "0"];
+    check_fails(&frames, "", 1, &["\"frames\" is 0, not 1 to 3000"]);
+    check_fails(&["sample", coco, "--layout", "kitti"], "", 2, &["kitti", "coco", "visdrone"]);
+    check_prints(&["sample", coco, "--layout", "coco", "--images", "3"], "", &["wrote 3 images"]);
+    let small = ["sample", visdrone, "--layout", "visdrone", "--sequences", "4", "--frames", "20", "--json"];
+    let summary: serde_json::Value = serde_json::from_str(&check_prints(&small, "", &[])).unwrap();
+    assert_eq!((&summary["sequences"], &summary["frames"]), (&4.into(), &80.into()));
+    let frames = |split: &str, name: &serde_json::Value| {
+        let sequences = folder.path().join(format!("visdrone/VisDrone2019-MOT-{split}/sequences"));
+        std::fs::read_dir(sequences.join(name.as_str().unwrap())).unwrap().count()
+    };
+    for sequence in summary["by_sequence"].as_array().unwrap() {
+        assert_eq!(frames(sequence["split"].as_str().unwrap(), &sequence["name"]), 20);
+    }
+}
+
+#[test]
 fn check_examines_a_lake_that_is_not_served() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path().to_str().unwrap();
