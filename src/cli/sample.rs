@@ -11,9 +11,9 @@ use crate::error::{Error, ErrorKind};
 
 /// Write a folder of sample data in the layout of COCO or VisDrone
 ///
-/// coco: images with annotations and captions. visdrone: video sequences as frames, with the boxes and tracks of people
-/// and vehicles. Both include the flaws of real data: duplicates, missing values, crowds; trailing commas, lines without
-/// order, ignored regions. The output is identical for the same seed.
+/// coco: images with annotations and captions, and with duplicates, missing values and crowds. visdrone: video sequences
+/// as frames, with the boxes and tracks of people and vehicles, and with ignored regions, lines without order and
+/// trailing commas. The output is identical for the same seed.
 #[derive(Debug, Args)]
 pub struct Sample {
     /// The folder to write; it must be empty or not exist

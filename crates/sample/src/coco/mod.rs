@@ -75,8 +75,8 @@ struct Book {
 ///
 /// # Errors
 ///
-/// [`Error::OutOfRange`] for a number of images out of range, [`Error::NotEmpty`] for a folder that is not empty, and what
-/// the file system says.
+/// [`Error::OutOfRange`] for a number of images out of range, [`Error::NotEmpty`] for a folder that is not empty, and
+/// what the file system says.
 pub fn write_coco(folder: &Path, options: &CocoOptions) -> Result<CocoSummary> {
     Error::check_range("images", options.images, IMAGES_MAX)?;
     folder::prepare(folder)?;

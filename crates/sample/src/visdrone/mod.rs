@@ -15,13 +15,13 @@
 //!                   └▶ backdrop ──────────────────────────────────────┘   └▶ annotation ─▶ flaw ─▶ text
 //! ```
 //!
-//! Everybody and every vehicle in a frame has a line, hidden or not, as long as the middle is inside the frame: VisDrone
-//! ends a track when more than a half is outside. Only the crowd of an ignored region has one line for all.
+//! Everybody and every vehicle in a frame has a line, hidden or not, as long as the middle is inside the frame:
+//! VisDrone ends a track when more than a half is outside. Only the crowd of an ignored region has one line for all.
 //!
 //! In reading order: `options` · `summary` of the contents · `plan` the sequences and what is special about each ·
 //! `category` VisDrone's categories · `look` what they look like · `place` lanes and pavements · `cast` who takes part
-//! and moves how · `backdrop` what lies behind · `shot` a frame and what is seen in it · `annotation` lines · `flaw` the
-//! text and its oddities.
+//! and moves how · `backdrop` what lies behind · `shot` a frame and what is seen in it · `annotation` lines · `flaw`
+//! the text and its oddities.
 
 mod options;
 mod summary;
