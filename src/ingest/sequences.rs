@@ -141,7 +141,8 @@ fn read(frame: &Frame, encoding: Encoding, first: &mut Option<image::ImageFacts>
     }
     let expected = *first.get_or_insert(facts);
     if facts != expected {
-        let shown = |facts: image::ImageFacts| format!("{:?} of {} x {} pixels", facts.format, facts.width, facts.height);
+        let shown =
+            |facts: image::ImageFacts| format!("{:?} of {} x {} pixels", facts.format, facts.width, facts.height);
         let (found, expected) = (shown(facts), shown(expected));
         return Err(Error::invalid(format!("it is a {found}, but the first frame a {expected}")).context(doing()));
     }

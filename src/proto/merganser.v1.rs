@@ -104,7 +104,7 @@ impl ::prost::Name for JobOptions {
 /// Ingests a source into a table of the lake. The files are kept as a landing, and media are stored as assets.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct IngestRequest {
-    /// The source: Parquet, CSV or JSON files, a COCO folder, or video clips.
+    /// The source: Parquet, CSV or JSON files, a COCO folder, video clips, or frame folders of VisDrone or MOTChallenge.
     ///    hf://datasets/owner/name  a data set of the Hugging Face Hub; @revision and a path may follow the name
     ///    kaggle://owner/slug     a data set of Kaggle; @version may follow
     ///    file:///path            on the server's machine
@@ -118,13 +118,15 @@ pub struct IngestRequest {
     #[prost(string, optional, tag = "2")]
     pub dataset: ::core::option::Option<::prost::alloc::string::String>,
     /// The table, as schema.name. The default is raw.<dataset>; a COCO folder is ingested into <table>_images,
-    /// <table>_annotations, <table>_categories and <table>_captions.
+    /// <table>_annotations, <table>_categories and <table>_captions. The default for clips is silver.<dataset>: they are
+    /// ingested into <table>_clips and <table>_fragments, frame folders also into <table>_tracks.
     #[prost(string, optional, tag = "3")]
     pub table: ::core::option::Option<::prost::alloc::string::String>,
     /// The configuration of a data set of Hugging Face, by default its default one.
     #[prost(string, optional, tag = "4")]
     pub config: ::core::option::Option<::prost::alloc::string::String>,
-    /// Of a data set of Hugging Face: only this split. Of a COCO folder: the split of rows for which it specifies none.
+    /// Of a data set of Hugging Face: only this split. Of a COCO folder: the split of rows for which it specifies none. Of
+    /// clips and frame folders: their split, by default train, val or test if the path of their folder contains that word.
     #[prost(string, optional, tag = "5")]
     pub split: ::core::option::Option<::prost::alloc::string::String>,
     /// The effect on existing rows.
@@ -191,10 +193,13 @@ pub struct IngestRequest {
     /// STRUCT(bytes BLOB, path VARCHAR), and lists of those, need not be named.
     #[prost(string, repeated, tag = "28")]
     pub media_columns: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Frame folders: frames a second, by default those of seqinfo.ini, or 25.
     #[prost(double, optional, tag = "29")]
     pub frame_rate: ::core::option::Option<f64>,
+    /// Frame folders: the number of frames of each fragment but the last, by default 10.
     #[prost(uint32, optional, tag = "30")]
     pub frames_per_fragment: ::core::option::Option<u32>,
+    /// Frame folders: what the fragments contain.
     #[prost(enumeration = "ingest_request::Encode", tag = "31")]
     pub encode: i32,
 }
@@ -298,14 +303,28 @@ pub mod ingest_request {
     )]
     #[repr(i32)]
     pub enum Encode {
+        /// Fragments contain the JPEG files as they are.
         Copy = 0,
+        /// Fragments contain H.264, which needs the program ffmpeg on the server's machine.
         H264 = 1,
     }
     impl Encode {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
         pub fn as_str_name(&self) -> &'static str {
             match self {
                 Self::Copy => "copy",
                 Self::H264 => "h264",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "copy" => Some(Self::Copy),
+                "h264" => Some(Self::H264),
+                _ => None,
             }
         }
     }

@@ -24,7 +24,7 @@ def jpeg(number, size=SIZE):
     """A picture that differs from frame to frame."""
     pixels = numpy.random.default_rng(number).integers(0, 255, (size[1] // 8, size[0] // 8, 3), dtype=numpy.uint8)
     out = io.BytesIO()
-    PIL.Image.fromarray(pixels).resize(size).save(out, "JPEG", quality=90)
+    PIL.Image.fromarray(pixels).resize(size).save(out, "JPEG", quality=95, subsampling=0)
     return out.getvalue()
 
 

@@ -170,7 +170,11 @@ mod tests {
 
     #[test]
     fn visdrone_lines() {
-        let found = all(Layout::VisDrone, b"\xEF\xBB\xBF1,0,-5,6,70,8,1,4,0,2,\r\n\n 2 , 3,5,6,7,8,0,11,1,0\n3,3,5,6,0,8,1,4,0,0").unwrap();
+        let found = all(
+            Layout::VisDrone,
+            b"\xEF\xBB\xBF1,0,-5,6,70,8,1,4,0,2,\r\n\n 2 , 3,5,6,7,8,0,11,1,0\n3,3,5,6,0,8,1,4,0,0",
+        )
+        .unwrap();
         let first = Annotation {
             line: 1,
             frame: 1,

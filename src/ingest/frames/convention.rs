@@ -85,11 +85,11 @@ mod tests {
     fn boxes_count_by_convention() {
         let counted = |layout: Layout, score| (-1..14).filter(|id| layout.counts(score, *id)).collect::<Vec<_>>();
         assert_eq!(counted(Layout::VisDrone, 1.0), [-1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13]);
-        assert_eq!(counted(Layout::VisDrone, 0.0), []);
-        assert_eq!(counted(Layout::VisDrone, 0.5), []);
+        assert_eq!(counted(Layout::VisDrone, 0.0), [0_i64; 0]);
+        assert_eq!(counted(Layout::VisDrone, 0.5), [0_i64; 0]);
         assert_eq!(counted(Layout::Mot, 1.0), [-1, 0, 1, 2, 3, 4, 5, 6, 7]);
         assert_eq!(counted(Layout::Mot, 0.4), [-1, 0, 1, 2, 3, 4, 5, 6, 7]);
-        assert_eq!(counted(Layout::Mot, 0.0), []);
+        assert_eq!(counted(Layout::Mot, 0.0), [0_i64; 0]);
     }
 
     #[test]

@@ -73,7 +73,9 @@ pub fn sequences(root: &Path, files: &[PathBuf]) -> Vec<Sequence> {
 
 /// Whether `file` describes a sequence: its boxes, or its rate.
 pub fn is_described(file: &Path, sequences: &[Sequence]) -> bool {
-    sequences.iter().any(|Sequence { annotations, info, .. }| [annotations, info].map(Option::as_deref).contains(&Some(file)))
+    sequences
+        .iter()
+        .any(|Sequence { annotations, info, .. }| [annotations, info].map(Option::as_deref).contains(&Some(file)))
 }
 
 fn layout(folder: &Path) -> Option<Layout> {
@@ -151,7 +153,8 @@ mod tests {
         ];
         let expected = ("train/sequences/uav_v.1".to_owned(), Layout::VisDrone, vec![1, 2], true, false);
         assert_eq!(found(&visdrone), [expected]);
-        let mot = ["MOT17-02/img1/000010.jpg", "MOT17-02/img1/cover.jpg", "MOT17-02/seqinfo.ini", "MOT17-02/det/det.txt"];
+        let mot =
+            ["MOT17-02/img1/000010.jpg", "MOT17-02/img1/cover.jpg", "MOT17-02/seqinfo.ini", "MOT17-02/det/det.txt"];
         let expected = ("MOT17-02/img1".to_owned(), Layout::Mot, vec![10], false, true);
         assert_eq!(found(&mot), [expected]);
         assert_eq!(found(&["images/000001.jpg", "labels.txt"]), []);
