@@ -5,7 +5,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 usage() {
     cat <<'USAGE'
-Usage: ./rebuild.sh [--home DIR] [--storage URI] [--catalog URI] [--listen HOST:PORT] [--serve]
+Usage: ./rebuild.sh [--home DIR] [--storage URI] [--catalog URI] [--source sample|hf] [--visdrone SOURCE]
+                    [--listen HOST:PORT] [--serve]
 
 Builds the server, makes sample data, and rebuilds the lakehouse: raw, silver, gold, a query of fragments of video, time
 travel, a bad transform and its rollback. What lies in DIR is removed first; nothing is removed elsewhere.
@@ -15,6 +16,10 @@ travel, a bad transform and its rollback. What lies in DIR is removed first; not
                       or an empty folder [env: MERGANSER_STORAGE]
   --catalog URI       where the catalog lies instead: postgres://USER:PASSWORD@HOST/DATABASE of a database without a
                       lake, or sqlite:FILE [env: MERGANSER_CATALOG]
+  --source sample|hf  where the data comes from: drawn by the program, or COCO of the Hugging Face Hub, the split val of
+                      detection-datasets/coco (5,000 images, 0.8 GB), with HF_TOKEN if it is set [default: sample]
+  --visdrone SOURCE   sequences in the layout of VisDrone instead of drawn ones: a folder, a zip file, or any other source
+                      of merganser ingest
   --listen HOST:PORT  where the server listens [default: 127.0.0.1:31337; with a free port instead if not --serve]
   --serve             go on serving at the end
 
@@ -25,6 +30,8 @@ USAGE
 home=lakehouse
 storage=${MERGANSER_STORAGE:-}
 catalog=${MERGANSER_CATALOG:-}
+source=sample
+visdrone=
 listen=
 serve=
 while [ $# -gt 0 ]; do
@@ -32,12 +39,18 @@ while [ $# -gt 0 ]; do
         --home) home=${2:?--home needs a folder}; shift 2 ;;
         --storage) storage=${2:?--storage needs a URI}; shift 2 ;;
         --catalog) catalog=${2:?--catalog needs a URI}; shift 2 ;;
+        --source) source=${2:?--source needs sample or hf}; shift 2 ;;
+        --visdrone) visdrone=${2:?--visdrone needs a source}; shift 2 ;;
         --listen) listen=${2:?--listen needs HOST:PORT}; shift 2 ;;
         --serve) serve=yes; shift ;;
         --help | -h) usage; exit 0 ;;
         *) echo "rebuild.sh: unknown option $1" >&2; usage >&2; exit 2 ;;
     esac
 done
+case $source in
+    sample | hf) ;;
+    *) echo "rebuild.sh: --source is sample or hf, not $source" >&2; exit 2 ;;
+esac
 [ -n "$listen" ] || { [ -n "$serve" ] && listen=127.0.0.1:31337 || listen=127.0.0.1:0; }
 
 step() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
@@ -106,17 +119,23 @@ case $storage in
         ;;
 esac
 
-step "sample data: drawn pictures, boxes and captions in the COCO layout"
-"$merganser" sample "$work/coco"
-
+if [ "$source" = sample ]; then
+    step "sample data: drawn pictures, boxes and captions in the COCO layout"
+    "$merganser" sample "$work/coco"
+    set -- "$work/coco"
+else
+    set -- hf://datasets/detection-datasets/coco --split val
+fi
 step "raw: files landed, pictures stored as assets, rows loaded"
-"$merganser" ingest "$work/coco" --dataset coco
+"$merganser" ingest "$@" --dataset coco
 
-step "sample data: drawn sequences of moving objects in the VisDrone layout"
-"$merganser" sample "$work/visdrone" --layout visdrone
-
+if [ -z "$visdrone" ]; then
+    step "sample data: drawn sequences of moving objects in the VisDrone layout"
+    visdrone=$work/visdrone
+    "$merganser" sample "$visdrone" --layout visdrone
+fi
 step "silver: each sequence a clip of its frames, an index of fragments, and the tracks of the objects"
-"$merganser" ingest "$work/visdrone" --dataset visdrone
+"$merganser" ingest "$visdrone" --dataset visdrone
 
 step "silver and gold: models run in the order of their dependencies, each with its checks"
 "$merganser" transform

@@ -155,15 +155,18 @@ fn found(
     earlier: Option<&Earlier>,
 ) -> Found {
     let is_kept = |(item, fetched): &(&Item, &Fetched)| fetched.file.is_none().then(|| kept.get(&item.path)).flatten();
-    let landed: Vec<_> =
-        items.iter().zip(fetched).filter_map(|pair| is_kept(&pair)).flat_map(|(_, files)| files.clone()).collect();
+    let unchanged: Vec<_> = items.iter().zip(fetched).filter_map(|pair| is_kept(&pair)).collect();
+    // Of frames without annotations, nothing is landed.
+    let landed = |earlier: &Earlier| {
+        (earlier.format, unchanged.iter().flat_map(|(_, files)| files.clone()).collect::<Vec<_>>())
+    };
     let split = |item: &Item| Some((item.path.clone(), item.split.clone()?));
     Found {
         root: PathBuf::new(),
         is_folder: items.len() > 1,
         items: items.iter().map(|item| item.path.clone()).collect(),
         paths: fetched.iter().filter_map(|fetched| fetched.file.clone()).collect(),
-        kept: earlier.filter(|_| !landed.is_empty()).map(|earlier| (earlier.format, landed)),
+        kept: earlier.filter(|_| !unchanged.is_empty()).map(landed),
         splits: items.iter().filter_map(split).collect(),
     }
 }

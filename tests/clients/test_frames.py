@@ -1,6 +1,7 @@
 """Frame folders: VisDrone and MOTChallenge become clips of their JPEG files, an index with statistics, and tracks."""
 
 import io
+import json
 import os
 import pathlib
 import shutil
@@ -220,6 +221,25 @@ def test_a_zip_file_and_a_split_of_the_request(server, tmp_path, name):
     assert server.result("ingest", request)["unchanged"]
 
 
+@pytest.mark.parametrize("lines", [None, LINES[:1]])
+def test_a_prefix_of_a_bucket_is_fetched_once(launch, buckets, name, lines):
+    uri = buckets.make_bucket(f"frames-{name}")
+    folder = buckets.root / f"frames-{name}"
+    visdrone(folder, "a", 3, lines)
+    server = launch(variables=buckets.variables)
+    request = {"source": f"{uri}/", "dataset": name}
+    first = server.result("ingest", request)
+    assert first["assets"] == 1 and first["downloaded"] > 1000
+    again = server.result("ingest", request)
+    assert (again["unchanged"], again["downloaded"], again["rows_added"]) == (True, 0, 0)
+    # One more frame, and its box.
+    (folder / "VisDrone2019-MOT-train/sequences/a/0000004.jpg").write_bytes(jpeg(4))
+    (folder / "VisDrone2019-MOT-train/annotations").mkdir(exist_ok=True)
+    (folder / "VisDrone2019-MOT-train/annotations/a.txt").write_text("4,1,1,1,5,5,1,4,0,0\n")
+    assert server.result("ingest", {**request, "mode": "replace"})["assets"] == 1
+    assert server.sql(f"SELECT n_frames, n_objects FROM silver.{name}_fragments") == [(4, 1)]
+
+
 def test_models_make_a_training_table(server, tmp_path):
     """The built-in models, which a lake without this data set leaves out."""
     visdrone(tmp_path, "a", 10, LINES)
@@ -248,6 +268,34 @@ def test_models_make_a_training_table(server, tmp_path):
     server.result("ingest", {"source": tmp_path.as_uri(), "dataset": "visdrone", "frames_per_fragment": 4})
     server.result("transform", {"select": ["gold.visdrone_fragments"]})
     assert server.sql("SELECT n_objects, n_car, n_van FROM gold.visdrone_fragments WHERE fragment_id = 0 AND split = 'train'") == [(5, 3, 1)]
+
+
+def test_the_sample_is_what_its_summary_says(server, tmp_path):
+    written = harness.run("sample", tmp_path / "sample", "--layout", "visdrone", "--frames", "25", "--json")
+    assert written.returncode == 0, written.stderr
+    summary = json.loads(written.stdout)
+    request = {"source": (tmp_path / "sample").as_uri(), "dataset": "sample", "mode": "replace"}
+    server.result("ingest", request)
+    counts = "SELECT sum(n_frames), sum(n_objects), sum(n_fragments) FILTER (split = 'val') FROM silver.sample_clips c"
+    fragments = "(SELECT clip_uri, sum(n_objects) AS n_objects FROM silver.sample_fragments GROUP BY ALL)"
+    assert server.sql(f"{counts} JOIN {fragments} USING (clip_uri)") == [
+        (summary["frames"], summary["counted_boxes"], 3 * summary["val_sequences"])
+    ]
+    [(lines, ignored, tracks)] = server.sql(
+        "SELECT count(*), count(*) FILTER (NOT counted), count(DISTINCT (clip_uri, track_id)) FILTER (counted) "
+        "FROM silver.sample_tracks"
+    )
+    assert (lines, tracks) == (summary["lines"], summary["tracks"])
+    assert ignored == summary["lines"] - summary["counted_boxes"]
+    boxes = server.sql("SELECT category_id, count(*) FROM silver.sample_tracks WHERE counted GROUP BY ALL")
+    assert {str(category): n for category, n in boxes} == summary["boxes_by_category"]
+    # What the index counts in all fragments is what the tracks count in each.
+    differences = server.sql(
+        "SELECT clip_uri, fragment_id, n_objects, n_tracks, count(track_id), count(DISTINCT track_id) "
+        "FROM silver.sample_fragments LEFT JOIN (FROM silver.sample_tracks WHERE counted) USING (clip_uri, fragment_id) "
+        "GROUP BY ALL HAVING count(track_id) <> n_objects OR count(DISTINCT track_id) <> n_tracks"
+    )
+    assert differences == []
 
 
 def test_missing_data_sets_are_left_out_but_not_silently(server):

@@ -60,10 +60,14 @@ def test_every_block_is_found():
 
 @pytest.fixture(scope="module")
 def media(server, sample, tmp_path_factory):
-    """A clip and images for the blocks that show them."""
+    """Clips, frame folders and images for the blocks that show them."""
     folder = tmp_path_factory.mktemp("videos")
     videos.draw(folder / "pond.mp4")
     server.result("ingest", {"source": folder.as_uri(), "dataset": "clips"})
+    frames = tmp_path_factory.mktemp("frames") / "visdrone"
+    drawn = harness.run("sample", frames, "--layout", "visdrone", "--sequences", "1", "--frames", "10")
+    assert drawn.returncode == 0, drawn.stderr
+    server.result("ingest", {"source": frames.as_uri(), "dataset": "visdrone"})
     server.result("ingest", {"source": sample[0].as_uri(), "dataset": "coco"})
     server.result("transform")
 

@@ -1,5 +1,6 @@
 """./rebuild.sh: a new lakehouse, on this machine and on PostgreSQL and S3."""
 
+import re
 import subprocess
 
 import pytest
@@ -30,6 +31,8 @@ def test_a_lakehouse_is_rebuilt_on_postgresql_and_s3(elsewhere, buckets, cluster
     done = rebuild(tmp_path / "home", *flags, **variables)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "people after the rollback" in done.stdout and "done in" in done.stdout
+    # The busiest fragment, and the size of its file.
+    assert re.search(r"\| uav\d+_\d+_v-\w+\.mp4 +\| +\d+ +\| +\d+ +\| +\d+ +\| +\d{3} +\| +\d+ +\| +\d{6}", done.stdout)
     for secret in [cluster.password, variables["AWS_SECRET_ACCESS_KEY"]]:
         assert secret not in done.stdout + done.stderr
     bucket = flags[1].removeprefix("s3://").split("/")[0]

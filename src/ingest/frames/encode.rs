@@ -37,8 +37,9 @@ pub fn encode(frames: impl Iterator<Item = Result<Vec<u8>>>, options: FrameOptio
     let end = said.seek(SeekFrom::End(0))?;
     said.seek(SeekFrom::Start(end.saturating_sub(MAX_SAID_BYTES)))?;
     said.read_to_end(&mut text)?;
-    let text = String::from_utf8_lossy(&text);
-    Err(Error::precondition(format!("ffmpeg failed: {}", text.trim().replace(['\n', '\r'], "; "))))
+    let text = String::from_utf8_lossy(&text).trim().replace(['\n', '\r'], "; ");
+    let text = if text.is_empty() { "it does not say why" } else { &text };
+    Err(Error::precondition(format!("ffmpeg failed: {text}")))
 }
 
 /// An ffmpeg process, which ends with this value.

@@ -256,20 +256,27 @@ fn survives(bytes: &[u8]) {
     }
 }
 
+/// Where headers lie, at both ends of a file: every byte. Between them, some.
+fn places(bytes: &[u8]) -> impl Iterator<Item = usize> + use<> {
+    const NEAR: usize = 1024;
+    let length = bytes.len();
+    (0..length).filter(move |at| *at < NEAR || at + NEAR >= length || at % 16 == 0)
+}
+
 #[test]
-fn every_prefix_of_every_sample_does_no_harm() {
+fn prefixes_of_every_sample_do_no_harm() {
     for sample in SAMPLES {
-        for end in 0..sample.bytes.len() {
+        for end in places(sample.bytes) {
             survives(&sample.bytes[..end]);
         }
     }
 }
 
 #[test]
-fn damage_at_every_byte_does_no_harm() {
+fn damage_does_no_harm() {
     for sample in SAMPLES {
         let mut bytes = sample.bytes.to_vec();
-        for at in 0..bytes.len() {
+        for at in places(sample.bytes) {
             for mask in [0x01, 0x10, 0x80, 0xFF] {
                 bytes[at] ^= mask;
                 survives(&bytes);
@@ -282,7 +289,7 @@ fn damage_at_every_byte_does_no_harm() {
 #[test]
 fn numbers_of_the_largest_values_do_no_harm() {
     for sample in SAMPLES {
-        for at in 0..sample.bytes.len() {
+        for at in places(sample.bytes) {
             for (value, length) in [(0xFF, 4), (0xFF, 8), (0x00, 4), (0x00, 8), (0x7F, 4)] {
                 let mut bytes = sample.bytes.to_vec();
                 let end = (at + length).min(bytes.len());
