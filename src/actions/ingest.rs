@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    ingest::{ClipOptions, Encoding, Mode, Options, Outcome, Request, Sign, Source, check_dataset, encoding},
+    ingest::{Boxes, ClipOptions, Encoding, Mode, Options, Outcome, Request, Sign, Source, check_dataset, encoding},
     lake::table::TableRef,
     proto::{IngestRequest, IngestResult, ingest_request, ingest_result},
 };
@@ -39,6 +39,12 @@ impl Action for Ingest {
             extract_media: request.media() != ingest_request::Media::Keep,
             keep_urls: request.media() == ingest_request::Media::Link,
             media_columns: media_columns(&request)?,
+            as_delivered: request.as_delivered,
+            boxes: match request.boxes() {
+                ingest_request::Boxes::Inferred => Boxes::Inferred,
+                ingest_request::Boxes::Xywh => Boxes::Xywh,
+                ingest_request::Boxes::Xyxy => Boxes::Xyxy,
+            },
             mode: mode(&request)?,
             clips: clips(&request)?,
             dataset,

@@ -53,6 +53,13 @@ pub struct Ingest {
     /// Parquet and tar files: a column of BLOBs that contain media; may be repeated
     #[arg(long, value_name = "COLUMN")]
     media_column: Vec<String>,
+    /// Parquet and JSON files: load rows with the columns of COCO into one table as they are, instead of into the tables of a
+    /// COCO folder
+    #[arg(long)]
+    as_delivered: bool,
+    /// The form of boxes in rows with the columns of COCO
+    #[arg(long, value_parser = words("IngestRequest.Boxes"), default_value = "inferred")]
+    boxes: i32,
     #[command(flatten)]
     frames: Frames,
     #[command(flatten)]
@@ -160,6 +167,8 @@ impl Ingest {
             frame_rate: self.frames.frame_rate,
             frames_per_fragment: self.frames.frames_per_fragment,
             encode: self.frames.encode,
+            as_delivered: self.as_delivered,
+            boxes: self.boxes,
         };
         let Some(result) = self.call.run::<actions::Ingest>(request).await? else { return Ok(()) };
         if result.tables.is_empty() {

@@ -14,6 +14,7 @@ use serde_json::json;
 use super::{
     assets::{Assets, Medium},
     coco_json::{self, Section, Spool},
+    coco_tables::{TABLES, Table},
     load::{self, Extra, Loaded, Mode, TableOutcome},
     source::Files,
     work::Work,
@@ -23,29 +24,6 @@ use crate::{
     lake::{commit::Transaction, table::TableRef},
     quote::literal,
 };
-
-/// The tables, and the columns that `coco_json` writes for each, with their types.
-const TABLES: [(Section, &str, &str); 4] = [
-    (
-        Section::Images,
-        "images",
-        "{id: 'BIGINT', file_name: 'VARCHAR', width: 'BIGINT', height: 'BIGINT', license: 'BIGINT', \
-         date_captured: 'VARCHAR', coco_url: 'VARCHAR', flickr_url: 'VARCHAR', split: 'VARCHAR', source_file: 'VARCHAR'}",
-    ),
-    (
-        Section::Annotations,
-        "annotations",
-        "{id: 'BIGINT', image_id: 'BIGINT', category_id: 'BIGINT', bbox: 'DOUBLE[]', area: 'DOUBLE', \
-         iscrowd: 'BIGINT', segmentation: 'VARCHAR', num_keypoints: 'BIGINT', keypoints: 'VARCHAR', \
-         split: 'VARCHAR', source_file: 'VARCHAR'}",
-    ),
-    (Section::Categories, "categories", "{id: 'BIGINT', name: 'VARCHAR', supercategory: 'VARCHAR'}"),
-    (
-        Section::Captions,
-        "captions",
-        "{id: 'BIGINT', image_id: 'BIGINT', caption: 'VARCHAR', split: 'VARCHAR', source_file: 'VARCHAR'}",
-    ),
-];
 
 /// The largest row that is read: outlines of many points are long.
 const MAX_ROW_BYTES: u64 = 256 << 20;
@@ -67,10 +45,10 @@ pub async fn load(work: &Work<'_>, files: &Files, assets: &Assets) -> Result<Loa
     let progress = work.progress.clone();
     let load = move |transaction: &mut Transaction<'_>| {
         let mut tables = Vec::new();
-        for (section, suffix, columns) in TABLES {
-            let query = query(&spool, section, columns, request.max_rows)?;
-            let table = prefix.with_suffix(suffix);
-            tables.push(load_table(transaction, &table, &query, mode(&request.mode, section).as_ref(), &landing)?);
+        for rows in TABLES {
+            let query = query(&spool, rows, request.max_rows)?;
+            let table = prefix.with_suffix(rows.suffix);
+            tables.push(load_table(transaction, &table, &query, mode(&request.mode, rows.section).as_ref(), &landing)?);
             progress.advance(1);
         }
         Ok(tables)
@@ -99,14 +77,14 @@ fn mode(mode: &Mode, section: Section) -> Cow<'_, Mode> {
     }
 }
 
-/// The rows of a section as a query.
-fn query(spool: &Path, section: Section, columns: &str, max_rows: Option<u64>) -> Result<String> {
-    let file = spool.join(section.file_name());
+/// The rows of a table as a query.
+fn query(spool: &Path, rows: Table, max_rows: Option<u64>) -> Result<String> {
+    let file = spool.join(rows.section.file_name());
     // A section without rows has no file; an empty one gives an empty table.
     File::options().create(true).append(true).open(&file)?;
-    let reader = read_ndjson(&file, columns);
+    let reader = read_ndjson(&file, &rows.structure());
     let limit = max_rows.map(|rows| format!(" LIMIT {rows}")).unwrap_or_default();
-    Ok(match section {
+    Ok(match rows.section {
         Section::Images => {
             let uris =
                 read_ndjson(&spool.join("uris.ndjson"), "{file: 'VARCHAR', in_split: 'VARCHAR', uri: 'VARCHAR'}");

@@ -14,6 +14,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{
+    coco_rows::Boxes,
     format::Format,
     landing::{self, File, Landing, ROOT},
     load::{LANDING, Mode, TABLES},
@@ -54,6 +55,9 @@ pub struct Earlier {
     pub others: Option<String>,
     /// The limit of rows.
     pub max_rows: Option<u64>,
+    /// The form of boxes that was stated.
+    #[serde(default)]
+    pub boxes: Boxes,
     /// The tables and their UUIDs.
     pub tables: Vec<(String, String)>,
     /// The snapshot of the commit; before it, the newest one.
@@ -84,7 +88,7 @@ pub struct Records {
 // === impl Records ===
 
 impl Records {
-    /// Those of `request`. Mode, key and limit of rows may differ between its runs.
+    /// Those of `request`. Mode, key, limit of rows and form of boxes may differ between its runs.
     pub fn new(storage: Storage, request: &Request) -> Self {
         let default = format!("raw.{}", request.dataset);
         let table = request.table.as_ref().map(ToString::to_string).filter(|table| *table != default);
@@ -98,6 +102,8 @@ impl Records {
             request.media_columns,
             format!("{:?}", request.reader)
         ]);
+        // Records of requests without it keep their names.
+        let what = if request.as_delivered { json!([what, "as delivered"]) } else { what };
         let key = format!("{:x}", Sha256::digest(what.to_string()))[..16].to_owned();
         Self { storage, dataset: request.dataset.clone(), key }
     }

@@ -93,27 +93,44 @@ pub struct Signature {
     pub author: String,
     /// What identifies the landing.
     pub landing: String,
+    /// The tables that earlier ingests of the same source have filled; empty if there are none.
+    pub earlier: Vec<String>,
 }
 
 /// Commits what `load` writes as one snapshot, and repeats it after a conflict.
 ///
 /// # Errors
-/// Errors of `load` and of the commit.
+/// `FailedPrecondition` if the rows belong into other tables than those of earlier ingests; errors of `load` and of the
+/// commit.
 pub fn commit<'c>(
     connection: &'c Connection,
     committer: &'c Arc<Committer>,
     signature: &Signature,
     mut load: impl FnMut(&mut Transaction<'c>) -> Result<Vec<TableOutcome>>,
 ) -> Result<Loaded> {
-    let Signature { dataset, author, landing } = signature;
+    let Signature { dataset, author, landing, earlier } = signature;
     let written = Writer::new(committer, connection).write(author, Retry::OnConflict, |transaction| {
         let tables = load(transaction)?;
         let names: Vec<_> = tables.iter().map(|outcome| outcome.table.as_str()).collect();
+        check_same(earlier, &names)?;
         transaction.sign(format!("ingest {dataset}"), Some(json!({ LANDING: landing, TABLES: names })));
         Ok(tables)
     })?;
     let snapshot_id = written.snapshot_id.unwrap_or_else(|| snapshots::newest(connection));
     Ok(Loaded { snapshot_id, committed: written.snapshot_id.is_some(), tables: written.value })
+}
+
+/// The rows of one source are not spread over the tables of several formats.
+fn check_same(earlier: &[String], now: &[&str]) -> Result<()> {
+    if earlier.is_empty() || (earlier.len() == now.len() && earlier.iter().all(|table| now.contains(&table.as_str()))) {
+        return Ok(());
+    }
+    Err(Error::precondition(format!(
+        "the columns of the source have changed: its rows are in {}, and would be in {} now; drop those tables, or ingest \
+         into another \"table\"",
+        earlier.join(", "),
+        now.join(", ")
+    )))
 }
 
 /// What else is known about rows.
@@ -313,7 +330,8 @@ fn count(connection: &Connection, table: &str) -> Result<u64> {
     connection.record::<Count>(&format!("SELECT system.main.count(*) AS count FROM {table}"), &[]).map(|row| row.count)
 }
 
-fn describe(connection: &Connection, query: &str) -> Result<Vec<Column>> {
+/// The columns of a query.
+pub(super) fn describe(connection: &Connection, query: &str) -> Result<Vec<Column>> {
     connection.records(&format!("SELECT column_name, column_type FROM (DESCRIBE {query})"), &[])
 }
 

@@ -1,4 +1,4 @@
-//! Parquet files as one table. Media columns are stored as assets, and the table contains their URIs, with side columns
+//! Parquet files as rows. Media columns are stored as assets, and the table contains their URIs, with side columns
 //! for what is known about each medium: `<column>_width`, `_height`, `_format`, `_duration`, `_bytes` and `_sha256`.
 //!
 //! Media columns are `STRUCT(bytes BLOB, path VARCHAR)`, as in data sets of hubs, lists of those, and BLOBs that the request
@@ -10,8 +10,11 @@ use serde::Deserialize;
 
 use super::{
     assets::Assets,
-    load::{self, Extra, Loaded, SPLIT},
+    coco_rows,
+    load::{Loaded, SPLIT},
     media_rows::{self, FILE, ROW},
+    media_side::{self, SIDE},
+    rows::Rows,
     work::Work,
 };
 use crate::{
@@ -44,20 +47,10 @@ struct MediaColumn {
     stored: PathBuf,
 }
 
-/// The side columns and their types.
-const SIDE: [(&str, &str); 6] = [
-    ("width", "BIGINT"),
-    ("height", "BIGINT"),
-    ("format", "VARCHAR"),
-    ("duration", "DOUBLE"),
-    ("bytes", "BIGINT"),
-    ("sha256", "VARCHAR"),
-];
-
 /// The paths of Parquet files for DuckDB, by the split that their rows get unless they have one.
 pub(super) type Paths = BTreeMap<Option<String>, Vec<String>>;
 
-/// Loads the files as one table.
+/// Loads the files: as one table, or as those of COCO.
 pub async fn load(work: &Work<'_>, files: Paths, assets: &Assets) -> Result<Loaded> {
     let mut reader = Reader { files, adds_split: false };
     let columns = columns(work, &reader.sql(false)).await?;
@@ -65,6 +58,7 @@ pub async fn load(work: &Work<'_>, files: Paths, assets: &Assets) -> Result<Load
         && reader.files.keys().any(Option::is_some);
     let media = media(work, &columns)?;
     check_names(&columns, &media)?;
+    let parquet: Vec<_> = reader.files.values().flatten().cloned().collect();
     let reader = reader.sql(!media.is_empty());
     for column in &media {
         work.progress.phase(format!("store assets of {}", column.name), "assets", None);
@@ -73,11 +67,18 @@ pub async fn load(work: &Work<'_>, files: Paths, assets: &Assets) -> Result<Load
     }
     work.progress.phase("load table", "tables", Some(1));
     let query = query(&reader, &media, work.request.max_rows);
-    let (mode, table) = (work.request.mode.clone(), work.table.clone());
+    let (request, table, landing) = (work.request.clone(), work.table.clone(), work.landing.time().to_owned());
     let names: Vec<_> = media.into_iter().map(|column| column.name).collect();
     let load = move |transaction: &mut Transaction<'_>| {
-        let extra = Extra { media: &names, ..Extra::default() };
-        Ok(vec![load::load(transaction, &table, &query, &mode, extra)?])
+        let rows = Rows {
+            query: &query,
+            table: &table,
+            request: &request,
+            landing: &landing,
+            media: &names,
+            parquet: &parquet,
+        };
+        coco_rows::load(transaction, &rows)
     };
     work.commit(load).await.map_err(|err| err.context(format_args!("load {}", work.table)))
 }
@@ -114,7 +115,7 @@ fn media(work: &Work<'_>, columns: &[Column]) -> Result<Vec<MediaColumn>> {
 
 /// Fails if a column has a name that is needed.
 fn check_names(columns: &[Column], media: &[MediaColumn]) -> Result<()> {
-    let side = media.iter().flat_map(|medium| SIDE.map(|(side, _)| format!("{}_{side}", medium.name)));
+    let side = media.iter().flat_map(|medium| media_side::of(&medium.name));
     let taken: Vec<_> = side.chain([FILE, ROW].map(str::to_owned)).filter(|_| !media.is_empty()).collect();
     let is_taken = |column: &&Column| taken.iter().any(|name| name.eq_ignore_ascii_case(&column.column_name));
     match columns.iter().find(is_taken) {

@@ -14,6 +14,8 @@ mod assets;
 mod clips;
 mod coco;
 mod coco_json;
+mod coco_rows;
+mod coco_tables;
 mod earlier;
 mod format;
 mod frames;
@@ -23,10 +25,12 @@ mod landings;
 mod load;
 mod media_columns;
 mod media_rows;
+mod media_side;
 mod name;
 mod outcome;
 mod plan;
 mod request;
+mod rows;
 mod samples;
 mod sequences;
 mod source;
@@ -57,6 +61,7 @@ use self::{
     work::Work,
 };
 pub use self::{
+    coco_rows::Boxes,
     landings::{Found, LandingState},
     load::{Mode, TableOutcome},
     name::{check_dataset, snake_case},
@@ -229,7 +234,9 @@ impl Ingester {
         };
         let request = &Request { mode, ..job.request.clone() };
         let table = request.table.clone().unwrap_or_else(|| format.default_table(&request.dataset));
-        let work = Work { lake: &self.lake, request, author, progress, spool, landing, table: &table };
+        let earlier = job.filled();
+        let work =
+            Work { lake: &self.lake, request, author, progress, spool, landing, table: &table, earlier: &earlier };
         match format {
             Format::Video => video::load(&work, &files, assets).await,
             Format::Frames => sequences::load(&work, &files, assets).await,
@@ -368,10 +375,18 @@ impl Job<'_> {
             Some(_) => gathered.rows(self.progress).await?,
             None => vec![String::new(); gathered.files.data.len()],
         };
-        let Request { mode, max_rows, .. } = self.request;
+        let Request { mode, max_rows, boxes, .. } = self.request;
         let others = Some(gathered.others.as_str());
-        let now = Now { format: gathered.files.format, rows: &rows, others, max_rows: *max_rows };
+        let now = Now { format: gathered.files.format, rows: &rows, others, max_rows: *max_rows, boxes: *boxes };
         Ok(plan::plan(mode, now, earlier))
+    }
+
+    /// The tables that earlier ingests have filled, and that are still there.
+    fn filled(&self) -> Vec<String> {
+        match self.earlier {
+            None | Some((_, Standing::Gone)) => Vec::new(),
+            Some((earlier, _)) => earlier.tables.iter().map(|(table, _)| table.clone()).collect(),
+        }
     }
 
     /// What will have been done, without the commit.
@@ -396,6 +411,7 @@ impl Job<'_> {
             loaded,
             others: Some(gathered.others.clone()),
             max_rows: self.request.max_rows,
+            boxes: self.request.boxes,
             tables: Vec::new(),
             snapshot_id: crate::ids::SnapshotId(0),
             committed: false,

@@ -14,7 +14,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{earlier::Earlier, format::Format, load::Mode};
+use super::{coco_rows::Boxes, earlier::Earlier, format::Format, load::Mode};
 use crate::lake::standing::Standing;
 
 /// What is read.
@@ -42,6 +42,8 @@ pub struct Now<'a> {
     pub others: Option<&'a str>,
     /// The limit of rows.
     pub max_rows: Option<u64>,
+    /// The form of boxes that is stated.
+    pub boxes: Boxes,
 }
 
 /// What is to be done in `mode`.
@@ -56,10 +58,13 @@ pub fn plan(mode: &Mode, now: Now<'_>, earlier: Option<(&Earlier, Standing)>) ->
     let added: Vec<_> = now.rows.iter().map(|rows| !earlier.loaded.contains(rows)).collect();
     let nothing_new = !added.contains(&true)
         && (now.others == earlier.others.as_deref() || !now.format.is_whole())
-        && now.max_rows == earlier.max_rows;
+        && now.max_rows == earlier.max_rows
+        && now.boxes == earlier.boxes;
     let nothing_gone = earlier.loaded.iter().all(|rows| present.contains(rows));
-    // Of limited files, and of those that belong together, no part stands for itself.
-    let in_parts = !now.format.is_whole() && now.max_rows.is_none() && earlier.max_rows.is_none();
+    // Of limited files, and of those that belong together, no part stands for itself; nor if what was read is read in
+    // another way now.
+    let in_parts =
+        !now.format.is_whole() && now.max_rows.is_none() && earlier.max_rows.is_none() && now.boxes == earlier.boxes;
     // What merge and replace have left out, or done to other rows, append has not.
     let is_settled = standing == Standing::Untouched && *mode == earlier.mode;
     match mode {
@@ -91,6 +96,7 @@ mod tests {
             loaded: loaded.iter().map(|rows| (*rows).to_owned()).collect(),
             others: None,
             max_rows,
+            boxes: Boxes::Inferred,
             tables: Vec::new(),
             snapshot_id: SnapshotId(1),
             committed: true,
@@ -110,7 +116,8 @@ mod tests {
         expected: Option<(Mode, &[bool])>,
     ) {
         let rows: Vec<_> = rows.iter().map(|rows| (*rows).to_owned()).collect();
-        let now = Now { format: Format::Parquet, rows: &rows, others: None, max_rows: limits[1] };
+        let now =
+            Now { format: Format::Parquet, rows: &rows, others: None, max_rows: limits[1], boxes: Boxes::Inferred };
         let planned = plan(mode, now, Some((&earlier(mode.clone(), &["a", "b"], limits[0]), standing)));
         let expected = expected.map_or(Plan::Nothing, |(mode, files)| Plan::Read { mode, files: files.to_vec() });
         assert_eq!(planned, expected);
@@ -134,10 +141,14 @@ mod tests {
         check(&merge(), &["a", "c"], NO, Untouched, Some((merge(), &[false, true])));
         check(&Mode::Replace, &["a"], NO, Untouched, Some((Mode::Replace, &[true])));
         let rows = ["a".to_owned()];
-        let now = Now { format: Format::Parquet, rows: &rows, others: None, max_rows: None };
+        let now = Now { format: Format::Parquet, rows: &rows, others: None, max_rows: None, boxes: Boxes::Inferred };
         let appended = earlier(Mode::Append, &["a"], None);
         let replaced = Plan::Read { mode: Mode::Replace, files: vec![true] };
         assert_eq!(plan(&Mode::Replace, now, Some((&appended, Untouched))), replaced);
+        let rows = ["a".to_owned(), "b".to_owned()];
+        let stated = Now { format: Format::Parquet, rows: &rows, others: None, max_rows: None, boxes: Boxes::Xyxy };
+        let everything = Plan::Read { mode: Mode::Difference, files: vec![true, true] };
+        assert_eq!(plan(&Mode::Append, stated, Some((&appended, Untouched))), everything);
         check(&Mode::Append, &["a", "b"], [Some(5); 2], Touched, None);
         check(&Mode::Append, &["a", "b"], [Some(5), None], Touched, Some((Mode::Difference, &[true, true])));
     }

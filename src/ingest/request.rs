@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use super::{format::Format, load::Mode, source::Source, text::Options};
+use super::{coco_rows::Boxes, format::Format, load::Mode, source::Source, text::Options};
 use crate::{
     error::{Error, Result},
     lake::table::TableRef,
@@ -35,6 +35,10 @@ pub struct Request {
     pub media_columns: Vec<String>,
     /// How frames become clips.
     pub clips: ClipOptions,
+    /// Whether rows with the columns of COCO become one table as they are.
+    pub as_delivered: bool,
+    /// The form of boxes in such rows.
+    pub boxes: Boxes,
 }
 
 /// How frames become clips.

@@ -27,6 +27,8 @@ pub struct Work<'a> {
     pub landing: &'a Landing,
     /// The table, or the prefix of the tables of formats with several.
     pub table: &'a TableRef,
+    /// The tables that earlier ingests of the same source have filled; empty if there are none.
+    pub earlier: &'a [String],
 }
 
 // === impl Work ===
@@ -36,7 +38,12 @@ impl Work<'_> {
     pub fn signature(&self) -> Signature {
         let Request { dataset, .. } = self.request;
         let landing = format!("{dataset}/{}", self.landing.time());
-        Signature { dataset: dataset.clone(), author: self.author.name().to_owned(), landing }
+        Signature {
+            dataset: dataset.clone(),
+            author: self.author.name().to_owned(),
+            landing,
+            earlier: self.earlier.to_vec(),
+        }
     }
 
     /// Commits what `load` writes as one snapshot, and repeats it after a conflict.

@@ -202,6 +202,10 @@ pub struct IngestRequest {
     /// Frame folders: what the fragments contain.
     #[prost(enumeration = "ingest_request::Encode", tag = "31")]
     pub encode: i32,
+    #[prost(bool, tag = "32")]
+    pub as_delivered: bool,
+    #[prost(enumeration = "ingest_request::Boxes", tag = "33")]
+    pub boxes: i32,
 }
 /// Nested message and enum types in `IngestRequest`.
 pub mod ingest_request {
@@ -325,6 +329,22 @@ pub mod ingest_request {
                 "copy" => Some(Self::Copy),
                 "h264" => Some(Self::H264),
                 _ => None,
+            }
+        }
+    }
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+    #[repr(i32)]
+    pub enum Boxes {
+        Inferred = 0,
+        Xywh = 1,
+        Xyxy = 2,
+    }
+    impl Boxes {
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Inferred => "inferred",
+                Self::Xywh => "xywh",
+                Self::Xyxy => "xyxy",
             }
         }
     }

@@ -1,4 +1,4 @@
-//! CSV and JSON files as one table.
+//! CSV and JSON files as rows.
 //!
 //! ```text
 //! files ─ inspect ─▶ columns and their types ─ feed ─▶ a temporary table of texts ─ Staged::query ─▶ load
@@ -32,8 +32,10 @@ pub use self::{
     source::encoding,
 };
 use super::{
+    coco_rows,
     format::Format,
     load::{self, Extra, Loaded, Mode},
+    rows::Rows,
     source::{DataFile, Files},
     work::Work,
 };
@@ -41,7 +43,7 @@ use crate::{
     engine::{Connection, inflow},
     error::{Error, Result},
     jobs::Progress,
-    lake::{commit::Transaction, table::TableRef},
+    lake::commit::Transaction,
 };
 
 /// Files of either format.
@@ -51,7 +53,7 @@ enum Text {
     Json(Json),
 }
 
-/// Loads the files as one table, and the rejects as another if they are asked for.
+/// Loads the files as one table, or as those of COCO, and the rejects as another if they are asked for.
 ///
 /// # Errors
 /// `InvalidArgument`, with file and line, for a record or value that cannot be read.
@@ -69,7 +71,7 @@ pub async fn load(work: &Work<'_>, files: &Files) -> Result<Loaded> {
             rows.finish(sent);
         })
     };
-    let (request, signature) = (work.request.clone(), work.signature());
+    let (request, signature, landing) = (work.request.clone(), work.signature(), work.landing.time().to_owned());
     let splits = files.data.iter().map(|file| (file.name.clone(), file.split.clone())).collect();
     let table = work.table.clone();
     let lease = work.lake.engine().lease().await?;
@@ -80,7 +82,10 @@ pub async fn load(work: &Work<'_>, files: &Files) -> Result<Loaded> {
         let staged = staged.typed(&request, &table)?.with_splits(splits);
         progress.phase("load table", "tables", Some(1));
         let loaded = load::commit(connection, &committer, &signature, |transaction| {
-            load_tables(transaction, &staged, &request, &table)
+            let query = staged.query();
+            let rows =
+                Rows { query: &query, table: &table, request: &request, landing: &landing, media: &[], parquet: &[] };
+            load_tables(transaction, &staged, &rows)
         });
         loaded.map_err(|err| err.context(format_args!("load {table}")))
     };
@@ -93,10 +98,10 @@ pub async fn load(work: &Work<'_>, files: &Files) -> Result<Loaded> {
 fn load_tables(
     transaction: &mut Transaction<'_>,
     staged: &Staged<'_>,
-    request: &super::Request,
-    table: &TableRef,
+    rows: &Rows<'_>,
 ) -> Result<Vec<load::TableOutcome>> {
-    let mut tables = vec![load::load(transaction, table, &staged.query(), &request.mode, Extra::default())?];
+    let Rows { request, table, .. } = *rows;
+    let mut tables = coco_rows::load(transaction, rows)?;
     if request.reader.rejects {
         let mode = match &request.mode {
             mode @ (Mode::Replace | Mode::Difference) => mode.clone(),
