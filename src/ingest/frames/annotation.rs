@@ -15,7 +15,7 @@ use std::{
     path::Path,
 };
 
-use super::convention::Layout;
+use super::convention::{DEFAULT_CLASS, Layout};
 use crate::error::{Error, Result};
 
 /// The longest line that is read.
@@ -84,14 +84,14 @@ fn parse(text: &str, line: u64, layout: Layout) -> Result<Annotation> {
             Ok(read)
         }
         (Layout::Mot, [frame, track, x, y, w, h, score, class, visibility]) => {
-            let mut read = annotation(layout, line, [frame, track, x, y, w, h, score], class_of(layout, class)?)?;
+            let mut read = annotation(layout, line, [frame, track, x, y, w, h, score], class_of(class)?)?;
             read.visibility = Some(number("visibility", visibility)?).filter(|visibility| *visibility >= 0.0);
             Ok(read)
         }
         (Layout::Mot, [frame, track, x, y, w, h, score, rest @ .., last]) if rest.len() == 2 => {
             let [first, second] = [number("value 8", rest[0])?, number("value 9", rest[1])?];
             let is_class = number("value 10", last)? < 0.0 && first >= 1.0 && first.fract() == 0.0;
-            let class = if is_class { class_of(layout, rest[0])? } else { layout.default_category() };
+            let class = if is_class { class_of(rest[0])? } else { DEFAULT_CLASS };
             let mut read = annotation(layout, line, [frame, track, x, y, w, h, score], class)?;
             read.visibility = Some(second).filter(|visibility| is_class && (0.0..=1.0).contains(visibility));
             Ok(read)
@@ -124,9 +124,9 @@ fn annotation(layout: Layout, line: u64, values: [&str; 7], category_id: i64) ->
 }
 
 /// The class, or the default one for -1.
-fn class_of(layout: Layout, text: &str) -> Result<i64> {
+fn class_of(text: &str) -> Result<i64> {
     let class = integer("class", text)?;
-    Ok(if class == -1 { layout.default_category() } else { class })
+    Ok(if class == -1 { DEFAULT_CLASS } else { class })
 }
 
 /// A whole number; some programs write `1.0`.

@@ -17,6 +17,9 @@ pub enum Layout {
     Mot,
 }
 
+/// The class of boxes of MOTChallenge that name none: pedestrians.
+pub const DEFAULT_CLASS: i64 = 1;
+
 /// By category, from 0.
 const VISDRONE: [&str; 12] = [
     "ignored regions",
@@ -69,11 +72,6 @@ impl Layout {
             Self::VisDrone => score == 1.0 && category != 0 && category != 11,
             Self::Mot => score != 0.0 && !(8..=13).contains(&category),
         }
-    }
-
-    /// The category of boxes that name none.
-    pub fn default_category(self) -> i64 {
-        1
     }
 }
 
