@@ -86,14 +86,14 @@ impl<'c> Staged<'c> {
         let value = |name: &str| {
             let value = match (table.section, name) {
                 (Section::Images, "coco_url") => "url",
-                (Section::Images, "license" | "date_captured" | "flickr_url" | "source_file") => return None,
                 (Section::Annotations, "category_id") => self.categories.id(),
                 (Section::Annotations, "bbox") => self.boxes.value(),
                 // COCO's own files have no numbers that are not finite.
                 (Section::Annotations, "area") => "CASE WHEN isfinite(area) THEN area END",
                 (Section::Annotations, "iscrowd") => "coalesce(crowd, 0)",
-                (Section::Annotations, "segmentation" | "num_keypoints" | "keypoints" | "source_file")
-                | (Section::Captions, "source_file")
+                (_, "source_file")
+                | (Section::Images, "license" | "date_captured" | "flickr_url")
+                | (Section::Annotations, "segmentation" | "num_keypoints" | "keypoints")
                 | (Section::Categories, "supercategory") => return None,
                 (_, name) => name,
             };
@@ -187,7 +187,7 @@ fn parts(content: &Content) -> String {
             let field = |name: &str| {
                 if *is_list { format!("object.{name}") } else { format!("unnest(objects.{name})") }
             };
-            let optional = |name: &Option<&str>| name.map_or_else(|| "NULL".to_owned(), field);
+            let optional = |name: Option<&str>| name.map_or_else(|| "NULL".to_owned(), field);
             let from = if *is_list {
                 format!("(SELECT *, unnest(objects) AS object FROM {ROWS}) WHERE object IS NOT NULL")
             } else {
@@ -196,11 +196,11 @@ fn parts(content: &Content) -> String {
             format!(
                 "SELECT {}::BIGINT AS id, {} AS category, {}::DOUBLE[] AS bbox, {}::DOUBLE AS area, {}::BIGINT AS crowd, \
                  image_id, split, width, height FROM {from}",
-                optional(id),
+                optional(*id),
                 field(category),
                 field("bbox"),
-                optional(area),
-                optional(crowd),
+                optional(*area),
+                optional(*crowd),
             )
         }
     }
@@ -230,9 +230,8 @@ fn check_images(connection: &Connection) -> Result<()> {
 /// Fails for lists that belong together and differ in length.
 fn check_lengths(connection: &Connection, content: &Content) -> Result<()> {
     let (what, differs) = match content {
-        Content::Sentence => return Ok(()),
+        Content::Sentence | Content::Objects(Objects { is_list: true, .. }) => return Ok(()),
         Content::Sentences => ("sentences", "len(sentids) IS DISTINCT FROM len(sentences)".to_owned()),
-        Content::Objects(Objects { is_list: true, .. }) => return Ok(()),
         Content::Objects(Objects { id, category, area, crowd, .. }) => {
             let optional = [*id, *area, *crowd].into_iter().flatten();
             let optional = optional.map(|name| {
