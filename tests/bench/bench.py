@@ -16,6 +16,7 @@ import time
 
 import data
 import fragments
+import media
 import parts
 import processes
 import report
@@ -23,8 +24,18 @@ import servers
 import versions
 from processes import Failed
 
-PACKAGES = ("adbc-driver-flightsql", "duckdb", "duckdb-extension-quack", "pyarrow", "pylance", "pysail", "roapi")
-PARTS = parts.PARTS | versions.PARTS | fragments.PARTS
+PACKAGES = (
+    "adbc-driver-flightsql",
+    "datasets",
+    "duckdb",
+    "duckdb-extension-quack",
+    "pillow",
+    "pyarrow",
+    "pylance",
+    "pysail",
+    "roapi",
+)
+PARTS = parts.PARTS | versions.PARTS | fragments.PARTS | media.PARTS
 PEER_WORDS = {
     "in-process": servers.IN_PROCESS,
     "buffered": servers.BUFFERED,

@@ -19,6 +19,7 @@ import pyarrow.parquet
 
 import inprocess
 import lance_client
+import media_client
 import queries
 
 # For in-process streams: uses a quarter less CPU than DuckDB's default of a million rows.
@@ -337,7 +338,13 @@ def text_of(failure):
 
 # === requests ===
 
-KINDS = {"flightsql": FlightSql, "duckdb": DuckDb, "quack": Quack, "lance": lance_client.Lance}
+KINDS = {
+    "flightsql": FlightSql,
+    "duckdb": DuckDb,
+    "quack": Quack,
+    "lance": lance_client.Lance,
+    "media": media_client.Media,
+}
 
 
 def reply(line, client):

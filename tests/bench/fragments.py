@@ -6,12 +6,11 @@ import pathlib
 import shutil
 import tempfile
 
-import parts
-import processes
 import servers
+import stores
 from processes import Failed
 
-PLACES = ("folder", "S3")
+PLACES = (stores.FOLDER, stores.S3)
 LANCE, TAKEN = "pylance", "pylance, rows known"
 BYTES = 10**9
 FRAGMENTS_IN_CLIP = 100
@@ -50,9 +49,9 @@ def fragments(run):
 
 
 def _read(run, place, folder, clips):
-    store, options, flags, variables = _store(run, place, folder)
-    served = servers.start_merganser(run.running, folder / "home", flags=flags, **variables)
-    lance = servers.Subject(LANCE, "lance", {"uri": f"{store}/clips.lance", "options": options})
+    store = stores.open_store(run.running, place, folder)
+    served = store.start_server(run.running, servers.start_merganser)
+    lance = servers.Subject(LANCE, "lance", {"uri": f"{store.uri}/clips.lance", "options": store.options})
     with servers.Clients(run.running, [served]) as clients, servers.Clients(run.running, [lance]) as others:
         load = f"CALL merganser.ingest(source => '{clips.as_uri()}', dataset => 'clips')"
         clients.ask(servers.MERGANSER, "execute", sql=load)
@@ -89,31 +88,6 @@ def _lance(run, place, served, others):
             run.failures[selected(place), name] = str(failure)
         run.say(f"{selected(place)}, {LANCE}: {failure}")
         return []
-
-
-def _store(run, place, folder):
-    """The store of the clips: its URI, and what Lance and the server need to reach it."""
-    if place == "folder":
-        return str(folder), {}, [], {}
-    program = pathlib.Path(os.environ["MERGANSER_BIN"]).parent / "examples" / "s3"
-    if not program.exists():
-        raise Failed(f"{program} is absent: cargo build --release --example s3")
-    (folder / "buckets" / "clips").mkdir(parents=True)
-    process = run.running.start("s3", [program, folder / "buckets"], pipes=True)
-    told = processes.answer(process, processes.START_SECONDS)
-    variables = {
-        "AWS_ACCESS_KEY_ID": told["key_id"],
-        "AWS_SECRET_ACCESS_KEY": told["secret_key"],
-        "AWS_ENDPOINT_URL": told["url"],
-    }
-    options = {
-        "access_key_id": told["key_id"],
-        "secret_access_key": told["secret_key"],
-        "endpoint": told["url"],
-        "region": "us-east-1",
-        "allow_http": "true",
-    }
-    return "s3://clips", options, ["--storage", "s3://clips/lake"], variables
 
 
 # === clips ===

@@ -3,8 +3,10 @@
 import statistics
 
 import fragments
+import media
 import parts
 import servers
+import stores
 import versions
 
 BUFFERS = (servers.IN_PROCESS, servers.BUFFERED)
@@ -48,6 +50,8 @@ UNITS = {
     versions.WRITERS: Unit("{:.0f} commits/s", more=True),
     **{fragments.selected(place): Unit("{:.3f} s") for place in fragments.PLACES},
     **{fragments.whole(place): Unit("{:.2f} s") for place in fragments.PLACES},
+    **{measure: Unit("{:.1f} s") for measure in media.INGESTS},
+    **{measure: Unit("{:.0f} assets/s", more=True) for measure in media.SMALL},
 }
 OWN = (servers.MERGANSER,)
 
@@ -88,7 +92,17 @@ for place in fragments.PLACES:
         Comparison(one_percent, (fragments.LANCE,), 1.0),
         Comparison(one_percent, (fragments.TAKEN,)),
     ]
+for measure in media.INGESTS:
+    COMPARISONS += [
+        Comparison(measure, (media.COPY,), 1.3),
+        Comparison(measure, (media.BY_HAND,)),
+        Comparison(measure, (media.DATASETS,)),
+    ]
+for measure in media.SMALL:
+    COMPARISONS.append(Comparison(measure, (media.ONE_BY_ONE,), 5.0))
+COMPARISONS.append(Comparison(media.small(stores.FOLDER), (media.SYNCED,)))
 BYTES_READ = 1.02
+INGEST_MEBIBYTES = 512
 SLOW_MEBIBYTES = 64
 HEAD = ["measure", "merganser", "compared with", "its result", "ratio", "target", "target met"]
 
@@ -108,6 +122,9 @@ class Report:
         for place in fragments.PLACES:
             if servers.MERGANSER in run.samples.get(fragments.selected(place), {}):
                 self.lines.append(_bytes_read(run, place))
+        for measure in media.MEMORY:
+            if _asked(run, measure):
+                self.lines.append(_memory(run, measure, self.notes))
         if _asked(run, parts.SLOW):
             self.lines.append(_slow(run, self.notes))
         self.notes = [f"({number}) {note}" for number, note in enumerate(self.notes, 1)]
@@ -222,6 +239,16 @@ def _bytes_read(run, place):
     measure, ratio = f"{fragments.selected(place)}: bytes read", worst["ratio"]
     target = f"≤ {BYTES_READ:g}"
     return [measure, shown[0], "bytes selected", shown[1], f"{ratio:.3f}", target, _reached(ratio <= BYTES_READ)]
+
+
+def _memory(run, measure, notes):
+    """The largest growth of the server's memory in any of the ingests."""
+    samples = run.samples.get(measure, {}).get(servers.MERGANSER)
+    target = f"≤ {INGEST_MEBIBYTES} MiB"
+    if not samples:
+        return [measure, _missing(run, measure, servers.MERGANSER, notes), "", "", "", target, "unknown"]
+    growth = max(sample["held"] for sample in samples)
+    return [measure, f"+{growth:.0f} MiB", "", "", "", target, _reached(growth <= INGEST_MEBIBYTES)]
 
 
 def _slow(run, notes):
