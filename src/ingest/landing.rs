@@ -161,6 +161,19 @@ impl Landing {
         self.storage.engine_path(&self.path(name))
     }
 
+    /// The landed file `name` as DuckDB calls it.
+    pub fn engine_name(&self, name: &str) -> String {
+        self.storage.engine_name(&self.path(name))
+    }
+
+    /// Downloads the object at `path` of the store, which an earlier landing may have, to a local file.
+    ///
+    /// # Errors
+    /// Errors of the store and of the disk.
+    pub async fn fetch(&self, path: &str, file: &Path) -> Result<()> {
+        self.storage.download(path, file).await.map(|_| ())
+    }
+
     /// The landed files.
     pub fn files(&self) -> &[File] {
         &self.files

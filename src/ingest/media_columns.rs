@@ -4,7 +4,12 @@
 //! Media columns are `STRUCT(bytes BLOB, path VARCHAR)`, as in data sets of hubs, lists of those, and BLOBs that the request
 //! names. A list becomes a list of URIs, and its side columns are lists too.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{BufWriter, Write},
+    path::PathBuf,
+};
 
 use serde::Deserialize;
 
@@ -15,6 +20,7 @@ use super::{
     media_rows::{self, FILE, ROW},
     media_side::{self, SIDE},
     rows::Rows,
+    source::Content,
     work::Work,
 };
 use crate::{
@@ -47,24 +53,34 @@ struct MediaColumn {
     stored: PathBuf,
 }
 
-/// The paths of Parquet files for DuckDB, by the split that their rows get unless they have one.
-pub(super) type Paths = BTreeMap<Option<String>, Vec<String>>;
+/// Parquet files, by the split that their rows get unless they have one.
+pub(super) type Tables = BTreeMap<Option<String>, Vec<Table>>;
+
+/// A Parquet file.
+#[derive(Clone, Debug)]
+pub(super) struct Table {
+    /// What DuckDB opens.
+    pub pattern: String,
+    /// What DuckDB calls it then: the same without escapes.
+    pub name: String,
+    /// Where its media are read.
+    pub content: Content,
+}
 
 /// Loads the files: as one table, or as those of COCO.
-pub async fn load(work: &Work<'_>, files: Paths, assets: &Assets) -> Result<Loaded> {
+pub async fn load(work: &Work<'_>, files: Tables, assets: &Assets) -> Result<Loaded> {
     let mut reader = Reader { files, adds_split: false };
     let columns = columns(work, &reader.sql(false)).await?;
     reader.adds_split = !columns.iter().any(|column| column.column_name.eq_ignore_ascii_case(SPLIT))
         && reader.files.keys().any(Option::is_some);
     let media = media(work, &columns)?;
     check_names(&columns, &media)?;
-    let parquet: Vec<_> = reader.files.values().flatten().cloned().collect();
-    let reader = reader.sql(!media.is_empty());
+    let parquet: Vec<_> = reader.files.values().flatten().map(|file| file.pattern.clone()).collect();
     for column in &media {
         work.progress.phase(format!("store assets of {}", column.name), "assets", None);
-        media_rows::store(work, &column.rows(&reader, work.request.max_rows), &column.name, &column.stored, assets)
-            .await?;
+        store(work, column, &reader.files, assets).await?;
     }
+    let reader = reader.sql(!media.is_empty());
     work.progress.phase("load table", "tables", Some(1));
     let query = query(&reader, &media, work.request.max_rows);
     let (request, table, landing) = (work.request.clone(), work.table.clone(), work.landing.time().to_owned());
@@ -81,6 +97,33 @@ pub async fn load(work: &Work<'_>, files: Paths, assets: &Assets) -> Result<Load
         coco_rows::load(transaction, &rows)
     };
     work.commit(load).await.map_err(|err| err.context(format_args!("load {}", work.table)))
+}
+
+/// Stores the media of a column in all files.
+async fn store(work: &Work<'_>, column: &MediaColumn, files: &Tables, assets: &Assets) -> Result<()> {
+    let mut out = BufWriter::new(File::create(&column.stored)?);
+    let (mut max_rows, mut is_found) = (work.request.max_rows.unwrap_or(u64::MAX), false);
+    for file in files.values().flatten() {
+        if max_rows == 0 {
+            break;
+        }
+        let fetched = work.spool.join("media.parquet");
+        let here = match &file.content {
+            Content::Here(path) => path,
+            Content::Landed { path, .. } => {
+                work.landing.fetch(path, &fetched).await?;
+                &fetched
+            }
+        };
+        let source = media_rows::Source { here, name: &file.name, column: &column.name, max_rows };
+        let read = media_rows::store(work, source, assets, &mut out).await?;
+        (max_rows, is_found) = (max_rows - read.rows, is_found || read.has_column);
+    }
+    if !is_found && max_rows > 0 {
+        let name = &column.name;
+        return Err(Error::invalid(format!("read media: no file has a column \"{name}\"; give it a name of its own")));
+    }
+    Ok(out.flush()?)
 }
 
 /// The media columns among `columns`.
@@ -147,21 +190,6 @@ impl Form {
 // === impl MediaColumn ===
 
 impl MediaColumn {
-    /// The media as rows: file, row, number in the list, bytes, path.
-    fn rows(&self, reader: &str, max_rows: Option<u64>) -> String {
-        let name = identifier(&self.name);
-        let limit = max_rows.map(|rows| format!(" LIMIT {rows}")).unwrap_or_default();
-        let source = format!("(SELECT {FILE}, {ROW}, {name} FROM {reader}{limit})");
-        match self.form {
-            Form::Struct => format!("SELECT {FILE}, {ROW}, 0::BIGINT, {name}.bytes, {name}.path FROM {source}"),
-            Form::Blob => format!("SELECT {FILE}, {ROW}, 0::BIGINT, {name}, NULL::VARCHAR FROM {source}"),
-            Form::List => format!(
-                "SELECT {FILE}, {ROW}, number::BIGINT, medium.bytes, medium.path FROM (SELECT {FILE}, {ROW}, \
-                 generate_subscripts({name}, 1) AS number, unnest({name}) AS medium FROM {source})"
-            ),
-        }
-    }
-
     /// The stored media in a FROM clause: one row for each of the source.
     fn stored(&self) -> String {
         let side = SIDE.map(|(name, data_type)| format!("{name}: '{data_type}'"));
@@ -174,24 +202,18 @@ impl MediaColumn {
         if self.form != Form::List {
             return reader;
         }
-        let listed = |name: &str| format!("system.main.list({name} ORDER BY number) AS {name}");
+        // Of an empty list, a line without a medium is stored.
+        let listed = |name: &str| {
+            format!("coalesce(system.main.list({name} ORDER BY number) FILTER (number > 0), []) AS {name}")
+        };
         let side = SIDE.map(|(name, _)| listed(name)).join(", ");
         format!("(SELECT file, \"row\", {}, {side} FROM {reader} GROUP BY ALL)", listed("uri"))
-    }
-
-    /// The value `name` of the stored media in SQL.
-    fn value(&self, index: usize, name: &str) -> String {
-        if self.form != Form::List {
-            return format!("stored_{index}.{name}");
-        }
-        // Of an empty list nothing is stored.
-        format!("CASE WHEN rows.{} IS NOT NULL THEN coalesce(stored_{index}.{name}, []) END", identifier(&self.name))
     }
 }
 
 /// The files of an ingest.
 struct Reader {
-    files: Paths,
+    files: Tables,
     /// Whether the rows get a column with the split of their file.
     adds_split: bool,
 }
@@ -212,8 +234,8 @@ impl Reader {
     }
 }
 
-fn read_parquet<'f>(files: impl IntoIterator<Item = &'f String>, places: bool) -> String {
-    let files: Vec<_> = files.into_iter().map(|file| literal(file)).collect();
+fn read_parquet<'f>(files: impl IntoIterator<Item = &'f Table>, places: bool) -> String {
+    let files: Vec<_> = files.into_iter().map(|file| literal(&file.pattern)).collect();
     let files = files.join(", ");
     let places = if places { format!(", filename = {}, file_row_number = true", literal(FILE)) } else { String::new() };
     format!("read_parquet([{files}], union_by_name = true{places})")
@@ -230,10 +252,10 @@ fn query(reader: &str, media: &[MediaColumn], max_rows: Option<u64>) -> String {
             " LEFT JOIN {} stored_{index} ON stored_{index}.file = rows.{FILE} AND stored_{index}.\"row\" = rows.{ROW}",
             column.stored()
         ));
-        uris.push(format!("{} AS {}", column.value(index, "uri"), identifier(&column.name)));
+        uris.push(format!("stored_{index}.uri AS {}", identifier(&column.name)));
         for (side, _) in SIDE {
             let name = identifier(&format!("{}_{side}", column.name));
-            sides.push(format!("{} AS {name}", column.value(index, side)));
+            sides.push(format!("stored_{index}.{side} AS {name}"));
         }
     }
     format!(

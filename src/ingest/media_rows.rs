@@ -4,95 +4,96 @@ use std::{
     fs::File,
     io::{BufWriter, Write},
     path::Path,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use arrow::{
-    array::{Array, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray},
-    datatypes::Int64Type,
-};
 use bytes::Bytes;
-use futures::{StreamExt, stream};
+use futures::{Stream, StreamExt, stream};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::{
     assets::{Assets, Medium},
+    media_cells::{self, Cell, Read},
     work::Work,
 };
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
 
 /// The columns that tell where a row is: its file, and its number in it.
 pub(super) const FILE: &str = "merganser_file";
 pub(super) const ROW: &str = "file_row_number";
 
-/// How many media are decoded and written at a time.
-const CONCURRENT: usize = 8;
+/// How many media are written at a time …
+const CONCURRENT: usize = 32;
+/// … and how many bytes of them are in memory, unless a single one has more.
+const MAX_BYTES: u32 = 64 << 20;
+/// How many are decoded at a time at the most: a decoded picture is larger than its file.
+const MAX_DECODERS: usize = 8;
 
-/// Stores the media that the query `rows` gives (file, row, number in a list, bytes, path), and writes one line of JSON about
-/// each to the file `stored`.
+/// The media column of a file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Source<'a> {
+    /// The file on this machine.
+    pub here: &'a Path,
+    /// The file as DuckDB calls it.
+    pub name: &'a str,
+    /// The name of the column.
+    pub column: &'a str,
+    /// Only the first rows are read.
+    pub max_rows: u64,
+}
+
+/// Stores the media of a file, and writes one line of JSON about each to `out`. Returns what was read.
 ///
 /// # Errors
-/// `InvalidArgument` for a picture that cannot be decoded; Cancelled; errors of the storage.
-pub(super) async fn store(work: &Work<'_>, rows: &str, column: &str, stored: &Path, assets: &Assets) -> Result<()> {
-    let sql = rows.to_owned();
-    let lease = work.lake.engine().lease().await?;
-    // At most one batch is buffered while another is stored: blobs are large.
-    let (sender, mut batches) = mpsc::channel::<Result<RecordBatch>>(1);
-    let _guard = lease.worker().spawn(move |connection| {
-        let sent = connection.prepare(&sql).and_then(|statement| {
-            let mut rows = statement.execute(&[])?;
-            while let Some(batch) = rows.next_batch()? {
-                if sender.blocking_send(Ok(batch)).is_err() {
-                    break;
-                }
-            }
-            Ok(())
-        });
-        if let Err(err) = sent {
-            let _ = sender.blocking_send(Err(err));
-        }
+/// `InvalidArgument` for a picture that cannot be decoded, and for a file that cannot be read; Cancelled; errors of the
+/// storage.
+pub(super) async fn store(
+    work: &Work<'_>,
+    source: Source<'_>,
+    assets: &Assets,
+    out: &mut BufWriter<File>,
+) -> Result<Read> {
+    let (sender, cells) = mpsc::channel(1);
+    let (file, column) = (source.here.to_owned(), source.column.to_owned());
+    let reading = tokio::task::spawn_blocking(move || {
+        // After a failure nobody receives any more.
+        let mut send = |cell| sender.blocking_send(cell).map_err(|_| Error::cancelled());
+        media_cells::read(&file, &column, source.max_rows, &mut send)
     });
-    let mut out = BufWriter::new(File::create(stored)?);
-    while let Some(batch) = work.progress.unless_cancelled(async { Ok(batches.recv().await) }).await? {
-        let media = Media { work, column, assets, rows: Rows::of(&batch?)?, has_failed: AtomicBool::new(false) };
-        media.store(&mut out).await?;
-    }
-    Ok(out.flush()?)
+    let decoders = Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from).min(MAX_DECODERS));
+    let media = Media { work, source, assets, decoders, has_failed: AtomicBool::new(false) };
+    let stored = media.store(cells, out).await;
+    let read = reading.await.unwrap_or_else(|_| Err(Error::invalid("read media: the reader gave up")));
+    stored?;
+    read.context(|| format!("read \"{}\"", source.name))
 }
 
-/// The columns of a batch.
-struct Rows {
-    files: StringArray,
-    rows: Int64Array,
-    numbers: Int64Array,
-    blobs: BinaryArray,
-    paths: StringArray,
+/// A cell, and the share of [`MAX_BYTES`] that its bytes take.
+type Held = (Cell, Option<OwnedSemaphorePermit>);
+
+/// The cells, as long as there is memory for them.
+fn held(cells: mpsc::Receiver<Cell>) -> impl Stream<Item = Held> {
+    let memory = Arc::new(Semaphore::new(MAX_BYTES as usize));
+    stream::unfold((cells, memory), async |(mut cells, memory)| {
+        let cell = cells.recv().await?;
+        let bytes = cell.bytes.as_ref().map_or(0, Bytes::len);
+        let share = u32::try_from(bytes).unwrap_or(MAX_BYTES).min(MAX_BYTES);
+        // The semaphore is never closed.
+        let permit = Arc::clone(&memory).acquire_many_owned(share).await.ok();
+        Some(((cell, permit), (cells, memory)))
+    })
 }
 
-// === impl Rows ===
-
-impl Rows {
-    fn of(batch: &RecordBatch) -> Result<Self> {
-        let columns = || {
-            Some(Self {
-                files: batch.column(0).as_string_opt::<i32>()?.clone(),
-                rows: batch.column(1).as_primitive_opt::<Int64Type>()?.clone(),
-                numbers: batch.column(2).as_primitive_opt::<Int64Type>()?.clone(),
-                blobs: batch.column(3).as_binary_opt::<i32>()?.clone(),
-                paths: batch.column(4).as_string_opt::<i32>()?.clone(),
-            })
-        };
-        columns().ok_or_else(|| Error::internal("media columns have an unexpected type"))
-    }
-}
-
-/// The media of a batch.
+/// The media of a file that are being stored.
 struct Media<'a> {
     work: &'a Work<'a>,
-    column: &'a str,
+    source: Source<'a>,
     assets: &'a Assets,
-    rows: Rows,
+    decoders: Semaphore,
     has_failed: AtomicBool,
 }
 
@@ -101,8 +102,10 @@ struct Media<'a> {
 impl Media<'_> {
     /// After a failure no further medium is begun, but those that were begun are finished: what they write must be known to
     /// be removed.
-    async fn store(&self, out: &mut BufWriter<File>) -> Result<()> {
-        let mut stored = stream::iter(0..self.rows.files.len()).map(|index| self.store_one(index)).buffered(CONCURRENT);
+    async fn store(&self, cells: mpsc::Receiver<Cell>, out: &mut BufWriter<File>) -> Result<()> {
+        let goes_on = |_: &Held| std::future::ready(!self.has_failed.load(Ordering::Relaxed));
+        let stored = held(cells).take_while(goes_on).map(|held| self.store_one(held)).buffered(CONCURRENT);
+        let mut stored = std::pin::pin!(stored);
         let mut failure = None;
         while let Some(line) = stored.next().await {
             match line {
@@ -114,34 +117,32 @@ impl Media<'_> {
         failure.map_or(Ok(()), Err)
     }
 
-    async fn store_one(&self, index: usize) -> Result<Value> {
-        if self.has_failed.load(Ordering::Relaxed) {
-            return Err(Error::cancelled());
-        }
+    async fn store_one(&self, (cell, _memory): Held) -> Result<Value> {
         let stored = match self.work.progress.check() {
-            Ok(()) => self.try_store(index).await,
+            Ok(()) => self.try_store(cell).await,
             Err(err) => Err(err),
         };
         self.has_failed.fetch_or(stored.is_err(), Ordering::Relaxed);
         stored
     }
 
-    async fn try_store(&self, index: usize) -> Result<Value> {
-        let Rows { files, rows, numbers, blobs, paths } = &self.rows;
-        let (file, row) = (files.value(index), rows.value(index));
-        let place = json!({ "file": file, "row": row, "number": numbers.value(index) });
-        let path = paths.is_valid(index).then(|| paths.value(index));
+    async fn try_store(&self, cell: Cell) -> Result<Value> {
+        let place = json!({ "file": self.source.name, "row": cell.row, "number": cell.number });
+        let path = cell.path.as_deref();
         self.work.progress.advance(1);
-        if !blobs.is_valid(index) {
+        let Some(bytes) = cell.bytes else {
             // Without bytes, the path is the URI of the media.
             return Ok(with(place, json!({ "uri": path })));
-        }
-        let medium = Medium::of(Bytes::copy_from_slice(blobs.value(index)), path).await?;
+        };
+        let medium = {
+            let _decoder = self.decoders.acquire().await;
+            Medium::of(bytes, path).await?
+        };
         // The same bytes get the same name, in whatever file and row they come.
         let fallback = &medium.sha256[..32];
         let uri = match path.filter(|path| self.work.request.keep_urls && is_url(path)) {
             Some(url) => url.to_owned(),
-            None => self.assets.put_once(self.column, path, fallback, &medium).await?,
+            None => self.assets.put_once(self.source.column, path, fallback, &medium).await?,
         };
         let facts = &medium.facts;
         let side = json!({

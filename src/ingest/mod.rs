@@ -23,6 +23,7 @@ mod gathered;
 mod landing;
 mod landings;
 mod load;
+mod media_cells;
 mod media_columns;
 mod media_rows;
 mod media_side;
@@ -55,7 +56,7 @@ use self::{
     gathered::{Gathered, Gatherer},
     landing::Landing,
     load::Loaded,
-    media_columns::Paths,
+    media_columns::{Table, Tables},
     plan::{Now, Plan},
     source::{Downloads, Files, Wanted},
     work::Work,
@@ -241,7 +242,7 @@ impl Ingester {
             Format::Video => video::load(&work, &files, assets).await,
             Format::Frames => sequences::load(&work, &files, assets).await,
             Format::Coco => coco::load(&work, &files, assets).await,
-            Format::Parquet => media_columns::load(&work, landed_paths(landing, &files), assets).await,
+            Format::Parquet => media_columns::load(&work, tables(landing, &files), assets).await,
             Format::WebDataset => samples::load(&work, &files, assets).await,
             Format::Csv | Format::Json => text::load(&work, &files).await,
         }
@@ -338,13 +339,14 @@ impl Ingester {
     }
 }
 
-/// The paths of landed files for DuckDB, by split.
-fn landed_paths(landing: &Landing, files: &Files) -> Paths {
-    let mut paths = Paths::new();
+/// Parquet files, of which DuckDB opens those that landed.
+fn tables(landing: &Landing, files: &Files) -> Tables {
+    let mut tables = Tables::new();
     for file in &files.data {
-        paths.entry(file.split.clone()).or_default().push(landing.engine_path(&file.name));
+        let (pattern, name) = (landing.engine_path(&file.name), landing.engine_name(&file.name));
+        tables.entry(file.split.clone()).or_default().push(Table { pattern, name, content: file.content.clone() });
     }
-    paths
+    tables
 }
 
 /// Where the files of an ingest land.

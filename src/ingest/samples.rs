@@ -7,8 +7,8 @@ use arrow::{array::RecordBatch, compute::concat_batches, datatypes::SchemaRef};
 use super::{
     assets::Assets,
     load::Loaded,
-    media_columns::{self, Paths},
-    source::{DataFile, Files},
+    media_columns::{self, Table, Tables},
+    source::{Content, DataFile, Files},
     webdataset::Shards,
     work::Work,
 };
@@ -36,18 +36,18 @@ pub async fn load(work: &Work<'_>, files: &Files, assets: &Assets) -> Result<Loa
     let (folder, progress) = (work.spool.join("samples"), work.progress.clone());
     std::fs::create_dir_all(&folder)?;
     let writing = move |connection: &Connection| {
-        let mut paths = Paths::new();
+        let mut tables = Tables::new();
         for (split, shards) in shards {
             let shards = Shards::inspect(shards, &mut |_| progress.check())?;
-            let first = paths.values().map(Vec::len).sum();
+            let first = tables.values().map(Vec::len).sum();
             let mut writer = Writer::new(connection, shards.schema(), folder.clone(), first, &progress);
             shards.read(&mut |batch| writer.push(batch))?;
-            paths.insert(split, writer.finish()?);
+            tables.insert(split, writer.finish()?);
         }
-        Ok(paths)
+        Ok(tables)
     };
-    let paths = work.lake.engine().lease().await?.worker().run_until(work.progress.cancelled(), writing).await?;
-    media_columns::load(work, paths, assets).await
+    let tables = work.lake.engine().lease().await?.worker().run_until(work.progress.cancelled(), writing).await?;
+    media_columns::load(work, tables, assets).await
 }
 
 /// Writes batches to files of a limited size.
@@ -60,7 +60,7 @@ struct Writer<'c> {
     progress: &'c Progress,
     batches: Vec<RecordBatch>,
     bytes: usize,
-    paths: Vec<String>,
+    tables: Vec<Table>,
 }
 
 // === impl Writer ===
@@ -73,7 +73,7 @@ impl<'c> Writer<'c> {
         first: usize,
         progress: &'c Progress,
     ) -> Self {
-        Self { connection, schema, folder, first, progress, batches: Vec::new(), bytes: 0, paths: Vec::new() }
+        Self { connection, schema, folder, first, progress, batches: Vec::new(), bytes: 0, tables: Vec::new() }
     }
 
     fn push(&mut self, batch: RecordBatch) -> Result<()> {
@@ -85,9 +85,9 @@ impl<'c> Writer<'c> {
         if self.bytes >= FILE_BYTES { self.write() } else { Ok(()) }
     }
 
-    fn finish(mut self) -> Result<Vec<String>> {
+    fn finish(mut self) -> Result<Vec<Table>> {
         self.write()?;
-        Ok(self.paths)
+        Ok(self.tables)
     }
 
     fn write(&mut self) -> Result<()> {
@@ -98,12 +98,13 @@ impl<'c> Writer<'c> {
         let rows = rows.map_err(|err| Error::internal("join batches of samples").with_source(err))?;
         self.batches.clear();
         self.bytes = 0;
-        let path = self.folder.join(format!("{:06}.parquet", self.first + self.paths.len())).display().to_string();
+        let path = self.folder.join(format!("{:06}.parquet", self.first + self.tables.len()));
+        let name = path.display().to_string();
         let scan = self.connection.scan(Inflow::complete(rows)?)?;
-        let copy = format!("COPY (FROM {}) TO {} (FORMAT parquet)", scan.sql(), literal(&path));
+        let copy = format!("COPY (FROM {}) TO {} (FORMAT parquet)", scan.sql(), literal(&name));
         let written = self.connection.execute(&copy, &[]);
         scan.settle(written)?;
-        self.paths.push(path);
+        self.tables.push(Table { pattern: name.clone(), name, content: Content::Here(path) });
         Ok(())
     }
 }

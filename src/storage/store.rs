@@ -163,8 +163,15 @@ impl Storage {
 
     /// The object at `path` in the form that DuckDB opens, with glob characters escaped.
     pub fn engine_path(&self, path: &str) -> String {
-        let path = format!("{}{path}", self.root_path);
-        path.chars().map(|c| if "[*?".contains(c) { format!("[{c}]") } else { c.to_string() }).collect()
+        self.engine_name(path)
+            .chars()
+            .map(|c| if "[*?".contains(c) { format!("[{c}]") } else { c.to_string() })
+            .collect()
+    }
+
+    /// The object at `path` as DuckDB calls it.
+    pub fn engine_name(&self, path: &str) -> String {
+        format!("{}{path}", self.root_path)
     }
 
     /// Writes an object, replacing an existing one.

@@ -180,6 +180,19 @@ def test_equal_rows_of_other_files_count(server, hub):
     assert server.scalar("SELECT count(*) FROM raw.equal") == 35
 
 
+def test_media_are_read_again_from_the_landing(server, hub):
+    sounds = {split: f"sound of {split}".encode() for split in ("test", "train")}
+    rows = {split: [{"clip": {"bytes": sound, "path": f"{split}.dat"}}] for split, sound in sounds.items()}
+    hub.commit("owner/sounds", {f"data/{split}-0.parquet": parquet(them) for split, them in rows.items()})
+    ingest(server, "owner/sounds", mode="replace")
+    server.sql("UPDATE raw.sounds SET clip = 'other'")
+    hub.forget_requests()
+    result = ingest(server, "owner/sounds", mode="replace")
+    assert (result["downloaded"], fetched(hub)) == (0, [])
+    read = server.sql("SELECT split, read_object(clip), clip_bytes FROM raw.sounds ORDER BY split")
+    assert read == [(split, sound, len(sound)) for split, sound in sounds.items()]
+
+
 def test_replace_after_append_replaces(server, hub):
     server.sql("CREATE TABLE raw.mixed (i BIGINT, s VARCHAR, split VARCHAR)")
     server.sql("INSERT INTO raw.mixed VALUES (100, 'old', 'none')")

@@ -36,6 +36,17 @@ def png(width, height, shade=0):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
+def large_png(number, mebibytes=12):
+    """A picture of pixels that do not compress, whose content no other number has."""
+    side = 1024
+    header = struct.pack(">IIBBBBB", side, mebibytes * side, 8, 0, 0, 0, 0)
+    row = b"\0" + bytes(range(256)) * (side // 256)
+    pixels = zlib.compress(row * (mebibytes * side), 0)
+    chunks = [(b"IHDR", header), (b"tEXt", b"number\0%d" % number), (b"IDAT", pixels), (b"IEND", b"")]
+    frames = (struct.pack(">I", len(it)) + kind + it + struct.pack(">I", zlib.crc32(kind + it)) for kind, it in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(frames)
+
+
 def wav(seconds):
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as sound:
@@ -152,6 +163,47 @@ def test_two_columns_with_files_of_one_name(server, tmp_path, name):
     ingest(server, tmp_path, name, columns)
     row = server.sql(f'SELECT read_object("left"), read_object("right") FROM raw.{name}')
     assert row == [(left, right)]
+
+
+def test_a_name_with_signs_of_patterns(server, tmp_path, name):
+    picture = png(3, 1)
+    path = tmp_path / "part [1] 50%*.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"image": pyarrow.array([medium(picture)], MEDIA)}), path)
+    server.result("ingest", {"source": path.as_uri(), "dataset": name})
+    assert server.scalar(f"SELECT read_object(image) FROM raw.{name}") == picture
+
+
+def test_files_of_a_folder_differ_in_their_media_columns(server, tmp_path, name):
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    tables = {
+        "a": {"n": [0, 1], "image": pyarrow.array([medium(png(1, 1)), medium(png(2, 1))], MEDIA)},
+        "b": {"n": [2, 3]},
+        "c": {"Image": pyarrow.array([medium(png(3, 1)), medium(png(4, 1))], MEDIA), "n": [4, 5]},
+    }
+    for part, columns in tables.items():
+        pyarrow.parquet.write_table(pyarrow.table(columns), folder / f"{part}.parquet")
+    request = {"source": folder.as_uri(), "dataset": name, "max_rows": 5}
+    assert server.result("ingest", request)["assets"] == 3
+    assert server.sql(f"SELECT n, image_width FROM raw.{name} ORDER BY n") == [(0, 1), (1, 2), (2, None), (3, None), (4, 3)]
+
+
+def test_memory_does_not_grow_with_the_images_of_a_row_group(launch, tmp_path, name):
+    path = tmp_path / "large.parquet"
+    numbers = range(60)
+    schema = pyarrow.schema([("n", pyarrow.int64()), ("image", MEDIA)])
+    # 720 MB in one row group, a page for each image.
+    with pyarrow.parquet.ParquetWriter(
+        path, schema, compression="none", use_dictionary=False, data_page_size=1, write_batch_size=1
+    ) as writer:
+        images = pyarrow.array([medium(large_png(number)) for number in numbers], MEDIA)
+        writer.write_table(pyarrow.table([numbers, images], schema=schema))
+    server = launch()
+    idle = server.rss_bytes()
+    result = server.result("ingest", {"source": path.as_uri(), "dataset": name})
+    assert result["assets"] == len(numbers)
+    assert server.peak_rss_bytes() - idle < 512 << 20
+    assert server.scalar(f"SELECT count(*) FROM raw.{name} WHERE image_height = {12 * 1024}") == len(numbers)
 
 
 @pytest.mark.parametrize("path", ["../../escape.png", "/etc/passwd", "..", "a\\..\\b.png", "x" * 300 + ".png", "\n.png"])
