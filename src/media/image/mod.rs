@@ -6,6 +6,8 @@
 //! 1. that the container is complete (JPEG: the end-of-image marker; PNG: the `IEND` chunk),
 //! 2. that the whole image decodes, within [`MAX_SIDE_PX`] and [`MAX_DECODED_BYTES`].
 //!
+//! Of a JPEG in colour, only the luminance is computed: all of its data is read all the same.
+//!
 //! Bytes after the end of the image are ignored: phones append previews and video clips to JPEG files.
 //!
 //! Limits: the entropy-coded data of a JPEG has no checksum, so bytes that were lost or changed inside of it are not
@@ -15,6 +17,11 @@ use std::io::Cursor;
 
 use image::error::ImageError;
 use image::{ImageReader, Limits};
+use zune_jpeg::{
+    JpegDecoder,
+    errors::DecodeErrors,
+    zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions},
+};
 
 use super::kind::{self, JPEG_START, PNG_START};
 pub use super::kind::{MediaClass, MediaKind, sniff};
@@ -62,14 +69,50 @@ fn try_probe(bytes: &[u8]) -> Result<ImageFacts, String> {
         let end = format.end_mark();
         return Err(format!("the {} file is truncated or corrupt: it has no {end}", format.name()));
     }
+    let (width, height) = match format {
+        ImageFormat::Jpeg => decode_jpeg(bytes)?,
+        ImageFormat::Png => decode_png(bytes)?,
+    };
+    Ok(ImageFacts { format, width, height })
+}
+
+/// The size in pixels.
+fn decode_png(bytes: &[u8]) -> Result<(u32, u32), String> {
     let mut limits = Limits::no_limits();
     limits.max_image_width = Some(MAX_SIDE_PX);
     limits.max_image_height = Some(MAX_SIDE_PX);
     limits.max_alloc = Some(MAX_DECODED_BYTES);
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format.decoder());
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), image::ImageFormat::Png);
     reader.limits(limits);
-    let image = reader.decode().map_err(|err| describe(format, &err))?;
-    Ok(ImageFacts { format, width: image.width(), height: image.height() })
+    let image = reader.decode().map_err(|err| match err {
+        ImageError::Limits(_) => too_large(),
+        // The outer message only repeats the name of the format.
+        err => corrupt(ImageFormat::Png, std::error::Error::source(&err).unwrap_or(&err)),
+    })?;
+    Ok((image.width(), image.height()))
+}
+
+/// The size in pixels.
+fn decode_jpeg(bytes: &[u8]) -> Result<(u32, u32), String> {
+    let corrupt = |err: DecodeErrors| corrupt(ImageFormat::Jpeg, &err);
+    // The decoder takes two bytes for a side.
+    let any_size = usize::from(u16::MAX);
+    let options = DecoderOptions::default().set_strict_mode(false).set_max_width(any_size).set_max_height(any_size);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    decoder.decode_headers().map_err(corrupt)?;
+    let (width, height) = decoder.dimensions().unwrap_or_default();
+    let (width, height) = (u32::try_from(width).unwrap_or(u32::MAX), u32::try_from(height).unwrap_or(u32::MAX));
+    let bytes_of_pixels = u64::from(width) * u64::from(height) * 3;
+    if width.max(height) > MAX_SIDE_PX || bytes_of_pixels > MAX_DECODED_BYTES {
+        return Err(too_large());
+    }
+    let target = match decoder.input_colorspace() {
+        Some(ColorSpace::YCbCr | ColorSpace::Luma) => ColorSpace::Luma,
+        _ => ColorSpace::RGB,
+    };
+    decoder.set_options(options.jpeg_set_out_colorspace(target));
+    decoder.decode().map_err(corrupt)?;
+    Ok((width, height))
 }
 
 fn format_of(bytes: &[u8]) -> Result<ImageFormat, String> {
@@ -86,13 +129,12 @@ fn format_of(bytes: &[u8]) -> Result<ImageFormat, String> {
     })
 }
 
-fn describe(format: ImageFormat, err: &ImageError) -> String {
-    if matches!(err, ImageError::Limits(_)) {
-        let limit_mib = MAX_DECODED_BYTES >> 20;
-        return format!("the image is larger than {MAX_SIDE_PX} x {MAX_SIDE_PX} px or {limit_mib} MiB decoded");
-    }
-    // The outer message only repeats the name of the format.
-    let cause = std::error::Error::source(err).map_or_else(|| err.to_string(), ToString::to_string);
+fn too_large() -> String {
+    let limit_mib = MAX_DECODED_BYTES >> 20;
+    format!("the image is larger than {MAX_SIDE_PX} x {MAX_SIDE_PX} px or {limit_mib} MiB decoded")
+}
+
+fn corrupt(format: ImageFormat, cause: &dyn std::error::Error) -> String {
     format!("the {} file is corrupt: {cause}", format.name())
 }
 
@@ -156,13 +198,6 @@ impl ImageFormat {
         match self {
             Self::Jpeg => "JPEG",
             Self::Png => "PNG",
-        }
-    }
-
-    fn decoder(self) -> image::ImageFormat {
-        match self {
-            Self::Jpeg => image::ImageFormat::Jpeg,
-            Self::Png => image::ImageFormat::Png,
         }
     }
 

@@ -105,7 +105,7 @@ pub struct Pure {
 
 pub const PURE: &[Pure] = &[
     Pure { place: "sql", crates: &["std", "core", "alloc"] },
-    Pure { place: "media", crates: &["std", "core", "alloc", "bytes", "image", "imagesize", "sha2"] },
+    Pure { place: "media", crates: &["std", "core", "alloc", "bytes", "image", "imagesize", "sha2", "zune_jpeg"] },
 ];
 
 /// Parts of the standard library that reach outside; nothing pure names them.
