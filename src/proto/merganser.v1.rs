@@ -117,9 +117,9 @@ pub struct IngestRequest {
     /// prefix or repository in snake_case, without an extension.
     #[prost(string, optional, tag = "2")]
     pub dataset: ::core::option::Option<::prost::alloc::string::String>,
-    /// The table, as schema.name. The default is raw.<dataset>; a COCO folder is ingested into <table>_images,
-    /// <table>_annotations, <table>_categories and <table>_captions. The default for clips is silver.<dataset>: they are
-    /// ingested into <table>_clips and <table>_fragments, frame folders also into <table>_tracks.
+    /// The table, as schema.name. The default is raw.<dataset>; a COCO folder, and rows with the columns of COCO, are ingested
+    /// into <table>_images, <table>_annotations, <table>_categories and <table>_captions. The default for clips is
+    /// silver.<dataset>: they are ingested into <table>_clips and <table>_fragments, frame folders also into <table>_tracks.
     #[prost(string, optional, tag = "3")]
     pub table: ::core::option::Option<::prost::alloc::string::String>,
     /// The configuration of a data set of Hugging Face, by default its default one.
@@ -202,8 +202,11 @@ pub struct IngestRequest {
     /// Frame folders: what the fragments contain.
     #[prost(enumeration = "ingest_request::Encode", tag = "31")]
     pub encode: i32,
+    /// Parquet and JSON: rows with the columns of COCO become one table as they are. By default they become the tables of a
+    /// COCO folder.
     #[prost(bool, tag = "32")]
     pub as_delivered: bool,
+    /// The form of boxes in rows with the columns of COCO.
     #[prost(enumeration = "ingest_request::Boxes", tag = "33")]
     pub boxes: i32,
 }
@@ -332,19 +335,45 @@ pub mod ingest_request {
             }
         }
     }
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
     #[repr(i32)]
     pub enum Boxes {
+        /// Either of the others, by the sizes of the images and areas.
         Inferred = 0,
+        /// \[x, y, width, height\]
         Xywh = 1,
+        /// \[x1, y1, x2, y2\]
         Xyxy = 2,
     }
     impl Boxes {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
         pub fn as_str_name(&self) -> &'static str {
             match self {
                 Self::Inferred => "inferred",
                 Self::Xywh => "xywh",
                 Self::Xyxy => "xyxy",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "inferred" => Some(Self::Inferred),
+                "xywh" => Some(Self::Xywh),
+                "xyxy" => Some(Self::Xyxy),
+                _ => None,
             }
         }
     }
