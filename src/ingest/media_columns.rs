@@ -243,8 +243,10 @@ fn read_parquet<'f>(files: impl IntoIterator<Item = &'f Table>, places: bool) ->
 
 fn query(reader: &str, media: &[MediaColumn], max_rows: Option<u64>) -> String {
     let limit = max_rows.map(|rows| format!(" LIMIT {rows}")).unwrap_or_default();
+    // Before the joins, which do not keep the order: the first rows are those whose media were stored.
+    let rows = format!("(FROM {reader}{limit}) rows");
     if media.is_empty() {
-        return format!("FROM {reader} rows{limit}");
+        return format!("FROM {rows}");
     }
     let (mut joins, mut uris, mut sides) = (String::new(), Vec::new(), Vec::new());
     for (index, column) in media.iter().enumerate() {
@@ -259,7 +261,7 @@ fn query(reader: &str, media: &[MediaColumn], max_rows: Option<u64>) -> String {
         }
     }
     format!(
-        "SELECT rows.* EXCLUDE ({FILE}, {ROW}) REPLACE ({}), {} FROM {reader} rows{joins}{limit}",
+        "SELECT rows.* EXCLUDE ({FILE}, {ROW}) REPLACE ({}), {} FROM {rows}{joins}",
         uris.join(", "),
         sides.join(", ")
     )
