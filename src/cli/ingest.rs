@@ -11,9 +11,10 @@ use crate::{
 
 /// Ingest files into the lake
 ///
-/// Reads Parquet, CSV, JSON or video files, tar files of samples, a COCO folder with annotations and images, frame folders of
-/// VisDrone or MOTChallenge, or an archive of such files. The files are kept as a landing, media files become assets, and
-/// all rows are committed in one snapshot. Repeated for the same source and table, it downloads and adds only what is new.
+/// Reads Parquet, CSV, JSON or video files, tar files of samples, a COCO folder with annotations and images, a folder of images
+/// or sounds, frame folders of VisDrone or MOTChallenge, or an archive of such files. The files are kept as a landing, media
+/// files become assets, and all rows are committed in one snapshot. Repeated for the same source and table, it downloads and
+/// adds only what is new.
 #[derive(Debug, Args)]
 pub struct Ingest {
     /// A file or folder on the server's machine, as file:///PATH or as a path, which is resolved against the working

@@ -19,6 +19,7 @@ use super::{
     landing::{self, File, Landing, ROOT},
     load::{LANDING, Mode, TABLES},
     request::Request,
+    source::DataFile,
 };
 use crate::{
     engine::Connection,
@@ -218,10 +219,10 @@ pub(super) async fn newest(lake: &Lake) -> Result<SnapshotId> {
     lake.engine().run(|connection| Ok(snapshots::newest(connection))).await
 }
 
-/// What identifies the rows of a file: the same content in two splits is not the same.
-pub(super) fn rows_of(sha256: &str, split: Option<&str>) -> String {
-    match split {
-        Some(split) => format!("{sha256} {split}"),
-        None => sha256.to_owned(),
-    }
+/// What identifies the rows of a file in a source of `format`: the same content in two splits, or under two labels, is not the
+/// same.
+pub(super) fn rows_of(sha256: &str, file: &DataFile, format: Format) -> String {
+    let split = file.split.as_deref().map(|split| format!(" {split}")).unwrap_or_default();
+    let name = if format.is_media_folder() { format!(" {}", file.name) } else { String::new() };
+    format!("{sha256}{split}{name}")
 }

@@ -123,7 +123,7 @@ impl Gatherer<'_> {
         let tags: HashMap<_, _> = earlier.items.iter().map(|seen| (seen.path.as_str(), seen.tag.as_str())).collect();
         let is_same = |item: &Item| item.tag.is_none() || item.tag.as_deref() == tags.get(item.path.as_str()).copied();
         let is_unchanged = items.len() == tags.len() && items.iter().all(is_same);
-        if earlier.format.is_whole() && !is_unchanged {
+        if !earlier.format.is_landed() && !is_unchanged {
             return Ok(HashMap::new());
         }
         let folder = format!("{ROOT}/{}/{}", self.request.dataset, earlier.landing);
@@ -157,9 +157,8 @@ fn found(
     let is_kept = |(item, fetched): &(&Item, &Fetched)| fetched.file.is_none().then(|| kept.get(&item.path)).flatten();
     let unchanged: Vec<_> = items.iter().zip(fetched).filter_map(|pair| is_kept(&pair)).collect();
     // Of frames without annotations, nothing is landed.
-    let landed = |earlier: &Earlier| {
-        (earlier.format, unchanged.iter().flat_map(|(_, files)| files.clone()).collect::<Vec<_>>())
-    };
+    let landed =
+        |earlier: &Earlier| (earlier.format, unchanged.iter().flat_map(|(_, files)| files.clone()).collect::<Vec<_>>());
     let split = |item: &Item| Some((item.path.clone(), item.split.clone()?));
     Found {
         root: PathBuf::new(),
@@ -197,10 +196,10 @@ impl Gathered {
         let mut rows = Vec::with_capacity(self.files.data.len());
         for file in &self.files.data {
             progress.check()?;
-            let split = file.split.as_deref();
+            let format = self.files.format;
             rows.push(match &file.content {
-                Content::Here(path) => rows_of(&Storage::checksum(path).await?.sha256, split),
-                Content::Landed { sha256, .. } => rows_of(sha256, split),
+                Content::Here(path) => rows_of(&Storage::checksum(path).await?.sha256, file, format),
+                Content::Landed { sha256, .. } => rows_of(sha256, file, format),
             });
             progress.advance(1);
         }

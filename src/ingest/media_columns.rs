@@ -192,13 +192,7 @@ impl Form {
 impl MediaColumn {
     /// The stored media in a FROM clause: one row for each of the source.
     fn stored(&self) -> String {
-        let side = SIDE.map(|(name, data_type)| format!("{name}: '{data_type}'"));
-        let reader = format!(
-            "read_json({}, format = 'newline_delimited', columns = {{file: 'VARCHAR', row: 'BIGINT', number: 'BIGINT', \
-             uri: 'VARCHAR', {}}})",
-            literal(&self.stored.display().to_string()),
-            side.join(", ")
-        );
+        let reader = media_rows::stored(&self.stored);
         if self.form != Form::List {
             return reader;
         }

@@ -1,4 +1,4 @@
-//! The media of a column: stored as assets, several at a time, and described in a file.
+//! The media of a column, or of files: stored as assets, several at a time, and described in a file.
 
 use std::{
     fs::File,
@@ -18,9 +18,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use super::{
     assets::{Assets, Medium},
     media_cells::{self, Cell, Read},
+    media_side::SIDE,
+    source::DataFile,
     work::Work,
 };
-use crate::error::{Context, Error, Result};
+use crate::{
+    error::{Context, Error, Result},
+    quote::literal,
+};
 
 /// The columns that tell where a row is: its file, and its number in it.
 pub(super) const FILE: &str = "merganser_file";
@@ -57,41 +62,96 @@ pub(super) async fn store(
     assets: &Assets,
     out: &mut BufWriter<File>,
 ) -> Result<Read> {
-    let (sender, cells) = mpsc::channel(1);
-    let (file, column) = (source.here.to_owned(), source.column.to_owned());
-    let reading = tokio::task::spawn_blocking(move || {
-        // After a failure nobody receives any more.
-        let mut send = |cell| sender.blocking_send(cell).map_err(|_| Error::cancelled());
-        media_cells::read(&file, &column, source.max_rows, &mut send)
-    });
-    let decoders = Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from).min(MAX_DECODERS));
-    let media = Media { work, source, assets, decoders, has_failed: AtomicBool::new(false) };
-    let stored = media.store(cells, out).await;
-    let read = reading.await.unwrap_or_else(|_| Err(Error::invalid("read media: the reader gave up")));
-    stored?;
+    let (file, column, max_rows) = (source.here.to_owned(), source.column.to_owned(), source.max_rows);
+    let name: Arc<str> = Arc::from(source.name);
+    let read = move |send: &mut Sender<'_>| {
+        media_cells::read(&file, &column, max_rows, &mut |cell| send((Arc::clone(&name), cell)))
+    };
+    let read = store_all(work, source.column, assets, out, read).await;
     read.context(|| format!("read \"{}\"", source.name))
 }
 
-/// A cell, and the share of [`MAX_BYTES`] that its bytes take.
-type Held = (Cell, Option<OwnedSemaphorePermit>);
+/// As [`store`], for the media that `files` are: each is row 0 of its file. The lines are written to the file `stored`.
+///
+/// # Errors
+/// As [`store`]; errors of the disk.
+pub(super) async fn store_files(
+    work: &Work<'_>,
+    files: Vec<DataFile>,
+    column: &str,
+    stored: &Path,
+    assets: &Assets,
+) -> Result<()> {
+    let mut out = BufWriter::new(File::create(stored)?);
+    let read = move |send: &mut Sender<'_>| {
+        for file in files {
+            let bytes = std::fs::read(file.path()?).context(|| format!("read \"{}\"", file.name))?;
+            let name = Arc::from(file.name.as_str());
+            send((name, Cell { row: 0, number: 0, bytes: Some(bytes.into()), path: Some(file.name) }))?;
+        }
+        Ok(())
+    };
+    store_all(work, column, assets, &mut out, read).await?;
+    Ok(out.flush()?)
+}
+
+/// The lines of the file `stored`, in a FROM clause.
+pub(super) fn stored(stored: &Path) -> String {
+    let side = SIDE.map(|(name, data_type)| format!("{name}: '{data_type}'"));
+    format!(
+        "read_json({}, format = 'newline_delimited', columns = {{file: 'VARCHAR', row: 'BIGINT', number: 'BIGINT', \
+         uri: 'VARCHAR', {}}})",
+        literal(&stored.display().to_string()),
+        side.join(", ")
+    )
+}
+
+/// What takes the cells, each with the name of its file.
+type Senderer<'s> = dyn FnMut(Placed) -> Result<()> + 's;
+
+/// Stores the media that `read` sends, while it reads on another thread.
+async fn store_all<T: Send + 'static>(
+    work: &Work<'_>,
+    column: &str,
+    assets: &Assets,
+    out: &mut BufWriter<File>,
+    read: impl FnOnce(&mut Sender<'_>) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let (sender, cells) = mpsc::channel(1);
+    // After a failure nobody receives any more.
+    let reading = tokio::task::spawn_blocking(move || {
+        read(&mut |cell| sender.blocking_send(cell).map_err(|_| Error::cancelled()))
+    });
+    let decoders = Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from).min(MAX_DECODERS));
+    let media = Media { work, column, assets, decoders, has_failed: AtomicBool::new(false) };
+    let stored = media.store(cells, out).await;
+    let read = reading.await.unwrap_or_else(|_| Err(Error::invalid("read media: the reader gave up")));
+    stored?;
+    read
+}
+
+/// A cell of a file.
+type Placed = (Arc<str>, Cell);
+/// The same, and the share of [`MAX_BYTES`] that its bytes take.
+type Held = (Placed, Option<OwnedSemaphorePermit>);
 
 /// The cells, as long as there is memory for them.
-fn held(cells: mpsc::Receiver<Cell>) -> impl Stream<Item = Held> {
+fn held(cells: mpsc::Receiver<Placed>) -> impl Stream<Item = Held> {
     let memory = Arc::new(Semaphore::new(MAX_BYTES as usize));
     stream::unfold((cells, memory), async |(mut cells, memory)| {
-        let cell = cells.recv().await?;
+        let (file, cell) = cells.recv().await?;
         let bytes = cell.bytes.as_ref().map_or(0, Bytes::len);
         let share = u32::try_from(bytes).unwrap_or(MAX_BYTES).min(MAX_BYTES);
         // The semaphore is never closed.
         let permit = Arc::clone(&memory).acquire_many_owned(share).await.ok();
-        Some(((cell, permit), (cells, memory)))
+        Some((((file, cell), permit), (cells, memory)))
     })
 }
 
-/// The media of a file that are being stored.
+/// The media that are being stored.
 struct Media<'a> {
     work: &'a Work<'a>,
-    source: Source<'a>,
+    column: &'a str,
     assets: &'a Assets,
     decoders: Semaphore,
     has_failed: AtomicBool,
@@ -102,7 +162,7 @@ struct Media<'a> {
 impl Media<'_> {
     /// After a failure no further medium is begun, but those that were begun are finished: what they write must be known to
     /// be removed.
-    async fn store(&self, cells: mpsc::Receiver<Cell>, out: &mut BufWriter<File>) -> Result<()> {
+    async fn store(&self, cells: mpsc::Receiver<Placed>, out: &mut BufWriter<File>) -> Result<()> {
         let goes_on = |_: &Held| std::future::ready(!self.has_failed.load(Ordering::Relaxed));
         let stored = held(cells).take_while(goes_on).map(|held| self.store_one(held)).buffered(CONCURRENT);
         let mut stored = std::pin::pin!(stored);
@@ -117,17 +177,17 @@ impl Media<'_> {
         failure.map_or(Ok(()), Err)
     }
 
-    async fn store_one(&self, (cell, _memory): Held) -> Result<Value> {
+    async fn store_one(&self, (placed, _memory): Held) -> Result<Value> {
         let stored = match self.work.progress.check() {
-            Ok(()) => self.try_store(cell).await,
+            Ok(()) => self.try_store(placed).await,
             Err(err) => Err(err),
         };
         self.has_failed.fetch_or(stored.is_err(), Ordering::Relaxed);
         stored
     }
 
-    async fn try_store(&self, cell: Cell) -> Result<Value> {
-        let place = json!({ "file": self.source.name, "row": cell.row, "number": cell.number });
+    async fn try_store(&self, (file, cell): Placed) -> Result<Value> {
+        let place = json!({ "file": &*file, "row": cell.row, "number": cell.number });
         let path = cell.path.as_deref();
         self.work.progress.advance(1);
         let Some(bytes) = cell.bytes else {
@@ -142,7 +202,7 @@ impl Media<'_> {
         let fallback = &medium.sha256[..32];
         let uri = match path.filter(|path| self.work.request.keep_urls && is_url(path)) {
             Some(url) => url.to_owned(),
-            None => self.assets.put_once(self.source.column, path, fallback, &medium).await?,
+            None => self.assets.put_once(self.column, path, fallback, &medium).await?,
         };
         let facts = &medium.facts;
         let side = json!({

@@ -25,6 +25,7 @@ mod landings;
 mod load;
 mod media_cells;
 mod media_columns;
+mod media_folder;
 mod media_rows;
 mod media_side;
 mod name;
@@ -170,7 +171,7 @@ impl Ingester {
             Plan::Nothing => return self.nothing_new(job, &gathered, landing).await,
             Plan::Read { mode, files } => (mode, files),
         };
-        if gathered.files.format.is_whole() && gathered.lacks(&wanted) {
+        if !gathered.files.format.is_landed() && gathered.lacks(&wanted) {
             gathered = sources.gather(opened, None).await?;
         }
         let written = async {
@@ -241,6 +242,7 @@ impl Ingester {
         match format {
             Format::Video => video::load(&work, &files, assets).await,
             Format::Frames => sequences::load(&work, &files, assets).await,
+            Format::Images | Format::Sounds => media_folder::load(&work, &files, assets).await,
             Format::Coco => coco::load(&work, &files, assets).await,
             Format::Parquet => media_columns::load(&work, tables(landing, &files), assets).await,
             Format::WebDataset => samples::load(&work, &files, assets).await,
@@ -395,7 +397,8 @@ impl Job<'_> {
     fn record(&self, gathered: &Gathered, landing: &Landing, mode: &Mode) -> Earlier {
         let files = landing.files();
         let now = files.iter().zip(&gathered.files.data);
-        let mut loaded: BTreeSet<_> = now.map(|(file, data)| rows_of(&file.sha256, data.split.as_deref())).collect();
+        let format = gathered.files.format;
+        let mut loaded: BTreeSet<_> = now.map(|(file, data)| rows_of(&file.sha256, data, format)).collect();
         match self.earlier {
             Some((earlier, Standing::Touched | Standing::Untouched)) if *mode != Mode::Replace => {
                 loaded.extend(earlier.loaded.iter().cloned());
@@ -406,7 +409,7 @@ impl Job<'_> {
             source: self.request.source.shown(),
             revision: gathered.revision.clone(),
             landing: landing.time().to_owned(),
-            format: gathered.files.format,
+            format,
             mode: self.request.mode.clone(),
             items: gathered.items_of(landing),
             files: files.to_vec(),

@@ -83,8 +83,10 @@ impl Request {
                 "\"frame_rate\", \"frames_per_fragment\" and \"encode\" apply to frame folders: leave them out",
             ));
         }
-        if format.has_clips() && !self.extract_media {
-            return Err(Error::invalid("clips are always stored as assets: leave out \"media\": \"keep\""));
+        if (format.has_clips() || format.is_media_folder()) && !self.extract_media {
+            return Err(Error::invalid(
+                "clips, images and sounds in files are always stored as assets: leave out \"media\": \"keep\"",
+            ));
         }
         if format.has_clips() && self.max_rows.is_some() {
             return Err(Error::invalid("\"max_rows\" does not apply to clips, which have rows for their fragments"));

@@ -463,7 +463,8 @@ def test_a_rate_of_seqinfo_that_is_none(server, tmp_path, name):
         server.result("ingest", {"source": tmp_path.as_uri(), "dataset": name})
 
 
-def test_pictures_alone_are_no_sequence(server, tmp_path, name):
-    (tmp_path / "0000001.jpg").write_bytes(jpeg(1))
+def test_a_folder_without_data_says_what_could_be_there(server, tmp_path, name):
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations" / "a.txt").write_text(LINES[0])
     with pytest.raises(pyarrow.ArrowInvalid, match="no frame folder of VisDrone or MOTChallenge"):
         server.result("ingest", {"source": tmp_path.as_uri(), "dataset": name})

@@ -8,10 +8,11 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
+use super::splits;
 use crate::{
     error::{Context, Error, Result},
     ingest::{
-        format::{Format, format_of, format_of_all},
+        format::{Format, format_of, format_of_all, is_metadata, media_folder, media_of},
         frames,
     },
 };
@@ -154,9 +155,21 @@ fn sort(found: Found, shown: &str) -> Result<Files> {
     let Found { root, is_folder, paths: mut all, kept, splits, .. } = found;
     let (kept_format, kept) = kept.map_or((None, Vec::new()), |(format, kept)| (Some(format), kept));
     all.sort();
-    let (format, data, others) = match kept_format {
-        None if !all.iter().any(|file| format_of(file).is_some()) && is_folder => frame_folders(&root, all, shown)?,
-        kept => tables_or_clips(&root, all, kept, shown, is_folder)?,
+    let sequences = match kept_format {
+        None if is_folder && !all.iter().any(|file| format_of(file).is_some()) => frames::sequences(&root, &all),
+        _ => Vec::new(),
+    };
+    let folder = match kept_format {
+        Some(format) => Some(format).filter(|format| format.is_media_folder()),
+        None if is_folder && sequences.is_empty() => media_folder(shown, &all)?,
+        None => None,
+    };
+    let (format, data, others) = match sequences.as_slice() {
+        [] => sort_by_names(&root, all, kept_format, folder, is_folder, shown)?,
+        sequences => {
+            let (data, others) = all.into_iter().partition(|file| frames::is_described(file, sequences));
+            (Format::Frames, data, others)
+        }
     };
     let here = |path: PathBuf| {
         let name = path.strip_prefix(&root).unwrap_or(&path).display().to_string();
@@ -164,6 +177,9 @@ fn sort(found: Found, shown: &str) -> Result<Files> {
     };
     let mut data: Vec<_> = data.into_iter().map(here).chain(kept).collect();
     data.sort_by(|a, b| a.name.cmp(&b.name));
+    if folder.is_some() && splits.is_empty() {
+        split_by_names(&mut data);
+    }
     if let Some(pair) = data.windows(2).find(|pair| pair[0].name == pair[1].name) {
         let name = &pair[0].name;
         return Err(Error::invalid(format!("read source \"{shown}\": two files are called \"{name}\"")));
@@ -171,27 +187,21 @@ fn sort(found: Found, shown: &str) -> Result<Files> {
     Ok(Files { root, format, data, others })
 }
 
-/// Frame folders, whose data files are those that describe the frames; errors say what else could be read.
-fn frame_folders(root: &Path, all: Vec<PathBuf>, shown: &str) -> Result<Sorted> {
-    let sequences = frames::sequences(root, &all);
-    if sequences.is_empty() {
-        return format_of_all(shown, &[], true).map(|format| (format, Vec::new(), all));
-    }
-    let (data, others) = all.into_iter().partition(|file| frames::is_described(file, &sequences));
-    Ok((Format::Frames, data, others))
-}
-
-fn tables_or_clips(
+fn sort_by_names(
     root: &Path,
     all: Vec<PathBuf>,
     kept: Option<Format>,
-    shown: &str,
+    folder: Option<Format>,
     is_folder: bool,
+    shown: &str,
 ) -> Result<Sorted> {
     // Clips beside tables belong to the tables.
     let is_table = |format: Format| format != Format::Video;
     let has_tables = kept.is_some_and(is_table) || all.iter().filter_map(|file| format_of(file)).any(is_table);
-    let is_data = |file: &PathBuf| format_of(file).is_some_and(|format| format != Format::Video || !has_tables);
+    let is_data = |file: &PathBuf| match folder {
+        Some(_) => media_of(file) == folder || is_metadata(file),
+        None => format_of(file).is_some_and(|format| format != Format::Video || !has_tables),
+    };
     let (data, others): (Vec<_>, Vec<_>) = all.into_iter().partition(is_data);
     for file in &data {
         if fs::metadata(file)?.len() == 0 {
@@ -199,11 +209,22 @@ fn tables_or_clips(
             return Err(Error::invalid(format!("read source \"{shown}\": \"{name}\" is empty")));
         }
     }
-    let format = match kept {
-        Some(format) => format.with(&data, shown)?,
-        None => format_of_all(shown, &data, is_folder)?,
+    let format = match (kept, folder) {
+        (Some(format), _) => format.with(&data, shown)?,
+        (None, Some(folder)) => folder,
+        (None, None) => format_of_all(shown, &data, is_folder)?,
     };
     Ok((format, data, others))
+}
+
+/// Media have the splits that their paths name, wherever they are.
+fn split_by_names(data: &mut [DataFile]) {
+    let mut media: Vec<_> = data.iter_mut().filter(|file| !is_metadata(file.name.as_ref())).collect();
+    let names: Vec<_> = media.iter().map(|file| file.name.clone()).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    for (file, split) in media.iter_mut().zip(splits::of(&names)) {
+        file.split = split;
+    }
 }
 
 /// All files below `folder`, except hidden ones and those behind symbolic links.

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     hub::{HubFile, HuggingFace, Revision},
-    ingest::format::name_of,
+    ingest::format::{is_metadata, media_of, name_of},
 };
 
 /// Files beside the data.
@@ -96,6 +96,7 @@ impl HubDataset {
             None => Vec::new(),
         };
         files.retain(|file| is_below(&file.path, &self.path) && !is_beside(&file.path));
+        let metadata: Vec<_> = files.iter().filter(|file| is_metadata(Path::new(&file.path))).cloned().collect();
         let files = match choose(&configs, wanted.config, &files)? {
             Chosen::Config(config) => of_config(config, files),
             Chosen::Folder(folder) => {
@@ -103,7 +104,16 @@ impl HubDataset {
             }
             Chosen::All => with_splits(files),
         };
-        let files = of_split(files, wanted.split)?;
+        let mut files: Vec<_> =
+            of_split(files, wanted.split)?.into_iter().map(|(file, split)| (file, Some(split))).collect();
+        if files.iter().any(|(file, _)| media_of(Path::new(&file.path)).is_some()) {
+            files.retain(|(file, _)| !is_metadata(Path::new(&file.path)));
+            // Metadata belong to all splits of the media that they name, unless they lie in the folder of one.
+            let is_other =
+                |file: &HubFile| splits::of_folders(&file.path).is_some_and(|split| wanted.split != Some(&split));
+            let metadata = metadata.into_iter().filter(|file| wanted.split.is_none() || !is_other(file));
+            files.extend(metadata.map(|file| (file, None)));
+        }
         if files.is_empty() {
             return Err(Error::not_found(format!(
                 "the data set \"{}\" has no files that can be read; for one with a loading script, try \
@@ -116,12 +126,12 @@ impl HubDataset {
     }
 }
 
-fn item(hub: &Arc<HuggingFace>, revision: &Arc<Revision>, file: HubFile, split: String) -> Item {
+fn item(hub: &Arc<HuggingFace>, revision: &Arc<Revision>, file: HubFile, split: Option<String>) -> Item {
     Item {
         path: file.path.clone(),
         bytes: Some(file.bytes),
         tag: Some(file.oid.text().to_owned()),
-        split: Some(split),
+        split,
         place: Place::HuggingFace(Arc::clone(hub), Arc::clone(revision), file),
     }
 }
@@ -189,8 +199,13 @@ fn listed_as(file: &HubFile) -> Option<&'static str> {
     name_of(path).or_else(|| archive::kind(path).map(|_| "archive"))
 }
 
-/// The files of the most frequent format, with the splits that their paths name.
+/// The files of the most frequent format, with the splits that their paths name. Media count if there are no other data than
+/// metadata about them.
 fn with_splits(files: Vec<HubFile>) -> Vec<(HubFile, Option<String>)> {
+    let is_media = |file: &HubFile| media_of(Path::new(&file.path)).is_some();
+    let is_other = |file: &HubFile| !is_media(file) && !is_metadata(Path::new(&file.path)) && listed_as(file).is_some();
+    let of_media = files.iter().any(is_media) && !files.iter().any(is_other);
+    let listed_as = |file: &HubFile| listed_as(file).filter(|_| is_media(file) == of_media);
     let mut counts = HashMap::<&str, usize>::new();
     for format in files.iter().filter_map(listed_as) {
         *counts.entry(format).or_default() += 1;

@@ -31,6 +31,7 @@ pub use self::{
     hugging_face::Wanted,
     item::Item,
     outside::Outside,
+    splits::names_split,
     unpacked::{Unpacked, unpack},
 };
 use super::name::{snake_case, stem};

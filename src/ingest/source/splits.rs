@@ -19,6 +19,11 @@ pub(super) fn of(paths: &[&str]) -> Vec<Option<String>> {
     vec![Some("train".to_owned()); paths.len()]
 }
 
+/// Whether a text, such as the name of a folder, names a split.
+pub fn names_split(text: &str) -> bool {
+    of_text(text).is_some()
+}
+
 /// `data/<split>-00000-of-00001.parquet`
 fn of_shard(path: &str) -> Option<String> {
     let name = path.strip_prefix("data/")?;
@@ -37,7 +42,7 @@ fn of_conversion(path: &str) -> Option<String> {
         .then(|| split.trim_start_matches("partial-").to_owned())
 }
 
-fn of_folders(path: &str) -> Option<String> {
+pub(super) fn of_folders(path: &str) -> Option<String> {
     let (folders, _) = path.rsplit_once('/')?;
     folders.split('/').find_map(of_text)
 }

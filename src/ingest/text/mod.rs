@@ -22,7 +22,7 @@ mod source;
 mod staged;
 mod values;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use tokio::runtime::Handle;
 
@@ -44,6 +44,7 @@ use crate::{
     error::{Error, Result},
     jobs::Progress,
     lake::commit::Transaction,
+    quote::literal,
 };
 
 /// Files of either format.
@@ -58,6 +59,44 @@ enum Text {
 /// # Errors
 /// `InvalidArgument`, with file and line, for a record or value that cannot be read.
 pub async fn load(work: &Work<'_>, files: &Files) -> Result<Loaded> {
+    let (request, signature, landing) = (work.request.clone(), work.signature(), work.landing.time().to_owned());
+    let (table, committer, progress) = (work.table.clone(), Arc::clone(work.lake.committer()), work.progress.clone());
+    let splits = files.data.iter().map(|file| (file.name.clone(), file.split.clone())).collect();
+    let loading = move |connection: &Connection, staged: Staged<'_>| {
+        let staged = staged.with_splits(splits);
+        progress.phase("load table", "tables", Some(1));
+        let loaded = load::commit(connection, &committer, &signature, |transaction| {
+            let query = staged.query();
+            let rows =
+                Rows { query: &query, table: &table, request: &request, landing: &landing, media: &[], parquet: &[] };
+            load_tables(transaction, &staged, &rows)
+        });
+        loaded.map_err(|err| err.context(format_args!("load {table}")))
+    };
+    stage(work, files, loading).await
+}
+
+/// Writes the rows to the Parquet file `target`, with the name of the file of each in a column `file_column`.
+///
+/// # Errors
+/// As [`load`].
+pub async fn convert(work: &Work<'_>, files: &Files, file_column: &'static str, target: &Path) -> Result<()> {
+    let target = literal(&target.display().to_string());
+    let copying = move |connection: &Connection, staged: Staged<'_>| {
+        let staged = staged.with_files(file_column);
+        let query = staged.query();
+        connection.execute(&format!("COPY ({query}) TO {target} (FORMAT parquet)"), &[])?;
+        Ok(())
+    };
+    stage(work, files, copying).await
+}
+
+/// Stages the rows, and gives them to `then`.
+async fn stage<T: Send + 'static>(
+    work: &Work<'_>,
+    files: &Files,
+    then: impl FnOnce(&Connection, Staged<'_>) -> Result<T> + Send + 'static,
+) -> Result<T> {
     let Inspected { format: text, rejects } = inspect(work, files).await?;
     let text = Arc::new(text);
     let schema = feed::schema(text.width());
@@ -71,28 +110,16 @@ pub async fn load(work: &Work<'_>, files: &Files) -> Result<Loaded> {
             rows.finish(sent);
         })
     };
-    let (request, signature, landing) = (work.request.clone(), work.signature(), work.landing.time().to_owned());
-    let splits = files.data.iter().map(|file| (file.name.clone(), file.split.clone())).collect();
-    let table = work.table.clone();
+    let (request, table) = (work.request.clone(), work.table.clone());
     let lease = work.lake.engine().lease().await?;
-    let committer = Arc::clone(work.lake.committer());
-    let progress = work.progress.clone();
-    let loading = move |connection: &Connection| {
+    let staging = move |connection: &Connection| {
         let staged = Staged::new(connection, inflow, text.columns(), &rejects)?;
-        let staged = staged.typed(&request, &table)?.with_splits(splits);
-        progress.phase("load table", "tables", Some(1));
-        let loaded = load::commit(connection, &committer, &signature, |transaction| {
-            let query = staged.query();
-            let rows =
-                Rows { query: &query, table: &table, request: &request, landing: &landing, media: &[], parquet: &[] };
-            load_tables(transaction, &staged, &rows)
-        });
-        loaded.map_err(|err| err.context(format_args!("load {table}")))
+        then(connection, staged.typed(&request, &table)?)
     };
     // Whether the rows were committed decides whether their files may be removed.
-    let loaded = lease.worker().run_until(work.progress.cancelled(), loading).await;
+    let outcome = lease.worker().run_until(work.progress.cancelled(), staging).await;
     sending.await.map_err(|err| Error::internal("read rows").with_source(err))?;
-    loaded
+    outcome
 }
 
 fn load_tables(

@@ -32,6 +32,8 @@ pub(super) struct Staged<'c> {
     rejects: bool,
     /// The splits of the files, for a column of them.
     splits: BTreeMap<String, String>,
+    /// The name of a column for the names of the files.
+    file_column: Option<&'static str>,
 }
 
 #[derive(Deserialize)]
@@ -55,7 +57,7 @@ impl<'c> Staged<'c> {
     /// # Errors
     /// The reason why the rows are incomplete; Cancelled.
     pub fn new(connection: &'c Connection, rows: Inflow, columns: Vec<Column>, rejects: &[Reject]) -> Result<Self> {
-        let staged = Self { connection, columns, rejects: false, splits: BTreeMap::new() };
+        let staged = Self { connection, columns, rejects: false, splits: BTreeMap::new(), file_column: None };
         stage(connection, ROWS, rows)?;
         stage(connection, REJECTS, Inflow::complete(batch(rejects)?)?)?;
         Ok(staged)
@@ -104,10 +106,17 @@ impl<'c> Staged<'c> {
         self
     }
 
+    /// Adds a column with the name of the file.
+    pub fn with_files(mut self, file_column: &'static str) -> Self {
+        self.file_column = Some(file_column);
+        self
+    }
+
     /// The rows.
     pub fn query(&self) -> String {
         let values = self.columns.iter().map(|column| format!("{} AS {}", column.value(), identifier(&column.name)));
-        let values = values.chain(self.split()).collect::<Vec<_>>().join(", ");
+        let file = self.file_column.map(|name| format!("file AS {name}"));
+        let values = values.chain(self.split()).chain(file).collect::<Vec<_>>().join(", ");
         let fits = match self.misfits() {
             Some(misfits) if self.rejects => format!(" WHERE ({misfits}) IS NULL"),
             _ => String::new(),
