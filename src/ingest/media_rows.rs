@@ -107,7 +107,7 @@ pub(super) fn stored(stored: &Path) -> String {
 }
 
 /// What takes the cells, each with the name of its file.
-type Senderer<'s> = dyn FnMut(Placed) -> Result<()> + 's;
+type Sender<'s> = dyn FnMut(Placed) -> Result<()> + 's;
 
 /// Stores the media that `read` sends, while it reads on another thread.
 async fn store_all<T: Send + 'static>(

@@ -104,7 +104,8 @@ impl ::prost::Name for JobOptions {
 /// Ingests a source into a table of the lake. The files are kept as a landing, and media are stored as assets.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct IngestRequest {
-    /// The source: Parquet, CSV or JSON files, a COCO folder, video clips, or frame folders of VisDrone or MOTChallenge.
+    /// The source: Parquet, CSV or JSON files, a COCO folder, a folder of images or sounds, video clips, or frame folders of
+    /// VisDrone or MOTChallenge.
     ///    hf://datasets/owner/name  a data set of the Hugging Face Hub; @revision and a path may follow the name
     ///    kaggle://owner/slug     a data set of Kaggle; @version may follow
     ///    file:///path            on the server's machine

@@ -3,6 +3,8 @@
 import hashlib
 import io
 import json
+import pathlib
+import urllib.parse
 import zipfile
 
 import pyarrow
@@ -228,8 +230,6 @@ def test_a_folder_on_the_hub(tmp_path_factory, name):
 
 def test_a_folder_in_a_landing(server, name):
     landing = server.result("ingest", {"source": "manual", "dataset": name})["landing"]
-    import pathlib, urllib.parse
-
     folder = pathlib.Path(urllib.parse.unquote(urllib.parse.urlparse(landing).path))
     make(folder, ["cat/a.png", "dog/b.png"])
     assert ingest(server, "manual", dataset=name)["rows_added"] == 2
