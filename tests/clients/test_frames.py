@@ -440,7 +440,7 @@ def test_broken_sequences_are_refused_and_leave_nothing(server, tmp_path, name, 
         ({"frame_rate": -25}, "a frame rate of -25 is not between"),
         ({"frames_per_fragment": 0}, '"frames_per_fragment" is 0'),
         ({"max_rows": 5}, '"max_rows" does not apply'),
-        ({"media": "keep"}, "clips are always stored as assets"),
+        ({"media": "keep"}, "clips, images and sounds in files are always stored as assets"),
         ({"delimiter": ","}, "delimiter"),
     ],
 )

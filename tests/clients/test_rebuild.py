@@ -6,6 +6,8 @@ import subprocess
 import pytest
 
 import harness
+import official
+from hub import Hub
 
 
 def rebuild(home, *flags, **variables):
@@ -45,6 +47,56 @@ def test_a_lakehouse_is_rebuilt_on_postgresql_and_s3(elsewhere, buckets, cluster
     other_catalog = rebuild(tmp_path / "home", *flags[:2], **variables)
     assert other_catalog.returncode == 1 and f"is not empty, it has {len(before)} objects" in other_catalog.stderr
     assert buckets.objects(bucket) == before
+
+
+# COCO as the Hub has it: boxes by their corners, categories as numbers with names.
+PUSH = """
+import datasets, io, PIL.Image
+from datasets import ClassLabel, Features, Image, List, Value
+
+def picture(number):
+    buffer = io.BytesIO()
+    PIL.Image.new("RGB", (100, 80), (number, 0, 0)).save(buffer, "PNG")
+    return {"bytes": buffer.getvalue(), "path": None}
+
+features = Features({
+    "image_id": Value("int64"), "image": Image(), "width": Value("int64"), "height": Value("int64"),
+    "objects": {
+        "bbox_id": List(Value("int64")), "category": List(ClassLabel(names=["person", "cat"])),
+        "bbox": List(List(Value("float64"), length=4)), "area": List(Value("float64")),
+    },
+})
+people = [[60.0 + i, 10.0, 90.0 + i, 70.0] for i in range(6)]
+rows = [
+    {"image_id": 1, "image": picture(1), "width": 100, "height": 80, "objects": {
+        "bbox_id": list(range(6)), "category": [0] * 6, "bbox": people, "area": [1000.0] * 6}},
+    {"image_id": 2, "image": picture(2), "width": 100, "height": 80, "objects": {
+        "bbox_id": [6], "category": [1], "bbox": [[50.0, 50.0, 99.0, 79.0]], "area": [900.0]}},
+]
+for split in ["train", "val"]:
+    datasets.Dataset.from_list(rows if split == "val" else rows[:1], features=features).push_to_hub(
+        "detection-datasets/coco", split=split)
+result = []
+"""
+
+
+def test_real_data_of_the_hub_and_of_a_folder(tmp_path):
+    (tmp_path / "push").mkdir()
+    with Hub() as hub:
+        official.run(PUSH, tmp_path / "push", **official.hugging_face(hub, tmp_path / "push"))
+        drawn = harness.run("sample", tmp_path / "drones", "--layout", "visdrone", "--sequences", "1", "--frames", "10")
+        assert drawn.returncode == 0, drawn.stderr
+        flags = ["--source", "hf", "--visdrone", tmp_path / "drones"]
+        done = rebuild(tmp_path / "home", *flags, HF_ENDPOINT=hub.endpoint, HF_TOKEN=hub.token)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "people after the rollback: 6" in done.stdout and "sample data" not in done.stdout
+    assert re.search(r"silver.visdrone_clips +1 +1\n", done.stdout) and re.search(r"\| file:.*\| 6 +\|", done.stdout)
+    assert hub.token not in done.stdout + done.stderr
+
+
+def test_an_unknown_source_is_a_usage_error(tmp_path):
+    done = rebuild(tmp_path / "home", "--source", "moon")
+    assert done.returncode == 2 and "--source is sample or hf" in done.stderr and not (tmp_path / "home").exists()
 
 
 def test_only_a_lakehouse_is_removed(tmp_path):
