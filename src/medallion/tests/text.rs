@@ -20,8 +20,8 @@ fn check_fault(text: &str, expected: &str) {
 #[test]
 fn built_in_models_are_read_in_full() {
     let models = built_in().unwrap();
-    assert_eq!(models.iter().filter(|model| model.is_source()).count(), 4);
-    assert_eq!(models.iter().filter(|model| !model.is_source()).count(), 5);
+    assert_eq!(models.iter().filter(|model| model.is_source()).count(), 7);
+    assert_eq!(models.iter().filter(|model| !model.is_source()).count(), 6);
     for model in models {
         assert!(!model.description.is_empty(), "{} has no description", model.name());
         assert!(model.checks.len() >= 2, "{} has too few checks", model.name());
