@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use sha2::{Digest, Sha256};
+
 use super::{
     earlier::{Earlier, Seen, rows_of},
     landing::{Landing, ROOT},
@@ -82,7 +84,8 @@ impl Gatherer<'_> {
                 let files = Files::of(found, shown).await?;
                 let others = match earlier {
                     Some(earlier) if nothing_new => earlier.others.clone().unwrap_or_default(),
-                    _ => tag_of(&files.root, &files.others)?,
+                    // What is fetched now has the time of now.
+                    _ => content_of(&files.root, &files.others).await?,
                 };
                 Ok(Gathered { files, items: seen(&items, fetched, &kept), archives, revision, others, downloaded })
             }
@@ -146,6 +149,16 @@ impl Gatherer<'_> {
         });
         Ok(kept.collect())
     }
+}
+
+/// What identifies the content of files below `root`: their names and hashes.
+async fn content_of(root: &Path, files: &[PathBuf]) -> Result<String> {
+    let mut hash = Sha256::new();
+    for file in files {
+        let name = file.strip_prefix(root).unwrap_or(file).display();
+        hash.update(format!("{name}\0{}\n", Storage::checksum(file).await?.sha256));
+    }
+    Ok(format!("{:x}", hash.finalize()))
 }
 
 fn found(
