@@ -18,7 +18,7 @@ use super::{
     format::Format,
     landing::{self, File, Landing, ROOT},
     load::{LANDING, Mode, TABLES},
-    request::Request,
+    request::{ClipOptions, Request},
     source::DataFile,
 };
 use crate::{
@@ -103,8 +103,10 @@ impl Records {
             request.media_columns,
             format!("{:?}", request.reader)
         ]);
-        // Records of requests without it keep their names.
+        // Records of requests without these keep their names.
         let what = if request.as_delivered { json!([what, "as delivered"]) } else { what };
+        let has_clip_options = request.clips != ClipOptions::default();
+        let what = if has_clip_options { json!([what, format!("{:?}", request.clips)]) } else { what };
         let key = format!("{:x}", Sha256::digest(what.to_string()))[..16].to_owned();
         Self { storage, dataset: request.dataset.clone(), key }
     }

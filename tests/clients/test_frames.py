@@ -3,9 +3,7 @@
 import io
 import json
 import os
-import pathlib
 import shutil
-import urllib.parse
 import zipfile
 
 import av
@@ -53,10 +51,6 @@ def mot(folder, name, n_frames, lines=None, info="[Sequence]\nname=x\nframeRate=
         (folder / name / "gt" / "gt.txt").write_text("\r\n".join(lines))
     if info is not None:
         (folder / name / "seqinfo.ini").write_text(info)
-
-
-def path_of(uri):
-    return pathlib.Path(urllib.parse.unquote(urllib.parse.urlparse(uri).path))
 
 
 def decoded(mp4):
@@ -180,6 +174,16 @@ def test_a_repeated_ingest_adds_nothing_and_corrected_lines_are_merged(server, t
     }
     # It has annotations, which say that nothing is there.
     assert server.sql(f"SELECT n_objects, n_tracks FROM silver.{name}_fragments WHERE n_frames = 1") == [(0, 0)]
+
+
+def test_other_options_are_another_ingest(server, tmp_path, name):
+    visdrone(tmp_path, "a", 4, LINES[:3])
+    request = {"source": tmp_path.as_uri(), "dataset": name, "mode": "replace"}
+    server.result("ingest", request)
+    changed = server.result("ingest", {**request, "frames_per_fragment": 2})
+    assert not changed["unchanged"]
+    assert server.sql(f"SELECT n_frames FROM silver.{name}_fragments") == [(2,), (2,)]
+    assert server.result("ingest", {**request, "frames_per_fragment": 2})["unchanged"]
 
 
 def test_mot_challenge(server, tmp_path, name):
