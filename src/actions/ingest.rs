@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    ingest::{Boxes, ClipOptions, Encoding, Mode, Options, Outcome, Request, Sign, Source, check_dataset, encoding},
+    ingest::{
+        Boxes, ClipOptions, Encoding, Mode, Options, Outcome, Request, Sign, Source, WhenMatched, check_dataset,
+        encoding,
+    },
     lake::table::TableRef,
     proto::{IngestRequest, IngestResult, ingest_request, ingest_result},
 };
@@ -86,13 +89,20 @@ fn reader(request: &IngestRequest) -> Result<Options> {
 }
 
 fn mode(request: &IngestRequest) -> Result<Mode> {
+    let when_matched = match request.when_matched() {
+        ingest_request::WhenMatched::Update => WhenMatched::Update,
+        ingest_request::WhenMatched::DoNothing => WhenMatched::DoNothing,
+    };
     match request.mode() {
         ingest_request::Mode::Merge if request.key.is_empty() => {
             Err(Error::invalid("mode merge needs \"key\": the columns that identify a row"))
         }
-        ingest_request::Mode::Merge => Ok(Mode::Merge { key: request.key.clone() }),
+        ingest_request::Mode::Merge => Ok(Mode::Merge { key: request.key.clone(), when_matched }),
         _ if !request.key.is_empty() => {
             Err(Error::invalid("\"key\" belongs to mode merge; set \"mode\": \"merge\" or leave it out"))
+        }
+        _ if when_matched != WhenMatched::Update => {
+            Err(Error::invalid("\"when_matched\" belongs to mode merge; set \"mode\": \"merge\" or leave it out"))
         }
         ingest_request::Mode::Append => Ok(Mode::Append),
         ingest_request::Mode::Replace => Ok(Mode::Replace),

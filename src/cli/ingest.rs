@@ -42,6 +42,9 @@ pub struct Ingest {
     /// A column that identifies a row, for --mode merge; may be repeated
     #[arg(long, value_name = "COLUMN")]
     key: Vec<String>,
+    /// What happens to existing rows with the key of a row of the source, for --mode merge
+    #[arg(long, value_parser = words("IngestRequest.WhenMatched"), default_value = "update")]
+    when_matched: i32,
     /// Read at most this many rows
     #[arg(long, value_name = "ROWS")]
     max_rows: Option<u64>,
@@ -170,6 +173,7 @@ impl Ingest {
             encode: self.frames.encode,
             as_delivered: self.as_delivered,
             boxes: self.boxes,
+            when_matched: self.when_matched,
         };
         let Some(result) = self.call.run::<actions::Ingest>(request).await? else { return Ok(()) };
         if result.tables.is_empty() {

@@ -178,8 +178,8 @@ impl Table {
     /// The mode for the table: a clip has one row, but several fragments and boxes.
     fn mode(&self, mode: &Mode) -> Mode {
         match (mode, self.key) {
-            (Mode::Merge { key }, Some(own)) if key == &[CLIP_URI] => {
-                Mode::Merge { key: vec![CLIP_URI.to_owned(), own.to_owned()] }
+            (Mode::Merge { key, when_matched }, Some(own)) if key == &[CLIP_URI] => {
+                Mode::Merge { key: vec![CLIP_URI.to_owned(), own.to_owned()], when_matched: *when_matched }
             }
             _ => mode.clone(),
         }

@@ -70,8 +70,8 @@ fn load_table(
 /// Captions of result files have no id; a key fits one table at the most, so merging goes by image and text.
 fn mode(mode: &Mode, section: Section) -> Cow<'_, Mode> {
     match (mode, section) {
-        (Mode::Merge { key }, Section::Captions) if key == &["id"] => {
-            Cow::Owned(Mode::Merge { key: vec!["image_id".into(), "caption".into()] })
+        (Mode::Merge { key, when_matched }, Section::Captions) if key == &["id"] => {
+            Cow::Owned(Mode::Merge { key: vec!["image_id".into(), "caption".into()], when_matched: *when_matched })
         }
         _ => Cow::Borrowed(mode),
     }

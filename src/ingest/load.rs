@@ -1,7 +1,7 @@
 //! Loading rows into a table, inside the transaction of the ingest.
 //!
 //! `append` adds the rows, by column name. `replace` replaces the existing rows, and keeps the table if its columns are
-//! unchanged. `merge` updates the rows whose key exists, and adds the others.
+//! unchanged. `merge` adds the rows whose key does not exist, and updates the others or leaves them as they are.
 
 use std::sync::Arc;
 
@@ -31,11 +31,25 @@ pub enum Mode {
     Replace,
     /// They are kept, and only rows that are not among them are added: each as often as the source has it more often.
     Difference,
-    /// Those whose key the source contains are updated.
+    /// Rows are added whose key is not among theirs.
     Merge {
         /// The columns of the key.
         key: Vec<String>,
+        /// What happens to the others.
+        #[serde(default)]
+        when_matched: WhenMatched,
     },
+}
+
+/// What happens to an existing row that has the key of a row of the source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenMatched {
+    /// It is updated.
+    #[default]
+    Update,
+    /// It stays as it is.
+    DoNothing,
 }
 
 /// The changes of a table.
@@ -188,15 +202,15 @@ pub fn load(
     }
     let (rows_read, rows_added) = match (existing, mode) {
         (None, Mode::Append | Mode::Difference | Mode::Replace) => both(create(connection, table, &query)?),
-        (None, Mode::Merge { key }) => {
+        (None, Mode::Merge { key, when_matched }) => {
             // An empty table first: the merge below checks the key.
             create(connection, table, &format!("{query} LIMIT 0"))?;
-            merge(connection, table, &query, key)?
+            merge(connection, table, &query, key, *when_matched)?
         }
         (Some(_), Mode::Append) => both(insert(connection, table, &query)?),
         (Some(existing), Mode::Difference) => add_missing(connection, table, &query, &existing, extra)?,
         (Some(existing), Mode::Replace) => both(replace(connection, table, &query, &existing)?),
-        (Some(_), Mode::Merge { key }) => merge(connection, table, &query, key)?,
+        (Some(_), Mode::Merge { key, when_matched }) => merge(connection, table, &query, key, *when_matched)?,
     };
     Ok(TableOutcome { table: table.to_string(), rows_read, rows_added })
 }
@@ -275,7 +289,13 @@ fn add_missing(
 }
 
 /// Stages the rows, checks the key, and merges. Returns the number of rows read and of rows added.
-fn merge(connection: &Connection, table: &TableRef, query: &str, key: &[String]) -> Result<(u64, u64)> {
+fn merge(
+    connection: &Connection,
+    table: &TableRef,
+    query: &str,
+    key: &[String],
+    when_matched: WhenMatched,
+) -> Result<(u64, u64)> {
     connection.execute(&format!("CREATE OR REPLACE TEMP TABLE merganser_merge AS {query}"), &[])?;
     let columns = describe(connection, &format!("FROM {STAGE}"))?;
     check_key(connection, STAGE, key, &columns)?;
@@ -283,17 +303,17 @@ fn merge(connection: &Connection, table: &TableRef, query: &str, key: &[String])
     let before = count(connection, &table.sql())?;
     let on: Vec<_> = key.iter().map(|key| identifier(key)).map(|key| format!("target.{key} = source.{key}")).collect();
     let names: Vec<_> = columns.iter().map(|column| identifier(&column.column_name)).collect();
-    let set: Vec<_> = names.iter().map(|name| format!("{name} = source.{name}")).collect();
-    let differs: Vec<_> = names.iter().map(|name| format!("target.{name} IS DISTINCT FROM source.{name}")).collect();
+    let matched = match when_matched {
+        WhenMatched::DoNothing => String::new(),
+        WhenMatched::Update => update_changed(&names),
+    };
     let values: Vec<_> = names.iter().map(|name| format!("source.{name}")).collect();
     connection.execute(
         &format!(
             "MERGE INTO {} AS target USING {STAGE} AS source ON ({}) \
-             WHEN MATCHED AND ({}) THEN UPDATE SET {} WHEN NOT MATCHED THEN INSERT ({}) VALUES ({})",
+             {matched}WHEN NOT MATCHED THEN INSERT ({}) VALUES ({})",
             table.sql(),
             on.join(" AND "),
-            differs.join(" OR "),
-            set.join(", "),
             names.join(", "),
             values.join(", ")
         ),
@@ -302,6 +322,13 @@ fn merge(connection: &Connection, table: &TableRef, query: &str, key: &[String])
     let added = count(connection, &table.sql())?.saturating_sub(before);
     connection.execute(&format!("DROP TABLE {STAGE}"), &[])?;
     Ok((read, added))
+}
+
+/// The part of MERGE that updates rows of which a value is another one.
+fn update_changed(names: &[String]) -> String {
+    let set: Vec<_> = names.iter().map(|name| format!("{name} = source.{name}")).collect();
+    let differs: Vec<_> = names.iter().map(|name| format!("target.{name} IS DISTINCT FROM source.{name}")).collect();
+    format!("WHEN MATCHED AND ({}) THEN UPDATE SET {} ", differs.join(" OR "), set.join(", "))
 }
 
 fn check_key(connection: &Connection, stage: &str, key: &[String], columns: &[Column]) -> Result<()> {

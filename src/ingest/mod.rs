@@ -65,7 +65,7 @@ use self::{
 pub use self::{
     coco_rows::Boxes,
     landings::{Found, LandingState},
-    load::{Mode, TableOutcome},
+    load::{Mode, TableOutcome, WhenMatched},
     name::{check_dataset, snake_case},
     outcome::Outcome,
     request::{ClipOptions, Encoding, Request},

@@ -82,7 +82,7 @@ pub fn plan(mode: &Mode, now: Now<'_>, earlier: Option<(&Earlier, Standing)>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::SnapshotId;
+    use crate::{ids::SnapshotId, ingest::load::WhenMatched};
 
     fn earlier(mode: Mode, loaded: &[&str], max_rows: Option<u64>) -> Earlier {
         Earlier {
@@ -104,7 +104,7 @@ mod tests {
     }
 
     fn merge() -> Mode {
-        Mode::Merge { key: vec!["id".into()] }
+        Mode::Merge { key: vec!["id".into()], when_matched: WhenMatched::Update }
     }
 
     #[track_caller]
@@ -139,6 +139,17 @@ mod tests {
         check(&Mode::Append, &["a", "c"], NO, Touched, Some((Mode::Difference, &[true, true])));
         check(&Mode::Append, &["a"], NO, Touched, None);
         check(&merge(), &["a", "c"], NO, Untouched, Some((merge(), &[false, true])));
+        let adding = Mode::Merge { key: vec!["id".into()], when_matched: WhenMatched::DoNothing };
+        let merged = earlier(merge(), &["a"], None);
+        let now = Now {
+            format: Format::Parquet,
+            rows: &["a".to_owned()],
+            others: None,
+            max_rows: None,
+            boxes: Boxes::Inferred,
+        };
+        let everything = Plan::Read { mode: adding.clone(), files: vec![true] };
+        assert_eq!(plan(&adding, now, Some((&merged, Untouched))), everything);
         check(&Mode::Replace, &["a"], NO, Untouched, Some((Mode::Replace, &[true])));
         let rows = ["a".to_owned()];
         let now = Now { format: Format::Parquet, rows: &rows, others: None, max_rows: None, boxes: Boxes::Inferred };

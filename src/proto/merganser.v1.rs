@@ -210,6 +210,9 @@ pub struct IngestRequest {
     /// The form of boxes in rows with the columns of COCO.
     #[prost(enumeration = "ingest_request::Boxes", tag = "33")]
     pub boxes: i32,
+    /// What happens to existing rows with the key of a row of the source, for mode merge.
+    #[prost(enumeration = "ingest_request::WhenMatched", tag = "34")]
+    pub when_matched: i32,
 }
 /// Nested message and enum types in `IngestRequest`.
 pub mod ingest_request {
@@ -230,7 +233,7 @@ pub mod ingest_request {
         Append = 0,
         /// Replace all existing rows.
         Replace = 1,
-        /// Update existing rows with the same key.
+        /// Keep existing rows but those with the key of a row of the source, for which "when_matched" says what happens.
         Merge = 2,
     }
     impl Mode {
@@ -251,6 +254,44 @@ pub mod ingest_request {
                 "append" => Some(Self::Append),
                 "replace" => Some(Self::Replace),
                 "merge" => Some(Self::Merge),
+                _ => None,
+            }
+        }
+    }
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum WhenMatched {
+        /// The existing row is updated.
+        Update = 0,
+        /// The existing row stays as it is.
+        DoNothing = 1,
+    }
+    impl WhenMatched {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Update => "update",
+                Self::DoNothing => "do_nothing",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "update" => Some(Self::Update),
+                "do_nothing" => Some(Self::DoNothing),
                 _ => None,
             }
         }

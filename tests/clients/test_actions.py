@@ -202,6 +202,20 @@ def test_merge_updates_rows_with_the_key_and_adds_others(server, tmp_path, name)
     assert rows_of(server, name) == expected
 
 
+def test_merge_may_leave_existing_rows_as_they_are(server, tmp_path, name):
+    server.action("ingest", {"source": write_parquet(tmp_path / "a.parquet", table(3)), "dataset": name})
+    changed = pyarrow.table({"id": [1, 7], "text": ["new", "t7"]})
+    body = {"source": write_parquet(tmp_path / "b.parquet", changed), "dataset": name, "mode": "merge", "key": ["id"]}
+    result = server.result("ingest", body | {"when_matched": "do_nothing"})
+    assert (result["rows_read"], result["rows_added"]) == (2, 1)
+    assert rows_of(server, name) == [(0, "t0"), (1, "t1"), (2, "t2"), (7, "t7")]
+    again = server.result("ingest", body | {"when_matched": "do_nothing"})
+    assert again["unchanged"] and again["snapshot_id"] == result["snapshot_id"]
+    # What was left out then is not left out now.
+    assert server.result("ingest", body)["rows_added"] == 0
+    assert rows_of(server, name) == [(0, "t0"), (1, "new"), (2, "t2"), (7, "t7")]
+
+
 @pytest.mark.parametrize(
     ("fields", "rows", "text"),
     [
@@ -210,6 +224,8 @@ def test_merge_updates_rows_with_the_key_and_adds_others(server, tmp_path, name)
         ({"mode": "merge", "key": ["id"]}, {"id": [1, 1]}, "not unique"),
         ({"mode": "merge", "key": ["id"]}, {"id": [None, 1]}, "NULL"),
         ({"mode": "append", "key": ["id"]}, {"id": [1]}, "key"),
+        ({"mode": "replace", "when_matched": "do_nothing"}, {"id": [1]}, "belongs to mode merge"),
+        ({"mode": "merge", "key": ["id"], "when_matched": "do_nothing"}, {"id": [1, 1]}, "not unique"),
     ],
     ids=str,
 )
