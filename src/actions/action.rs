@@ -9,12 +9,14 @@ use crate::{
     backup::Backups,
     context::Principal,
     error::{Error, Result},
+    export::Exporter,
     ids::SnapshotId,
     ingest::Ingester,
     jobs::{Job, Jobs, Progress},
     lake::{Lake, pins::Pins, snapshots::SnapshotRef},
     medallion::Model,
     proto::{JobOptions, SnapshotSelector, snapshot_selector::Snapshot, to_any},
+    query::Guard,
 };
 
 /// An action: its request, after validation.
@@ -51,8 +53,12 @@ pub struct Services {
     pub lake: Lake,
     /// The pinned snapshots.
     pub pins: Arc<Pins>,
+    /// Knows which statements clients may run.
+    pub guard: Arc<Guard>,
     /// Reads sources.
     pub ingester: Ingester,
+    /// Writes exports.
+    pub exporter: Exporter,
     /// The models of the medallion.
     pub models: Vec<Model>,
     /// The backups of the catalog.

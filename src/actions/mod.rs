@@ -14,10 +14,12 @@ mod datasets;
 mod diff;
 mod dispatch;
 mod events;
+mod export;
 mod ingest;
 mod init_sql;
 mod jobs;
 mod maintain;
+mod prune;
 mod restore;
 mod rollback;
 mod schedule;
@@ -30,14 +32,16 @@ pub use self::{
     action::{Action, Services},
     backup::Backup,
     backups::Backups,
-    datasets::{Datasets, Prune},
+    datasets::Datasets,
     diff::Diff,
     dispatch::{ALL, Actions, Body, Entry},
     events::{Events, error_message, state},
+    export::{Export, Exports},
     ingest::Ingest,
     init_sql::InitSql,
     jobs::{JobAttach, JobCancel, Jobs},
     maintain::Maintain,
+    prune::Prune,
     restore::Restore,
     rollback::Rollback,
     schedule::Schedule,

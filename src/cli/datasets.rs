@@ -1,17 +1,16 @@
-//! `merganser datasets` and `prune`.
+//! `merganser datasets`.
 
 use clap::Args;
 
 use super::{
     call::Call,
     failure::Failure,
-    output,
     table::{cell, print_table},
 };
 use crate::{
     actions,
     proto::{
-        DatasetsRequest, PruneRequest,
+        DatasetsRequest,
         datasets_result::{File, Landing},
     },
 };
@@ -29,24 +28,6 @@ pub struct Datasets {
     /// The files of each landing
     #[arg(long)]
     files: bool,
-    #[command(flatten)]
-    call: Call,
-}
-
-/// Remove landings that are older than the latest of their dataset
-///
-/// Tables and assets stay. Landings that wait for files stay, incomplete ones of the last day, and those with files that
-/// were not ingested.
-#[derive(Debug, Args)]
-pub struct Prune {
-    /// Only these datasets [default: all]
-    datasets: Vec<String>,
-    /// Only print what would be removed
-    #[arg(long)]
-    dry_run: bool,
-    /// Return the first call's result if the key was already used
-    #[arg(long, value_name = "KEY")]
-    idempotency_key: Option<String>,
     #[command(flatten)]
     call: Call,
 }
@@ -81,27 +62,4 @@ fn files(landing: &Landing) -> impl Iterator<Item = [String; 5]> {
         [landing.dataset.clone(), landing.landing.clone(), path, bytes.to_string(), cell(sha256)]
     };
     landing.files.iter().map(row)
-}
-
-// === impl Prune ===
-
-impl Prune {
-    /// Calls the action.
-    pub async fn run(self) -> Result<(), Failure> {
-        let request = PruneRequest {
-            datasets: self.datasets,
-            dry_run: self.dry_run,
-            idempotency_key: self.idempotency_key,
-            cancel_on_disconnect: false,
-        };
-        let Some(result) = self.call.run::<actions::Prune>(request).await? else { return Ok(()) };
-        let bytes: u64 = result.removed.iter().map(|landing| landing.bytes).sum();
-        let (count, outcome) = (result.removed.len(), if result.dry_run { "would be removed" } else { "were removed" });
-        let rows = result.removed.into_iter().map(|landing| {
-            [landing.dataset, landing.landing, landing.files.to_string(), landing.bytes.to_string(), landing.uri]
-        });
-        print_table(["dataset", "landing", "files", "bytes", "uri"], rows)?;
-        output::print(format_args!("{count} landings with {bytes} bytes {outcome}"))?;
-        Ok(())
-    }
 }

@@ -12,6 +12,7 @@ mod connect;
 mod credentials;
 mod datasets;
 mod diff;
+mod export;
 mod failure;
 mod ingest;
 mod init_sql;
@@ -19,6 +20,7 @@ mod jobs;
 mod maintain;
 mod migrate;
 mod output;
+mod prune;
 mod rollback;
 mod sample;
 mod secret;
@@ -54,12 +56,14 @@ enum Command {
     Sql(sql::Sql),
     Ingest(Box<ingest::Ingest>),
     Datasets(datasets::Datasets),
-    Prune(datasets::Prune),
     Transform(transform::Transform),
     Snapshots(snapshots::Snapshots),
     Diff(diff::Diff),
     Rollback(rollback::Rollback),
     Tag(tag::Tag),
+    Export(export::Export),
+    Exports(export::Exports),
+    Prune(prune::Prune),
     Maintain(maintain::Maintain),
     Backup(backup::Backup),
     Backups(backup::Backups),
@@ -96,12 +100,14 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Sql(sql) => sql.run().await,
         Command::Ingest(ingest) => ingest.run().await,
         Command::Datasets(datasets) => datasets.run().await,
-        Command::Prune(prune) => prune.run().await,
         Command::Transform(transform) => transform.run().await,
         Command::Snapshots(snapshots) => snapshots.run().await,
         Command::Diff(diff) => diff.run().await,
         Command::Rollback(rollback) => rollback.run().await,
         Command::Tag(tag) => tag.run().await,
+        Command::Export(export) => export.run().await,
+        Command::Exports(exports) => exports.run().await,
+        Command::Prune(prune) => prune.run().await,
         Command::Maintain(maintain) => maintain.run().await,
         Command::Backup(backup) => backup.run().await,
         Command::Backups(backups) => backups.run().await,

@@ -64,7 +64,7 @@ impl Medium {
             Ok(Self { facts: found, sha256, bytes })
         };
         let medium = tokio::task::spawn_blocking(read).await;
-        let medium = medium.unwrap_or_else(|_| Err(Error::invalid("decode image: the decoder gave up")));
+        let medium = medium.unwrap_or_else(|_| Err(Error::invalid("read the file: a parser gave up")));
         medium.context(|| format!("store \"{}\"", name.and_then(base_name).unwrap_or_default()))
     }
 }

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use super::{
     coco_rows::Boxes,
     format::Format,
-    landing::{self, File, Landing, ROOT},
+    landing::{File, Landing, ROOT},
     load::{LANDING, Mode, TABLES},
     request::{ClipOptions, Request},
     source::DataFile,
@@ -123,7 +123,7 @@ impl Records {
     pub async fn find(&self, lake: &Lake) -> Result<Option<(Earlier, Standing)>> {
         let earlier = match self.interrupted(lake).await? {
             Some(earlier) => Some(earlier),
-            None => landing::read(&self.storage, &self.path("json")).await?,
+            None => self.storage.read_json(&self.path("json")).await?,
         };
         let Some(earlier) = earlier else { return Ok(None) };
         let (asked, mark) = (earlier.clone(), self.mark(&earlier.landing));
@@ -141,7 +141,7 @@ impl Records {
     /// # Errors
     /// Errors of the store.
     pub async fn announce(&self, earlier: &Earlier) -> Result<()> {
-        self.storage.put(&self.path("next.json"), landing::json(earlier)?).await
+        self.storage.write_json(&self.path("next.json"), earlier).await
     }
 
     /// Takes back what was announced.
@@ -157,7 +157,7 @@ impl Records {
     /// # Errors
     /// Errors of the store.
     pub async fn confirm(&self, earlier: &Earlier) -> Result<()> {
-        self.storage.put(&self.path("json"), landing::json(earlier)?).await?;
+        self.storage.write_json(&self.path("json"), earlier).await?;
         self.withdraw().await
     }
 
@@ -178,7 +178,7 @@ impl Records {
 
     /// Completes an ingest that ended between its commit and what follows.
     async fn interrupted(&self, lake: &Lake) -> Result<Option<Earlier>> {
-        let Some(mut next) = landing::read::<Earlier>(&self.storage, &self.path("next.json")).await? else {
+        let Some(mut next) = self.storage.read_json::<Earlier>(&self.path("next.json")).await? else {
             return Ok(None);
         };
         let (since, mark) = (next.snapshot_id, self.mark(&next.landing));

@@ -2,14 +2,16 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 use super::source::{Content, Files};
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result},
     jobs::Progress,
-    storage::{Copied, Storage},
+    storage::{
+        Copied, Storage,
+        dated::{self, Dated},
+    },
 };
 
 /// The folder of all landings.
@@ -18,16 +20,12 @@ pub(super) const ROOT: &str = "raw";
 pub(super) const LISTING: &str = ".landing.json";
 /// An empty file in a landing whose files somebody is to put there.
 pub(super) const KEEP: &str = ".keep";
-/// The file of a data set that names its latest landing.
-pub(super) const MANIFEST: &str = "manifest.json";
-/// Names are timestamps in UTC.
-pub(super) const TIME: &str = "%Y_%m_%d/%H_%M_%S_%3f";
 
 /// A landing that is being written. It becomes the latest when its manifest is written.
 #[derive(Debug)]
 pub struct Landing {
-    storage: Storage,
-    dataset: String,
+    /// The landings of its data set.
+    series: Dated,
     /// `YYYY_MM_DD/HH_MM_SS_mmm`, in UTC.
     time: String,
     /// Whether its files are to stay if the ingest fails: somebody else put them there.
@@ -56,26 +54,12 @@ pub struct Listing {
     pub files: Vec<File>,
 }
 
-/// The manifest of a data set, which names its latest landing.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Manifest<T> {
-    pub dataset: T,
-    pub latest: T,
-}
-
 // === impl Landing ===
 
 impl Landing {
     /// A landing of `dataset`, now.
     pub fn new(storage: Storage, dataset: &str) -> Self {
-        let now: DateTime<Utc> = Utc::now();
-        Self {
-            storage,
-            dataset: dataset.to_owned(),
-            time: now.format(TIME).to_string(),
-            found: false,
-            files: Vec::new(),
-        }
+        Self::of(storage, dataset, &dated::now(), Vec::new())
     }
 
     /// The newest landing of `dataset` whose files somebody is to put there; `None` if there is none.
@@ -90,7 +74,7 @@ impl Landing {
             times.filter_map(|time| time.strip_suffix('/')).collect()
         };
         let newest = with(KEEP).difference(&with(LISTING)).max().map(|time| (*time).to_owned());
-        Ok(newest.map(|time| Self { storage, dataset: dataset.to_owned(), time, found: true, files: Vec::new() }))
+        Ok(newest.map(|time| Self { found: true, ..Self::of(storage, dataset, &time, Vec::new()) }))
     }
 
     /// Makes an empty landing of `dataset`, for somebody to put files there.
@@ -99,7 +83,7 @@ impl Landing {
     /// Errors of the store.
     pub async fn make(storage: Storage, dataset: &str) -> Result<Self> {
         let landing = Self { found: true, ..Self::new(storage, dataset) };
-        landing.storage.put(&landing.path(KEEP), bytes::Bytes::new()).await?;
+        landing.storage().put(&landing.path(KEEP), bytes::Bytes::new()).await?;
         Ok(landing)
     }
 
@@ -109,7 +93,7 @@ impl Landing {
     /// Cancelled; errors of the store.
     pub async fn download(&self, folder: &Path, progress: &Progress) -> Result<usize> {
         let inside = format!("{}/", self.folder());
-        let objects = self.storage.list(&self.folder()).await?;
+        let objects = self.storage().list(&self.folder()).await?;
         let names = objects.iter().filter_map(|(path, _)| path.strip_prefix(&inside));
         let names: Vec<_> = names.filter(|name| !name.split('/').any(|part| part.starts_with('.'))).collect();
         progress.phase("read landing", "files", Some(names.len() as u64));
@@ -119,7 +103,7 @@ impl Landing {
             if let Some(parent) = file.parent() {
                 tokio::fs::create_dir_all(parent).await?;
             }
-            self.storage.download(&self.path(name), &file).await?;
+            self.storage().download(&self.path(name), &file).await?;
             progress.advance(1);
         }
         Ok(names.len())
@@ -127,7 +111,7 @@ impl Landing {
 
     /// The landing `time`, with files that are there.
     pub fn of(storage: Storage, dataset: &str, time: &str, files: Vec<File>) -> Self {
-        Self { storage, dataset: dataset.to_owned(), time: time.to_owned(), found: false, files }
+        Self { series: Dated::new(storage, ROOT, dataset), time: time.to_owned(), found: false, files }
     }
 
     /// Lands the data files, keeping their paths relative to the source's folder: copies them, unless they are here.
@@ -144,9 +128,9 @@ impl Landing {
             }
             let Copied { bytes, sha256 } = match &file.content {
                 Content::Here(path) if self.found => Storage::checksum(path).await?,
-                Content::Here(path) => self.storage.upload(path, &self.path(name)).await?,
+                Content::Here(path) => self.storage().upload(path, &self.path(name)).await?,
                 Content::Landed { path, bytes, sha256 } => {
-                    self.storage.copy(path, &self.path(name)).await?;
+                    self.storage().copy(path, &self.path(name)).await?;
                     Copied { bytes: *bytes, sha256: sha256.clone() }
                 }
             };
@@ -158,12 +142,12 @@ impl Landing {
 
     /// The landed file `name` as DuckDB opens it.
     pub fn engine_path(&self, name: &str) -> String {
-        self.storage.engine_path(&self.path(name))
+        self.storage().engine_path(&self.path(name))
     }
 
     /// The landed file `name` as DuckDB calls it.
     pub fn engine_name(&self, name: &str) -> String {
-        self.storage.engine_name(&self.path(name))
+        self.storage().engine_name(&self.path(name))
     }
 
     /// Downloads the object at `path` of the store, which an earlier landing may have, to a local file.
@@ -171,7 +155,7 @@ impl Landing {
     /// # Errors
     /// Errors of the store and of the disk.
     pub async fn fetch(&self, path: &str, file: &Path) -> Result<()> {
-        self.storage.download(path, file).await.map(|_| ())
+        self.storage().download(path, file).await.map(|_| ())
     }
 
     /// The landed files.
@@ -181,7 +165,7 @@ impl Landing {
 
     /// Its URI.
     pub fn uri(&self) -> String {
-        self.storage.uri(&self.folder())
+        self.storage().uri(&self.folder())
     }
 
     /// The name, `YYYY_MM_DD/HH_MM_SS_mmm`, which rows contain.
@@ -200,14 +184,11 @@ impl Landing {
     /// Errors of the store.
     pub async fn make_latest(&self, source: String) -> Result<()> {
         let listing = Listing { source, files: self.files.clone() };
-        self.storage.put(&self.path(LISTING), json(&listing)?).await?;
+        self.storage().write_json(&self.path(LISTING), &listing).await?;
         // A landing that waited for its files may be older than the latest.
-        if latest(&self.storage, &self.dataset).await?.is_none_or(|latest| latest < self.time) {
-            let manifest = Manifest { dataset: &self.dataset, latest: &self.time };
-            self.storage.put(&format!("{ROOT}/{}/{MANIFEST}", self.dataset), json(&manifest)?).await?;
-        }
+        self.series.make_latest(&self.time).await?;
         if self.found {
-            self.storage.delete(&self.path(KEEP)).await?;
+            self.storage().delete(&self.path(KEEP)).await?;
         }
         Ok(())
     }
@@ -217,37 +198,18 @@ impl Landing {
     /// # Errors
     /// Errors of the store.
     pub async fn remove(self) -> Result<()> {
-        if self.found { Ok(()) } else { self.storage.delete_folder(&self.folder()).await }
+        if self.found { Ok(()) } else { self.storage().delete_folder(&self.folder()).await }
     }
 
     fn folder(&self) -> String {
-        format!("{ROOT}/{}/{}", self.dataset, self.time)
+        self.series.folder(&self.time)
     }
 
     fn path(&self, name: &str) -> String {
-        format!("{}/{name}", self.folder())
+        self.series.path(&self.time, name)
     }
-}
 
-/// The latest landing of a data set; `None` if it has no manifest that can be read.
-///
-/// # Errors
-/// Errors of the store.
-pub(super) async fn latest(storage: &Storage, dataset: &str) -> Result<Option<String>> {
-    let manifest = read::<Manifest<String>>(storage, &format!("{ROOT}/{dataset}/{MANIFEST}")).await?;
-    Ok(manifest.map(|manifest| manifest.latest))
-}
-
-/// The value of a JSON object of the store; `None` if it does not exist or cannot be read.
-pub(super) async fn read<T: DeserializeOwned>(storage: &Storage, path: &str) -> Result<Option<T>> {
-    match storage.get(path).await {
-        Ok(text) => Ok(serde_json::from_slice(&text).ok()),
-        Err(err) if err.kind() == ErrorKind::NotFound => Ok(None),
-        Err(err) => Err(err),
+    fn storage(&self) -> &Storage {
+        self.series.storage()
     }
-}
-
-/// A value as the content of an object of the store.
-pub(super) fn json(value: &impl Serialize) -> Result<bytes::Bytes> {
-    serde_json::to_vec(value).map(Into::into).map_err(|err| Error::internal("write JSON").with_source(err))
 }

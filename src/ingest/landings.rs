@@ -1,17 +1,17 @@
 //! The landings in the store: listing and pruning them.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Duration,
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
+
+use super::landing::{File, KEEP, LISTING, Listing, ROOT};
+use crate::{
+    error::Result,
+    storage::{
+        Storage,
+        dated::{self, ABANDONED, Dated, age},
+    },
 };
-
-use chrono::{DateTime, NaiveDateTime, Utc};
-
-use super::landing::{File, KEEP, LISTING, Listing, ROOT, TIME, latest, read};
-use crate::{error::Result, storage::Storage};
-
-/// The age at which an incomplete landing is no longer one that is being written.
-const ABANDONED: Duration = Duration::from_hours(24);
 
 /// A landing in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,20 +81,15 @@ impl Found {
 /// # Errors
 /// Errors of the store.
 pub async fn list(storage: &Storage, dataset: Option<&str>, all: bool) -> Result<Vec<Found>> {
-    let folder = dataset.map_or_else(|| ROOT.to_owned(), |dataset| format!("{ROOT}/{dataset}"));
-    let mut landings = BTreeMap::<(String, String), Vec<FoundFile>>::new();
-    for (path, bytes) in storage.list(&folder).await? {
-        if let Some((dataset, time, file)) = parts(&path) {
-            let file = FoundFile { path: file.to_owned(), bytes, sha256: None };
-            landings.entry((dataset.to_owned(), time.to_owned())).or_default().push(file);
-        }
-    }
+    let landings = dated::folders(storage, ROOT, 1, dataset).await?;
     let mut latest_of = BTreeMap::<String, Option<String>>::new();
     let mut listed = Vec::new();
     for ((dataset, time), files) in landings.into_iter().rev() {
         if !latest_of.contains_key(&dataset) {
-            latest_of.insert(dataset.clone(), latest(storage, &dataset).await?);
+            let latest = Dated::new(storage.clone(), ROOT, &dataset).latest().await?;
+            latest_of.insert(dataset.clone(), latest);
         }
+        let files: Vec<_> = files.into_iter().map(|(path, bytes)| FoundFile { path, bytes, sha256: None }).collect();
         let is_latest = latest_of[&dataset].as_ref() == Some(&time);
         if all || is_latest || is_waiting(&files) {
             listed.push(found(storage, dataset, time, files, is_latest).await?);
@@ -132,7 +127,7 @@ async fn found(storage: &Storage, dataset: String, time: String, files: Vec<Foun
     let folder = format!("{ROOT}/{dataset}/{time}");
     let waiting = is_waiting(&files);
     let listing =
-        if has(&files, LISTING) { read::<Listing>(storage, &format!("{folder}/{LISTING}")).await? } else { None };
+        if has(&files, LISTING) { storage.read_json::<Listing>(&format!("{folder}/{LISTING}")).await? } else { None };
     let state = match (&listing, waiting) {
         (Some(_), _) => LandingState::Complete,
         (None, true) => LandingState::Waiting,
@@ -159,33 +154,9 @@ fn has(files: &[FoundFile], name: &str) -> bool {
     files.iter().any(|file| file.path == name)
 }
 
-/// The data set, the landing and the file of `raw/<dataset>/<date>/<time>/<file>`.
-fn parts(path: &str) -> Option<(&str, &str, &str)> {
-    let (dataset, rest) = path.strip_prefix(ROOT)?.strip_prefix('/')?.split_once('/')?;
-    let end = rest.match_indices('/').nth(1)?.0;
-    let (time, file) = (&rest[..end], &rest[end + 1..]);
-    NaiveDateTime::parse_from_str(time, TIME).is_ok().then_some((dataset, time, file))
-}
-
-/// The age of a landing; `None` if it is of the future.
-fn age(time: &str, now: DateTime<Utc>) -> Option<Duration> {
-    let time = NaiveDateTime::parse_from_str(time, TIME).ok()?.and_utc();
-    (now - time).to_std().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_have_parts() {
-        let path = "raw/coco/2026_01_31/12_00_00_000/a/b.csv";
-        assert_eq!(parts(path), Some(("coco", "2026_01_31/12_00_00_000", "a/b.csv")));
-        for path in ["raw/coco/manifest.json", "raw/coco/2026_01_31/x", "raw/coco/2026_01_31/12_00/x", "rawer/a/b/c/d"]
-        {
-            assert_eq!(parts(path), None, "{path}");
-        }
-    }
 
     #[track_caller]
     fn check(time: &str, state: LandingState, superseded: bool) {

@@ -629,16 +629,20 @@ impl ::prost::Name for DatasetsResult {
         "type.googleapis.com/merganser.v1.DatasetsResult".into()
     }
 }
-/// Removes landings that are older than the latest of their data set. Tables and assets stay. Landings that wait for files
-/// stay, incomplete ones of the last day, and those with files that were not ingested.
+/// Removes landings and exports that are older than the latest of their name. Tables and assets stay. Landings that wait for
+/// files stay, those with files that were not ingested, and incomplete landings and exports of the last day.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PruneRequest {
-    /// Only these data sets; empty for all.
+    /// Only the landings of these data sets; if exports are given and no data sets, no landings.
     #[prost(string, repeated, tag = "1")]
     pub datasets: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Only report what would be removed.
     #[prost(bool, tag = "2")]
     pub dry_run: bool,
+    /// Only the exports with these names, as schema.name; if data sets are given and no exports, no exports. If neither are
+    /// given, all landings and exports.
+    #[prost(string, repeated, tag = "3")]
+    pub exports: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// A repeated call with the same key returns the outcome of the first.
     #[prost(string, optional, tag = "14")]
     pub idempotency_key: ::core::option::Option<::prost::alloc::string::String>,
@@ -662,6 +666,8 @@ pub struct PruneResult {
     pub removed: ::prost::alloc::vec::Vec<prune_result::Landing>,
     #[prost(bool, tag = "2")]
     pub dry_run: bool,
+    #[prost(message, repeated, tag = "3")]
+    pub removed_exports: ::prost::alloc::vec::Vec<prune_result::Export>,
 }
 /// Nested message and enum types in `PruneResult`.
 pub mod prune_result {
@@ -688,6 +694,28 @@ pub mod prune_result {
             "type.googleapis.com/merganser.v1.PruneResult.Landing".into()
         }
     }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Export {
+        #[prost(string, tag = "1")]
+        pub name: ::prost::alloc::string::String,
+        /// The name, which is a timestamp in UTC.
+        #[prost(string, tag = "2")]
+        pub export: ::prost::alloc::string::String,
+        #[prost(string, tag = "3")]
+        pub uri: ::prost::alloc::string::String,
+        #[prost(uint64, tag = "4")]
+        pub bytes: u64,
+    }
+    impl ::prost::Name for Export {
+        const NAME: &'static str = "Export";
+        const PACKAGE: &'static str = "merganser.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "merganser.v1.PruneResult.Export".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/merganser.v1.PruneResult.Export".into()
+        }
+    }
 }
 impl ::prost::Name for PruneResult {
     const NAME: &'static str = "PruneResult";
@@ -697,6 +725,287 @@ impl ::prost::Name for PruneResult {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "type.googleapis.com/merganser.v1.PruneResult".into()
+    }
+}
+/// Writes the rows of a table or query at one snapshot as files.
+///
+/// Nothing is stored of an export that fails, and readers find the files of one when all of them are there.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportRequest {
+    /// The table or view, as schema.name.
+    #[prost(string, optional, tag = "1")]
+    pub table: ::core::option::Option<::prost::alloc::string::String>,
+    /// Instead of a table: a query. Its order is that of the rows.
+    #[prost(string, optional, tag = "2")]
+    pub query: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(enumeration = "export_request::Format", tag = "3")]
+    pub format: i32,
+    /// The snapshot to read; the default is the newest.
+    #[prost(message, optional, tag = "4")]
+    pub at: ::core::option::Option<SnapshotSelector>,
+    /// The size at which another file is begun, for parquet and arrow; by default 500,000,000 bytes.
+    #[prost(uint64, optional, tag = "5")]
+    pub shard_bytes: ::core::option::Option<u64>,
+    #[prost(enumeration = "export_request::Compression", tag = "6")]
+    pub compression: i32,
+    /// The name of the export, as schema.name, which is the folder below exports/; by default that of the table, and for a
+    /// query query.result.
+    #[prost(string, optional, tag = "7")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// A repeated call with the same key returns the outcome of the first.
+    #[prost(string, optional, tag = "14")]
+    pub idempotency_key: ::core::option::Option<::prost::alloc::string::String>,
+    /// Cancel the job when the client drops the reply stream; by default the job continues.
+    #[prost(bool, tag = "15")]
+    pub cancel_on_disconnect: bool,
+}
+/// Nested message and enum types in `ExportRequest`.
+pub mod export_request {
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Format {
+        Parquet = 0,
+        /// The names of the columns are in the first line.
+        Csv = 1,
+        /// A JSON object in each line.
+        Json = 2,
+        /// Arrow IPC files, and _metadata.json, which lists them with their rows. Without compression they can be mapped into
+        /// memory.
+        Arrow = 3,
+    }
+    impl Format {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Parquet => "parquet",
+                Self::Csv => "csv",
+                Self::Json => "json",
+                Self::Arrow => "arrow",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "parquet" => Some(Self::Parquet),
+                "csv" => Some(Self::Csv),
+                "json" => Some(Self::Json),
+                "arrow" => Some(Self::Arrow),
+                _ => None,
+            }
+        }
+    }
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Compression {
+        /// Snappy for parquet, none for the other formats.
+        FormatDefault = 0,
+        None = 1,
+        /// For parquet.
+        Snappy = 2,
+        /// For parquet, csv and json.
+        Gzip = 3,
+        Zstd = 4,
+        /// For parquet and arrow.
+        Lz4 = 5,
+    }
+    impl Compression {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::FormatDefault => "format_default",
+                Self::None => "none",
+                Self::Snappy => "snappy",
+                Self::Gzip => "gzip",
+                Self::Zstd => "zstd",
+                Self::Lz4 => "lz4",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "format_default" => Some(Self::FormatDefault),
+                "none" => Some(Self::None),
+                "snappy" => Some(Self::Snappy),
+                "gzip" => Some(Self::Gzip),
+                "zstd" => Some(Self::Zstd),
+                "lz4" => Some(Self::Lz4),
+                _ => None,
+            }
+        }
+    }
+}
+impl ::prost::Name for ExportRequest {
+    const NAME: &'static str = "ExportRequest";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.ExportRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.ExportRequest".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExportResult {
+    /// The snapshot that was read.
+    #[prost(int64, tag = "1")]
+    pub snapshot_id: i64,
+    /// The folder of the export. Its file .export.json describes it: table or query, snapshot, lineage, columns, files.
+    #[prost(string, tag = "2")]
+    pub path: ::prost::alloc::string::String,
+    /// The file that names the latest export.
+    #[prost(string, tag = "3")]
+    pub manifest: ::prost::alloc::string::String,
+    /// The data files, in the order of the rows.
+    #[prost(message, repeated, tag = "4")]
+    pub files: ::prost::alloc::vec::Vec<export_result::File>,
+    #[prost(uint64, tag = "5")]
+    pub rows: u64,
+    /// The total size of the data files.
+    #[prost(uint64, tag = "6")]
+    pub bytes: u64,
+    /// The SHA-256 of .export.json, which has those of the files, in hexadecimal digits.
+    #[prost(string, tag = "7")]
+    pub sha256: ::prost::alloc::string::String,
+}
+/// Nested message and enum types in `ExportResult`.
+pub mod export_result {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct File {
+        /// The path, relative to the export.
+        #[prost(string, tag = "1")]
+        pub path: ::prost::alloc::string::String,
+        #[prost(uint64, tag = "2")]
+        pub rows: u64,
+        #[prost(uint64, tag = "3")]
+        pub bytes: u64,
+        /// In hexadecimal digits.
+        #[prost(string, tag = "4")]
+        pub sha256: ::prost::alloc::string::String,
+    }
+    impl ::prost::Name for File {
+        const NAME: &'static str = "File";
+        const PACKAGE: &'static str = "merganser.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "merganser.v1.ExportResult.File".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/merganser.v1.ExportResult.File".into()
+        }
+    }
+}
+impl ::prost::Name for ExportResult {
+    const NAME: &'static str = "ExportResult";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.ExportResult".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.ExportResult".into()
+    }
+}
+/// Lists the exports, newest first.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportsRequest {
+    /// Only those with this name, as schema.name.
+    #[prost(string, optional, tag = "1")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// All exports; by default the latest of each name.
+    #[prost(bool, tag = "2")]
+    pub all: bool,
+}
+impl ::prost::Name for ExportsRequest {
+    const NAME: &'static str = "ExportsRequest";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.ExportsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.ExportsRequest".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExportsResult {
+    #[prost(message, repeated, tag = "1")]
+    pub exports: ::prost::alloc::vec::Vec<exports_result::Export>,
+}
+/// Nested message and enum types in `ExportsResult`.
+pub mod exports_result {
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct Export {
+        /// The name, as schema.name.
+        #[prost(string, tag = "1")]
+        pub name: ::prost::alloc::string::String,
+        /// The name of its folder, which is a timestamp in UTC: YYYY_MM_DD/HH_MM_SS_mmm.
+        #[prost(string, tag = "2")]
+        pub export: ::prost::alloc::string::String,
+        #[prost(string, tag = "3")]
+        pub uri: ::prost::alloc::string::String,
+        /// Whether all of it is there.
+        #[prost(bool, tag = "4")]
+        pub complete: bool,
+        /// Whether the manifest names it.
+        #[prost(bool, tag = "5")]
+        pub latest: bool,
+        /// The format of the files; this and the next three are absent if it is not complete.
+        #[prost(string, optional, tag = "6")]
+        pub format: ::core::option::Option<::prost::alloc::string::String>,
+        #[prost(int64, optional, tag = "7")]
+        pub snapshot_id: ::core::option::Option<i64>,
+        #[prost(uint64, optional, tag = "8")]
+        pub rows: ::core::option::Option<u64>,
+        #[prost(string, optional, tag = "9")]
+        pub table: ::core::option::Option<::prost::alloc::string::String>,
+        /// The total size of all files.
+        #[prost(uint64, tag = "10")]
+        pub bytes: u64,
+        #[prost(message, repeated, tag = "11")]
+        pub files: ::prost::alloc::vec::Vec<super::export_result::File>,
+    }
+    impl ::prost::Name for Export {
+        const NAME: &'static str = "Export";
+        const PACKAGE: &'static str = "merganser.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "merganser.v1.ExportsResult.Export".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/merganser.v1.ExportsResult.Export".into()
+        }
+    }
+}
+impl ::prost::Name for ExportsResult {
+    const NAME: &'static str = "ExportsResult";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.ExportsResult".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.ExportsResult".into()
     }
 }
 /// Runs the models of the medallion in the order of their dependencies, one transaction per model, and checks each

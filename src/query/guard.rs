@@ -22,7 +22,7 @@ use crate::{
     engine::{Connection, StatementKind},
     error::{Error, Result},
     lake::{CATALOG, METADATA},
-    sql::{Change, Definition, Function, Kind, Name, Object, ParsedStatement},
+    sql::{self, Change, Definition, Function, Kind, Name, Object, ParsedStatement},
 };
 
 /// DuckLake's functions that remove files.
@@ -76,6 +76,19 @@ impl Guard {
                    WHERE internal OR database_name = 'system'";
         let functions: Vec<Function> = connection.records(sql, &[])?;
         Ok(Self { built_in: functions.into_iter().map(|function| function.name).collect() })
+    }
+
+    /// A query that a client sends in a request, as it can be put into other statements.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a text that is not one query; as those of statements that clients may not run.
+    pub fn check_query(&self, text: &str) -> Result<String> {
+        let statement = sql::parse_one(text)?;
+        if *statement.kind() != Kind::Read {
+            return Err(Error::invalid("expected a query: a SELECT statement"));
+        }
+        self.check(&statement)?;
+        Ok(statement.inner_text().to_owned())
     }
 
     /// Rejects a statement that must not run in any transaction.

@@ -53,7 +53,7 @@ impl Queries {
         sessions: Sessions,
         settings: Settings,
         procedures: Procedures,
-        guard: Guard,
+        guard: Arc<Guard>,
     ) -> Arc<Self> {
         let executions = Executions::new(settings.result_ttl);
         let waiting = Arc::clone(&executions);

@@ -38,7 +38,7 @@ pub(super) struct Shared {
     pub executions: Arc<Executions>,
     pub tickets: Tickets,
     pub procedures: Procedures,
-    pub guard: Guard,
+    pub guard: Arc<Guard>,
     pub groups: Arc<Groups>,
     pub feeds: Arc<Feeds>,
     pub small_tables: SmallTables,

@@ -36,6 +36,7 @@ use crate::{
     engine::{self, Engine},
     error::{Error, Result},
     flight::{self, Service},
+    export::Exporter,
     hub::{Http, HuggingFace, Kaggle, Reach},
     ingest::{Ingester, Outside},
     lake::{
@@ -216,16 +217,26 @@ impl Server {
         let ingester = Ingester::new(
             lake.clone(),
             storage.clone(),
-            staging,
+            staging.clone(),
             outside(settings)?,
             pins.origin().1.catalog.is_remote(),
         );
-        let services = Services { lake: lake.clone(), pins: Arc::clone(&pins), ingester, models, backups };
-        let actions = Arc::new(Actions::new(services));
+        let exporter = Exporter::new(lake.clone(), Arc::clone(&pins), storage.clone(), staging);
         let functions = blobs::registrar(&storage);
         engine.run(functions.clone()).await?;
         // Knows the functions of this server, too.
-        let (sessions, guard) = (Sessions::new(session_limits(settings)), engine.run(Guard::load).await?);
+        let guard = Arc::new(engine.run(Guard::load).await?);
+        let services = Services {
+            lake: lake.clone(),
+            pins: Arc::clone(&pins),
+            guard: Arc::clone(&guard),
+            ingester,
+            exporter,
+            models,
+            backups,
+        };
+        let actions = Arc::new(Actions::new(services));
+        let sessions = Sessions::new(session_limits(settings));
         let procedures = sql::procedures(&actions);
         let queries = Queries::new(lake, Arc::clone(&pins), sessions, query_settings(settings), procedures, guard);
         let tables = sql::registrar(&queries, &actions);

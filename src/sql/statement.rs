@@ -95,6 +95,11 @@ impl ParsedStatement {
         &self.text
     }
 
+    /// The statement without the semicolon and the comments that may follow it, for use within another one.
+    pub fn inner_text(&self) -> &str {
+        &self.text[..self.tokens.last().map_or(0, |last| last.end)]
+    }
+
     /// Its kind.
     pub fn kind(&self) -> &Kind {
         &self.kind

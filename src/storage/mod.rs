@@ -2,6 +2,7 @@
 //!
 //! The only module that uses `object_store`. Paths are relative to the root (`raw/coco/…`); tables and clients see URIs.
 
+pub mod dated;
 mod fault;
 mod probe;
 mod ranges;

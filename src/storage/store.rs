@@ -1,7 +1,7 @@
 //! The store: a folder or a bucket, and the operations on its objects.
 
 use std::{
-    fmt,
+    fmt, io,
     path::{Path as FilePath, PathBuf},
     sync::Arc,
 };
@@ -12,11 +12,12 @@ use object_store::{
     Error as StoreError, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, buffered::BufWriter, local::LocalFileSystem,
     path::Path,
 };
+use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 use tokio_util::io::InspectReader;
 
 use super::{fault, s3::S3};
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 
 /// The folder of DuckLake's files, relative to the root.
 const LAKE: &str = "lake";
@@ -204,6 +205,27 @@ impl Storage {
         read.await.context(|| format!("read \"{path}\""))
     }
 
+    /// The value of a JSON object; `None` if it does not exist, or is not such a value.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub async fn read_json<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>> {
+        match self.get(path).await {
+            Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+            Err(err) if err.kind() == ErrorKind::NotFound => Ok(None),
+            Err(err) => Err(err),
+        }
+    }
+
+    /// Writes a value as a JSON object, replacing an existing one.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put).
+    pub async fn write_json(&self, path: &str, value: &(impl Serialize + Sync)) -> Result<()> {
+        let text = serde_json::to_vec(value).map_err(|err| Error::internal("write JSON").with_source(err))?;
+        self.put(path, text.into()).await
+    }
+
     /// The size of an object; `None` if there is none.
     ///
     /// # Errors
@@ -269,6 +291,38 @@ impl Storage {
             Ok::<_, Error>(bytes)
         };
         copy.await.context(|| format!("copy \"{path}\" to \"{}\"", file.display()))
+    }
+
+    /// Whether it is a folder of this machine.
+    pub fn is_folder(&self) -> bool {
+        matches!(self.backend, Backend::Folder(_))
+    }
+
+    /// Moves the files of a local folder, whose content is synced, to `path`, where nothing is yet. They appear there
+    /// together if the store is a folder of the same file system.
+    ///
+    /// # Errors
+    /// `AlreadyExists`; as [`put`](Self::put).
+    pub async fn move_in(&self, folder: &FilePath, path: &str) -> Result<()> {
+        let doing = || format!("move files to \"{path}\"");
+        if let Backend::Folder(root) = &self.backend {
+            let target = root.join(path);
+            let parent = target.parent().unwrap_or(root);
+            tokio::fs::create_dir_all(parent).await.context(doing)?;
+            match tokio::fs::rename(folder, &target).await {
+                Ok(()) => return tokio::fs::File::open(parent).await?.sync_all().await.context(doing),
+                Err(err) if err.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                    return Err(Error::new(ErrorKind::AlreadyExists, format!("\"{path}\" exists")));
+                }
+                Err(err) if err.kind() != io::ErrorKind::CrossesDevices => return Err(err).context(doing),
+                Err(_) => {}
+            }
+        }
+        let mut entries = tokio::fs::read_dir(folder).await.context(doing)?;
+        while let Some(entry) = entries.next_entry().await.context(doing)? {
+            self.durable().upload(&entry.path(), &format!("{path}/{}", entry.file_name().display())).await?;
+        }
+        Ok(())
     }
 
     /// The paths and sizes of all objects under the folder `path`.

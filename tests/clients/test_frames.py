@@ -418,8 +418,8 @@ def spoiled(folder, how):
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ("broken", 'read sequence "VisDrone2019-MOT-train/sequences/a": read frame "0000002.jpg": decode image: '),
-        ("empty", 'read frame "0000002.jpg": decode image: the file is empty'),
+        ("broken", 'read sequence "VisDrone2019-MOT-train/sequences/a": read frame "0000002.jpg": read image: '),
+        ("empty", 'read frame "0000002.jpg": read image: the file is empty'),
         ("size", "it is a Jpeg of 32 x 48 pixels, but the first frame a Jpeg of 64 x 48 pixels"),
         ("twice", "two files are frame 2"),
         ("1,1,1,1,5,5,1,4,0,0\n9,1,1,1,5,5,1,4,0,0", 'read "a.txt": line 2: there is no frame 9'),

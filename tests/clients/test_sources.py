@@ -449,7 +449,10 @@ def test_names_of_data_sets_are_checked(server, action):
     with pytest.raises(pyarrow.ArrowInvalid, match="not a valid name"):
         server.result(action, bad)
     none = {"datasets": {"dataset": "nothing"}, "prune": {"datasets": ["nothing"]}}[action]
-    assert server.result(action, none) in ({"landings": []}, {"removed": [], "dry_run": False})
+    assert server.result(action, none) in (
+        {"landings": []},
+        {"removed": [], "removed_exports": [], "dry_run": False},
+    )
 
 
 def test_the_command_line_says_where_to_put_files(server, name):
@@ -470,7 +473,7 @@ def test_the_command_line_lists_and_prunes(server, tmp_path, name):
     files = harness.run("datasets", name, "--files", "--url", server.uri).stdout
     assert hashlib.sha256(CSV).hexdigest() in files
     pruned = harness.run("prune", name, "--dry-run", "--url", server.uri)
-    assert "1 landings with 12 bytes would be removed" in pruned.stdout, pruned
+    assert "1 landings and 0 exports with 12 bytes would be removed" in pruned.stdout, pruned
     assert "were removed" in harness.run("prune", name, "--url", server.uri).stdout
     listed = harness.run("datasets", name, "--all", "--url", server.uri, "--json")
     assert len(json.loads(listed.stdout.splitlines()[-1])["result"]["landings"]) == 1

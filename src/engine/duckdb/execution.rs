@@ -76,16 +76,16 @@ impl Connection {
         self.prepare(sql)?.execute(params)?.drain()
     }
 
-    /// The tables that a query reads, also through views, macros and `query()`, as DuckDB writes their names; `None` if
-    /// DuckDB does not know them.
+    /// The tables that a query reads, also through views, macros and `query()`, as DuckDB writes their names, with
+    /// catalog and schema if they are `qualified`; `None` if DuckDB does not know them.
     ///
     /// # Errors
     /// `InvalidArgument` for a NUL character.
-    pub fn table_names(&self, sql: &str) -> Result<Option<Vec<String>>> {
+    pub fn table_names(&self, sql: &str, qualified: bool) -> Result<Option<Vec<String>>> {
         let _shared = self.share_preparing();
         let text = CString::new(sql).map_err(|_| Error::invalid("the statement contains a NUL byte"))?;
         // SAFETY: connection and text are alive; the list is owned by `Value`.
-        let list = Value::from_raw(unsafe { ffi::duckdb_get_table_names(self.as_ptr(), text.as_ptr(), false) });
+        let list = Value::from_raw(unsafe { ffi::duckdb_get_table_names(self.as_ptr(), text.as_ptr(), qualified) });
         if list.as_ptr().is_null() {
             return Ok(None);
         }

@@ -101,7 +101,7 @@ impl OpenTransaction {
             ReadsAndWrites::Table(table) => self.reads_and_writes(committer, connection, &table.to_string()),
             ReadsAndWrites::Unknown => self.reads_and_writes(committer, connection, ""),
             ReadsAndWrites::IfQueried { table, query } => {
-                let read = connection.table_names(&query)?;
+                let read = connection.table_names(&query, false)?;
                 // A query whose tables DuckDB does not report may read any table.
                 if read.is_none_or(|read| read.iter().any(|read| conflict::same_table(read, &table))) {
                     self.reads_and_writes(committer, connection, &table.to_string())?;

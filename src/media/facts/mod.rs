@@ -1,7 +1,7 @@
 //! What is known about a media file: kind, size in pixels, duration.
 //!
-//! JPEG and PNG images are decoded whole, as [`image::probe`] does. Of all other files only what describes them is
-//! read; samples and pixels are neither decoded nor checked. [`facts`] refuses a file whose first bytes name a format
+//! JPEG and PNG images are checked to their end, by [`image::probe`]. Of all other files only what describes them is
+//! read. Samples and pixels are not decoded. [`facts`] refuses a file whose first bytes name a format
 //!
 //! * if its description is missing, cut off or impossible: no size or sample rate could be read from it,
 //! * if bytes are missing by its own account, in formats that programs do not read then: WebP, AVIF, HEIC, MP4, Matroska.
@@ -41,7 +41,7 @@ use crate::error::{Context, Result};
 ///
 /// # Errors
 ///
-/// `InvalidArgument` with `decode image: …`, `describe video: …` or `read <media type>: …` for files that are certainly
+/// `InvalidArgument` with `read image: …`, `describe video: …` or `read <media type>: …` for files that are certainly
 /// broken (see the module); the caller adds the file name.
 pub fn facts(bytes: &[u8]) -> Result<MediaFacts> {
     let Some(kind) = kind::sniff(bytes) else { return Ok(MediaFacts::default()) };

@@ -130,7 +130,7 @@ fn real_files_are_described() {
 fn jpegs_are_decoded_whole() {
     let bytes = jpeg();
     check("a JPEG", &bytes, "jpg", Some((20, 10)), None);
-    let cause = "decode image: the JPEG file is truncated or corrupt: it has no end-of-image marker";
+    let cause = "read image: the JPEG file is truncated or corrupt: it has no end-of-image marker";
     check_refused(&bytes[..bytes.len() - 2], cause);
 }
 

@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::{io::Cursor, path::Path};
 
 use image::{DynamicImage, GrayImage, ImageFormat as Codec, Rgb, RgbImage, Rgba, RgbaImage};
 
@@ -46,14 +46,14 @@ fn check(bytes: &[u8], format: ImageFormat, width: u32, height: u32) {
 fn check_refused(bytes: &[u8], cause: &str) {
     let err = probe(bytes).unwrap_err();
     assert_eq!(err.kind(), ErrorKind::InvalidArgument);
-    assert_eq!(err.message(), format!("decode image: {cause}"));
+    assert_eq!(err.message(), format!("read image: {cause}"));
 }
 
 #[track_caller]
 fn check_refused_somehow(bytes: &[u8]) {
     let err = probe(bytes).unwrap_err();
     assert_eq!(err.kind(), ErrorKind::InvalidArgument);
-    assert!(err.message().starts_with("decode image: the "), "{err}");
+    assert!(err.message().starts_with("read image: the "), "{err}");
 }
 
 /// The chunk `kind` of a PNG with its checksum.
@@ -70,10 +70,10 @@ fn png_chunk(kind: [u8; 4], content: &[u8]) -> Vec<u8> {
     [&length.to_be_bytes()[..], &covered, &(!crc).to_be_bytes()].concat()
 }
 
-/// A PNG that claims a size and brings no pixels for it.
-fn hollow_png(width: u32, height: u32) -> Vec<u8> {
+/// A PNG of a size, and with what is said to be its pixels.
+fn png(width: u32, height: u32, pixels: &[u8]) -> Vec<u8> {
     let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 6, 0, 0, 0]].concat();
-    [PNG_START.to_vec(), png_chunk(*b"IHDR", &header), png_chunk(*b"IDAT", b""), png_chunk(*b"IEND", b"")].concat()
+    [PNG_START.to_vec(), png_chunk(*b"IHDR", &header), png_chunk(*b"IDAT", pixels), png_chunk(*b"IEND", b"")].concat()
 }
 
 #[test]
@@ -208,16 +208,54 @@ fn damaged_pixels_of_a_png_are_refused() {
 }
 
 #[test]
-fn bombs_are_refused_before_they_are_decoded() {
-    let larger = "the image is larger than 16384 x 16384 px or 512 MiB decoded";
-    check_refused(&hollow_png(MAX_SIDE_PX + 1, 1), larger);
-    check_refused(&hollow_png(1, MAX_SIDE_PX + 1), larger);
-    check_refused(&hollow_png(MAX_SIDE_PX, MAX_SIDE_PX), larger);
+fn random_bytes_within_a_scan_are_found() {
+    let mut files = vec![encode(&drawn(320, 200), Codec::Jpeg)];
+    files.extend(sample("coco/000000000785.jpg"));
+    for whole in files {
+        let scan = whole.windows(2).position(|pair| pair == b"\xFF\xDA").unwrap() + 14;
+        let starts = positions(50, whole.len() - scan - 1026);
+        let passed = starts.into_iter().filter(|start| {
+            let mut damaged = whole.clone();
+            let noise = positions(1024, 256).into_iter().map(|byte| u8::try_from(byte).unwrap());
+            damaged.splice(scan + start..scan + start + 1024, noise);
+            probe(&damaged).is_ok()
+        });
+        assert_eq!(passed.count(), 0);
+    }
+}
+
+#[test]
+fn markers_that_cannot_be_there_are_named() {
+    let jpeg = encode(&drawn(16, 16), Codec::Jpeg);
+    let end = jpeg.len() - 2;
+    let with = |marker: &[u8]| [&jpeg[..end], marker, &jpeg[end..]].concat();
+    let refused = |marker: &[u8], cause: &str| {
+        check_refused(&with(marker), &format!("the JPEG file is truncated or corrupt: {cause}"));
+    };
+    refused(b"\xFF\xD8", "another image begins before the end of this one");
+    refused(b"\xFF\x02", "it has the unknown marker FF02");
+    refused(b"\xFF\xE1\xFF\xFF", "it has no end-of-image marker");
+    refused(b"\xFF\xE1\x00\x01", "it has a segment without a length");
+    for harmless in [&b"\xFF\xD0"[..], b"\xFF\x00", b"\xFF\xFF\xFF", b"\0\0", b"\xFF\xFE\x00\x04hi"] {
+        check(&with(harmless), ImageFormat::Jpeg, 16, 16);
+    }
+}
+
+#[test]
+fn any_size_is_taken_but_none() {
+    check(&png(2_000_000, 1, b"x"), ImageFormat::Png, 2_000_000, 1);
+    let refused = |bytes: &[u8], cause: &str| {
+        check_refused(bytes, &format!("the PNG file is truncated or corrupt: {cause}"));
+    };
+    refused(&png(0, 5, b"x"), "its size is 0 x 5 px");
+    refused(&png(5, 5, b""), "it has no pixels");
 
     let mut jpeg = encode(&drawn(16, 16), Codec::Jpeg);
     let frame = jpeg.windows(2).position(|pair| pair == b"\xFF\xC0").unwrap();
     jpeg[frame + 5..frame + 9].copy_from_slice(&[0xFF; 4]);
-    check_refused(&jpeg, larger);
+    check(&jpeg, ImageFormat::Jpeg, 65_535, 65_535);
+    jpeg[frame + 5..frame + 9].copy_from_slice(&[0; 4]);
+    check_refused_somehow(&jpeg);
 }
 
 #[test]

@@ -1,0 +1,160 @@
+//! `export` and `exports`: write rows as files, and list what was written.
+
+use super::{
+    action::{self, Action, Call, JobContext},
+    events::Events,
+};
+use crate::{
+    error::{Error, Result},
+    export::{self, Compression, Exported, ExportedFile, Format, Found, Request, Rows},
+    lake::table::TableRef,
+    proto::{
+        ExportRequest, ExportResult, ExportsRequest, ExportsResult, export_request, export_result, exports_result,
+    },
+};
+
+/// The name of the export of a query.
+const QUERY: &str = "query.result";
+
+/// The action that exports.
+#[derive(Debug)]
+pub struct Export(Request);
+
+/// The action that lists.
+#[derive(Debug)]
+pub struct Exports {
+    name: Option<TableRef>,
+    all: bool,
+}
+
+// === impl Export ===
+
+impl Action for Export {
+    const NAME: &'static str = "export";
+    const WRITES: bool = true;
+    type Request = ExportRequest;
+    type Response = ExportResult;
+
+    fn validate(request: ExportRequest) -> Result<Self> {
+        let rows = match (&request.table, &request.query) {
+            (Some(table), None) => Rows::Table(TableRef::parse(table)?),
+            (None, Some(query)) => Rows::Query(query.clone()),
+            _ => return Err(Error::invalid("an export needs either \"table\" or \"query\"")),
+        };
+        let name = request.name.as_deref().or(request.table.as_deref()).unwrap_or(QUERY);
+        let request = Request {
+            rows,
+            format: format(request.format()),
+            compression: compression(request.compression()),
+            shard_bytes: request.shard_bytes,
+            name: check_name(name)?,
+            at: action::snapshot("at", request.at)?,
+        };
+        request.check()?;
+        Ok(Self(request))
+    }
+
+    fn run(mut self, call: Call<'_, Self>) -> Result<Events> {
+        if let Rows::Query(query) = &mut self.0.rows {
+            *query = call.services().guard.check_query(query).map_err(|err| err.context("read \"query\""))?;
+        }
+        call.job(|job| self.export(job))
+    }
+}
+
+impl Export {
+    async fn export(self, job: JobContext) -> Result<ExportResult> {
+        job.services.exporter.run(&self.0, &job.author, &job.progress).await.map(result)
+    }
+}
+
+fn format(format: export_request::Format) -> Format {
+    match format {
+        export_request::Format::Parquet => Format::Parquet,
+        export_request::Format::Csv => Format::Csv,
+        export_request::Format::Json => Format::Json,
+        export_request::Format::Arrow => Format::Arrow,
+    }
+}
+
+fn compression(compression: export_request::Compression) -> Compression {
+    match compression {
+        export_request::Compression::FormatDefault => Compression::FormatDefault,
+        export_request::Compression::None => Compression::None,
+        export_request::Compression::Snappy => Compression::Snappy,
+        export_request::Compression::Gzip => Compression::Gzip,
+        export_request::Compression::Zstd => Compression::Zstd,
+        export_request::Compression::Lz4 => Compression::Lz4,
+    }
+}
+
+/// The name of an export, which is a path.
+pub(super) fn check_name(text: &str) -> Result<TableRef> {
+    let name = TableRef::parse(text)?;
+    let fits = |part: &str| part.len() <= 100 && part.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
+    if fits(&name.schema) && fits(&name.name) {
+        return Ok(name);
+    }
+    let rule = "letters, digits, _ and -, at most 100 bytes for each part: set \"name\"";
+    Err(Error::invalid(format!("\"{text}\" cannot be the name of an export: use schema.name of {rule}")))
+}
+
+fn result(exported: Exported) -> ExportResult {
+    ExportResult {
+        snapshot_id: exported.snapshot_id.0,
+        path: exported.uri,
+        manifest: exported.manifest,
+        files: exported.files.into_iter().map(file).collect(),
+        rows: exported.rows,
+        bytes: exported.bytes,
+        sha256: exported.sha256,
+    }
+}
+
+fn file(file: ExportedFile) -> export_result::File {
+    export_result::File { path: file.path, rows: file.rows, bytes: file.bytes, sha256: file.sha256 }
+}
+
+// === impl Exports ===
+
+impl Action for Exports {
+    const NAME: &'static str = "exports";
+    const WRITES: bool = false;
+    type Request = ExportsRequest;
+    type Response = ExportsResult;
+
+    fn validate(request: ExportsRequest) -> Result<Self> {
+        Ok(Self { name: request.name.as_deref().map(check_name).transpose()?, all: request.all })
+    }
+
+    fn run(self, call: Call<'_, Self>) -> Result<Events> {
+        call.job(|job| self.list(job))
+    }
+}
+
+impl Exports {
+    async fn list(self, job: JobContext) -> Result<ExportsResult> {
+        let found = export::list(job.services.exporter.storage(), self.name.as_ref(), self.all);
+        let found = job.progress.unless_cancelled(found).await?;
+        Ok(ExportsResult { exports: found.into_iter().map(listed).collect() })
+    }
+}
+
+fn listed(found: Found) -> exports_result::Export {
+    let Found { name, time, uri, record, latest, bytes } = found;
+    let mut listed = exports_result::Export {
+        name,
+        export: time,
+        uri,
+        complete: record.is_some(),
+        latest,
+        bytes,
+        ..exports_result::Export::default()
+    };
+    if let Some(record) = record {
+        (listed.format, listed.table) = (Some(record.format), record.table);
+        (listed.snapshot_id, listed.rows) = (Some(record.snapshot_id.0), Some(record.rows));
+        listed.files = record.files.into_iter().map(file).collect();
+    }
+    listed
+}

@@ -1,0 +1,196 @@
+//! The dated folder of an export: its files are written aside, and are there once all of them are.
+//!
+//! ```text
+//! exports/<schema>/<table>/YYYY_MM_DD/HH_MM_SS_mmm/shard-00000.parquet …   the files
+//!                                                 /.export.json            what they are; written last
+//! exports/<schema>/<table>/manifest.json                                   names the latest
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tokio::task::JoinSet;
+
+use crate::{
+    error::{Error, Result},
+    ids::SnapshotId,
+    jobs::Progress,
+    lake::table::TableRef,
+    storage::{
+        Storage,
+        dated::{self, Dated},
+    },
+};
+
+/// The folder of all exports.
+pub(super) const ROOT: &str = "exports";
+/// The file of an export that describes the others.
+pub(super) const RECORD: &str = ".export.json";
+/// The number of files that are uploaded at once.
+const UPLOADS: usize = 4;
+
+/// A file of an export.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportedFile {
+    /// The path relative to the export.
+    pub path: String,
+    /// The number of its rows.
+    pub rows: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// Its SHA-256, in hexadecimal digits.
+    pub sha256: String,
+}
+
+/// What an export is: `.export.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The version of this form.
+    pub format_version: u32,
+    /// The table, if it is one.
+    pub table: Option<String>,
+    /// The query, if it is one.
+    pub query: Option<String>,
+    /// The format of the files.
+    pub format: String,
+    /// The snapshot that was read.
+    pub snapshot_id: SnapshotId,
+    /// When that snapshot was made.
+    pub snapshot_time: String,
+    /// What wrote the tables last that were read, as `schema.table`: the snapshot, and the message of its commit.
+    pub lineage: Vec<Lineage>,
+    /// The first 16 digits of the SHA-256 of the columns.
+    pub schema_fingerprint: String,
+    /// The columns.
+    pub columns: Vec<Column>,
+    /// The number of rows.
+    pub rows: u64,
+    /// The size of the files.
+    pub bytes: u64,
+    /// The data files.
+    pub files: Vec<ExportedFile>,
+    /// The program that wrote it.
+    pub written_by: String,
+}
+
+/// A table that was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lineage {
+    /// `schema.table`.
+    pub table: String,
+    /// The snapshot that changed it last, if that has not expired.
+    pub snapshot_id: Option<SnapshotId>,
+    /// The message of that commit.
+    pub message: Option<String>,
+}
+
+/// A column that was exported.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its type, as DuckDB writes it.
+    #[serde(rename = "type")]
+    pub data_type: String,
+}
+
+/// A folder that is being written.
+#[derive(Debug)]
+pub struct Folder {
+    series: Dated,
+    time: String,
+    /// The files on this machine.
+    spool: PathBuf,
+    /// Files on their way to a bucket.
+    uploads: JoinSet<Result<()>>,
+}
+
+// === impl Folder ===
+
+impl Folder {
+    /// A folder for an export that is made now, with files in `spool` first.
+    pub fn new(storage: Storage, name: &TableRef, spool: &Path) -> Self {
+        let series = Dated::new(storage, ROOT, &format!("{}/{}", name.schema, name.name));
+        Self { series, time: dated::now(), spool: spool.to_path_buf(), uploads: JoinSet::new() }
+    }
+
+    /// Where a file is written first.
+    pub fn spooled(&self, file: &str) -> PathBuf {
+        self.spool.join(file)
+    }
+
+    /// Takes a file that is whole. To a bucket it is uploaded meanwhile; a folder gets all files at once.
+    ///
+    /// # Errors
+    /// Those of earlier uploads.
+    pub async fn add(&mut self, file: &str) -> Result<()> {
+        if self.storage().is_folder() {
+            return Ok(());
+        }
+        while self.uploads.len() >= UPLOADS {
+            self.wait_for_upload().await?;
+        }
+        let (storage, from, to) = (self.storage().clone(), self.spooled(file), self.series.path(&self.time, file));
+        self.uploads.spawn(async move {
+            storage.upload(&from, &to).await?;
+            Ok(tokio::fs::remove_file(&from).await?)
+        });
+        Ok(())
+    }
+
+    /// Moves all files to their place, writes the record, and makes this export the latest. Returns the SHA-256 of the
+    /// record, which has those of all files.
+    ///
+    /// # Errors
+    /// Cancelled; errors of the store. The export is not the latest then.
+    pub async fn complete(&mut self, record: &Record, progress: &Progress) -> Result<String> {
+        while !self.uploads.is_empty() {
+            progress.unless_cancelled(self.wait_for_upload()).await?;
+        }
+        let text = serde_json::to_vec_pretty(record).map_err(|err| Error::internal("write JSON").with_source(err))?;
+        let sha256 = format!("{:x}", Sha256::digest(&text));
+        progress.check()?;
+        if self.storage().is_folder() {
+            let path = self.spooled(RECORD);
+            tokio::fs::write(&path, &text).await?;
+            tokio::fs::File::open(&path).await?.sync_all().await?;
+            self.storage().move_in(&self.spool, &self.series.folder(&self.time)).await?;
+        } else {
+            self.storage().put(&self.series.path(&self.time, RECORD), text.into()).await?;
+        }
+        self.series.make_latest(&self.time).await?;
+        Ok(sha256)
+    }
+
+    /// Removes what was written of it.
+    ///
+    /// # Errors
+    /// Errors of the store.
+    pub async fn remove(mut self) -> Result<()> {
+        self.uploads.shutdown().await;
+        self.storage().delete_folder(&self.series.folder(&self.time)).await
+    }
+
+    /// Its URI.
+    pub fn uri(&self) -> String {
+        self.storage().uri(&self.series.folder(&self.time))
+    }
+
+    /// The URI of the manifest that names the latest export.
+    pub fn manifest_uri(&self) -> String {
+        self.series.manifest_uri()
+    }
+
+    async fn wait_for_upload(&mut self) -> Result<()> {
+        match self.uploads.join_next().await {
+            None => Ok(()),
+            Some(Ok(uploaded)) => uploaded,
+            Some(Err(err)) => Err(Error::internal("upload a file").with_source(err)),
+        }
+    }
+
+    fn storage(&self) -> &Storage {
+        self.series.storage()
+    }
+}

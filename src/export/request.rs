@@ -1,0 +1,119 @@
+//! The request of an export.
+
+use crate::{
+    error::{Error, Result},
+    lake::{snapshots::SnapshotRef, table::TableRef},
+};
+
+/// A request to export rows.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The rows.
+    pub rows: Rows,
+    /// The snapshot at which they are read; `None` for the newest.
+    pub at: Option<SnapshotRef>,
+    /// The format of the files.
+    pub format: Format,
+    /// Their compression.
+    pub compression: Compression,
+    /// The size at which another file is begun; `None` for the default of the format.
+    pub shard_bytes: Option<u64>,
+    /// The folder of the export.
+    pub name: TableRef,
+}
+
+/// What is exported.
+#[derive(Clone, Debug)]
+pub enum Rows {
+    /// The rows of a table or view.
+    Table(TableRef),
+    /// Those of a query, which was checked.
+    Query(String),
+}
+
+/// The format of the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Parquet.
+    Parquet,
+    /// CSV, with the names of the columns in the first line.
+    Csv,
+    /// A JSON object in each line.
+    Json,
+    /// Arrow IPC files.
+    Arrow,
+}
+
+/// The compression of the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// Snappy for Parquet, none for the other formats.
+    FormatDefault,
+    /// None.
+    None,
+    /// Of the pages of Parquet.
+    Snappy,
+    /// Of the pages of Parquet, or of text files.
+    Gzip,
+    /// Of the pages of Parquet, of the buffers of Arrow, or of text files.
+    Zstd,
+    /// Of the pages of Parquet, or of the buffers of Arrow.
+    Lz4,
+}
+
+/// The least size of a file that may be asked for.
+const MIN_SHARD_BYTES: u64 = 1 << 20;
+/// As the `datasets` library writes them.
+const DEFAULT_SHARD_BYTES: u64 = 500_000_000;
+
+// === impl Request ===
+
+impl Request {
+    /// Checks what the fields say together.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, with what to change.
+    pub fn check(&self) -> Result<()> {
+        use Compression::{FormatDefault, Gzip, Lz4, None as Plain, Snappy, Zstd};
+        let (known, names): (&[Compression], _) = match self.format {
+            Format::Parquet => (&[FormatDefault, Plain, Snappy, Gzip, Zstd, Lz4], "none, snappy, gzip, zstd, lz4"),
+            Format::Arrow => (&[FormatDefault, Plain, Zstd, Lz4], "none, zstd, lz4"),
+            Format::Csv | Format::Json => (&[FormatDefault, Plain, Gzip, Zstd], "none, gzip, zstd"),
+        };
+        if !known.contains(&self.compression) {
+            let format = self.format.name();
+            return Err(Error::invalid(format!("\"compression\": the format {format} has one of {names}")));
+        }
+        if self.shard_bytes.is_some_and(|bytes| bytes < MIN_SHARD_BYTES) {
+            return Err(Error::invalid(format!("\"shard_bytes\" is at least {MIN_SHARD_BYTES}")));
+        }
+        if self.shard_bytes.is_some() && self.format.is_text() {
+            return Err(Error::invalid("\"shard_bytes\" is for parquet and arrow: a csv or json export is one file"));
+        }
+        Ok(())
+    }
+
+    /// The size at which another file is begun.
+    pub fn shard_bytes(&self) -> u64 {
+        self.shard_bytes.unwrap_or(DEFAULT_SHARD_BYTES)
+    }
+}
+
+// === impl Format ===
+
+impl Format {
+    /// Its name in requests.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Parquet => "parquet",
+            Self::Csv => "csv",
+            Self::Json => "json",
+            Self::Arrow => "arrow",
+        }
+    }
+
+    /// Whether DuckDB writes it, as one file.
+    pub fn is_text(self) -> bool {
+        matches!(self, Self::Csv | Self::Json)
+    }
+}
