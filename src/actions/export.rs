@@ -48,6 +48,7 @@ impl Action for Export {
             compression: compression(request.compression()),
             shard_bytes: request.shard_bytes,
             name: check_name(name)?,
+            verify: request.verify,
             at: action::snapshot("at", request.at)?,
         };
         request.check()?;
@@ -64,7 +65,9 @@ impl Action for Export {
 
 impl Export {
     async fn export(self, job: JobContext) -> Result<ExportResult> {
-        job.services.exporter.run(&self.0, &job.author, &job.progress).await.map(result)
+        let verified = self.0.verify;
+        let exported = job.services.exporter.run(&self.0, &job.author, &job.progress).await?;
+        Ok(ExportResult { verified, ..result(exported) })
     }
 }
 
@@ -108,6 +111,7 @@ fn result(exported: Exported) -> ExportResult {
         rows: exported.rows,
         bytes: exported.bytes,
         sha256: exported.sha256,
+        verified: false,
     }
 }
 

@@ -27,6 +27,7 @@ mod snapshots;
 pub mod sql;
 mod tag;
 mod transform;
+mod verify;
 
 pub use self::{
     action::{Action, Services},
@@ -48,4 +49,5 @@ pub use self::{
     snapshots::Snapshots,
     tag::Tag,
     transform::Transform,
+    verify::Verify,
 };

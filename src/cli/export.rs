@@ -41,6 +41,9 @@ pub struct Export {
     /// The name of the export, as schema.name [default: that of the table; query.result]
     #[arg(long)]
     name: Option<String>,
+    /// For parquet and arrow: read the files back and compare them with the rows, before the export becomes the latest
+    #[arg(long)]
+    verify: bool,
     /// Return the first call's result if the key was already used
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
@@ -76,6 +79,7 @@ impl Export {
             shard_bytes: self.shard_bytes,
             compression: self.compression,
             name: self.name,
+            verify: self.verify,
             idempotency_key: self.idempotency_key,
             cancel_on_disconnect: false,
         };

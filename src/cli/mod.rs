@@ -31,6 +31,7 @@ mod sql;
 mod table;
 mod tag;
 mod transform;
+mod verify;
 mod words;
 
 use clap::{Parser, Subcommand};
@@ -63,6 +64,7 @@ enum Command {
     Tag(tag::Tag),
     Export(export::Export),
     Exports(export::Exports),
+    Verify(verify::Verify),
     Prune(prune::Prune),
     Maintain(maintain::Maintain),
     Backup(backup::Backup),
@@ -107,6 +109,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Tag(tag) => tag.run().await,
         Command::Export(export) => export.run().await,
         Command::Exports(exports) => exports.run().await,
+        Command::Verify(verify) => verify.run().await,
         Command::Prune(prune) => prune.run().await,
         Command::Maintain(maintain) => maintain.run().await,
         Command::Backup(backup) => backup.run().await,

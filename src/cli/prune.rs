@@ -44,8 +44,7 @@ impl Prune {
         let outcome = if result.dry_run { "would be removed" } else { "were removed" };
         let (landings, exports) = (result.removed.len(), result.removed_exports.len());
         let removed = result.removed.into_iter();
-        let removed =
-            removed.map(|it| ["landing".to_owned(), it.dataset, it.landing, it.bytes.to_string(), it.uri]);
+        let removed = removed.map(|it| ["landing".to_owned(), it.dataset, it.landing, it.bytes.to_string(), it.uri]);
         let removed_exports = result.removed_exports.into_iter();
         let removed_exports =
             removed_exports.map(|it| ["export".to_owned(), it.name, it.export, it.bytes.to_string(), it.uri]);

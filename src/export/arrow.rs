@@ -51,7 +51,7 @@ impl ArrowFile {
     ///
     /// # Errors
     /// Errors of the disk.
-    pub fn write(&mut self, group: Group) -> Result<()> {
+    pub fn write(&mut self, group: &Group) -> Result<()> {
         let batch = concat_batches(&self.schema, &group.batches);
         batch.and_then(|batch| self.writer.write(&batch)).map_err(|err| failed(&err))?;
         self.rows += group.rows as u64;

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::folder::{RECORD, ROOT, Record};
 use crate::{
-    error::Result,
+    error::{Error, Result},
     lake::table::TableRef,
     storage::{
         Storage,
@@ -55,6 +55,42 @@ pub async fn list(storage: &Storage, name: Option<&TableRef>, all: bool) -> Resu
     }
     listed.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(listed)
+}
+
+/// A complete export.
+#[derive(Clone, Debug)]
+pub struct Located {
+    /// The exports of its name.
+    pub series: Dated,
+    /// Its time.
+    pub time: String,
+    /// What it is.
+    pub record: Record,
+}
+
+/// The latest export with the name `schema.table`, or the one at a URI.
+///
+/// # Errors
+/// `NotFound`; errors of the store.
+pub async fn locate(storage: &Storage, text: &str) -> Result<Located> {
+    let absent =
+        || Error::not_found(format!("there is no export \"{text}\"; the action exports lists those that there are"));
+    let (name, time) = if text.contains("://") {
+        let path = storage.path_of(text.trim_end_matches('/'));
+        let inside = path.as_deref().and_then(|path| path.strip_prefix(ROOT)?.strip_prefix('/')).ok_or_else(absent)?;
+        let time = inside.match_indices('/').nth(1).map(|(at, _)| at).ok_or_else(absent)?;
+        (inside[..time].to_owned(), Some(inside[time + 1..].to_owned()))
+    } else {
+        let TableRef { schema, name } = TableRef::parse(text)?;
+        (format!("{schema}/{name}"), None)
+    };
+    let series = Dated::new(storage.clone(), ROOT, &name);
+    let time = match time {
+        Some(time) => time,
+        None => series.latest().await?.ok_or_else(absent)?,
+    };
+    let record = storage.read_json(&series.path(&time, RECORD)).await?.ok_or_else(absent)?;
+    Ok(Located { series, time, record })
 }
 
 /// Those of `exports` that [`remove`] may remove: older than the latest of their name, and not being written.

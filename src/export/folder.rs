@@ -12,8 +12,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::task::JoinSet;
 
+use super::{
+    exports::Located,
+    request::{Format, Rows},
+};
 use crate::{
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     ids::SnapshotId,
     jobs::Progress,
     lake::table::TableRef,
@@ -72,6 +76,31 @@ pub struct Record {
     pub files: Vec<ExportedFile>,
     /// The program that wrote it.
     pub written_by: String,
+}
+
+// === impl Record ===
+
+impl Record {
+    /// The format of the files.
+    ///
+    /// # Errors
+    /// `Unsupported` for one that this program does not know.
+    pub fn format(&self) -> Result<Format> {
+        let unknown = || Error::unsupported(format!("the format \"{}\" of the export is not known", self.format));
+        Format::named(&self.format).ok_or_else(unknown)
+    }
+
+    /// What was exported.
+    ///
+    /// # Errors
+    /// `DataLoss` for a record that does not say so.
+    pub fn rows(&self) -> Result<Rows> {
+        match (&self.table, &self.query) {
+            (Some(table), _) => TableRef::parse(table).map(Rows::Table),
+            (None, Some(query)) => Ok(Rows::Query(query.clone())),
+            (None, None) => Err(Error::new(ErrorKind::DataLoss, "the export does not say what was exported")),
+        }
+    }
 }
 
 /// A table that was read.
@@ -139,12 +168,12 @@ impl Folder {
         Ok(())
     }
 
-    /// Moves all files to their place, writes the record, and makes this export the latest. Returns the SHA-256 of the
-    /// record, which has those of all files.
+    /// Moves all files to their place, and writes the record. Returns the SHA-256 of the record, which has those of all
+    /// files.
     ///
     /// # Errors
-    /// Cancelled; errors of the store. The export is not the latest then.
-    pub async fn complete(&mut self, record: &Record, progress: &Progress) -> Result<String> {
+    /// Cancelled; errors of the store.
+    pub async fn store(&mut self, record: &Record, progress: &Progress) -> Result<String> {
         while !self.uploads.is_empty() {
             progress.unless_cancelled(self.wait_for_upload()).await?;
         }
@@ -159,8 +188,20 @@ impl Folder {
         } else {
             self.storage().put(&self.series.path(&self.time, RECORD), text.into()).await?;
         }
-        self.series.make_latest(&self.time).await?;
         Ok(sha256)
+    }
+
+    /// Makes this export the latest.
+    ///
+    /// # Errors
+    /// Errors of the store.
+    pub async fn make_latest(&self) -> Result<()> {
+        self.series.make_latest(&self.time).await
+    }
+
+    /// This export, once it is stored.
+    pub fn located(&self, record: &Record) -> Located {
+        Located { series: self.series.clone(), time: self.time.clone(), record: record.clone() }
     }
 
     /// Removes what was written of it.

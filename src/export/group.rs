@@ -3,8 +3,11 @@
 
 use arrow::{
     array::{Array, ArrayRef, AsArray, OffsetSizeTrait, RecordBatch},
+    compute::concat_batches,
     datatypes::DataType,
 };
+
+use crate::error::{Error, Result};
 
 /// When a group is complete.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +34,27 @@ pub struct Group {
 pub struct Groups {
     limits: GroupLimits,
     open: Group,
+}
+
+// === impl Group ===
+
+impl Group {
+    /// The first rows, however they are divided, at most `rows`.
+    ///
+    /// # Errors
+    /// Internal if the batches do not belong together.
+    pub fn head(&self, rows: usize) -> Result<Option<RecordBatch>> {
+        let mut missing = rows;
+        let mut head = Vec::new();
+        for batch in &self.batches {
+            let taken = batch.slice(0, missing.min(batch.num_rows()));
+            missing -= taken.num_rows();
+            head.push(taken);
+        }
+        let Some(first) = head.first() else { return Ok(None) };
+        let head = concat_batches(&first.schema(), &head);
+        head.map(Some).map_err(|err| Error::internal("put batches together").with_source(err))
+    }
 }
 
 // === impl Groups ===

@@ -6,7 +6,9 @@
 //! ```
 
 mod arrow;
+mod compare;
 mod digest;
+mod distinct;
 mod exports;
 mod folder;
 mod group;
@@ -14,25 +16,29 @@ mod parquet;
 mod request;
 mod rows;
 mod shards;
+mod source;
 
 use std::{path::PathBuf, sync::Arc};
 
-use self::{
-    folder::{Folder, Record},
-    rows::About,
-};
 pub use self::{
+    compare::{Comparison, Difference},
     exports::{Found, list, remove, superseded},
     folder::ExportedFile,
-    request::{Compression, Format, Request, Rows},
+    request::{Compression, Format, Request, Rows, Side, Verification},
+};
+use self::{
+    exports::Located,
+    folder::{Folder, Record},
+    rows::About,
+    source::{Files, Source},
 };
 use crate::{
     context::Principal,
     engine::Engine,
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     ids::SnapshotId,
     jobs::Progress,
-    lake::{Lake, pins::Pins},
+    lake::{Lake, pins::Pins, snapshots::SnapshotRef},
     storage::Storage,
 };
 
@@ -108,37 +114,109 @@ impl Exporter {
         progress: &Progress,
     ) -> Result<Exported> {
         progress.phase("read snapshot", "rows", None);
-        let engine = self.engine(request).await?;
+        let engine = self.engine(request.at.as_ref()).await?;
         let (about, files) = if request.format.is_text() {
             write_text(&engine, request, author, folder, progress).await?
         } else {
-            let mut opened = rows::open(&engine, request, author, progress).await?;
+            let mut opened = rows::open(&engine, &request.rows, request.format, author, progress).await?;
             progress.phase("write rows", "rows", None);
             let files = shards::write(&mut opened, request, folder, engine.threads(), progress).await?;
             (opened.about, files)
         };
         let record = record(request, about, files)?;
         if request.format == Format::Arrow {
-            let metadata = arrow::metadata(
-                &record.schema_fingerprint,
-                &record.files,
-                request.shard_bytes,
-                request.compression,
-            );
+            let metadata =
+                arrow::metadata(&record.schema_fingerprint, &record.files, request.shard_bytes, request.compression);
             let text = serde_json::to_vec_pretty(&metadata);
             let text = text.map_err(|err| Error::internal("write JSON").with_source(err))?;
             tokio::fs::write(folder.spooled(arrow::METADATA), text).await?;
             folder.add(arrow::METADATA).await?;
         }
         progress.phase("store files", "files", None);
-        let sha256 = folder.complete(&record, progress).await?;
+        let sha256 = folder.store(&record, progress).await?;
+        if request.verify {
+            self.check(folder.located(&record), author, progress).await?;
+        }
+        folder.make_latest().await?;
         let Record { snapshot_id, files, rows, bytes, .. } = record;
         Ok(Exported { uri: folder.uri(), manifest: folder.manifest_uri(), snapshot_id, files, rows, bytes, sha256 })
     }
 
+    /// Compares the rows of two sides, in their order.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown table, snapshot or export; `DataLoss` for files that are not what was written; Cancelled.
+    pub async fn verify(&self, request: &Verification, author: &Principal, progress: &Progress) -> Result<Comparison> {
+        progress.phase("open", "rows", None);
+        let left = self.located(&request.left).await?;
+        let right = match (&request.right, &left) {
+            (Some(right), _) => right.clone(),
+            (None, Some(Located { record, .. })) => {
+                Side::Rows { rows: record.rows()?, at: Some(SnapshotRef::Version(record.snapshot_id)) }
+            }
+            (None, None) => return Err(Error::invalid("there is nothing to compare with: set \"right\"")),
+        };
+        let located = self.located(&right).await?;
+        // Rows are compared as the format holds them.
+        let record = left.as_ref().or(located.as_ref()).map(|located| &located.record);
+        let format = record.map_or(Ok(Format::Arrow), Record::format)?;
+        let mut left = self.source(&request.left, left, format, author, progress).await?;
+        let mut right = self.source(&right, located, format, author, progress).await?;
+        progress.phase("compare", "rows", None);
+        compare::compare(&mut left, &mut right, request.most, progress).await
+    }
+
+    /// Compares the files of an export with what it was made from.
+    async fn check(&self, located: Located, author: &Principal, progress: &Progress) -> Result<()> {
+        progress.phase("verify", "rows", Some(located.record.rows));
+        let (rows, format) = (located.record.rows()?, located.record.format()?);
+        let at = SnapshotRef::Version(located.record.snapshot_id);
+        let mut files = Source::Files(Files::open(&self.storage, located, &self.staging).await?);
+        let opened = rows::open(&self.engine(Some(&at)).await?, &rows, format, author, progress).await?;
+        let mut rows = Source::Rows(Box::new(opened));
+        let found = compare::compare(&mut files, &mut rows, 1, progress).await?;
+        match found.differences.first() {
+            None => Ok(()),
+            Some(first) => Err(Error::new(
+                ErrorKind::DataLoss,
+                format!(
+                    "the files differ from the rows ({first}); a query must give the same rows in the same order each time"
+                ),
+            )),
+        }
+    }
+
+    async fn located(&self, side: &Side) -> Result<Option<Located>> {
+        match side {
+            Side::Rows { .. } => Ok(None),
+            Side::Export(name) => exports::locate(&self.storage, name).await.map(Some),
+        }
+    }
+
+    async fn source(
+        &self,
+        side: &Side,
+        located: Option<Located>,
+        format: Format,
+        author: &Principal,
+        progress: &Progress,
+    ) -> Result<Source> {
+        match (side, located) {
+            (Side::Rows { rows, at }, _) => {
+                let engine = self.engine(at.as_ref()).await?;
+                let opened = rows::open(&engine, rows, format, author, progress).await?;
+                Ok(Source::Rows(Box::new(opened)))
+            }
+            (Side::Export(_), Some(located)) => {
+                Files::open(&self.storage, located, &self.staging).await.map(Source::Files)
+            }
+            (Side::Export(_), None) => Err(Error::internal("an export was not looked up")),
+        }
+    }
+
     /// The engine in which the snapshot is the newest.
-    async fn engine(&self, request: &Request) -> Result<Engine> {
-        match &request.at {
+    async fn engine(&self, at: Option<&SnapshotRef>) -> Result<Engine> {
+        match at {
             None => Ok(self.lake.engine().clone()),
             Some(name) => {
                 let id = self.pins.resolve(name.clone()).await?;

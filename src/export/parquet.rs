@@ -12,7 +12,11 @@ use std::{
     },
 };
 
-use arrow::{array::ArrayRef, compute::concat, datatypes::SchemaRef};
+use arrow::{
+    array::{ArrayRef, RecordBatch},
+    compute::concat,
+    datatypes::SchemaRef,
+};
 use parking_lot::Mutex;
 use parquet::{
     arrow::{
@@ -26,6 +30,7 @@ use parquet::{
 
 use super::{
     digest::{DigestFile, Written, failed},
+    distinct,
     group::Group,
     request::Compression,
 };
@@ -54,15 +59,27 @@ type Encoded = ParquetResult<Vec<ArrowColumnChunk>>;
 // === impl ParquetFile ===
 
 impl ParquetFile {
-    /// A new file at `path`, whose columns are encoded by `threads`.
+    /// A new file at `path`, which begins with the group `first`, and whose columns are encoded by `threads`.
     ///
     /// # Errors
     /// `InvalidArgument` for columns that Parquet does not have; errors of the disk.
-    pub fn create(path: &Path, schema: &SchemaRef, compression: Compression, threads: usize) -> Result<Self> {
-        let properties = WriterProperties::builder()
+    pub fn create(
+        path: &Path,
+        schema: &SchemaRef,
+        first: Option<&Group>,
+        compression: Compression,
+        threads: usize,
+    ) -> Result<Self> {
+        let mut properties = WriterProperties::builder()
             .set_compression(codec(compression))
-            .set_created_by(concat!("merganser version ", env!("CARGO_PKG_VERSION")).to_owned())
-            .build();
+            .set_created_by(concat!("merganser version ", env!("CARGO_PKG_VERSION")).to_owned());
+        let sample = first.map(|first| first.head(distinct::SAMPLE)).transpose()?.flatten();
+        for (field, column) in schema.fields().iter().zip(sample.iter().flat_map(RecordBatch::columns)) {
+            if distinct::is_mostly(column) {
+                properties = properties.set_column_dictionary_enabled(field.name().as_str().into(), false);
+            }
+        }
+        let properties = properties.build();
         let writer = ArrowWriter::try_new(DigestFile::create(path)?, Arc::clone(schema), Some(properties));
         let writer = writer.map_err(|err| match failed(&err) {
             err if err.kind() == ErrorKind::Internal => {
@@ -82,8 +99,8 @@ impl ParquetFile {
     ///
     /// # Errors
     /// Errors of the disk.
-    pub fn write(&mut self, group: Group) -> Result<()> {
-        self.try_write(&group).map_err(|err| failed(&err))?;
+    pub fn write(&mut self, group: &Group) -> Result<()> {
+        self.try_write(group).map_err(|err| failed(&err))?;
         self.row_groups += 1;
         self.rows += group.rows as u64;
         Ok(())

@@ -20,6 +20,8 @@ pub struct Request {
     pub shard_bytes: Option<u64>,
     /// The folder of the export.
     pub name: TableRef,
+    /// Whether the files are read back and compared.
+    pub verify: bool,
 }
 
 /// What is exported.
@@ -61,6 +63,31 @@ pub enum Compression {
     Lz4,
 }
 
+/// A request to compare the rows of two sides.
+#[derive(Clone, Debug)]
+pub struct Verification {
+    /// One side.
+    pub left: Side,
+    /// The other side; `None` for the rows that the export on the left was made from.
+    pub right: Option<Side>,
+    /// The maximum number of differences that are reported.
+    pub most: usize,
+}
+
+/// What is compared.
+#[derive(Clone, Debug)]
+pub enum Side {
+    /// Rows of the lake.
+    Rows {
+        /// A table or query.
+        rows: Rows,
+        /// The snapshot; `None` for the newest.
+        at: Option<SnapshotRef>,
+    },
+    /// The files of an export: the latest of a name, or the one at a URI.
+    Export(String),
+}
+
 /// The least size of a file that may be asked for.
 const MIN_SHARD_BYTES: u64 = 1 << 20;
 /// As the `datasets` library writes them.
@@ -90,7 +117,7 @@ impl Request {
         if self.shard_bytes.is_some() && self.format.is_text() {
             return Err(Error::invalid("\"shard_bytes\" is for parquet and arrow: a csv or json export is one file"));
         }
-        Ok(())
+        if self.verify { self.format.check_typed() } else { Ok(()) }
     }
 
     /// The size at which another file is begun.
@@ -102,6 +129,14 @@ impl Request {
 // === impl Format ===
 
 impl Format {
+    /// All of them.
+    const ALL: [Self; 4] = [Self::Parquet, Self::Csv, Self::Json, Self::Arrow];
+
+    /// The format with a name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.name() == name)
+    }
+
     /// Its name in requests.
     pub fn name(self) -> &'static str {
         match self {
@@ -110,6 +145,20 @@ impl Format {
             Self::Json => "json",
             Self::Arrow => "arrow",
         }
+    }
+
+    /// Fails for text files, whose rows cannot be compared.
+    ///
+    /// # Errors
+    /// `Unsupported`.
+    pub fn check_typed(self) -> Result<()> {
+        if !self.is_text() {
+            return Ok(());
+        }
+        Err(Error::unsupported(format!(
+            "rows of {} exports are not compared, because text has no types: export as parquet or arrow",
+            self.name()
+        )))
     }
 
     /// Whether DuckDB writes it, as one file.

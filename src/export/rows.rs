@@ -56,19 +56,25 @@ pub struct Opened {
     _lease: Lease,
 }
 
-/// Reads the rows as a stream.
+/// Reads the rows as a stream, in the types that `format` holds.
 ///
 /// # Errors
 /// `NotFound` for an unknown table; `InvalidArgument` for a column whose type cannot be kept; errors of the query.
-pub async fn open(engine: &Engine, request: &Request, author: &Principal, progress: &Progress) -> Result<Opened> {
+pub async fn open(
+    engine: &Engine,
+    rows: &Rows,
+    format: Format,
+    author: &Principal,
+    progress: &Progress,
+) -> Result<Opened> {
     let lease = progress.unless_cancelled(engine.lease_for(author)).await?;
     let (sender, receiver) = engine::channel(lease.worker(), engine.staging().to_path_buf(), LIMITS);
     let (reply, head): (Head, _) = oneshot::channel();
-    let (request, user) = (request.clone(), author.name().to_owned());
+    let (rows, user) = (rows.clone(), author.name().to_owned());
     let guard = lease.worker().spawn(move |connection| {
         connection.as_user(&user, || {
             let mut reply = Some(reply);
-            if let Err(err) = send(connection, &request, &mut reply, &sender)
+            if let Err(err) = send(connection, (&rows, format), &mut reply, &sender)
                 && let Some(reply) = reply
             {
                 // The caller may be gone.
@@ -86,8 +92,13 @@ pub async fn open(engine: &Engine, request: &Request, author: &Principal, progre
 type Head = oneshot::Sender<Result<(About, SchemaRef)>>;
 
 /// Sends the rows; errors after the first of them go the same way.
-fn send(connection: &Connection, request: &Request, reply: &mut Option<Head>, sender: &BatchSender) -> Result<()> {
-    let (about, query) = begin(connection, &request.rows, request.format)?;
+fn send(
+    connection: &Connection,
+    (rows, format): (&Rows, Format),
+    reply: &mut Option<Head>,
+    sender: &BatchSender,
+) -> Result<()> {
+    let (about, query) = begin(connection, rows, format)?;
     let statement = connection.prepare(&query)?;
     let mut rows = statement.execute(&[])?;
     if let Some(reply) = reply.take() {
@@ -145,6 +156,7 @@ fn begin(connection: &Connection, rows: &Rows, format: Format) -> Result<(About,
     let columns = columns_of(connection, &query)?;
     check_types(&columns, format)?;
     let query = stored(connection, &query)?.unwrap_or(query);
+    let query = held(&columns, format, query);
     let about = About {
         snapshot_id,
         snapshot_time: time_of(connection, snapshot_id)?,
@@ -183,6 +195,29 @@ fn check_types(columns: &[Column], format: Format) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// `query` with casts to the types that a format holds: seconds are no unit of Parquet's timestamps.
+fn held(columns: &[Column], format: Format, query: String) -> String {
+    let casts = columns.iter().filter_map(|column| {
+        let (name, data_type) = (identifier(&column.name), in_milliseconds(&column.data_type)?);
+        Some(format!("{name}::{data_type} AS {name}"))
+    });
+    let casts = casts.collect::<Vec<_>>().join(", ");
+    if format != Format::Parquet || casts.is_empty() {
+        return query;
+    }
+    format!("SELECT * REPLACE ({casts}) FROM ({query}\n)")
+}
+
+/// A type with TIMESTAMP_MS for each TIMESTAMP_S outside of quoted names; `None` if there is none.
+fn in_milliseconds(data_type: &str) -> Option<String> {
+    let parts = data_type.split('"').enumerate();
+    let replaced: Vec<_> = parts
+        .map(|(at, part)| if at % 2 == 0 { part.replace("TIMESTAMP_S", "TIMESTAMP_MS") } else { part.to_owned() })
+        .collect();
+    let replaced = replaced.join("\"");
+    (replaced != data_type).then_some(replaced)
 }
 
 fn time_of(connection: &Connection, id: SnapshotId) -> Result<String> {

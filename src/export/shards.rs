@@ -1,6 +1,6 @@
 //! The files of an export, one after the other: while one group of rows is encoded, the next is computed.
 
-use std::{mem, path::Path};
+use std::mem;
 
 use arrow::datatypes::SchemaRef;
 use tokio::task::JoinHandle;
@@ -82,13 +82,13 @@ impl Shards<'_> {
         let mut shard = match self.wait().await? {
             Some(shard) if shard.bytes() >= self.request.shard_bytes() => {
                 self.close(shard).await?;
-                self.create()?
+                self.create(Some(&group))?
             }
             Some(shard) => shard,
-            None => self.create()?,
+            None => self.create(Some(&group))?,
         };
         self.open = Some(tokio::task::spawn_blocking(move || {
-            shard.write(group)?;
+            shard.write(&group)?;
             Ok(shard)
         }));
         Ok(())
@@ -100,9 +100,14 @@ impl Shards<'_> {
         writing.await.map_err(|err| Error::internal("write a file of an export").with_source(err))?.map(Some)
     }
 
-    fn create(&self) -> Result<Shard> {
+    /// A new file, which begins with a group.
+    fn create(&self, first: Option<&Group>) -> Result<Shard> {
         let path = self.folder.spooled(&self.name());
-        Shard::create(&path, self.request, &self.schema, self.threads)
+        let (schema, compression) = (&self.schema, self.request.compression);
+        Ok(match self.request.format {
+            Format::Arrow => Shard::Arrow(Box::new(ArrowFile::create(&path, schema, compression)?)),
+            _ => Shard::Parquet(Box::new(ParquetFile::create(&path, schema, first, compression, self.threads)?)),
+        })
     }
 
     async fn close(&mut self, shard: Shard) -> Result<()> {
@@ -119,7 +124,7 @@ impl Shards<'_> {
     async fn finish(mut self) -> Result<Vec<ExportedFile>> {
         match self.wait().await? {
             Some(shard) => self.close(shard).await?,
-            None => self.close(self.create()?).await?,
+            None => self.close(self.create(None)?).await?,
         }
         Ok(self.complete)
     }
@@ -133,15 +138,7 @@ impl Shards<'_> {
 // === impl Shard ===
 
 impl Shard {
-    fn create(path: &Path, request: &Request, schema: &SchemaRef, threads: usize) -> Result<Self> {
-        let compression = request.compression;
-        Ok(match request.format {
-            Format::Arrow => Self::Arrow(Box::new(ArrowFile::create(path, schema, compression)?)),
-            _ => Self::Parquet(Box::new(ParquetFile::create(path, schema, compression, threads)?)),
-        })
-    }
-
-    fn write(&mut self, group: Group) -> Result<()> {
+    fn write(&mut self, group: &Group) -> Result<()> {
         match self {
             Self::Parquet(file) => file.write(group),
             Self::Arrow(file) => file.write(group),

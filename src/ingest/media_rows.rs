@@ -35,8 +35,6 @@ pub(super) const ROW: &str = "file_row_number";
 const CONCURRENT: usize = 32;
 /// … and how many bytes of them are in memory, unless a single one has more.
 const MAX_BYTES: u32 = 64 << 20;
-/// How many are decoded at a time at the most: a decoded picture is larger than its file.
-const MAX_DECODERS: usize = 8;
 
 /// The media column of a file.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +52,7 @@ pub(super) struct Source<'a> {
 /// Stores the media of a file, and writes one line of JSON about each to `out`. Returns what was read.
 ///
 /// # Errors
-/// `InvalidArgument` for a picture that cannot be decoded, and for a file that cannot be read; Cancelled; errors of the
+/// `InvalidArgument` for a broken picture, and for a file that cannot be read; Cancelled; errors of the
 /// storage.
 pub(super) async fn store(
     work: &Work<'_>,
@@ -122,8 +120,7 @@ async fn store_all<T: Send + 'static>(
     let reading = tokio::task::spawn_blocking(move || {
         read(&mut |cell| sender.blocking_send(cell).map_err(|_| Error::cancelled()))
     });
-    let decoders = Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from).min(MAX_DECODERS));
-    let media = Media { work, column, assets, decoders, has_failed: AtomicBool::new(false) };
+    let media = Media { work, column, assets, has_failed: AtomicBool::new(false) };
     let stored = media.store(cells, out).await;
     let read = reading.await.unwrap_or_else(|_| Err(Error::invalid("read media: the reader gave up")));
     stored?;
@@ -153,7 +150,6 @@ struct Media<'a> {
     work: &'a Work<'a>,
     column: &'a str,
     assets: &'a Assets,
-    decoders: Semaphore,
     has_failed: AtomicBool,
 }
 
@@ -194,10 +190,7 @@ impl Media<'_> {
             // Without bytes, the path is the URI of the media.
             return Ok(with(place, json!({ "uri": path })));
         };
-        let medium = {
-            let _decoder = self.decoders.acquire().await;
-            Medium::of(bytes, path).await?
-        };
+        let medium = Medium::of(bytes, path).await?;
         // The same bytes get the same name, in whatever file and row they come.
         let fallback = &medium.sha256[..32];
         let uri = match path.filter(|path| self.work.request.keep_urls && is_url(path)) {

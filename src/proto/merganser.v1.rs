@@ -752,6 +752,9 @@ pub struct ExportRequest {
     /// query query.result.
     #[prost(string, optional, tag = "7")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// For parquet and arrow: read the files back and compare them with the rows, before the export becomes the latest.
+    #[prost(bool, tag = "8")]
+    pub verify: bool,
     /// A repeated call with the same key returns the outcome of the first.
     #[prost(string, optional, tag = "14")]
     pub idempotency_key: ::core::option::Option<::prost::alloc::string::String>,
@@ -892,6 +895,9 @@ pub struct ExportResult {
     /// The SHA-256 of .export.json, which has those of the files, in hexadecimal digits.
     #[prost(string, tag = "7")]
     pub sha256: ::prost::alloc::string::String,
+    /// Whether the files were read back and are equal to the rows.
+    #[prost(bool, tag = "8")]
+    pub verified: bool,
 }
 /// Nested message and enum types in `ExportResult`.
 pub mod export_result {
@@ -927,6 +933,118 @@ impl ::prost::Name for ExportResult {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "type.googleapis.com/merganser.v1.ExportResult".into()
+    }
+}
+/// Compares the rows of two sides in their order: exports as parquet or arrow, tables and queries.
+///
+/// Files of exports must have the SHA-256 that .export.json states. Rows are compared value by value, and floating-point
+/// numbers bit by bit.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VerifyRequest {
+    #[prost(message, optional, tag = "1")]
+    pub left: ::core::option::Option<verify_request::Side>,
+    /// The default is what the export on the left was made from: its table or query, at its snapshot.
+    #[prost(message, optional, tag = "2")]
+    pub right: ::core::option::Option<verify_request::Side>,
+    /// The maximum number of differences that are reported; by default 10.
+    #[prost(uint32, optional, tag = "3")]
+    pub max_differences: ::core::option::Option<u32>,
+    /// Cancel the job when the client drops the reply stream; by default the job continues.
+    #[prost(bool, tag = "15")]
+    pub cancel_on_disconnect: bool,
+}
+/// Nested message and enum types in `VerifyRequest`.
+pub mod verify_request {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Side {
+        /// The snapshot at which a table or query is read; the default is the newest.
+        #[prost(message, optional, tag = "4")]
+        pub at: ::core::option::Option<super::SnapshotSelector>,
+        #[prost(oneof = "side::Rows", tags = "1, 2, 3")]
+        pub rows: ::core::option::Option<side::Rows>,
+    }
+    /// Nested message and enum types in `Side`.
+    pub mod side {
+        #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+        pub enum Rows {
+            /// The latest export with this name, as schema.name, or the one with this URI.
+            #[prost(string, tag = "1")]
+            Export(::prost::alloc::string::String),
+            /// The rows of this table or view, as schema.name.
+            #[prost(string, tag = "2")]
+            Table(::prost::alloc::string::String),
+            /// The rows of this query.
+            #[prost(string, tag = "3")]
+            Query(::prost::alloc::string::String),
+        }
+    }
+    impl ::prost::Name for Side {
+        const NAME: &'static str = "Side";
+        const PACKAGE: &'static str = "merganser.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "merganser.v1.VerifyRequest.Side".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/merganser.v1.VerifyRequest.Side".into()
+        }
+    }
+}
+impl ::prost::Name for VerifyRequest {
+    const NAME: &'static str = "VerifyRequest";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.VerifyRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.VerifyRequest".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct VerifyResult {
+    #[prost(bool, tag = "1")]
+    pub equal: bool,
+    /// The number of rows that were compared.
+    #[prost(uint64, tag = "2")]
+    pub rows: u64,
+    /// The first differences, by row.
+    #[prost(message, repeated, tag = "3")]
+    pub differences: ::prost::alloc::vec::Vec<verify_result::Difference>,
+}
+/// Nested message and enum types in `VerifyResult`.
+pub mod verify_result {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Difference {
+        /// The number of the row, from 0; absent if the columns differ.
+        #[prost(uint64, optional, tag = "1")]
+        pub row: ::core::option::Option<u64>,
+        /// Absent if one side has no such row.
+        #[prost(string, optional, tag = "2")]
+        pub column: ::core::option::Option<::prost::alloc::string::String>,
+        /// The values as text; absent if NULL.
+        #[prost(string, optional, tag = "3")]
+        pub left: ::core::option::Option<::prost::alloc::string::String>,
+        #[prost(string, optional, tag = "4")]
+        pub right: ::core::option::Option<::prost::alloc::string::String>,
+    }
+    impl ::prost::Name for Difference {
+        const NAME: &'static str = "Difference";
+        const PACKAGE: &'static str = "merganser.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "merganser.v1.VerifyResult.Difference".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/merganser.v1.VerifyResult.Difference".into()
+        }
+    }
+}
+impl ::prost::Name for VerifyResult {
+    const NAME: &'static str = "VerifyResult";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.VerifyResult".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.VerifyResult".into()
     }
 }
 /// Lists the exports, newest first.

@@ -35,8 +35,8 @@ use crate::{
     config::{Settings, Storage as StorageSetting},
     engine::{self, Engine},
     error::{Error, Result},
-    flight::{self, Service},
     export::Exporter,
+    flight::{self, Service},
     hub::{Http, HuggingFace, Kaggle, Reach},
     ingest::{Ingester, Outside},
     lake::{

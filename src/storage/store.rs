@@ -298,6 +298,14 @@ impl Storage {
         matches!(self.backend, Backend::Folder(_))
     }
 
+    /// The file of an object, if the store is a folder of this machine.
+    pub fn local_path(&self, path: &str) -> Option<PathBuf> {
+        match &self.backend {
+            Backend::Folder(folder) => Some(folder.join(path)),
+            Backend::S3(_) => None,
+        }
+    }
+
     /// Moves the files of a local folder, whose content is synced, to `path`, where nothing is yet. They appear there
     /// together if the store is a folder of the same file system.
     ///

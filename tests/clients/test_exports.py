@@ -5,6 +5,7 @@ import hashlib
 import json
 
 import datasets
+import duckdb
 import pyarrow
 import pyarrow.csv
 import pyarrow.flight
@@ -25,10 +26,11 @@ ALL_TYPES = """CREATE TABLE {name} AS SELECT * FROM (VALUES
      99999999999999999999999999999999999999::DECIMAL(38, 0), 'grüß, "x"', ''::VARCHAR, '\\x00\\xff'::BLOB,
      '123e4567-e89b-12d3-a456-426614174000'::UUID, '{{"a":[1]}}'::JSON, DATE '2026-01-31', TIME '12:34:56.789',
      TIMESTAMP '2026-01-31 12:34:56.789', TIMESTAMP_NS '2026-01-31 12:34:56.789123456',
-     TIMESTAMPTZ '2026-01-31 12:34:56+02', {{'a': 1, 'b': [{{'c': 'x'}}, NULL]}}, [1, NULL, 3], MAP {{'k': 1.5}}),
+     TIMESTAMP_S '2026-01-31 12:34:56', TIMESTAMP_MS '2026-01-31 12:34:56.789',
+     {{'at': [TIMESTAMP_S '2026-01-31 12:34:56']}}, TIMESTAMPTZ '2026-01-31 12:34:56+02', {{'a': 1, 'b': [{{'c': 'x'}}, NULL]}}, [1, NULL, 3], MAP {{'k': 1.5}}),
     (NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-     NULL, NULL, NULL, NULL, NULL, NULL, NULL))
-    t(b, i1, i2, i4, i8, u1, u2, u4, u8, f4, f8, d1, d2, s, e, x, id, j, d, t, ts, ns, tz, st, l, m)"""
+     NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL))
+    t(b, i1, i2, i4, i8, u1, u2, u4, u8, f4, f8, d1, d2, s, e, x, id, j, d, t, ts, ns, sec, ms, nested, tz, st, l, m)"""
 
 
 @pytest.fixture
@@ -47,7 +49,8 @@ def export(server, **request):
 
 def folder(server, result):
     """The folder of an export on this machine, which has the buckets of the S3 server, too."""
-    return server.store / result["path"][result["path"].index("exports/") :]
+    uri = result.get("path", result.get("uri"))
+    return server.store / uri[uri.index("exports/") :]
 
 
 def read(server, result, format):
@@ -109,6 +112,17 @@ def test_every_type_of_a_table_is_kept(server, name, format):
     assert rows.column_names == expected.column_names
     for column in rows.column_names:
         assert str(rows[column].to_pylist()) == str(expected[column].to_pylist()), column
+    assert server.result("verify", {"left": {"export": f"silver.{name}"}}) == {
+        "equal": True,
+        "rows": 2,
+        "differences": [],
+    }
+    if format == "parquet":
+        # A reader that knows nothing of Arrow's types.
+        files = str(folder(server, server.result("exports", {"name": f"silver.{name}"})["exports"][0]) / "*.parquet")
+        for column in ["ts", "ns", "sec", "ms", "nested", "tz", "d", "t", "d1", "u8"]:
+            [(mine,), (none,)] = server.sql(f"SELECT {column}::VARCHAR FROM silver.{name}")
+            assert duckdb.sql(f"SELECT {column}::VARCHAR FROM '{files}'").fetchall() == [(mine,), (none,)], column
 
 
 @pytest.mark.parametrize("format", ["csv", "json"])
@@ -240,6 +254,7 @@ def test_no_rows_are_a_file_with_the_columns(server, name, format):
         ({"query": "SELECT 1 AS a", "format": "xlsx"}, pyarrow.ArrowInvalid, "xlsx"),
         ({"query": "SELECT 1 AS a", "format": "arrow", "compression": "snappy"}, pyarrow.ArrowInvalid, "none, zstd, lz4"),
         ({"query": "SELECT 1 AS a", "format": "csv", "shard_bytes": MIB}, pyarrow.ArrowInvalid, "one file"),
+        ({"query": "SELECT 1 AS a", "format": "csv", "verify": True}, NotImplementedError, "text has no types"),
         ({"query": "SELECT 1 AS a", "shard_bytes": 5}, pyarrow.ArrowInvalid, "at least"),
     ],
     ids=str,
@@ -317,3 +332,115 @@ def test_exports_in_sql_and_on_the_command_line(lake, name):
     assert listed.stdout.count("complete") == 2 and "arrow" in listed.stdout and "csv" in listed.stdout
     pruned = harness.run("prune", "--export", f"gold.{name}", "--url", lake.uri)
     assert "0 landings and 1 exports" in pruned.stdout
+
+
+# === verify ===
+
+
+@pytest.mark.parametrize("format", ["parquet", "arrow"])
+def test_an_export_equals_what_it_was_made_from(lake, name, format):
+    """Also when the table is another one by now."""
+    export(lake, table=f"gold.{name}", format=format, shard_bytes=2 * MIB)
+    lake.sql(f"UPDATE gold.{name} SET text = 'changed' WHERE id IN (5, 200_000)")
+    equal = lake.result("verify", {"left": {"export": f"gold.{name}"}})
+    assert equal == {"equal": True, "rows": 300_000, "differences": []}
+    now = {"left": {"export": f"gold.{name}"}, "right": {"table": f"gold.{name}"}}
+    different = lake.result("verify", now)
+    if [it["row"] for it in different["differences"]] != [5]:
+        # The changed rows are behind the others now.
+        query = f"SELECT * FROM gold.{name} ORDER BY id"
+        different = lake.result("verify", now | {"right": {"query": query}})
+    assert not different["equal"]
+    assert [(it["row"], it["column"], it["left"], it["right"]) for it in different["differences"]] == [
+        (5, "text", "text 5", "changed"),
+        (200_000, "text", "text 0", "changed"),
+    ]
+
+
+@pytest.mark.parametrize("format", ["parquet", "arrow"])
+def test_an_export_is_verified_on_request(lake, name, format):
+    result = export(lake, table=f"gold.{name}", format=format, verify=True)
+    assert result["verified"] and [it["latest"] for it in told(lake, f"gold.{name}")] == [True]
+    # Rows that come out otherwise the second time.
+    query = "SELECT random() AS x FROM range(10)"
+    with pytest.raises(pyarrow.flight.FlightError, match="data loss.*differ"):
+        lake.action("export", {"query": query, "name": f"gold.{name}", "format": format, "verify": True})
+    assert len(told(lake, f"gold.{name}")) == 1
+
+
+def test_exports_of_two_formats_are_equal(lake, name):
+    one = export(lake, table=f"gold.{name}", format="parquet")
+    two = export(lake, table=f"gold.{name}", format="arrow", name=f"gold.{name}_arrow")
+    sides = {"left": {"export": one["path"]}, "right": {"export": two["path"]}}
+    assert lake.result("verify", sides)["equal"]
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "differences"),
+    [
+        ("SELECT 1 AS a", "SELECT 1 AS b", [(None, "a", "a Int32", "b Int32")]),
+        ("SELECT 1 AS a", "SELECT 1::BIGINT AS a", [(None, "a", "a Int32", "a Int64")]),
+        ("SELECT 1 AS a", "SELECT 1 AS a, 2 AS b", [(None, "b", None, "b Int32")]),
+        ("SELECT 1 AS a", "FROM range(2) t(a) SELECT 1 AS a", [(1, None, "there are no more rows", "there are more rows")]),
+        ("SELECT NULL::INT AS a", "SELECT 0 AS a", [(0, "a", None, "0")]),
+        ("SELECT 0.0::DOUBLE AS a", "SELECT -0.0::DOUBLE AS a", [(0, "a", "0.0", "-0.0")]),
+        ("SELECT 'nan'::DOUBLE AS a", "SELECT 'nan'::DOUBLE AS a", []),
+        ("SELECT [1, 2] AS a", "SELECT [1, NULL] AS a", [(0, "a", "[1, 2]", "[1, ]")]),
+        ("SELECT 'a'::BLOB AS a", "SELECT 'b'::BLOB AS a", [(0, "a", "61", "62")]),
+    ],
+)
+def test_differences_are_shown(server, left, right, differences):
+    found = server.result("verify", {"left": {"query": left}, "right": {"query": right}})
+    assert found["equal"] is (not differences)
+    told = [tuple(it.get(key) for key in ["row", "column", "left", "right"]) for it in found["differences"]]
+    assert told == differences
+
+
+@pytest.mark.parametrize("format", ["parquet", "arrow"])
+def test_a_damaged_file_is_data_loss(server, name, format):
+    server.sql(f"CREATE TABLE gold.{name} AS SELECT range AS id FROM range(1000)")
+    result = export(server, table=f"gold.{name}", format=format)
+    path = folder(server, result) / result["files"][0]["path"]
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(pyarrow.flight.FlightError, match="data loss.*is not what was exported"):
+        server.action("verify", {"left": {"export": f"gold.{name}"}})
+    path.unlink()
+    with pytest.raises(pyarrow.flight.FlightError, match="data loss"):
+        server.action("verify", {"left": {"export": f"gold.{name}"}})
+
+
+@pytest.mark.parametrize(
+    ("request_", "error", "words"),
+    [
+        ({}, pyarrow.ArrowInvalid, '"left" is missing'),
+        ({"left": {}}, pyarrow.ArrowInvalid, "is empty"),
+        ({"left": {"table": "gold.t"}}, pyarrow.ArrowInvalid, 'set "right"'),
+        ({"left": {"export": "gold.no_such_export"}}, KeyError, "no export"),
+        ({"left": {"export": "file:///etc/passwd"}}, KeyError, "no export"),
+        ({"left": {"export": "gold.t", "at": {"version": 1}}}, pyarrow.ArrowInvalid, "for tables and queries"),
+        ({"left": {"query": "DROP TABLE t"}, "right": {"query": "SELECT 1"}}, pyarrow.ArrowInvalid, "expected a query"),
+        ({"left": {"query": "SELECT 1"}, "right": {"query": "SELECT"}}, pyarrow.ArrowInvalid, "selection list"),
+        ({"left": {"export": "gold.t"}, "max_differences": 0}, pyarrow.ArrowInvalid, "between"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_compared_is_said(server, request_, error, words):
+    with pytest.raises(error, match=words):
+        server.action("verify", request_)
+
+
+def test_text_files_are_not_compared(server, name):
+    server.sql(f"CREATE TABLE gold.{name} AS SELECT 1 AS a")
+    export(server, table=f"gold.{name}", format="csv")
+    with pytest.raises(NotImplementedError, match="text has no types"):
+        server.action("verify", {"left": {"export": f"gold.{name}"}})
+
+
+def test_verify_on_the_command_line(lake, name):
+    export(lake, table=f"gold.{name}")
+    assert harness.run("verify", f"gold.{name}", "--url", lake.uri).stdout == "300000 rows are equal\n"
+    other = f"SELECT * REPLACE (CASE id WHEN 7 THEN 0 ELSE number END AS number) FROM gold.{name}"
+    done = harness.run("verify", f"gold.{name}", "--query", other, "--url", lake.uri)
+    assert done.returncode == 1 and "number" in done.stdout and "the rows differ" in done.stderr

@@ -23,6 +23,7 @@ use super::{
     snapshots::Snapshots,
     tag::Tag,
     transform::Transform,
+    verify::Verify,
 };
 use crate::{
     backup,
@@ -43,6 +44,7 @@ pub const ALL: &[Entry] = &[
     Entry::new::<Tag>(),
     Entry::new::<Export>(),
     Entry::new::<Exports>(),
+    Entry::new::<Verify>(),
     Entry::new::<Prune>(),
     Entry::new::<Maintain>(),
     Entry::new::<Backup>(),

@@ -38,7 +38,7 @@ struct MediumColumn {
 /// Loads the folder as one table.
 ///
 /// # Errors
-/// `InvalidArgument` for a medium that cannot be decoded, for metadata without names of files, and for such a name that is
+/// `InvalidArgument` for a broken medium, for metadata without names of files, and for such a name that is
 /// no file of the source.
 pub async fn load(work: &Work<'_>, files: &Files, assets: &Assets) -> Result<Loaded> {
     let media = MediaFiles::of(files);

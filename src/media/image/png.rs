@@ -37,7 +37,7 @@ struct Chunk<'a> {
 
 /// The next chunk; `rest` begins behind it then. `None` at the end of the file, even within a chunk.
 fn next_chunk<'a>(rest: &mut &'a [u8]) -> Result<Option<Chunk<'a>>, String> {
-    let Some(chunk) = split_chunk(*rest) else { return Ok(None) };
+    let Some(chunk) = split_chunk(rest) else { return Ok(None) };
     let (covered, crc, behind) = chunk;
     let Some((kind, data)) = covered.split_first_chunk() else { return Ok(None) };
     if crc32fast::hash(covered) != crc {

@@ -107,7 +107,10 @@ pub struct Pure {
 
 pub const PURE: &[Pure] = &[
     Pure { place: "sql", crates: &["std", "core", "alloc"] },
-    Pure { place: "media", crates: &["std", "core", "alloc", "bytes", "crc32fast", "image", "imagesize", "memchr", "sha2", "zune_jpeg"] },
+    Pure {
+        place: "media",
+        crates: &["std", "core", "alloc", "bytes", "crc32fast", "image", "imagesize", "memchr", "sha2", "zune_jpeg"],
+    },
 ];
 
 /// Parts of the standard library that reach outside; nothing pure names them.
