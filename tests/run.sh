@@ -160,7 +160,7 @@ other_catalogs() {
         # shellcheck disable=SC2086 # several words
         run_pytest $side_by_side $tests --catalog "$catalog" || status=1
     done
-    tests="tests/clients/test_maintain.py tests/clients/test_pins.py tests/clients/test_rollback.py tests/clients/test_coco.py"
+    tests="tests/clients/test_maintain.py tests/clients/test_pins.py tests/clients/test_rollback.py tests/clients/test_coco.py tests/clients/test_exports.py"
     # shellcheck disable=SC2086 # several words
     run_pytest $side_by_side $tests --storage s3 || status=1
     return "$status"

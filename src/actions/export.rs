@@ -41,7 +41,7 @@ impl Action for Export {
             (None, Some(query)) => Rows::Query(query.clone()),
             _ => return Err(Error::invalid("an export needs either \"table\" or \"query\"")),
         };
-        let name = request.name.as_deref().or(request.table.as_deref()).unwrap_or(QUERY);
+        let name = request.destination.as_deref().or(request.table.as_deref()).unwrap_or(QUERY);
         let request = Request {
             rows,
             format: format(request.format()),
@@ -98,7 +98,7 @@ pub(super) fn check_name(text: &str) -> Result<TableRef> {
     if fits(&name.schema) && fits(&name.name) {
         return Ok(name);
     }
-    let rule = "letters, digits, _ and -, at most 100 bytes for each part: set \"name\"";
+    let rule = "letters, digits, _ and -, at most 100 bytes for each part: set \"destination\"";
     Err(Error::invalid(format!("\"{text}\" cannot be the name of an export: use schema.name of {rule}")))
 }
 

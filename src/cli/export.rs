@@ -39,8 +39,8 @@ pub struct Export {
     #[arg(long, value_parser = words("ExportRequest.Compression"), default_value = "format_default")]
     compression: i32,
     /// The name of the export, as schema.name [default: that of the table; query.result]
-    #[arg(long)]
-    name: Option<String>,
+    #[arg(long, value_name = "NAME")]
+    destination: Option<String>,
     /// For parquet and arrow: read the files back and compare them with the rows, before the export becomes the latest
     #[arg(long)]
     verify: bool,
@@ -78,7 +78,7 @@ impl Export {
             at: named(self.at),
             shard_bytes: self.shard_bytes,
             compression: self.compression,
-            name: self.name,
+            destination: self.destination,
             verify: self.verify,
             idempotency_key: self.idempotency_key,
             cancel_on_disconnect: false,
@@ -88,7 +88,8 @@ impl Export {
         let files = files.map(|file| [file.path, file.rows.to_string(), file.bytes.to_string(), file.sha256]);
         print_table(["file", "rows", "bytes", "sha256"], files)?;
         let (rows, snapshot, path) = (result.rows, result.snapshot_id, result.path);
-        output::print(format_args!("{rows} rows of snapshot {snapshot} in {path}"))?;
+        let verified = if result.verified { ", read back and equal" } else { "" };
+        output::print(format_args!("{rows} rows of snapshot {snapshot} in {path}{verified}"))?;
         Ok(())
     }
 }

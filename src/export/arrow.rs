@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 
 use super::{
     digest::{DigestFile, Written, failed},
-    folder::ExportedFile,
     group::Group,
+    record::ExportedFile,
     request::Compression,
 };
 use crate::error::Result;

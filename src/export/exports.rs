@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use super::folder::{RECORD, ROOT, Record};
+use super::record::{Located, RECORD, ROOT, Record};
 use crate::{
     error::{Error, Result},
     lake::table::TableRef,
@@ -55,17 +55,6 @@ pub async fn list(storage: &Storage, name: Option<&TableRef>, all: bool) -> Resu
     }
     listed.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(listed)
-}
-
-/// A complete export.
-#[derive(Clone, Debug)]
-pub struct Located {
-    /// The exports of its name.
-    pub series: Dated,
-    /// Its time.
-    pub time: String,
-    /// What it is.
-    pub record: Record,
 }
 
 /// The latest export with the name `schema.table`, or the one at a URI.

@@ -13,6 +13,7 @@ mod exports;
 mod folder;
 mod group;
 mod parquet;
+mod record;
 mod request;
 mod rows;
 mod shards;
@@ -23,12 +24,12 @@ use std::{path::PathBuf, sync::Arc};
 pub use self::{
     compare::{Comparison, Difference},
     exports::{Found, list, remove, superseded},
-    folder::ExportedFile,
+    record::ExportedFile,
     request::{Compression, Format, Request, Rows, Side, Verification},
 };
 use self::{
-    exports::Located,
-    folder::{Folder, Record},
+    folder::Folder,
+    record::{Located, Record},
     rows::About,
     source::{Files, Source},
 };

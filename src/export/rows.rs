@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
 use super::{
-    folder::{Column, Lineage},
+    record::{Column, Lineage},
     request::{Compression, Format, Request, Rows},
 };
 use crate::{
@@ -153,6 +153,8 @@ fn begin(connection: &Connection, rows: &Rows, format: Format) -> Result<(About,
         Rows::Table(table) => format!("SELECT * FROM {}", table.sql()),
         Rows::Query(query) => query.clone(),
     };
+    // Errors are those of the query itself then.
+    connection.prepare(&query)?;
     let columns = columns_of(connection, &query)?;
     check_types(&columns, format)?;
     let query = stored(connection, &query)?.unwrap_or(query);

@@ -8,9 +8,10 @@ use tokio::task::JoinHandle;
 use super::{
     arrow::ArrowFile,
     digest::Written,
-    folder::{ExportedFile, Folder},
+    folder::Folder,
     group::{Group, GroupLimits, Groups},
     parquet::ParquetFile,
+    record::ExportedFile,
     request::{Format, Request},
     rows::Opened,
 };

@@ -10,7 +10,11 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-use super::{exports::Located, folder::ExportedFile, request::Format, rows::Opened};
+use super::{
+    record::{ExportedFile, Located},
+    request::Format,
+    rows::Opened,
+};
 use crate::{
     error::{Error, ErrorKind, Result},
     storage::{Copied, Storage},

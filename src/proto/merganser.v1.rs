@@ -738,6 +738,7 @@ pub struct ExportRequest {
     /// Instead of a table: a query. Its order is that of the rows.
     #[prost(string, optional, tag = "2")]
     pub query: ::core::option::Option<::prost::alloc::string::String>,
+    /// The format of the files.
     #[prost(enumeration = "export_request::Format", tag = "3")]
     pub format: i32,
     /// The snapshot to read; the default is the newest.
@@ -746,12 +747,13 @@ pub struct ExportRequest {
     /// The size at which another file is begun, for parquet and arrow; by default 500,000,000 bytes.
     #[prost(uint64, optional, tag = "5")]
     pub shard_bytes: ::core::option::Option<u64>,
+    /// The compression of the files.
     #[prost(enumeration = "export_request::Compression", tag = "6")]
     pub compression: i32,
     /// The name of the export, as schema.name, which is the folder below exports/; by default that of the table, and for a
     /// query query.result.
     #[prost(string, optional, tag = "7")]
-    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    pub destination: ::core::option::Option<::prost::alloc::string::String>,
     /// For parquet and arrow: read the files back and compare them with the rows, before the export becomes the latest.
     #[prost(bool, tag = "8")]
     pub verify: bool,
@@ -777,6 +779,7 @@ pub mod export_request {
     )]
     #[repr(i32)]
     pub enum Format {
+        /// Parquet with a page index.
         Parquet = 0,
         /// The names of the columns are in the first line.
         Csv = 1,
@@ -825,11 +828,13 @@ pub mod export_request {
     pub enum Compression {
         /// Snappy for parquet, none for the other formats.
         FormatDefault = 0,
+        /// For all formats.
         None = 1,
         /// For parquet.
         Snappy = 2,
         /// For parquet, csv and json.
         Gzip = 3,
+        /// For all formats.
         Zstd = 4,
         /// For parquet and arrow.
         Lz4 = 5,

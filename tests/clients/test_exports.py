@@ -151,13 +151,13 @@ def test_the_past_is_exported_and_the_same_rows_make_the_same_files(lake, name):
 
 def test_a_query_is_exported_in_its_order(lake, name):
     query = f"SELECT id, sum(number) AS total FROM gold.{name} GROUP BY id ORDER BY id DESC; -- the largest first"
-    result = export(lake, query=query, name=f"some.{name}")
+    result = export(lake, query=query, destination=f"some.{name}")
     rows = read(lake, result, "parquet")
     assert rows["id"].to_pylist()[:2] == [299_999, 299_998] and "/exports/some/" in result["path"]
     record = json.loads((folder(lake, result) / ".export.json").read_text())
     assert record["query"].endswith("DESC") and [it["table"] for it in record["lineage"]] == [f"gold.{name}"]
     # The sum of integers is a HUGEINT, which is stored, and exported, as a DECIMAL.
-    summed = export(lake, query=f"SELECT sum(id) AS s FROM gold.{name} ORDER BY s", name=f"some.{name}")
+    summed = export(lake, query=f"SELECT sum(id) AS s FROM gold.{name} ORDER BY s", destination=f"some.{name}")
     assert read(lake, summed, "parquet")["s"].to_pylist() == [decimal.Decimal(299_999 * 150_000)]
 
 
@@ -236,7 +236,7 @@ def test_no_rows_are_a_file_with_the_columns(server, name, format):
         ({}, pyarrow.ArrowInvalid, 'either "table" or "query"'),
         ({"table": "gold.t", "query": "SELECT 1"}, pyarrow.ArrowInvalid, 'either "table" or "query"'),
         ({"table": "nowhere"}, pyarrow.ArrowInvalid, "schema.name"),
-        ({"table": "gold.no_such_table"}, KeyError, "no_such_table"),
+        ({"table": "gold.no_such_table"}, KeyError, 'LINE 1: SELECT . FROM lake."gold"."no_such_table"'),
         ({"query": "SELECT 1; SELECT 2"}, pyarrow.ArrowInvalid, "one statement"),
         ({"query": "DROP TABLE gold.t"}, pyarrow.ArrowInvalid, "expected a query"),
         ({"query": "SELECT FROM"}, pyarrow.ArrowInvalid, "syntax error"),
@@ -247,8 +247,8 @@ def test_no_rows_are_a_file_with_the_columns(server, name, format):
         ({"query": "SELECT {'a': 'x'::BLOB} AS b", "format": "json"}, pyarrow.ArrowInvalid, "base64"),
         ({"query": "SELECT error('no') AS e FROM range(10)"}, pyarrow.ArrowInvalid, "no"),
         ({"query": "SELECT $1 AS a"}, pyarrow.ArrowInvalid, "parameter"),
-        ({"query": "SELECT 1 AS a", "name": "../x"}, pyarrow.ArrowInvalid, "schema.name"),
-        ({"query": "SELECT 1 AS a", "name": "a/b.c"}, pyarrow.ArrowInvalid, "letters, digits"),
+        ({"query": "SELECT 1 AS a", "destination": "../x"}, pyarrow.ArrowInvalid, "schema.name"),
+        ({"query": "SELECT 1 AS a", "destination": "a/b.c"}, pyarrow.ArrowInvalid, "letters, digits"),
         ({"query": "SELECT 1 AS a", "at": {"version": 1_000_000}}, KeyError, "1000000"),
         ({"query": "SELECT 1 AS a", "at": {}}, pyarrow.ArrowInvalid, '"at" names no snapshot'),
         ({"query": "SELECT 1 AS a", "format": "xlsx"}, pyarrow.ArrowInvalid, "xlsx"),
@@ -262,7 +262,7 @@ def test_no_rows_are_a_file_with_the_columns(server, name, format):
 @pytest.mark.parametrize("format", ["parquet", "json"])
 def test_what_cannot_be_exported_is_said_and_nothing_is_left(server, name, request_, error, words, format):
     before = told(server, None)
-    defaults = {"format": format, "name": f"refused.{name}"} if "query" in request_ else {"format": format}
+    defaults = {"format": format, "destination": f"refused.{name}"} if "query" in request_ else {"format": format}
     with pytest.raises(error, match=words):
         server.action("export", defaults | request_)
     assert told(server, None) == before
@@ -295,7 +295,7 @@ def test_exports_are_listed_and_superseded_ones_removed(server, name):
 
 def test_a_cancelled_export_leaves_nothing(server, name):
     query = "SELECT range AS id, md5(range::VARCHAR) AS text FROM range(1_000_000_000)"
-    body = {"query": query, "name": f"cancelled.{name}"}
+    body = {"query": query, "destination": f"cancelled.{name}"}
     events = server.events("export", body)
     job = next(events)["job_id"]
     for event in events:
@@ -313,7 +313,7 @@ def test_an_export_that_was_killed_is_not_the_latest(launch):
     server = launch()
     server.sql("CREATE TABLE gold.t AS SELECT range AS id FROM range(1000)")
     first = export(server, table="gold.t")
-    body = {"query": "SELECT range AS id, md5(range::VARCHAR) AS text FROM range(1_000_000_000)", "name": "gold.t"}
+    body = {"query": "SELECT range AS id, md5(range::VARCHAR) AS text FROM range(1_000_000_000)", "destination": "gold.t"}
     for event in server.events("export", body):
         if event.get("done", 0) > 0:
             break
@@ -326,8 +326,8 @@ def test_an_export_that_was_killed_is_not_the_latest(launch):
 def test_exports_in_sql_and_on_the_command_line(lake, name):
     (row,) = lake.sql(f"CALL merganser.export('gold.{name}', format => 'csv')")[-1:]
     assert "data.csv" in str(row)
-    done = harness.run("export", f"gold.{name}", "--url", lake.uri, "--format", "arrow")
-    assert "shard-00000.arrow" in done.stdout and "300000 rows of snapshot" in done.stdout
+    done = harness.run("export", f"gold.{name}", "--url", lake.uri, "--format", "arrow", "--verify")
+    assert "shard-00000.arrow" in done.stdout and "read back and equal" in done.stdout and "300000 rows of snapshot" in done.stdout
     listed = harness.run("exports", f"gold.{name}", "--all", "--url", lake.uri)
     assert listed.stdout.count("complete") == 2 and "arrow" in listed.stdout and "csv" in listed.stdout
     pruned = harness.run("prune", "--export", f"gold.{name}", "--url", lake.uri)
@@ -364,13 +364,13 @@ def test_an_export_is_verified_on_request(lake, name, format):
     # Rows that come out otherwise the second time.
     query = "SELECT random() AS x FROM range(10)"
     with pytest.raises(pyarrow.flight.FlightError, match="data loss.*differ"):
-        lake.action("export", {"query": query, "name": f"gold.{name}", "format": format, "verify": True})
+        lake.action("export", {"query": query, "destination": f"gold.{name}", "format": format, "verify": True})
     assert len(told(lake, f"gold.{name}")) == 1
 
 
 def test_exports_of_two_formats_are_equal(lake, name):
     one = export(lake, table=f"gold.{name}", format="parquet")
-    two = export(lake, table=f"gold.{name}", format="arrow", name=f"gold.{name}_arrow")
+    two = export(lake, table=f"gold.{name}", format="arrow", destination=f"gold.{name}_arrow")
     sides = {"left": {"export": one["path"]}, "right": {"export": two["path"]}}
     assert lake.result("verify", sides)["equal"]
 
