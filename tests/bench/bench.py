@@ -15,6 +15,7 @@ import tempfile
 import time
 
 import data
+import exports
 import fragments
 import media
 import parts
@@ -35,7 +36,7 @@ PACKAGES = (
     "pysail",
     "roapi",
 )
-PARTS = parts.PARTS | versions.PARTS | fragments.PARTS | media.PARTS
+PARTS = parts.PARTS | versions.PARTS | fragments.PARTS | media.PARTS | exports.PARTS
 PEER_WORDS = {
     "in-process": servers.IN_PROCESS,
     "buffered": servers.BUFFERED,

@@ -15,6 +15,7 @@ import time
 import adbc_driver_flightsql.dbapi
 import pyarrow.compute
 import pyarrow.flight
+import pyarrow.ipc
 import pyarrow.parquet
 
 import inprocess
@@ -260,6 +261,17 @@ class DuckDb(Client):
     @contextlib.contextmanager
     def inserting(self, connection):
         yield connection.execute
+
+    def ipc(self, sql, file):
+        """Writes a result as an Arrow file, batch by batch."""
+
+        def write():
+            batches = self.connection.execute(self.asked(sql)).to_arrow_reader(ROWS_TO_SEND)
+            with pyarrow.ipc.new_file(file, batches.schema) as target:
+                for batch in batches:
+                    target.write_batch(batch)
+
+        return measured(write)
 
     def ingest(self, table):
         self.connection.register("arrow_data", self.data)

@@ -2,6 +2,7 @@
 
 import statistics
 
+import exports
 import fragments
 import media
 import parts
@@ -52,6 +53,7 @@ UNITS = {
     **{fragments.whole(place): Unit("{:.2f} s") for place in fragments.PLACES},
     **{measure: Unit("{:.1f} s") for measure in media.INGESTS},
     **{measure: Unit("{:.0f} assets/s", more=True) for measure in media.SMALL},
+    **{measure: Unit("{:.2f} s") for measure in (*exports.FORMATS, exports.VERIFIED)},
 }
 OWN = (servers.MERGANSER,)
 
@@ -101,8 +103,14 @@ for measure in media.INGESTS:
 for measure in media.SMALL:
     COMPARISONS.append(Comparison(measure, (media.ONE_BY_ONE,), 5.0))
 COMPARISONS.append(Comparison(media.small(stores.FOLDER), (media.SYNCED,)))
+COMPARISONS += [
+    Comparison(exports.PARQUET, (servers.IN_PROCESS,), 1.1),
+    Comparison(exports.ARROW, (exports.PYARROW,), 1.2),
+    Comparison(exports.CSV, (servers.IN_PROCESS,)),
+    Comparison(exports.VERIFIED, OWN, 1.0, other_measure=exports.PARQUET),
+]
 BYTES_READ = 1.02
-INGEST_MEBIBYTES = 512
+GROWTH_MEBIBYTES = 512
 SLOW_MEBIBYTES = 64
 HEAD = ["measure", "merganser", "compared with", "its result", "ratio", "target", "target met"]
 
@@ -122,7 +130,7 @@ class Report:
         for place in fragments.PLACES:
             if servers.MERGANSER in run.samples.get(fragments.selected(place), {}):
                 self.lines.append(_bytes_read(run, place))
-        for measure in media.MEMORY:
+        for measure in (*media.MEMORY, exports.MEMORY):
             if _asked(run, measure):
                 self.lines.append(_memory(run, measure, self.notes))
         if _asked(run, parts.SLOW):
@@ -242,13 +250,13 @@ def _bytes_read(run, place):
 
 
 def _memory(run, measure, notes):
-    """The largest growth of the server's memory in any of the ingests."""
+    """The largest growth of the server's memory in any of the rounds."""
     samples = run.samples.get(measure, {}).get(servers.MERGANSER)
-    target = f"≤ {INGEST_MEBIBYTES} MiB"
+    target = f"≤ {GROWTH_MEBIBYTES} MiB"
     if not samples:
         return [measure, _missing(run, measure, servers.MERGANSER, notes), "", "", "", target, "unknown"]
     growth = max(sample["held"] for sample in samples)
-    return [measure, f"+{growth:.0f} MiB", "", "", "", target, _reached(growth <= INGEST_MEBIBYTES)]
+    return [measure, f"+{growth:.0f} MiB", "", "", "", target, _reached(growth <= GROWTH_MEBIBYTES)]
 
 
 def _slow(run, notes):

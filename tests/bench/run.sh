@@ -14,7 +14,7 @@ usage: tests/bench/run.sh [option]...
   --scale N             TPC-H scale factor [1]
   --rounds N            measured rounds, after one warm-up round [5]
   --only PART,…         lineitem, select1, point, clients, ingest, slow, travel, rollback, history,
-                        writers, fragments, media [all]
+                        writers, fragments, media, exports [all]
   --without PEER,…      in-process, buffered, ceiling, roapi, roapi-memory, sail, quack [none]
   --repeats N           executions of SELECT 1 per round; a quarter as many point queries [400; below scale 0.1: 40]
   --crowd-seconds N     how long the concurrent clients run per round [10; below scale 0.1: 2]
