@@ -12,7 +12,8 @@
 //! [`actions`] typed requests to jobs · [`jobs`] progress and cancellation.
 //!
 //! Domain: [`sql`] a statement, read once · [`lake`] attach, commits, snapshots, history, diff, rollback, tags ·
-//! [`ingest`] sources to tables · [`export`](mod@export) tables to files · [`backup`] copies of the catalog · [`medallion`] models and checks · [`media`] bytes to
+//! [`ingest`] sources to tables · [`export`](mod@export) tables to files · [`publish`] tables to
+//! data sets of the Hub · [`backup`] copies of the catalog · [`medallion`] models and checks · [`media`] bytes to
 //! facts · [`auth`] who somebody is.
 //!
 //! Adapters: [`engine`] DuckDB · [`storage`] objects · [`hub`] downloads · [`telemetry`] logs and metrics.
@@ -41,6 +42,7 @@ pub mod sql;
 pub mod lake;
 pub mod ingest;
 pub mod export;
+pub mod publish;
 pub mod backup;
 pub mod medallion;
 pub mod media;

@@ -16,6 +16,7 @@ use crate::{
     lake::{Lake, pins::Pins, snapshots::SnapshotRef},
     medallion::Model,
     proto::{JobOptions, SnapshotSelector, snapshot_selector::Snapshot, to_any},
+    publish::Publisher,
     query::Guard,
 };
 
@@ -59,6 +60,8 @@ pub struct Services {
     pub ingester: Ingester,
     /// Writes exports.
     pub exporter: Exporter,
+    /// Publishes data sets.
+    pub publisher: Publisher,
     /// The models of the medallion.
     pub models: Vec<Model>,
     /// The backups of the catalog.

@@ -20,6 +20,7 @@ mod init_sql;
 mod jobs;
 mod maintain;
 mod prune;
+mod publish;
 mod restore;
 mod rollback;
 mod schedule;
@@ -43,6 +44,7 @@ pub use self::{
     jobs::{JobAttach, JobCancel, Jobs},
     maintain::Maintain,
     prune::Prune,
+    publish::Publish,
     restore::Restore,
     rollback::Rollback,
     schedule::Schedule,

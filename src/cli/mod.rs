@@ -21,6 +21,7 @@ mod maintain;
 mod migrate;
 mod output;
 mod prune;
+mod publish;
 mod rollback;
 mod sample;
 mod secret;
@@ -65,6 +66,7 @@ enum Command {
     Export(export::Export),
     Exports(export::Exports),
     Verify(verify::Verify),
+    Publish(Box<publish::Publish>),
     Prune(prune::Prune),
     Maintain(maintain::Maintain),
     Backup(backup::Backup),
@@ -110,6 +112,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Export(export) => export.run().await,
         Command::Exports(exports) => exports.run().await,
         Command::Verify(verify) => verify.run().await,
+        Command::Publish(publish) => publish.run().await,
         Command::Prune(prune) => prune.run().await,
         Command::Maintain(maintain) => maintain.run().await,
         Command::Backup(backup) => backup.run().await,

@@ -45,6 +45,11 @@ impl Folder {
         Self { series, time: dated::now(), spool: spool.to_path_buf(), uploads: JoinSet::new() }
     }
 
+    /// Where files are written first.
+    pub fn spool(&self) -> &Path {
+        &self.spool
+    }
+
     /// Where a file is written first.
     pub fn spooled(&self, file: &str) -> PathBuf {
         self.spool.join(file)

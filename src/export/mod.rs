@@ -24,13 +24,14 @@ use std::{path::PathBuf, sync::Arc};
 pub use self::{
     compare::{Comparison, Difference},
     exports::{Found, list, remove, superseded},
-    record::ExportedFile,
+    record::{Column, ExportedFile, Lineage},
     request::{Compression, Format, Request, Rows, Side, Verification},
+    rows::{About, begin, is_table, open, time_of},
+    shards::{ShardSettings, write},
 };
 use self::{
     folder::Folder,
     record::{Located, Record},
-    rows::About,
     source::{Files, Source},
 };
 use crate::{
@@ -43,6 +44,8 @@ use crate::{
     storage::Storage,
 };
 
+/// The first part of the names of files.
+const SHARD: &str = "shard";
 /// The version of the record's form.
 const FORMAT_VERSION: u32 = 1;
 
@@ -121,7 +124,16 @@ impl Exporter {
         } else {
             let mut opened = rows::open(&engine, &request.rows, request.format, author, progress).await?;
             progress.phase("write rows", "rows", None);
-            let files = shards::write(&mut opened, request, folder, engine.threads(), progress).await?;
+            let settings = ShardSettings {
+                format: request.format,
+                compression: request.compression,
+                shard_bytes: request.shard_bytes(),
+                threads: engine.threads(),
+                prefix: SHARD.to_owned(),
+                key_values: Vec::new(),
+            };
+            let spool = folder.spool().to_path_buf();
+            let files = shards::write(&mut opened, &settings, &spool, Some(folder), progress).await?;
             (opened.about, files)
         };
         let record = record(request, about, files)?;

@@ -25,7 +25,7 @@ use parquet::{
     },
     basic::{self, ZstdLevel},
     errors::Result as ParquetResult,
-    file::{properties::WriterProperties, writer::SerializedFileWriter},
+    file::{metadata::KeyValue, properties::WriterProperties, writer::SerializedFileWriter},
 };
 
 use super::{
@@ -33,6 +33,7 @@ use super::{
     distinct,
     group::Group,
     request::Compression,
+    shards::ShardSettings,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -59,19 +60,16 @@ type Encoded = ParquetResult<Vec<ArrowColumnChunk>>;
 // === impl ParquetFile ===
 
 impl ParquetFile {
-    /// A new file at `path`, which begins with the group `first`, and whose columns are encoded by `threads`.
+    /// A new file at `path`, which begins with the group `first`.
     ///
     /// # Errors
     /// `InvalidArgument` for columns that Parquet does not have; errors of the disk.
-    pub fn create(
-        path: &Path,
-        schema: &SchemaRef,
-        first: Option<&Group>,
-        compression: Compression,
-        threads: usize,
-    ) -> Result<Self> {
+    pub fn create(path: &Path, schema: &SchemaRef, first: Option<&Group>, settings: &ShardSettings) -> Result<Self> {
+        let key_values = settings.key_values.iter();
+        let key_values = key_values.map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
         let mut properties = WriterProperties::builder()
-            .set_compression(codec(compression))
+            .set_compression(codec(settings.compression))
+            .set_key_value_metadata(Some(key_values.collect()))
             .set_created_by(concat!("merganser version ", env!("CARGO_PKG_VERSION")).to_owned());
         let sample = first.map(|first| first.head(distinct::SAMPLE)).transpose()?.flatten();
         for (field, column) in schema.fields().iter().zip(sample.iter().flat_map(RecordBatch::columns)) {
@@ -92,7 +90,15 @@ impl ParquetFile {
         for leaf in 0..writer.schema_descr().num_columns() {
             leaves[writer.schema_descr().get_column_root_idx(leaf)] += 1;
         }
-        Ok(Self { schema: Arc::clone(schema), writer, factory, leaves, threads, row_groups: 0, rows: 0 })
+        Ok(Self {
+            schema: Arc::clone(schema),
+            writer,
+            factory,
+            leaves,
+            threads: settings.threads,
+            row_groups: 0,
+            rows: 0,
+        })
     }
 
     /// Adds rows as a row group.

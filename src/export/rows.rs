@@ -20,7 +20,8 @@ use crate::{
     lake::{
         METADATA,
         history::{self, Filter},
-        snapshots,
+        snapshots::{self, SnapshotRef},
+        standing,
         stored_types::stored,
         table::TableRef,
     },
@@ -145,8 +146,12 @@ fn copy_options(request: &Request) -> String {
     }
 }
 
-/// Begins the transaction, which the end of the lease rolls back, and gives the query of the rows.
-fn begin(connection: &Connection, rows: &Rows, format: Format) -> Result<(About, String)> {
+/// Begins a transaction, which the end of the lease rolls back, and gives the query of the rows in the types that `format`
+/// holds.
+///
+/// # Errors
+/// As [`open`].
+pub fn begin(connection: &Connection, rows: &Rows, format: Format) -> Result<(About, String)> {
     connection.begin()?;
     let snapshot_id = snapshots::current(connection)?;
     let query = match rows {
@@ -162,7 +167,7 @@ fn begin(connection: &Connection, rows: &Rows, format: Format) -> Result<(About,
     let about = About {
         snapshot_id,
         snapshot_time: time_of(connection, snapshot_id)?,
-        lineage: lineage(connection, rows, &query)?,
+        lineage: lineage(connection, snapshot_id, &query)?,
         columns,
     };
     Ok((about, query))
@@ -222,7 +227,11 @@ fn in_milliseconds(data_type: &str) -> Option<String> {
     (replaced != data_type).then_some(replaced)
 }
 
-fn time_of(connection: &Connection, id: SnapshotId) -> Result<String> {
+/// When a snapshot was made.
+///
+/// # Errors
+/// Internal if there is no such snapshot.
+pub fn time_of(connection: &Connection, id: SnapshotId) -> Result<String> {
     #[derive(Deserialize)]
     struct Row {
         time: String,
@@ -232,18 +241,25 @@ fn time_of(connection: &Connection, id: SnapshotId) -> Result<String> {
     Ok(row.time)
 }
 
-/// What wrote the tables last that a query reads.
-fn lineage(connection: &Connection, rows: &Rows, query: &str) -> Result<Vec<Lineage>> {
-    let names: BTreeSet<String> = match rows {
-        Rows::Table(table) => [table.to_string()].into(),
-        Rows::Query(_) => connection.table_names(query, true)?.unwrap_or_default().into_iter().collect(),
-    };
+/// Whether it is a table, and not a view.
+///
+/// # Errors
+/// Errors of DuckDB.
+pub fn is_table(connection: &Connection, table: &TableRef) -> Result<bool> {
+    standing::uuid(connection, table).map(|uuid| uuid.is_some())
+}
+
+/// What wrote the tables last that a query reads, also through views.
+fn lineage(connection: &Connection, at: SnapshotId, query: &str) -> Result<Vec<Lineage>> {
+    // The catalog of a pinned snapshot knows later ones, too.
+    let later = SnapshotRef::Version(SnapshotId(at.0 + 1));
+    let names: BTreeSet<String> = connection.table_names(query, true)?.unwrap_or_default().into_iter().collect();
     let mut lineage = Vec::new();
     for name in names {
         let name = name.strip_prefix("lake.").unwrap_or(&name);
         let name = if name.contains('.') { name.to_owned() } else { format!("main.{name}") };
         let Ok(table) = TableRef::parse(&name) else { continue };
-        let filter = Filter { table: Some(table), before: None, after: None, limit: 1 };
+        let filter = Filter { table: Some(table), before: Some(later.clone()), after: None, limit: 1 };
         match history::list(connection, &filter) {
             Ok(entries) => {
                 let last = entries.into_iter().next();

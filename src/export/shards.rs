@@ -1,6 +1,6 @@
 //! The files of an export, one after the other: while one group of rows is encoded, the next is computed.
 
-use std::mem;
+use std::{mem, path::Path};
 
 use arrow::datatypes::SchemaRef;
 use tokio::task::JoinHandle;
@@ -12,7 +12,7 @@ use super::{
     group::{Group, GroupLimits, Groups},
     parquet::ParquetFile,
     record::ExportedFile,
-    request::{Format, Request},
+    request::{Compression, Format},
     rows::Opened,
 };
 use crate::{
@@ -25,6 +25,23 @@ const ROW_GROUP: GroupLimits = GroupLimits { bytes: 64 << 20, rows: 1 << 17 };
 /// A batch of Arrow.
 const BATCH: GroupLimits = GroupLimits { bytes: 8 << 20, rows: 1 << 16 };
 
+/// How files are written.
+#[derive(Clone, Debug)]
+pub struct ShardSettings {
+    /// Their format: Parquet or Arrow.
+    pub format: Format,
+    /// Their compression.
+    pub compression: Compression,
+    /// The size at which another file is begun.
+    pub shard_bytes: u64,
+    /// How many threads encode columns.
+    pub threads: usize,
+    /// The first part of their names.
+    pub prefix: String,
+    /// Keys and values in the metadata of Parquet files.
+    pub key_values: Vec<(String, String)>,
+}
+
 /// A file that is being written.
 #[derive(Debug)]
 enum Shard {
@@ -35,32 +52,33 @@ enum Shard {
 /// The files.
 #[derive(Debug)]
 struct Shards<'a> {
-    folder: &'a mut Folder,
-    request: &'a Request,
+    settings: &'a ShardSettings,
+    spool: &'a Path,
+    /// Where complete files go at once, if anywhere.
+    folder: Option<&'a mut Folder>,
     schema: SchemaRef,
-    threads: usize,
     /// Those that are complete.
     complete: Vec<ExportedFile>,
     /// The one that is not, which a group is added to.
     open: Option<JoinHandle<Result<Shard>>>,
 }
 
-/// Writes all rows. Returns the files.
+/// Writes all rows to files in `spool`. Returns the files.
 ///
 /// # Errors
 /// Cancelled; errors of the query, the disk and the store.
 pub async fn write(
     opened: &mut Opened,
-    request: &Request,
-    folder: &mut Folder,
-    threads: usize,
+    settings: &ShardSettings,
+    spool: &Path,
+    folder: Option<&mut Folder>,
     progress: &Progress,
 ) -> Result<Vec<ExportedFile>> {
-    let limits = if request.format == Format::Parquet { ROW_GROUP } else { BATCH };
+    let limits = if settings.format == Format::Parquet { ROW_GROUP } else { BATCH };
     // A file ends with a group.
-    let limits = GroupLimits { bytes: limits.bytes.min(request.shard_bytes()), ..limits };
+    let limits = GroupLimits { bytes: limits.bytes.min(settings.shard_bytes), ..limits };
     let schema = SchemaRef::clone(&opened.schema);
-    let mut shards = Shards { folder, request, schema, threads, complete: Vec::new(), open: None };
+    let mut shards = Shards { settings, spool, folder, schema, complete: Vec::new(), open: None };
     let mut groups = Groups::new(limits);
     while let Some(batch) = progress.unless_cancelled(async { Ok(opened.stream.next().await) }).await? {
         let batch = batch?;
@@ -81,7 +99,7 @@ pub async fn write(
 impl Shards<'_> {
     async fn write(&mut self, group: Group) -> Result<()> {
         let mut shard = match self.wait().await? {
-            Some(shard) if shard.bytes() >= self.request.shard_bytes() => {
+            Some(shard) if shard.bytes() >= self.settings.shard_bytes => {
                 self.close(shard).await?;
                 self.create(Some(&group))?
             }
@@ -103,11 +121,10 @@ impl Shards<'_> {
 
     /// A new file, which begins with a group.
     fn create(&self, first: Option<&Group>) -> Result<Shard> {
-        let path = self.folder.spooled(&self.name());
-        let (schema, compression) = (&self.schema, self.request.compression);
-        Ok(match self.request.format {
-            Format::Arrow => Shard::Arrow(Box::new(ArrowFile::create(&path, schema, compression)?)),
-            _ => Shard::Parquet(Box::new(ParquetFile::create(&path, schema, first, compression, self.threads)?)),
+        let (path, schema) = (self.spool.join(self.name()), &self.schema);
+        Ok(match self.settings.format {
+            Format::Arrow => Shard::Arrow(Box::new(ArrowFile::create(&path, schema, self.settings.compression)?)),
+            _ => Shard::Parquet(Box::new(ParquetFile::create(&path, schema, first, self.settings)?)),
         })
     }
 
@@ -116,7 +133,9 @@ impl Shards<'_> {
         let Written { rows, bytes, sha256 } =
             written.map_err(|err| Error::internal("write a file of an export").with_source(err))??;
         let path = self.name();
-        self.folder.add(&path).await?;
+        if let Some(folder) = &mut self.folder {
+            folder.add(&path).await?;
+        }
         self.complete.push(ExportedFile { path, rows, bytes, sha256 });
         Ok(())
     }
@@ -132,7 +151,7 @@ impl Shards<'_> {
 
     /// The name of the next file.
     fn name(&self) -> String {
-        format!("shard-{:05}.{}", self.complete.len(), self.request.format.name())
+        format!("{}-{:05}.{}", self.settings.prefix, self.complete.len(), self.settings.format.name())
     }
 }
 

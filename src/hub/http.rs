@@ -115,7 +115,8 @@ impl Http {
         }
     }
 
-    async fn ask_once(&self, request: &Request) -> Result<Answer, Failure> {
+    /// As [`ask`](Self::ask), but nothing is retried.
+    pub(super) async fn ask_once(&self, request: &Request) -> Result<Answer, Failure> {
         let sent = request.build(&self.client).send().await;
         let response = sent.map_err(|err| Failure::of_transport(&err))?;
         let (status, headers) = (response.status(), response.headers().clone());

@@ -18,7 +18,7 @@ use super::{
     checksum,
     download::{Downloaded, spoiled},
     http::{Answer, Http, Reach},
-    request::{Credentials, Request},
+    request::{Body, Credentials, Request},
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -144,7 +144,10 @@ impl Kaggle {
                 if let Some(version) = version {
                     body["datasetVersionNumber"] = Value::from(version);
                 }
-                (join(&self.access.service, &format!("v1/datasets.DatasetApiService/{method}"))?, Some(body))
+                (
+                    join(&self.access.service, &format!("v1/datasets.DatasetApiService/{method}"))?,
+                    Some(Body::Json(body)),
+                )
             }
             Generation::Rest => (join(&self.access.endpoint, &format!("api/v1/datasets/{call}/{owner}/{slug}"))?, None),
         };

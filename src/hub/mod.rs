@@ -1,4 +1,4 @@
-//! Servers outside, from which data sets are downloaded. The only module that makes HTTP requests.
+//! Servers outside, from which data sets are downloaded, and to which they are published. The only module that makes HTTP requests.
 //!
 //! | file | what it is about |
 //! |---|---|
@@ -21,7 +21,7 @@ mod web;
 pub use self::{
     download::Downloaded,
     http::{Http, Reach, file_name, shown},
-    hugging_face::{HubAccess, HubFile, HuggingFace, Oid, Revision},
+    hugging_face::{Committed, HubAccess, HubFile, HuggingFace, NewCommit, NewContent, NewFile, Oid, Revision},
     kaggle::{Kaggle, KaggleAccess, KaggleVersion},
     request::Credentials,
 };

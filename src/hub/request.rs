@@ -1,10 +1,14 @@
 //! Requests that can be repeated.
 
-use std::fmt;
+use std::{fmt, io::SeekFrom, path::PathBuf};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use reqwest::{Client, RequestBuilder, header, header::HeaderValue};
+use bytes::Bytes;
+use futures::TryStreamExt;
+use reqwest::{Client, Method, RequestBuilder, header, header::HeaderValue};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
+use tokio_util::io::ReaderStream;
 use url::Url;
 
 /// What proves who asks: the value of the header `Authorization`. It is not sent to hosts that a server redirects to.
@@ -18,8 +22,30 @@ pub(super) struct Request {
     pub url: Url,
     /// Who asks.
     pub credentials: Option<Credentials>,
-    /// A JSON body, which makes it a POST.
-    pub body: Option<Value>,
+    /// What is sent, which decides the method.
+    pub body: Option<Body>,
+}
+
+/// What a request sends.
+#[derive(Clone, Debug)]
+pub(super) enum Body {
+    /// A POST of JSON.
+    Json(Value),
+    /// A POST of a text of a media type, which is the type of the answer, too.
+    Text(&'static str, Bytes),
+    /// A PUT of a part of a file.
+    Part(Part),
+}
+
+/// A part of a file.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    /// The file.
+    pub file: PathBuf,
+    /// Where the part begins.
+    pub start: u64,
+    /// Its length.
+    pub bytes: u64,
 }
 
 // === impl Credentials ===
@@ -56,6 +82,11 @@ impl Request {
         Self { url, credentials: None, body: None }
     }
 
+    /// A request that sends something.
+    pub fn send(url: Url, body: Body) -> Self {
+        Self { url, credentials: None, body: Some(body) }
+    }
+
     /// The same request in someone's name.
     pub fn by(self, credentials: Option<&Credentials>) -> Self {
         Self { credentials: credentials.cloned(), ..self }
@@ -63,19 +94,53 @@ impl Request {
 
     /// What `client` sends: bodies are wanted as they are stored, so that ranges and sizes fit.
     pub fn build(&self, client: &Client) -> RequestBuilder {
-        let url = self.url.clone();
+        let method = self.body.as_ref().map_or(Method::GET, Body::method);
+        let request = client.request(method, self.url.clone()).header(header::ACCEPT_ENCODING, "identity");
         let request = match &self.body {
-            Some(body) => {
-                let body = body.to_string();
-                client.post(url).header(header::CONTENT_TYPE, "application/json").body(body)
-            }
-            None => client.get(url),
+            Some(body) => body.add_to(request),
+            None => request,
         };
-        let request = request.header(header::ACCEPT_ENCODING, "identity");
         match &self.credentials {
             Some(credentials) => request.header(header::AUTHORIZATION, credentials.0.clone()),
             None => request,
         }
+    }
+}
+
+// === impl Body ===
+
+impl Body {
+    fn method(&self) -> Method {
+        match self {
+            Self::Json(_) | Self::Text(..) => Method::POST,
+            Self::Part(_) => Method::PUT,
+        }
+    }
+
+    fn add_to(&self, request: RequestBuilder) -> RequestBuilder {
+        match self {
+            Self::Json(value) => request.header(header::CONTENT_TYPE, "application/json").body(value.to_string()),
+            Self::Text(media_type, text) => {
+                let request = request.header(header::CONTENT_TYPE, *media_type).header(header::ACCEPT, *media_type);
+                request.body(text.clone())
+            }
+            Self::Part(part) => request.header(header::CONTENT_LENGTH, part.bytes).body(part.read()),
+        }
+    }
+}
+
+// === impl Part ===
+
+impl Part {
+    /// The bytes, which are read while they are sent.
+    fn read(&self) -> reqwest::Body {
+        let Self { file, start, bytes } = self.clone();
+        let opened = async move {
+            let mut file = tokio::fs::File::open(file).await?;
+            file.seek(SeekFrom::Start(start)).await?;
+            Ok::<_, std::io::Error>(ReaderStream::with_capacity(file.take(bytes), 1 << 18))
+        };
+        reqwest::Body::wrap_stream(futures::stream::once(opened).try_flatten())
     }
 }
 

@@ -11,6 +11,6 @@ pub(super) const SIDE: [(&str, &str); 6] = [
 ];
 
 /// The names of the side columns of `column`.
-pub(super) fn of(column: &str) -> [String; SIDE.len()] {
+pub fn of(column: &str) -> [String; SIDE.len()] {
     SIDE.map(|(side, _)| format!("{column}_{side}"))
 }

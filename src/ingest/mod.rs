@@ -27,7 +27,7 @@ mod media_cells;
 mod media_columns;
 mod media_folder;
 mod media_rows;
-mod media_side;
+pub mod media_side;
 mod name;
 mod outcome;
 mod plan;

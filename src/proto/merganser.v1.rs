@@ -940,6 +940,172 @@ impl ::prost::Name for ExportResult {
         "type.googleapis.com/merganser.v1.ExportResult".into()
     }
 }
+/// Publishes the rows of a table or query at one snapshot as a data set of the Hugging Face Hub, in one commit.
+///
+/// The account of HF_TOKEN must have the right to write. What the data set has already is not uploaded again: publishing the
+/// same rows again changes nothing.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PublishRequest {
+    /// The table or view, as schema.name.
+    #[prost(string, optional, tag = "1")]
+    pub table: ::core::option::Option<::prost::alloc::string::String>,
+    /// Instead of a table: a query. Its order is that of the rows.
+    #[prost(string, optional, tag = "2")]
+    pub query: ::core::option::Option<::prost::alloc::string::String>,
+    /// The data set, as owner/name. It is made if it does not exist.
+    #[prost(string, tag = "3")]
+    pub repo: ::prost::alloc::string::String,
+    /// The snapshot to read; the default is the newest.
+    #[prost(message, optional, tag = "4")]
+    pub at: ::core::option::Option<SnapshotSelector>,
+    /// The column with the name of the split of each row, which is left out; by default all rows are the split train.
+    #[prost(string, optional, tag = "5")]
+    pub split_column: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether a data set that is made is private.
+    #[prost(bool, tag = "6")]
+    pub private: bool,
+    /// How media are published.
+    #[prost(enumeration = "publish_request::Media", tag = "7")]
+    pub media: i32,
+    /// Columns with URIs of media, and what they are: image, audio or video. Columns that an ingest has made need not be named.
+    #[prost(btree_map = "string, string", tag = "8")]
+    pub media_columns: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Columns with the numbers of classes, and the names of the classes, separated by commas.
+    #[prost(btree_map = "string, string", tag = "9")]
+    pub class_labels: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// The first line of the message of the commit.
+    #[prost(string, optional, tag = "10")]
+    pub message: ::core::option::Option<::prost::alloc::string::String>,
+    /// The branch, by default main. It is made from main if it does not exist.
+    #[prost(string, optional, tag = "11")]
+    pub branch: ::core::option::Option<::prost::alloc::string::String>,
+    /// The size at which another file is begun, by default 500,000,000 bytes.
+    #[prost(uint64, optional, tag = "12")]
+    pub shard_bytes: ::core::option::Option<u64>,
+    /// Only report what would be committed.
+    #[prost(bool, tag = "13")]
+    pub dry_run: bool,
+    /// A repeated call with the same key returns the outcome of the first.
+    #[prost(string, optional, tag = "14")]
+    pub idempotency_key: ::core::option::Option<::prost::alloc::string::String>,
+    /// Cancel the job when the client drops the reply stream; by default the job continues.
+    #[prost(bool, tag = "15")]
+    pub cancel_on_disconnect: bool,
+}
+/// Nested message and enum types in `PublishRequest`.
+pub mod publish_request {
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Media {
+        /// The rows contain the bytes of media.
+        Embed = 0,
+        /// The rows contain their URIs.
+        Uri = 1,
+    }
+    impl Media {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Embed => "embed",
+                Self::Uri => "uri",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "embed" => Some(Self::Embed),
+                "uri" => Some(Self::Uri),
+                _ => None,
+            }
+        }
+    }
+}
+impl ::prost::Name for PublishRequest {
+    const NAME: &'static str = "PublishRequest";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.PublishRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.PublishRequest".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PublishResult {
+    /// The commit that the branch is at; absent if there is none, after a dry run.
+    #[prost(string, optional, tag = "1")]
+    pub commit: ::core::option::Option<::prost::alloc::string::String>,
+    /// The address of the data set.
+    #[prost(string, tag = "2")]
+    pub url: ::prost::alloc::string::String,
+    /// The snapshot that was read.
+    #[prost(int64, tag = "3")]
+    pub snapshot_id: i64,
+    /// The files that were added or replaced, or would be.
+    #[prost(message, repeated, tag = "4")]
+    pub files: ::prost::alloc::vec::Vec<publish_result::File>,
+    /// The paths of the files that were removed, or would be: data files of earlier publications.
+    #[prost(string, repeated, tag = "5")]
+    pub removed: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The number of rows of the data set.
+    #[prost(uint64, tag = "6")]
+    pub rows: u64,
+    /// Whether the data set had all of it already: there is no new commit.
+    #[prost(bool, tag = "7")]
+    pub unchanged: bool,
+    #[prost(bool, tag = "8")]
+    pub dry_run: bool,
+}
+/// Nested message and enum types in `PublishResult`.
+pub mod publish_result {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct File {
+        /// The path in the data set.
+        #[prost(string, tag = "1")]
+        pub path: ::prost::alloc::string::String,
+        #[prost(uint64, tag = "2")]
+        pub bytes: u64,
+    }
+    impl ::prost::Name for File {
+        const NAME: &'static str = "File";
+        const PACKAGE: &'static str = "merganser.v1";
+        fn full_name() -> ::prost::alloc::string::String {
+            "merganser.v1.PublishResult.File".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/merganser.v1.PublishResult.File".into()
+        }
+    }
+}
+impl ::prost::Name for PublishResult {
+    const NAME: &'static str = "PublishResult";
+    const PACKAGE: &'static str = "merganser.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "merganser.v1.PublishResult".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/merganser.v1.PublishResult".into()
+    }
+}
 /// Compares the rows of two sides in their order: exports as parquet or arrow, tables and queries.
 ///
 /// Files of exports must have the SHA-256 that .export.json states. Rows are compared value by value, and floating-point

@@ -46,6 +46,7 @@ use crate::{
         pins::Pins,
     },
     medallion,
+    publish::Publisher,
     query::{self, Guard, Queries},
     session::{Limits, Sessions},
     storage::{S3, Storage},
@@ -221,7 +222,9 @@ impl Server {
             outside(settings)?,
             pins.origin().1.catalog.is_remote(),
         );
-        let exporter = Exporter::new(lake.clone(), Arc::clone(&pins), storage.clone(), staging);
+        let exporter = Exporter::new(lake.clone(), Arc::clone(&pins), storage.clone(), staging.clone());
+        let hub = Arc::new(HuggingFace::new(settings.hugging_face.clone())?);
+        let publisher = Publisher::new(lake.clone(), Arc::clone(&pins), hub, staging);
         let functions = blobs::registrar(&storage);
         engine.run(functions.clone()).await?;
         // Knows the functions of this server, too.
@@ -232,6 +235,7 @@ impl Server {
             guard: Arc::clone(&guard),
             ingester,
             exporter,
+            publisher,
             models,
             backups,
         };

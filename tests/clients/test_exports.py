@@ -147,6 +147,8 @@ def test_the_past_is_exported_and_the_same_rows_make_the_same_files(lake, name):
     assert export(lake, table=f"gold.{name}")["rows"] == 10
     again = export(lake, table=f"gold.{name}", at={"version": first["snapshot_id"]})
     assert again["files"] == first["files"] and again["snapshot_id"] == first["snapshot_id"]
+    record = json.loads((folder(lake, again) / ".export.json").read_text())
+    assert record["lineage"] == json.loads((folder(lake, first) / ".export.json").read_text())["lineage"]
 
 
 def test_a_query_is_exported_in_its_order(lake, name):

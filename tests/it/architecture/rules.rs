@@ -28,7 +28,7 @@ impl Layer {
 const WORDS: &[Place] = &["error", "ids", "quote", "context"];
 const EDGE: &[Place] = &["cli", "client", "config", "server", "flight"];
 const USE: &[Place] = &["session", "query", "write", "actions", "jobs"];
-const DOMAIN: &[Place] = &["sql", "lake", "ingest", "export", "backup", "medallion", "media"];
+const DOMAIN: &[Place] = &["sql", "lake", "ingest", "export", "publish", "backup", "medallion", "media"];
 const ADAPTERS: &[Place] = &["engine", "storage", "hub", "telemetry"];
 
 /// What statements may name of the domain: no module that fills or derives tables.
@@ -62,6 +62,7 @@ pub const LAYERS: &[Layer] = &[
     Layer { place: "lake", names: &[WORDS, DOMAIN, ADAPTERS, &["proto", "jobs"]] },
     Layer { place: "ingest", names: &[WORDS, DOMAIN, ADAPTERS, &["jobs"]] },
     Layer { place: "export", names: &[WORDS, DOMAIN, ADAPTERS, &["jobs"]] },
+    Layer { place: "publish", names: &[WORDS, DOMAIN, ADAPTERS, &["jobs"]] },
     Layer { place: "backup", names: &[WORDS, DOMAIN, ADAPTERS, &["jobs"]] },
     Layer { place: "medallion", names: &[WORDS, DOMAIN, ADAPTERS, &["proto", "jobs"]] },
     Layer { place: "media", names: &[WORDS, DOMAIN, ADAPTERS, &["jobs"]] },

@@ -1,5 +1,7 @@
 //! Data sets on the Hugging Face Hub, or a server with the same protocol (<https://huggingface.co/docs/hub/api>).
 
+mod write;
+
 use std::{borrow::Cow, path::Path};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -9,6 +11,7 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use url::Url;
 
+pub use self::write::{Committed, NewCommit, NewContent, NewFile};
 use super::{
     checksum,
     download::spoiled,
@@ -176,6 +179,11 @@ impl HuggingFace {
     pub async fn text(&self, revision: &Revision, file: &HubFile) -> Result<String> {
         let answer = self.checked(&revision.name, self.ask(self.file_url(revision, file)?).await?)?;
         Ok(String::from_utf8_lossy(&answer.body).into_owned())
+    }
+
+    /// The address of the page of a data set.
+    pub fn page(&self, name: &str) -> String {
+        format!("{}/datasets/{name}", self.access.endpoint)
     }
 
     fn file_url(&self, revision: &Revision, file: &HubFile) -> Result<Url> {

@@ -1,0 +1,108 @@
+//! `publish`: publishes rows as a data set of the Hugging Face Hub.
+
+use std::collections::BTreeMap;
+
+use super::{
+    action::{self, Action, Call, JobContext},
+    events::Events,
+};
+use crate::{
+    error::{Error, Result},
+    export::Rows,
+    lake::table::TableRef,
+    proto::{PublishRequest, PublishResult, publish_request, publish_result},
+    publish::{Media, MediaKind, Publication, Request},
+};
+
+/// As the library `datasets` writes them.
+const SHARD_BYTES: u64 = 500_000_000;
+/// The least size of a file that may be asked for.
+const MIN_SHARD_BYTES: u64 = 1 << 20;
+
+/// The action.
+#[derive(Debug)]
+pub struct Publish(Request);
+
+// === impl Publish ===
+
+impl Action for Publish {
+    const NAME: &'static str = "publish";
+    const WRITES: bool = true;
+    type Request = PublishRequest;
+    type Response = PublishResult;
+
+    fn validate(request: PublishRequest) -> Result<Self> {
+        let rows = match (&request.table, &request.query) {
+            (Some(table), None) => Rows::Table(TableRef::parse(table)?),
+            (None, Some(query)) => Rows::Query(query.clone()),
+            _ => return Err(Error::invalid("a publication needs either \"table\" or \"query\"")),
+        };
+        let shard_bytes = request.shard_bytes.unwrap_or(SHARD_BYTES);
+        if shard_bytes < MIN_SHARD_BYTES {
+            return Err(Error::invalid(format!("\"shard_bytes\" is at least {MIN_SHARD_BYTES}")));
+        }
+        let media = match request.media() {
+            publish_request::Media::Embed => Media::Embed,
+            publish_request::Media::Uri => Media::Uri,
+        };
+        let request = Request {
+            rows,
+            repo: request.repo,
+            branch: request.branch.unwrap_or_else(|| "main".to_owned()),
+            split_column: request.split_column,
+            private: request.private,
+            media,
+            media_columns: media_columns(request.media_columns)?,
+            class_labels: class_labels(request.class_labels),
+            message: request.message.filter(|message| !message.trim().is_empty()),
+            shard_bytes,
+            dry_run: request.dry_run,
+            at: action::snapshot("at", request.at)?,
+        };
+        request.check()?;
+        Ok(Self(request))
+    }
+
+    fn run(mut self, call: Call<'_, Self>) -> Result<Events> {
+        if let Rows::Query(query) = &mut self.0.rows {
+            *query = call.services().guard.check_query(query).map_err(|err| err.context("read \"query\""))?;
+        }
+        call.job(|job| self.publish(job))
+    }
+}
+
+impl Publish {
+    async fn publish(self, job: JobContext) -> Result<PublishResult> {
+        let publication = job.services.publisher.run(&self.0, &job.author, &job.progress).await?;
+        Ok(PublishResult { dry_run: self.0.dry_run, ..result(publication) })
+    }
+}
+
+fn media_columns(columns: BTreeMap<String, String>) -> Result<BTreeMap<String, MediaKind>> {
+    let kind = |(column, kind): (String, String)| {
+        let known = MediaKind::named(&kind)
+            .ok_or_else(|| Error::invalid(format!("\"media_columns\": \"{kind}\" is neither image, audio nor video")));
+        Ok((column, known?))
+    };
+    columns.into_iter().map(kind).collect()
+}
+
+fn class_labels(labels: BTreeMap<String, String>) -> BTreeMap<String, Vec<String>> {
+    let names =
+        |names: String| names.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
+    labels.into_iter().map(|(column, all)| (column, names(all))).collect()
+}
+
+fn result(publication: Publication) -> PublishResult {
+    let files = publication.added.into_iter();
+    PublishResult {
+        commit: publication.commit,
+        url: publication.url,
+        snapshot_id: publication.snapshot_id.0,
+        files: files.map(|(path, bytes)| publish_result::File { path, bytes }).collect(),
+        removed: publication.removed,
+        rows: publication.rows,
+        unchanged: publication.unchanged,
+        dry_run: false,
+    }
+}
