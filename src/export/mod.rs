@@ -25,9 +25,9 @@ pub use self::{
     compare::{Comparison, Difference},
     exports::{Found, list, remove, superseded},
     record::{Column, ExportedFile, Lineage},
-    request::{Compression, Format, Request, Rows, Side, Verification},
+    request::{Compression, Format, Request, Rows, ShardSettings, Side, Verification},
     rows::{About, begin, is_table, open, time_of},
-    shards::{ShardSettings, write},
+    shards::write,
 };
 use self::{
     folder::Folder,

@@ -32,8 +32,7 @@ use super::{
     digest::{DigestFile, Written, failed},
     distinct,
     group::Group,
-    request::Compression,
-    shards::ShardSettings,
+    request::{Compression, ShardSettings},
 };
 use crate::error::{Error, ErrorKind, Result};
 

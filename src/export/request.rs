@@ -88,6 +88,23 @@ pub enum Side {
     Export(String),
 }
 
+/// How files are written.
+#[derive(Clone, Debug)]
+pub struct ShardSettings {
+    /// Their format: Parquet or Arrow.
+    pub format: Format,
+    /// Their compression.
+    pub compression: Compression,
+    /// The size at which another file is begun.
+    pub shard_bytes: u64,
+    /// How many threads encode columns.
+    pub threads: usize,
+    /// The first part of their names.
+    pub prefix: String,
+    /// Keys and values in the metadata of Parquet files.
+    pub key_values: Vec<(String, String)>,
+}
+
 /// The least size of a file that may be asked for.
 const MIN_SHARD_BYTES: u64 = 1 << 20;
 /// As the `datasets` library writes them.

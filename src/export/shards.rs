@@ -12,7 +12,7 @@ use super::{
     group::{Group, GroupLimits, Groups},
     parquet::ParquetFile,
     record::ExportedFile,
-    request::{Compression, Format},
+    request::{Format, ShardSettings},
     rows::Opened,
 };
 use crate::{
@@ -24,23 +24,6 @@ use crate::{
 const ROW_GROUP: GroupLimits = GroupLimits { bytes: 64 << 20, rows: 1 << 17 };
 /// A batch of Arrow.
 const BATCH: GroupLimits = GroupLimits { bytes: 8 << 20, rows: 1 << 16 };
-
-/// How files are written.
-#[derive(Clone, Debug)]
-pub struct ShardSettings {
-    /// Their format: Parquet or Arrow.
-    pub format: Format,
-    /// Their compression.
-    pub compression: Compression,
-    /// The size at which another file is begun.
-    pub shard_bytes: u64,
-    /// How many threads encode columns.
-    pub threads: usize,
-    /// The first part of their names.
-    pub prefix: String,
-    /// Keys and values in the metadata of Parquet files.
-    pub key_values: Vec<(String, String)>,
-}
 
 /// A file that is being written.
 #[derive(Debug)]
