@@ -36,11 +36,7 @@ impl Action for Export {
     type Response = ExportResult;
 
     fn validate(request: ExportRequest) -> Result<Self> {
-        let rows = match (&request.table, &request.query) {
-            (Some(table), None) => Rows::Table(TableRef::parse(table)?),
-            (None, Some(query)) => Rows::Query(query.clone()),
-            _ => return Err(Error::invalid("an export needs either \"table\" or \"query\"")),
-        };
+        let rows = rows("an export", request.table.as_deref(), request.query.as_deref())?;
         let name = request.destination.as_deref().or(request.table.as_deref()).unwrap_or(QUERY);
         let request = Request {
             rows,
@@ -56,9 +52,7 @@ impl Action for Export {
     }
 
     fn run(mut self, call: Call<'_, Self>) -> Result<Events> {
-        if let Rows::Query(query) = &mut self.0.rows {
-            *query = call.services().guard.check_query(query).map_err(|err| err.context("read \"query\""))?;
-        }
+        check_rows(&call, &mut self.0.rows)?;
         call.job(|job| self.export(job))
     }
 }
@@ -67,8 +61,25 @@ impl Export {
     async fn export(self, job: JobContext) -> Result<ExportResult> {
         let verified = self.0.verify;
         let exported = job.services.exporter.run(&self.0, &job.author, &job.progress).await?;
-        Ok(ExportResult { verified, ..result(exported) })
+        Ok(result(exported, verified))
     }
+}
+
+/// The rows that a request for `what` names.
+pub(super) fn rows(what: &str, table: Option<&str>, query: Option<&str>) -> Result<Rows> {
+    match (table, query) {
+        (Some(table), None) => TableRef::parse(table).map(Rows::Table),
+        (None, Some(query)) => Ok(Rows::Query(query.to_owned())),
+        _ => Err(Error::invalid(format!("{what} needs either \"table\" or \"query\""))),
+    }
+}
+
+/// Checks that the caller may run a query, and takes what can be put into other statements of it.
+pub(super) fn check_rows<A: Action>(call: &Call<'_, A>, rows: &mut Rows) -> Result<()> {
+    if let Rows::Query(query) = rows {
+        *query = call.services().guard.check_query(query).map_err(|err| err.context("read \"query\""))?;
+    }
+    Ok(())
 }
 
 fn format(format: export_request::Format) -> Format {
@@ -102,7 +113,7 @@ pub(super) fn check_name(text: &str) -> Result<TableRef> {
     Err(Error::invalid(format!("\"{text}\" cannot be the name of an export: use schema.name of {rule}")))
 }
 
-fn result(exported: Exported) -> ExportResult {
+fn result(exported: Exported, verified: bool) -> ExportResult {
     ExportResult {
         snapshot_id: exported.snapshot_id.0,
         path: exported.uri,
@@ -111,7 +122,7 @@ fn result(exported: Exported) -> ExportResult {
         rows: exported.rows,
         bytes: exported.bytes,
         sha256: exported.sha256,
-        verified: false,
+        verified,
     }
 }
 

@@ -5,19 +5,14 @@ use std::collections::BTreeMap;
 use super::{
     action::{self, Action, Call, JobContext},
     events::Events,
+    export::{check_rows, rows},
 };
 use crate::{
     error::{Error, Result},
-    export::Rows,
-    lake::table::TableRef,
+    export::{DEFAULT_SHARD_BYTES, check_shard_bytes},
     proto::{PublishRequest, PublishResult, publish_request, publish_result},
     publish::{Media, MediaKind, Publication, Request},
 };
-
-/// As the library `datasets` writes them.
-const SHARD_BYTES: u64 = 500_000_000;
-/// The least size of a file that may be asked for.
-const MIN_SHARD_BYTES: u64 = 1 << 20;
 
 /// The action.
 #[derive(Debug)]
@@ -32,15 +27,9 @@ impl Action for Publish {
     type Response = PublishResult;
 
     fn validate(request: PublishRequest) -> Result<Self> {
-        let rows = match (&request.table, &request.query) {
-            (Some(table), None) => Rows::Table(TableRef::parse(table)?),
-            (None, Some(query)) => Rows::Query(query.clone()),
-            _ => return Err(Error::invalid("a publication needs either \"table\" or \"query\"")),
-        };
-        let shard_bytes = request.shard_bytes.unwrap_or(SHARD_BYTES);
-        if shard_bytes < MIN_SHARD_BYTES {
-            return Err(Error::invalid(format!("\"shard_bytes\" is at least {MIN_SHARD_BYTES}")));
-        }
+        let rows = rows("a publication", request.table.as_deref(), request.query.as_deref())?;
+        let shard_bytes = request.shard_bytes.unwrap_or(DEFAULT_SHARD_BYTES);
+        check_shard_bytes(shard_bytes)?;
         let media = match request.media() {
             publish_request::Media::Embed => Media::Embed,
             publish_request::Media::Uri => Media::Uri,
@@ -64,9 +53,7 @@ impl Action for Publish {
     }
 
     fn run(mut self, call: Call<'_, Self>) -> Result<Events> {
-        if let Rows::Query(query) = &mut self.0.rows {
-            *query = call.services().guard.check_query(query).map_err(|err| err.context("read \"query\""))?;
-        }
+        check_rows(&call, &mut self.0.rows)?;
         call.job(|job| self.publish(job))
     }
 }
@@ -74,7 +61,7 @@ impl Action for Publish {
 impl Publish {
     async fn publish(self, job: JobContext) -> Result<PublishResult> {
         let publication = job.services.publisher.run(&self.0, &job.author, &job.progress).await?;
-        Ok(PublishResult { dry_run: self.0.dry_run, ..result(publication) })
+        Ok(result(publication, self.0.dry_run))
     }
 }
 
@@ -93,7 +80,7 @@ fn class_labels(labels: BTreeMap<String, String>) -> BTreeMap<String, Vec<String
     labels.into_iter().map(|(column, all)| (column, names(all))).collect()
 }
 
-fn result(publication: Publication) -> PublishResult {
+fn result(publication: Publication, dry_run: bool) -> PublishResult {
     let files = publication.added.into_iter();
     PublishResult {
         commit: publication.commit,
@@ -103,6 +90,6 @@ fn result(publication: Publication) -> PublishResult {
         removed: publication.removed,
         rows: publication.rows,
         unchanged: publication.unchanged,
-        dry_run: false,
+        dry_run,
     }
 }

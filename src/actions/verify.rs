@@ -3,6 +3,7 @@
 use super::{
     action::{self, Action, Call, JobContext},
     events::Events,
+    export::check_rows,
 };
 use crate::{
     error::{Error, Result},
@@ -40,8 +41,8 @@ impl Action for Verify {
 
     fn run(mut self, call: Call<'_, Self>) -> Result<Events> {
         for side in [Some(&mut self.0.left), self.0.right.as_mut()].into_iter().flatten() {
-            if let Side::Rows { rows: Rows::Query(query), .. } = side {
-                *query = call.services().guard.check_query(query).map_err(|err| err.context("read \"query\""))?;
+            if let Side::Rows { rows, .. } = side {
+                check_rows(&call, rows)?;
             }
         }
         call.job(|job| self.compare(job))

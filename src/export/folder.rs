@@ -16,10 +16,7 @@ use crate::{
     error::{Error, Result},
     jobs::Progress,
     lake::table::TableRef,
-    storage::{
-        Storage,
-        dated::{self, Dated},
-    },
+    storage::{Storage, dated::Dated},
 };
 
 /// The number of files that are uploaded at once.
@@ -39,10 +36,10 @@ pub struct Folder {
 // === impl Folder ===
 
 impl Folder {
-    /// A folder for an export that is made now, with files in `spool` first.
-    pub fn new(storage: Storage, name: &TableRef, spool: &Path) -> Self {
+    /// A folder for an export that is begun at `time`, with files in `spool` first.
+    pub fn new(storage: Storage, name: &TableRef, time: String, spool: &Path) -> Self {
         let series = Dated::new(storage, ROOT, &format!("{}/{}", name.schema, name.name));
-        Self { series, time: dated::now(), spool: spool.to_path_buf(), uploads: JoinSet::new() }
+        Self { series, time, spool: spool.to_path_buf(), uploads: JoinSet::new() }
     }
 
     /// Where files are written first.
@@ -53,6 +50,16 @@ impl Folder {
     /// Where a file is written first.
     pub fn spooled(&self, file: &str) -> PathBuf {
         self.spool.join(file)
+    }
+
+    /// Writes and syncs a small file, where files are written first.
+    ///
+    /// # Errors
+    /// Errors of the disk.
+    pub async fn write(&self, file: &str, content: &[u8]) -> Result<()> {
+        let path = self.spooled(file);
+        tokio::fs::write(&path, content).await?;
+        Ok(tokio::fs::File::open(&path).await?.sync_all().await?)
     }
 
     /// Takes a file that is whole. To a bucket it is uploaded meanwhile; a folder gets all files at once.
@@ -87,9 +94,7 @@ impl Folder {
         let sha256 = format!("{:x}", Sha256::digest(&text));
         progress.check()?;
         if self.storage().is_folder() {
-            let path = self.spooled(RECORD);
-            tokio::fs::write(&path, &text).await?;
-            tokio::fs::File::open(&path).await?.sync_all().await?;
+            self.write(RECORD, &text).await?;
             self.storage().move_in(&self.spool, &self.series.folder(&self.time)).await?;
         } else {
             self.storage().put(&self.series.path(&self.time, RECORD), text.into()).await?;

@@ -19,13 +19,17 @@ mod rows;
 mod shards;
 mod source;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
 
 pub use self::{
     compare::{Comparison, Difference},
     exports::{Found, list, remove, superseded},
     record::{Column, ExportedFile, Lineage},
-    request::{Compression, Format, Request, Rows, ShardSettings, Side, Verification},
+    request::{
+        Compression, DEFAULT_SHARD_BYTES, Format, Request, Rows, ShardSettings, Side, Verification, check_shard_bytes,
+    },
     rows::{About, begin, is_table, open, time_of},
     shards::write,
 };
@@ -41,7 +45,7 @@ use crate::{
     ids::SnapshotId,
     jobs::Progress,
     lake::{Lake, pins::Pins, snapshots::SnapshotRef},
-    storage::Storage,
+    storage::{Storage, dated},
 };
 
 /// The first part of the names of files.
@@ -56,6 +60,8 @@ pub struct Exporter {
     pins: Arc<Pins>,
     storage: Storage,
     staging: PathBuf,
+    /// The time of the export that was begun last: no two have one folder.
+    last: Mutex<String>,
 }
 
 /// A finished export.
@@ -82,7 +88,7 @@ pub struct Exported {
 impl Exporter {
     /// Exports from `lake` to `storage`, with temporary files in the folder `staging`.
     pub fn new(lake: Lake, pins: Arc<Pins>, storage: Storage, staging: PathBuf) -> Self {
-        Self { lake, pins, storage, staging }
+        Self { lake, pins, storage, staging, last: Mutex::default() }
     }
 
     /// The store.
@@ -100,14 +106,30 @@ impl Exporter {
         // The temporary folder itself is for the server alone.
         let spool = temporary.path().join("export");
         tokio::fs::create_dir(&spool).await?;
-        let mut folder = Folder::new(self.storage.clone(), &request.name, &spool);
+        let mut folder = Folder::new(self.storage.clone(), &request.name, self.time().await, &spool);
         let outcome = self.write(request, author, &mut folder, progress).await;
-        if outcome.is_err()
+        // What exists already is another export.
+        if outcome.as_ref().is_err_and(|err| err.kind() != ErrorKind::AlreadyExists)
             && let Err(err) = folder.remove().await
         {
             tracing::warn!(cause = %err, "cannot remove what a failed export has written");
         }
         outcome
+    }
+
+    /// The name of the folder of a new export.
+    async fn time(&self) -> String {
+        loop {
+            let now = dated::now();
+            {
+                let mut last = self.last.lock();
+                if now > *last {
+                    last.clone_from(&now);
+                    return now;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     async fn write(
@@ -142,7 +164,7 @@ impl Exporter {
                 arrow::metadata(&record.schema_fingerprint, &record.files, request.shard_bytes, request.compression);
             let text = serde_json::to_vec_pretty(&metadata);
             let text = text.map_err(|err| Error::internal("write JSON").with_source(err))?;
-            tokio::fs::write(folder.spooled(arrow::METADATA), text).await?;
+            folder.write(arrow::METADATA, &text).await?;
             folder.add(arrow::METADATA).await?;
         }
         progress.phase("store files", "files", None);
@@ -267,10 +289,7 @@ fn text_file(request: &Request) -> String {
 }
 
 fn record(request: &Request, about: About, files: Vec<ExportedFile>) -> Result<Record> {
-    let (table, query) = match &request.rows {
-        Rows::Table(table) => (Some(table.to_string()), None),
-        Rows::Query(query) => (None, Some(query.clone())),
-    };
+    let (table, query) = request.rows.described();
     Ok(Record {
         format_version: FORMAT_VERSION,
         table,

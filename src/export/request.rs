@@ -108,7 +108,18 @@ pub struct ShardSettings {
 /// The least size of a file that may be asked for.
 const MIN_SHARD_BYTES: u64 = 1 << 20;
 /// As the `datasets` library writes them.
-const DEFAULT_SHARD_BYTES: u64 = 500_000_000;
+pub const DEFAULT_SHARD_BYTES: u64 = 500_000_000;
+
+/// Checks the size at which another file is begun.
+///
+/// # Errors
+/// `InvalidArgument` for one that would make too many files.
+pub fn check_shard_bytes(bytes: u64) -> Result<()> {
+    if bytes < MIN_SHARD_BYTES {
+        return Err(Error::invalid(format!("\"shard_bytes\" is at least {MIN_SHARD_BYTES}")));
+    }
+    Ok(())
+}
 
 // === impl Request ===
 
@@ -128,9 +139,7 @@ impl Request {
             let format = self.format.name();
             return Err(Error::invalid(format!("\"compression\": the format {format} has one of {names}")));
         }
-        if self.shard_bytes.is_some_and(|bytes| bytes < MIN_SHARD_BYTES) {
-            return Err(Error::invalid(format!("\"shard_bytes\" is at least {MIN_SHARD_BYTES}")));
-        }
+        check_shard_bytes(self.shard_bytes())?;
         if self.shard_bytes.is_some() && self.format.is_text() {
             return Err(Error::invalid("\"shard_bytes\" is for parquet and arrow: a csv or json export is one file"));
         }
@@ -140,6 +149,18 @@ impl Request {
     /// The size at which another file is begun.
     pub fn shard_bytes(&self) -> u64 {
         self.shard_bytes.unwrap_or(DEFAULT_SHARD_BYTES)
+    }
+}
+
+// === impl Rows ===
+
+impl Rows {
+    /// The name of the table, and the query: one of them is there.
+    pub fn described(&self) -> (Option<String>, Option<String>) {
+        match self {
+            Self::Table(table) => (Some(table.to_string()), None),
+            Self::Query(query) => (None, Some(query.clone())),
+        }
     }
 }
 

@@ -729,7 +729,7 @@ impl ::prost::Name for PruneResult {
 }
 /// Writes the rows of a table or query at one snapshot as files.
 ///
-/// Nothing is stored of an export that fails, and readers find the files of one when all of them are there.
+/// Nothing is left of an export that fails, and the manifest names one when all of its files are there.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ExportRequest {
     /// The table or view, as schema.name.

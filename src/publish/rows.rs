@@ -235,10 +235,7 @@ fn splits_of(connection: &Connection, query: &str, columns: &[Column], column: &
 }
 
 fn published(request: &Request) -> Published {
-    let (table, query) = match &request.rows {
-        Rows::Table(table) => (Some(table.to_string()), None),
-        Rows::Query(query) => (None, Some(query.clone())),
-    };
+    let (table, query) = request.rows.described();
     let media: BTreeMap<_, _> =
         request.media_columns.iter().map(|(column, kind)| (column.as_str(), kind.name())).collect();
     let options = json!({

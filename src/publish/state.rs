@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -123,26 +122,8 @@ fn text(path: &str, text: Bytes) -> NewFile {
 fn is(file: &HubFile, wanted: &NewFile) -> bool {
     let same = match (&file.oid, &wanted.content) {
         (Oid::Sha256(sha256), _) => *sha256 == wanted.sha256,
-        (Oid::Git(oid), NewContent::Text(text)) => *oid == git_oid(text),
+        (oid, NewContent::Text(text)) => *oid == Oid::git_of(text),
         (Oid::Git(_), NewContent::File(_)) => false,
     };
     same && file.path == wanted.path
-}
-
-/// The id of a blob of git: SHA-1 of `blob <length>\0` and the content.
-fn git_oid(content: &[u8]) -> String {
-    let mut hash = Sha1::new_with_prefix(format!("blob {}\0", content.len()));
-    hash.update(content);
-    format!("{:x}", hash.finalize())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_are_recognised_by_the_id_of_git() {
-        // As `git hash-object` says.
-        assert_eq!(git_oid(b"hello\n"), "ce013625030ba8dba906f756967f9e9ca394464a");
-    }
 }

@@ -215,15 +215,11 @@ impl Server {
         let retention =
             Retention { keep: (settings.backup_keep > 0).then_some(settings.backup_keep), older_than: None };
         let backups = Backups::new(lake.clone(), &storage, &pins.origin().1.catalog, retention);
-        let ingester = Ingester::new(
-            lake.clone(),
-            storage.clone(),
-            staging.clone(),
-            outside(settings)?,
-            pins.origin().1.catalog.is_remote(),
-        );
+        let outside = outside(settings)?;
+        let hub = Arc::clone(&outside.hugging_face);
+        let ingester =
+            Ingester::new(lake.clone(), storage.clone(), staging.clone(), outside, pins.origin().1.catalog.is_remote());
         let exporter = Exporter::new(lake.clone(), Arc::clone(&pins), storage.clone(), staging.clone());
-        let hub = Arc::new(HuggingFace::new(settings.hugging_face.clone())?);
         let publisher = Publisher::new(lake.clone(), Arc::clone(&pins), hub, staging);
         let functions = blobs::registrar(&storage);
         engine.run(functions.clone()).await?;

@@ -260,8 +260,8 @@ def test_a_fault_leads_to_one_commit(server, hub, table, name, fault, where):
 def test_a_branch_that_moves_is_read_again(server, hub, table, name):
     publish(server, table=table, repo=f"owner/{name}")
     server.sql(f"INSERT INTO {table} (id) VALUES (1000)")
-    other = lambda: hub.commit(f"owner/{name}", {"data/intruder.parquet": b"x", "notes.txt": b"y"})  # noqa: E731
-    hub.plan(meanwhile(other), "POST", "/commit/")
+    other = {"data/intruder.parquet": b"x", "notes.txt": b"y"}
+    hub.plan(meanwhile(lambda: hub.commit(f"owner/{name}", other)), "POST", "/commit/")
     publish(server, table=table, repo=f"owner/{name}")
     files = hub.files(f"owner/{name}")
     assert "data/intruder.parquet" not in files and files["notes.txt"] == b"y"

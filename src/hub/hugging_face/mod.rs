@@ -280,15 +280,37 @@ impl Oid {
         }
     }
 
+    /// That of a blob of git with this content.
+    pub fn git_of(content: &[u8]) -> Self {
+        let hash = Sha1::new_with_prefix(blob_start(content.len() as u64)).chain_update(content);
+        Self::Git(checksum::hex(&hash.finalize()))
+    }
+
     /// Whether it is the hash of a file.
     async fn fits(&self, file: &Path) -> Result<bool> {
         let (stated, hash) = match self {
             Self::Sha256(stated) => (stated, checksum::of(file, Sha256::new()).await?),
             Self::Git(stated) => {
-                let start = format!("blob {}\0", tokio::fs::metadata(file).await?.len());
+                let start = blob_start(tokio::fs::metadata(file).await?.len());
                 (stated, checksum::of(file, Sha1::new_with_prefix(start)).await?)
             }
         };
         Ok(checksum::hex(&hash) == *stated)
+    }
+}
+
+/// What git puts in front of the content of a blob before it hashes it.
+fn blob_start(bytes: u64) -> String {
+    format!("blob {bytes}\0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_have_the_id_of_git() {
+        // As `git hash-object` says.
+        assert_eq!(Oid::git_of(b"hello\n"), Oid::Git("ce013625030ba8dba906f756967f9e9ca394464a".to_owned()));
     }
 }
