@@ -291,6 +291,8 @@ impl Run {
 
     fn attempt(&mut self, connection: &Connection) -> Result<Left> {
         let own = self.begin(connection)?;
+        // A query after the preparation of the statement would have it prepared once more.
+        let seen = if self.statement.kind().writes() { None } else { Some(self.snapshot(connection)?) };
         let mut steps = connection.steps(self.statement.text())?;
         let several = steps.count() > 1;
         let prepared = prepare_last(&mut steps)?;
@@ -300,7 +302,7 @@ impl Run {
             kind if kind.writes() && prepared.kind() != StatementKind::Read => {
                 self.write(connection, &prepared, own)?;
             }
-            _ => self.read(connection, &prepared, own)?,
+            _ => self.read(connection, &prepared, seen, own)?,
         }
         let clean = is_plain(self.statement.kind()) && !several;
         Ok(if clean { Left::Clean } else { Left::Used })
@@ -327,17 +329,22 @@ impl Run {
         }
     }
 
+    /// The snapshot that the statement sees.
+    fn snapshot(&self, connection: &Connection) -> Result<SnapshotId> {
+        match &self.scope {
+            Scope::Own(Own { newest: Some(newest), .. }) => Ok(*newest),
+            _ => snapshots::current(connection),
+        }
+    }
+
     fn read(
         &mut self,
         connection: &Connection,
         prepared: &engine::Statement<'_>,
+        seen: Option<SnapshotId>,
         own: Option<OpenTransaction>,
     ) -> Result<()> {
-        let newest = match &self.scope {
-            Scope::Own(own) => own.newest,
-            Scope::Session(_) => None,
-        };
-        let snapshot_id = newest.map_or_else(|| snapshots::current(connection), Ok)?;
+        let snapshot_id = seen.map_or_else(|| self.snapshot(connection), Ok)?;
         if let Some(parameters) = self.parameters()?.filter(|parameters| parameters.count() > 0) {
             let mut rows = Executions::start(prepared, &parameters)?;
             // Values of parameters can change the columns' types.

@@ -46,6 +46,7 @@ pub struct Connection {
     /// The connection and the statement of [`hold`](Self::hold).
     pub(super) held: RefCell<Option<(Box<Self>, String)>>,
     tracks_progress: Cell<bool>,
+    executed: Cell<u64>,
     /// Keeps the instance open; dropped after the connection.
     database: Arc<Database>,
 }
@@ -112,6 +113,7 @@ impl Database {
             exclusive: Cell::new(false),
             held: RefCell::default(),
             tracks_progress: Cell::default(),
+            executed: Cell::default(),
             database: Arc::clone(self),
         })
     }
@@ -204,6 +206,16 @@ impl Connection {
         };
         let _flag = Flag::set(&self.exclusive, true);
         work(self)
+    }
+
+    /// The number of executions that have started.
+    pub(super) fn executed(&self) -> u64 {
+        self.executed.get()
+    }
+
+    /// Counts an execution.
+    pub(super) fn will_execute(&self) {
+        self.executed.set(self.executed.get() + 1);
     }
 
     /// Another connection to the same instance.

@@ -1,8 +1,10 @@
 //! Prepared statements: their kind and their columns.
 
 use std::{
+    cell::Cell,
     ffi::{CStr, CString},
     ptr,
+    rc::Rc,
     sync::Arc,
 };
 
@@ -22,8 +24,12 @@ use crate::error::{Error, Result};
 /// A prepared statement of a connection.
 #[derive(Debug)]
 pub struct Statement<'c> {
-    ptr: ffi::duckdb_prepared_statement,
+    ptr: Cell<ffi::duckdb_prepared_statement>,
     connection: &'c Connection,
+    /// Its text, unless it is one of several statements that DuckDB made of the text.
+    text: Option<Rc<str>>,
+    /// What the connection had executed when it was prepared.
+    prepared_after: Cell<u64>,
 }
 
 /// The kind of a statement, as determined by DuckDB's parser.
@@ -48,6 +54,7 @@ pub enum StatementKind {
 pub(super) struct Extracted {
     ptr: ffi::duckdb_extracted_statements,
     len: u64,
+    text: Rc<str>,
 }
 
 /// The names of the kinds that are neither reads, writes nor definitions.
@@ -85,9 +92,11 @@ impl Extracted {
         unsafe {
             let state =
                 ffi::duckdb_prepare_extracted_statement(connection.as_ptr(), self.ptr, index, &raw mut statement);
-            let statement = Statement { ptr: statement, connection };
+            let text = (self.len == 1).then(|| Rc::clone(&self.text));
+            let prepared_after = Cell::new(connection.executed());
+            let statement = Statement { ptr: Cell::new(statement), connection, text, prepared_after };
             if state != ffi::DuckDBSuccess {
-                return Err(error::from_pointer(ffi::duckdb_prepare_error(statement.ptr)));
+                return Err(error::from_pointer(ffi::duckdb_prepare_error(statement.as_ptr())));
             }
             Ok(statement)
         }
@@ -110,7 +119,7 @@ impl<'c> Statement<'c> {
         let mut ptr = ptr::null_mut();
         // SAFETY: the string lives until the call returns; the out pointer is valid.
         let len = unsafe { ffi::duckdb_extract_statements(connection.as_ptr(), text.as_ptr(), &raw mut ptr) };
-        let extracted = Extracted { ptr, len };
+        let extracted = Extracted { ptr, len, text: sql.into() };
         // SAFETY: `extracted` is alive; the message, null if parsing succeeded, belongs to it.
         if len == 0 && !unsafe { ffi::duckdb_extract_statements_error(extracted.ptr) }.is_null() {
             return Err(Connection::extract_error(extracted.ptr));
@@ -121,7 +130,7 @@ impl<'c> Statement<'c> {
     /// The kind of the statement.
     pub fn kind(&self) -> StatementKind {
         // SAFETY: the statement is alive.
-        let kind = unsafe { ffi::duckdb_prepared_statement_type(self.ptr) };
+        let kind = unsafe { ffi::duckdb_prepared_statement_type(self.as_ptr()) };
         match kind {
             ffi::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_SELECT
             | ffi::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_EXPLAIN => StatementKind::Read,
@@ -141,7 +150,7 @@ impl<'c> Statement<'c> {
     /// The number of parameters.
     pub fn parameter_count(&self) -> usize {
         // SAFETY: the statement is alive.
-        usize::try_from(unsafe { ffi::duckdb_nparams(self.ptr) }).unwrap_or(usize::MAX)
+        usize::try_from(unsafe { ffi::duckdb_nparams(self.as_ptr()) }).unwrap_or(usize::MAX)
     }
 
     /// The names of the parameters, in binding order; unnamed ones have their number.
@@ -149,7 +158,7 @@ impl<'c> Statement<'c> {
         let name = |index| {
             // SAFETY: the statement is alive, the index is in range; the string is freed after it was copied.
             unsafe {
-                let name = ffi::duckdb_parameter_name(self.ptr, index);
+                let name = ffi::duckdb_parameter_name(self.as_ptr(), index);
                 if name.is_null() {
                     return String::new();
                 }
@@ -168,7 +177,7 @@ impl<'c> Statement<'c> {
     pub fn parameter_schema(&self) -> Result<SchemaRef> {
         let types: Vec<_> = (1..=self.parameter_count() as u64)
             // SAFETY: the statement is alive, the index is in range; the type is owned by `LogicalType`.
-            .map(|index| LogicalType::from_raw(unsafe { ffi::duckdb_param_logical_type(self.ptr, index) }))
+            .map(|index| LogicalType::from_raw(unsafe { ffi::duckdb_param_logical_type(self.as_ptr(), index) }))
             .collect();
         let names: Vec<_> = (0..types.len()).map(|index| index.to_string()).collect();
         self.connection.arrow_schema(&names, &types)
@@ -180,14 +189,14 @@ impl<'c> Statement<'c> {
     /// A type without an Arrow equivalent.
     pub fn result_schema(&self) -> Result<Option<SchemaRef>> {
         // SAFETY: the statement is alive; names and types are owned below.
-        let count = unsafe { ffi::duckdb_prepared_statement_column_count(self.ptr) };
+        let count = unsafe { ffi::duckdb_prepared_statement_column_count(self.as_ptr()) };
         let mut names = Vec::new();
         let mut types = Vec::new();
         for index in 0..count {
             // SAFETY: as above; the name is freed after it was copied.
             unsafe {
-                let name = ffi::duckdb_prepared_statement_column_name(self.ptr, index);
-                let kind = ffi::duckdb_prepared_statement_column_logical_type(self.ptr, index);
+                let name = ffi::duckdb_prepared_statement_column_name(self.as_ptr(), index);
+                let kind = ffi::duckdb_prepared_statement_column_logical_type(self.as_ptr(), index);
                 if name.is_null() || kind.is_null() {
                     return Ok(None);
                 }
@@ -202,8 +211,27 @@ impl<'c> Statement<'c> {
         self.connection.arrow_schema(&names, &types).map(Some)
     }
 
+    /// Prepares the statement again if the connection has executed anything since it was prepared.
+    ///
+    /// The plan points into DuckLake's copy of the catalog version, which DuckLake (d8a1881e) keeps alive until an
+    /// execution on the connection ends. Then the copy may be freed: when another connection adds a copy of its own, or
+    /// DuckDB needs the memory. Outside of a transaction and in one, DuckDB plans again only if the version has changed.
+    ///
+    /// # Errors
+    /// Errors of DuckDB's binder.
+    pub(super) fn renew(&self) -> Result<()> {
+        let Some(text) = self.text.as_deref() else { return Ok(()) };
+        if self.prepared_after.get() == self.connection.executed() {
+            return Ok(());
+        }
+        let again = self.connection.prepare(text)?;
+        self.ptr.swap(&again.ptr);
+        self.prepared_after.swap(&again.prepared_after);
+        Ok(())
+    }
+
     pub(super) fn as_ptr(&self) -> ffi::duckdb_prepared_statement {
-        self.ptr
+        self.ptr.get()
     }
 
     pub(super) fn connection(&self) -> &'c Connection {
@@ -214,7 +242,7 @@ impl<'c> Statement<'c> {
 impl Drop for Statement<'_> {
     fn drop(&mut self) {
         // SAFETY: owned by this value and destroyed once.
-        unsafe { ffi::duckdb_destroy_prepare(&raw mut self.ptr) };
+        unsafe { ffi::duckdb_destroy_prepare(self.ptr.as_ptr()) };
     }
 }
 

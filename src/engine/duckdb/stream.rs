@@ -62,6 +62,7 @@ impl Statement<'_> {
             let got = params.len();
             return Err(Error::invalid(format!("the statement takes {expected} parameters, {got} were given")));
         }
+        self.renew()?;
         for (index, value) in (1..).zip(params) {
             // SAFETY: statement and value are alive; DuckDB copies the value.
             if unsafe { ffi::duckdb_bind_value(self.as_ptr(), index, value.as_ptr()) } != ffi::DuckDBSuccess {
@@ -71,6 +72,7 @@ impl Statement<'_> {
         }
         // Outside of a transaction DuckDB binds the statement again, because the catalog may have changed.
         let _shared = if self.connection().is_open() { None } else { self.connection().share_preparing() };
+        self.connection().will_execute();
         ResultStream::start(self)
     }
 }
