@@ -6,6 +6,7 @@ import os
 import subprocess
 
 import adbc_driver_manager
+import pyarrow.flight
 import pytest
 
 import harness
@@ -58,6 +59,21 @@ def refused(server, sql):
     with pytest.raises(adbc_driver_manager.Error, match="(?i)no space|disk is full|full") as caught:
         server.sql(sql)
     assert "RESOURCE_EXHAUSTED" in str(caught.value) or "ResourceExhausted" in str(caught.value), caught.value
+
+
+@pytest.mark.parametrize("format", ["parquet", "csv", "json", "arrow"])
+def test_an_export_that_does_not_fit_is_refused_and_the_latest_stays(server, disk, format):
+    server.sql(f"CREATE TABLE gold.t AS {rows(1_000)}")
+    first = server.result("export", {"table": "gold.t", "format": format})
+    large = {"query": rows(200_000), "destination": "gold.t", "format": format}
+    with full(disk):
+        # pyarrow has no exception of its own for it.
+        with pytest.raises(pyarrow.ArrowInvalid, match="resource exhausted.*No space left"):
+            server.result("export", large)
+        [latest] = server.result("exports", {"name": "gold.t", "all": True})["exports"]
+        assert latest["uri"] == first["path"]
+    assert len(list((server.store / "exports/gold/t").iterdir())) == len([first, "manifest.json"])
+    assert server.result("export", large)["rows"] == 200_000
 
 
 def parquet_files(server):

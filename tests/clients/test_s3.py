@@ -296,6 +296,24 @@ def test_a_large_write_that_breaks_off_commits_nothing(own, buckets, fault, requ
     assert own.scalar("SELECT count(*) FROM t") == 1_500_001
 
 
+@pytest.mark.parametrize("fault", ["unavailable", {"cut_request": 10}])
+@pytest.mark.parametrize("file", ["shard-00001", ".export.json", "manifest.json"])
+def test_an_export_that_cannot_be_stored_is_never_the_latest(server, buckets, name, file, fault):
+    server.sql(f"CREATE TABLE gold.{name} AS SELECT i, hash(i) AS h FROM range(200_000) r(i)")
+    request = {"table": f"gold.{name}", "format": "arrow", "shard_bytes": 1 << 20}
+    first = server.result("export", request)
+    assert len(first["files"]) > 2
+    buckets.order({"fault": fault, "method": "PUT", "contains": file})
+    with pytest.raises(pyarrow.flight.FlightUnavailableError, match="the store"):
+        server.result("export", request)
+    buckets.heal()
+    found = server.result("exports", {"name": f"gold.{name}", "all": True})["exports"]
+    assert [it["uri"] for it in found] == [first["path"]]
+    again = server.result("export", request)
+    assert again["files"] == first["files"]
+    assert server.result("verify", {"left": {"export": f"gold.{name}"}})["rows"] == 200_000
+
+
 @pytest.mark.parametrize("fault", ["unavailable", {"cut_answer": 100}, "blackhole"])
 def test_a_read_of_an_unavailable_object_reports_it(server, buckets, name, fault):
     server.sql(f"CREATE TABLE {name} AS SELECT i FROM range(1000) r(i)")
