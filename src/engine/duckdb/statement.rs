@@ -28,7 +28,7 @@ pub struct Statement<'c> {
     connection: &'c Connection,
     /// Its text, unless it is one of several statements that DuckDB made of the text.
     text: Option<Rc<str>>,
-    /// What the connection had executed when it was prepared.
+    /// The number of the connection's executions when it was prepared.
     prepared_after: Cell<u64>,
 }
 
@@ -211,11 +211,12 @@ impl<'c> Statement<'c> {
         self.connection.arrow_schema(&names, &types).map(Some)
     }
 
-    /// Prepares the statement again if the connection has executed anything since it was prepared.
+    /// Prepares the statement again if the connection has executed anything since it was prepared, this statement
+    /// included. One of several statements that DuckDB made of one text stays as it is: they belong together.
     ///
     /// The plan points into DuckLake's copy of the catalog version, which DuckLake (d8a1881e) keeps alive until an
     /// execution on the connection ends. Then the copy may be freed: when another connection adds a copy of its own, or
-    /// DuckDB needs the memory. Outside of a transaction and in one, DuckDB plans again only if the version has changed.
+    /// DuckDB needs the memory. DuckDB itself plans again only if the version has changed.
     ///
     /// # Errors
     /// Errors of DuckDB's binder.
