@@ -7,7 +7,12 @@
 //! catalog (DuckDB file | SQLite | PostgreSQL) ─ export ─▶ file ─ import ─▶ catalog (any of them)
 //! ```
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -22,6 +27,15 @@ use crate::{
 
 /// The table in which DuckLake lists the tables with inlined data.
 const INLINED: &str = "ducklake_inlined_data_tables";
+
+/// What DuckDB says when a file is attached that was detached, and that a statement elsewhere still holds.
+const STILL_HELD: &str = "Unique file handle conflict";
+
+/// How long to wait until no statement holds a detached file.
+const RELEASE: Duration = Duration::from_secs(30);
+
+/// How long to wait before attaching again.
+const ATTACH_AGAIN: Duration = Duration::from_millis(5);
 
 /// The contents of a catalog. Two catalogs are the same if their contents are equal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -348,8 +362,18 @@ impl<'a> Attached<'a> {
 
     fn attach(connection: &'a Connection, location: &str, options: &str) -> Result<Self> {
         let name = unique_name();
-        connection.run_script(&format!("ATTACH {} AS {name}{options}", literal(location)))?;
-        Ok(Self { connection, name })
+        let attach = format!("ATTACH {} AS {name}{options}", literal(location));
+        let deadline = Instant::now() + RELEASE;
+        loop {
+            match connection.run_script(&attach) {
+                // A client's statement that lists all databases holds them until it ends.
+                Err(err) if err.original().contains(STILL_HELD) && Instant::now() < deadline => {
+                    connection.check_interrupted()?;
+                    thread::sleep(ATTACH_AGAIN);
+                }
+                attached => return attached.map(|()| Self { connection, name }),
+            }
+        }
     }
 
     /// Its catalog tables, ordered by name.

@@ -270,6 +270,28 @@ def test_a_backup_that_is_cancelled_leaves_nothing(launch, catalog_flags, tmp_pa
     assert server.result("backup")["snapshot_id"] == server.head()
 
 
+def test_backups_are_taken_while_clients_list_the_databases(launch):
+    server, done = launch(), threading.Event()
+    server.sql("CREATE TABLE t (i BIGINT)")
+
+    def list_databases():
+        with server.adbc() as connection, connection.cursor() as cursor:
+            while not done.is_set():
+                cursor.execute("SELECT count(*) FROM duckdb_databases()")
+                cursor.fetchall()
+
+    clients = [threading.Thread(target=list_databases) for _ in range(3)]
+    for client in clients:
+        client.start()
+    try:
+        taken = [server.result("backup")["backup"] for _ in range(8)]
+    finally:
+        done.set()
+        for client in clients:
+            client.join()
+    assert set(taken) <= set(listed(server, verify=True))
+
+
 def copies(server):
     """The number of attached copies of the catalog."""
     return server.scalar("SELECT count(*) FROM duckdb_databases() WHERE database_name LIKE 'copy-%'")
