@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    export::{self, Compression, Exported, ExportedFile, Format, Found, Request, Rows},
+    export::{self, Compression, Exported, ExportedFile, Format, Found, Materialize, Request, Rows},
     lake::table::TableRef,
     proto::{
         ExportRequest, ExportResult, ExportsRequest, ExportsResult, export_request, export_result, exports_result,
@@ -44,6 +44,7 @@ impl Action for Export {
             compression: compression(request.compression()),
             shard_bytes: request.shard_bytes,
             name: check_name(name)?,
+            materialize: materialize(request.materialize()),
             verify: request.verify,
             at: action::snapshot("at", request.at)?,
         };
@@ -88,6 +89,17 @@ fn format(format: export_request::Format) -> Format {
         export_request::Format::Csv => Format::Csv,
         export_request::Format::Json => Format::Json,
         export_request::Format::Arrow => Format::Arrow,
+        export_request::Format::Webdataset => Format::Webdataset,
+    }
+}
+
+fn materialize(policy: export_request::Materialize) -> Option<Materialize> {
+    match policy {
+        export_request::Materialize::AsIs => None,
+        export_request::Materialize::Error => Some(Materialize::Error),
+        export_request::Materialize::Warn => Some(Materialize::Warn),
+        export_request::Materialize::DropRow => Some(Materialize::DropRow),
+        export_request::Materialize::DropSample => Some(Materialize::DropSample),
     }
 }
 

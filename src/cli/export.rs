@@ -32,7 +32,7 @@ pub struct Export {
     /// The snapshot to read: a version, a tag or a timestamp [default: the newest]
     #[arg(long, value_name = "SNAPSHOT", allow_hyphen_values = true)]
     at: Option<String>,
-    /// The size at which another file is begun, for parquet and arrow [default: 500000000]
+    /// The size at which another file is begun, for parquet, arrow and webdataset [default: 500000000]
     #[arg(long, value_name = "BYTES")]
     shard_bytes: Option<u64>,
     /// The compression of the files
@@ -41,7 +41,10 @@ pub struct Export {
     /// The name of the export, as schema.name [default: that of the table; query.result]
     #[arg(long, value_name = "NAME")]
     destination: Option<String>,
-    /// For parquet and arrow: read the files back and compare them with the rows, before the export becomes the latest
+    /// For interleaved samples: fetch the bytes that source_ref names, and what to do with rows whose bytes are missing
+    #[arg(long, value_parser = words("ExportRequest.Materialize"), default_value = "as_is")]
+    materialize: i32,
+    /// For parquet, arrow and webdataset: read the files back and compare them with the rows, before the export becomes the latest
     #[arg(long)]
     verify: bool,
     /// Return the first call's result if the key was already used
@@ -80,6 +83,7 @@ impl Export {
             compression: self.compression,
             destination: self.destination,
             verify: self.verify,
+            materialize: self.materialize,
             idempotency_key: self.idempotency_key,
             cancel_on_disconnect: false,
         };

@@ -33,6 +33,8 @@ pub struct Group {
 #[derive(Debug)]
 pub struct Groups {
     limits: GroupLimits,
+    /// The column whose equal values, one after the other, stay in one group.
+    together: Option<usize>,
     open: Group,
 }
 
@@ -60,22 +62,27 @@ impl Group {
 // === impl Groups ===
 
 impl Groups {
-    /// No rows yet.
-    pub fn new(limits: GroupLimits) -> Self {
-        Self { limits, open: Group::default() }
+    /// No rows yet. Rows that follow each other with one value in the column `together` stay in one group, which exceeds
+    /// the limits for them.
+    pub fn new(limits: GroupLimits, together: Option<usize>) -> Self {
+        Self { limits, together, open: Group::default() }
     }
 
     /// Adds rows, and gives the groups that are complete with them.
     pub fn push(&mut self, mut batch: RecordBatch) -> Vec<Group> {
         let mut complete = Vec::new();
         while batch.num_rows() > 0 {
-            let rows = self.rows_of(&batch);
+            let rows = if self.is_full() { self.rows_that_belong(&batch) } else { self.rows_of(&batch) };
+            if rows == 0 {
+                complete.push(std::mem::take(&mut self.open));
+                continue;
+            }
             let taken = batch.slice(0, rows);
             self.open.bytes += bytes_of(&taken);
             self.open.rows += rows;
             self.open.batches.push(taken);
             batch = batch.slice(rows, batch.num_rows() - rows);
-            if self.open.bytes >= self.limits.bytes || self.open.rows >= self.limits.rows {
+            if self.together.is_none() && self.is_full() {
                 complete.push(std::mem::take(&mut self.open));
             }
         }
@@ -85,6 +92,19 @@ impl Groups {
     /// The rest; `None` if there is none.
     pub fn finish(self) -> Option<Group> {
         (self.open.rows > 0).then_some(self.open)
+    }
+
+    fn is_full(&self) -> bool {
+        self.open.rows > 0 && (self.open.bytes >= self.limits.bytes || self.open.rows >= self.limits.rows)
+    }
+
+    /// How many rows of `batch` have the value of the last row of the open group, and so stay with it.
+    fn rows_that_belong(&self, batch: &RecordBatch) -> usize {
+        let (Some(column), Some(last)) = (self.together, self.open.batches.last()) else { return 0 };
+        let last = last.column(column).slice(last.num_rows() - 1, 1);
+        let values = batch.column(column);
+        let is_same = |row: &usize| *values.slice(*row, 1) == *last;
+        (0..batch.num_rows()).take_while(is_same).count()
     }
 
     /// How many rows of `batch` belong to the open group: up to the first with which it is complete.
@@ -167,7 +187,7 @@ mod tests {
     }
 
     fn sizes(limits: GroupLimits, all: &RecordBatch, step: usize) -> Vec<(usize, u64)> {
-        let mut groups = Groups::new(limits);
+        let mut groups = Groups::new(limits, None);
         let mut sizes = Vec::new();
         for start in (0..all.num_rows()).step_by(step) {
             let batch = all.slice(start, step.min(all.num_rows() - start));
@@ -187,6 +207,22 @@ mod tests {
             for step in [1, 7, 2_048] {
                 assert_eq!(sizes(limits, &all, step), expected, "{step}");
             }
+        }
+    }
+
+    #[test]
+    fn rows_with_one_value_stay_in_one_group() {
+        let ids: ArrayRef = Arc::new(Int64Array::from(vec![1, 1, 1, 2, 3, 3, 3, 3, 4]));
+        let batch = RecordBatch::try_from_iter([("id", ids)]).unwrap();
+        for step in 1..=9 {
+            let mut groups = Groups::new(GroupLimits { bytes: 1 << 20, rows: 2 }, Some(0));
+            let mut sizes = Vec::new();
+            for start in (0..9).step_by(step) {
+                let part = batch.slice(start, step.min(9 - start));
+                sizes.extend(groups.push(part).iter().map(|group| group.rows));
+            }
+            sizes.extend(groups.finish().map(|group| group.rows));
+            assert_eq!(sizes, [3, 5, 1], "{step}");
         }
     }
 

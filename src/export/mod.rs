@@ -1,8 +1,8 @@
 //! Exports: the rows of a table or query at one snapshot, as files in a dated folder of the store.
 //!
 //! ```text
-//! rows (one transaction) ─▶ group ─▶ shards (parquet | arrow) ─▶ folder: record, manifest
-//!                       └▶ DuckDB's COPY (csv, json) ───────────┘
+//! rows (one transaction) ─▶ group ─▶ shards (parquet | arrow | webdataset) ─▶ folder: record, manifest
+//!                       └▶ DuckDB's COPY (csv, json) ────────────────────────┘
 //! ```
 
 mod arrow;
@@ -13,14 +13,19 @@ mod exports;
 mod folder;
 mod group;
 mod parquet;
+mod reading;
 mod record;
 mod request;
 mod rows;
+mod samples;
 mod shards;
 mod source;
+mod webdataset;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use ::arrow::datatypes::Schema;
+use ::parquet::arrow::encode_arrow_schema;
 use parking_lot::Mutex;
 
 pub use self::{
@@ -28,14 +33,17 @@ pub use self::{
     exports::{Found, list, remove, superseded},
     record::{Column, ExportedFile, Lineage},
     request::{
-        Compression, DEFAULT_SHARD_BYTES, Format, Request, Rows, ShardSettings, Side, Verification, check_shard_bytes,
+        Compression, DEFAULT_SHARD_BYTES, Format, Materialize, Request, Rows, ShardSettings, Side, Verification,
+        check_shard_bytes,
     },
-    rows::{About, begin, is_table, open, time_of},
+    rows::{About, Selection, begin, is_table, open, time_of},
     shards::write,
 };
 use self::{
     folder::Folder,
+    reading::Reading,
     record::{Located, Record},
+    rows::Opened,
     source::{Files, Source},
 };
 use crate::{
@@ -140,25 +148,26 @@ impl Exporter {
         progress: &Progress,
     ) -> Result<Exported> {
         progress.phase("read snapshot", "rows", None);
-        let engine = self.engine(request.at.as_ref()).await?;
-        let (about, files) = if request.format.is_text() {
-            write_text(&engine, request, author, folder, progress).await?
+        let (about, schema, files) = if request.format.is_text() {
+            let engine = self.engine(request.at.as_ref()).await?;
+            let (about, files) = write_text(&engine, request, author, folder, progress).await?;
+            (about, None, files)
         } else {
-            let mut opened = rows::open(&engine, &request.rows, request.format, author, progress).await?;
+            let mut opened = self.open(&Reading::from(request), author, progress).await?;
             progress.phase("write rows", "rows", None);
             let settings = ShardSettings {
                 format: request.format,
                 compression: request.compression,
                 shard_bytes: request.shard_bytes(),
-                threads: engine.threads(),
+                threads: self.lake.engine().threads(),
                 prefix: SHARD.to_owned(),
                 key_values: Vec::new(),
             };
             let spool = folder.spool().to_path_buf();
             let files = shards::write(&mut opened, &settings, &spool, Some(folder), progress).await?;
-            (opened.about, files)
+            (opened.about, Some(opened.schema), files)
         };
-        let record = record(request, about, files)?;
+        let record = record(request, about, schema.as_deref(), files)?;
         if request.format == Format::Arrow {
             let metadata =
                 arrow::metadata(&record.schema_fingerprint, &record.files, request.shard_bytes, request.compression);
@@ -192,11 +201,11 @@ impl Exporter {
             (None, None) => return Err(Error::invalid("there is nothing to compare with: set \"right\"")),
         };
         let located = self.located(&right).await?;
-        // Rows are compared as the format holds them.
-        let record = left.as_ref().or(located.as_ref()).map(|located| &located.record);
-        let format = record.map_or(Ok(Format::Arrow), Record::format)?;
-        let mut left = self.source(&request.left, left, format, author, progress).await?;
-        let mut right = self.source(&right, located, format, author, progress).await?;
+        // Rows are compared as the export has them.
+        let record = left.as_ref().or(located.as_ref()).map(|located| located.record.clone());
+        let like = record.as_ref();
+        let mut left = self.source(&request.left, left, like, author, progress).await?;
+        let mut right = self.source(&right, located, like, author, progress).await?;
         progress.phase("compare", "rows", None);
         compare::compare(&mut left, &mut right, request.most, progress).await
     }
@@ -204,10 +213,9 @@ impl Exporter {
     /// Compares the files of an export with what it was made from.
     async fn check(&self, located: Located, author: &Principal, progress: &Progress) -> Result<()> {
         progress.phase("verify", "rows", Some(located.record.rows));
-        let (rows, format) = (located.record.rows()?, located.record.format()?);
-        let at = SnapshotRef::Version(located.record.snapshot_id);
+        let reading = Reading::of(&located.record)?;
         let mut files = Source::Files(Files::open(&self.storage, located, &self.staging).await?);
-        let opened = rows::open(&self.engine(Some(&at)).await?, &rows, format, author, progress).await?;
+        let opened = self.open(&reading, author, progress).await?;
         let mut rows = Source::Rows(Box::new(opened));
         let found = compare::compare(&mut files, &mut rows, 1, progress).await?;
         match found.differences.first() {
@@ -232,21 +240,32 @@ impl Exporter {
         &self,
         side: &Side,
         located: Option<Located>,
-        format: Format,
+        like: Option<&Record>,
         author: &Principal,
         progress: &Progress,
     ) -> Result<Source> {
         match (side, located) {
             (Side::Rows { rows, at }, _) => {
-                let engine = self.engine(at.as_ref()).await?;
-                let opened = rows::open(&engine, rows, format, author, progress).await?;
-                Ok(Source::Rows(Box::new(opened)))
+                let (rows, at) = (rows.clone(), at.clone());
+                let format = like.map_or(Ok(Format::Arrow), Record::format)?;
+                let reading = Reading { rows, at, format, materialize: like.and_then(|record| record.materialize) };
+                Ok(Source::Rows(Box::new(self.open(&reading, author, progress).await?)))
             }
             (Side::Export(_), Some(located)) => {
                 Files::open(&self.storage, located, &self.staging).await.map(Source::Files)
             }
             (Side::Export(_), None) => Err(Error::internal("an export was not looked up")),
         }
+    }
+
+    /// Reads rows of the lake.
+    async fn open(&self, reading: &Reading, author: &Principal, progress: &Progress) -> Result<Opened> {
+        let engine = self.engine(reading.at.as_ref()).await?;
+        let mut opened = rows::open(&engine, &reading.selection(), author, progress).await?;
+        if let Some(policy) = reading.materialize {
+            opened.materialize(&self.storage, self.staging.clone(), policy)?;
+        }
+        Ok(opened)
     }
 
     /// The engine in which the snapshot is the newest.
@@ -280,7 +299,7 @@ async fn write_text(
 }
 
 fn text_file(request: &Request) -> String {
-    let ending = if request.format == Format::Json { "jsonl" } else { "csv" };
+    let ending = request.format.ending();
     match request.compression {
         Compression::Gzip => format!("data.{ending}.gz"),
         Compression::Zstd => format!("data.{ending}.zst"),
@@ -288,7 +307,8 @@ fn text_file(request: &Request) -> String {
     }
 }
 
-fn record(request: &Request, about: About, files: Vec<ExportedFile>) -> Result<Record> {
+fn record(request: &Request, about: About, schema: Option<&Schema>, files: Vec<ExportedFile>) -> Result<Record> {
+    let schema = schema.filter(|_| request.format == Format::Webdataset);
     let (table, query) = request.rows.described();
     Ok(Record {
         format_version: FORMAT_VERSION,
@@ -300,6 +320,8 @@ fn record(request: &Request, about: About, files: Vec<ExportedFile>) -> Result<R
         lineage: about.lineage,
         schema_fingerprint: rows::fingerprint(&about.columns)?,
         columns: about.columns,
+        materialize: request.materialize,
+        arrow_schema: schema.map(encode_arrow_schema),
         rows: files.iter().map(|file| file.rows).sum(),
         bytes: files.iter().map(|file| file.bytes).sum(),
         files,

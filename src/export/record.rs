@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::request::{Format, Rows};
+use super::request::{Format, Materialize, Rows};
 use crate::{
     error::{Error, ErrorKind, Result},
     ids::SnapshotId,
@@ -48,6 +48,12 @@ pub struct Record {
     pub schema_fingerprint: String,
     /// The columns.
     pub columns: Vec<Column>,
+    /// What happened to rows of samples without bytes, if they were fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub materialize: Option<Materialize>,
+    /// The columns as an Arrow schema in Base64, like in Parquet files, for formats that do not hold it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrow_schema: Option<String>,
     /// The number of rows.
     pub rows: u64,
     /// The size of the files.

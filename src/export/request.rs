@@ -1,5 +1,7 @@
 //! The request of an export.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     error::{Error, Result},
     lake::{snapshots::SnapshotRef, table::TableRef},
@@ -20,8 +22,24 @@ pub struct Request {
     pub shard_bytes: Option<u64>,
     /// The folder of the export.
     pub name: TableRef,
+    /// What happens to rows of samples that only refer to their bytes; `None` if they stay as they are.
+    pub materialize: Option<Materialize>,
     /// Whether the files are read back and compared.
     pub verify: bool,
+}
+
+/// The bytes that rows of samples refer to are fetched; what happens to rows whose bytes are not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Materialize {
+    /// The export fails.
+    Error,
+    /// They stay without bytes, with the reason in `materialize_error`.
+    Warn,
+    /// They are left out.
+    DropRow,
+    /// Their samples are left out.
+    DropSample,
 }
 
 /// What is exported.
@@ -44,6 +62,8 @@ pub enum Format {
     Json,
     /// Arrow IPC files.
     Arrow,
+    /// Tar files with samples.
+    Webdataset,
 }
 
 /// The compression of the files.
@@ -91,7 +111,7 @@ pub enum Side {
 /// How files are written.
 #[derive(Clone, Debug)]
 pub struct ShardSettings {
-    /// Their format: Parquet or Arrow.
+    /// Their format, which is not a text.
     pub format: Format,
     /// Their compression.
     pub compression: Compression,
@@ -134,6 +154,7 @@ impl Request {
             Format::Parquet => (&[FormatDefault, Plain, Snappy, Gzip, Zstd, Lz4], "none, snappy, gzip, zstd, lz4"),
             Format::Arrow => (&[FormatDefault, Plain, Zstd, Lz4], "none, zstd, lz4"),
             Format::Csv | Format::Json => (&[FormatDefault, Plain, Gzip, Zstd], "none, gzip, zstd"),
+            Format::Webdataset => (&[FormatDefault, Plain], "none"),
         };
         if !known.contains(&self.compression) {
             let format = self.format.name();
@@ -141,7 +162,10 @@ impl Request {
         }
         check_shard_bytes(self.shard_bytes())?;
         if self.shard_bytes.is_some() && self.format.is_text() {
-            return Err(Error::invalid("\"shard_bytes\" is for parquet and arrow: a csv or json export is one file"));
+            return Err(Error::invalid("\"shard_bytes\": a csv or json export is one file"));
+        }
+        if self.materialize.is_some() && self.format.is_text() {
+            return Err(Error::invalid("\"materialize\": csv and json do not hold bytes; choose another format"));
         }
         if self.verify { self.format.check_typed() } else { Ok(()) }
     }
@@ -168,7 +192,7 @@ impl Rows {
 
 impl Format {
     /// All of them.
-    const ALL: [Self; 4] = [Self::Parquet, Self::Csv, Self::Json, Self::Arrow];
+    const ALL: [Self; 5] = [Self::Parquet, Self::Csv, Self::Json, Self::Arrow, Self::Webdataset];
 
     /// The format with a name.
     pub fn named(name: &str) -> Option<Self> {
@@ -182,6 +206,16 @@ impl Format {
             Self::Csv => "csv",
             Self::Json => "json",
             Self::Arrow => "arrow",
+            Self::Webdataset => "webdataset",
+        }
+    }
+
+    /// The ending of its files.
+    pub fn ending(self) -> &'static str {
+        match self {
+            Self::Json => "jsonl",
+            Self::Webdataset => "tar",
+            _ => self.name(),
         }
     }
 
@@ -194,7 +228,7 @@ impl Format {
             return Ok(());
         }
         Err(Error::unsupported(format!(
-            "rows of {} exports are not compared, because text has no types: export as parquet or arrow",
+            "rows of {} exports are not compared, because text has no types: export as parquet, arrow or webdataset",
             self.name()
         )))
     }

@@ -1,15 +1,19 @@
 //! The rows of an export, and what is known about them, from one transaction at one snapshot.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
-use arrow::datatypes::SchemaRef;
+use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
 use super::{
     record::{Column, Lineage},
-    request::{Compression, Format, Request, Rows},
+    request::{Compression, Format, Materialize, Request, Rows},
+    samples::{self, Materializer},
 };
 use crate::{
     context::Principal,
@@ -26,6 +30,7 @@ use crate::{
         table::TableRef,
     },
     quote::{identifier, literal},
+    storage::Storage,
 };
 
 /// The batches in which rows arrive.
@@ -44,6 +49,17 @@ pub struct About {
     pub columns: Vec<Column>,
 }
 
+/// Which rows are read, and how.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    /// The table or query.
+    pub rows: Rows,
+    /// They get the types that this format holds.
+    pub format: Format,
+    /// Whether the rows of an interleaved sample must be next to each other.
+    pub whole_samples: bool,
+}
+
 /// Rows that are read.
 #[derive(Debug)]
 pub struct Opened {
@@ -51,31 +67,55 @@ pub struct Opened {
     pub about: About,
     /// Their columns in Arrow.
     pub schema: SchemaRef,
-    /// The rows.
-    pub stream: BatchStream,
+    stream: BatchStream,
+    materializer: Option<Materializer>,
     /// The connection, which nothing else may need meanwhile.
     _lease: Lease,
 }
 
-/// Reads the rows as a stream, in the types that `format` holds.
+// === impl Selection ===
+
+impl Selection {
+    /// The rows as they are, in the types that `format` holds.
+    pub fn new(rows: Rows, format: Format) -> Self {
+        Self { rows, format, whole_samples: format == Format::Webdataset }
+    }
+}
+
+// === impl Opened ===
+
+impl Opened {
+    /// Has the bytes fetched that rows of samples refer to.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if the rows are no samples.
+    pub fn materialize(&mut self, storage: &Storage, staging: PathBuf, policy: Materialize) -> Result<()> {
+        self.materializer = Some(Materializer::new(&self.schema, storage, staging, policy)?);
+        Ok(())
+    }
+
+    /// The next rows.
+    pub async fn next(&mut self) -> Option<Result<RecordBatch>> {
+        match &mut self.materializer {
+            None => self.stream.next().await,
+            Some(materializer) => materializer.next(&mut self.stream).await.transpose(),
+        }
+    }
+}
+
+/// Reads the rows as a stream.
 ///
 /// # Errors
 /// `NotFound` for an unknown table; `InvalidArgument` for a column whose type cannot be kept; errors of the query.
-pub async fn open(
-    engine: &Engine,
-    rows: &Rows,
-    format: Format,
-    author: &Principal,
-    progress: &Progress,
-) -> Result<Opened> {
+pub async fn open(engine: &Engine, selection: &Selection, author: &Principal, progress: &Progress) -> Result<Opened> {
     let lease = progress.unless_cancelled(engine.lease_for(author)).await?;
     let (sender, receiver) = engine::channel(lease.worker(), engine.staging().to_path_buf(), LIMITS);
     let (reply, head): (Head, _) = oneshot::channel();
-    let (rows, user) = (rows.clone(), author.name().to_owned());
+    let (selection, user) = (selection.clone(), author.name().to_owned());
     let guard = lease.worker().spawn(move |connection| {
         connection.as_user(&user, || {
             let mut reply = Some(reply);
-            if let Err(err) = send(connection, (&rows, format), &mut reply, &sender)
+            if let Err(err) = send(connection, &selection, &mut reply, &sender)
                 && let Some(reply) = reply
             {
                 // The caller may be gone.
@@ -86,20 +126,15 @@ pub async fn open(
     let begun = async { head.await.unwrap_or_else(|_| Err(Error::internal("a task of the engine panicked"))) };
     let (about, schema) = progress.unless_cancelled(begun).await?;
     let stream = receiver.into_stream(SchemaRef::clone(&schema), guard, true);
-    Ok(Opened { about, schema, stream, _lease: lease })
+    Ok(Opened { about, schema, stream, materializer: None, _lease: lease })
 }
 
 /// What the worker reports before the rows.
 type Head = oneshot::Sender<Result<(About, SchemaRef)>>;
 
 /// Sends the rows; errors after the first of them go the same way.
-fn send(
-    connection: &Connection,
-    (rows, format): (&Rows, Format),
-    reply: &mut Option<Head>,
-    sender: &BatchSender,
-) -> Result<()> {
-    let (about, query) = begin(connection, rows, format)?;
+fn send(connection: &Connection, selection: &Selection, reply: &mut Option<Head>, sender: &BatchSender) -> Result<()> {
+    let (about, query) = begin(connection, selection)?;
     let statement = connection.prepare(&query)?;
     let mut rows = statement.execute(&[])?;
     if let Some(reply) = reply.take() {
@@ -125,7 +160,7 @@ pub async fn copy(
     let target = literal(&target.display().to_string());
     let copying = move |connection: &Connection| {
         connection.as_user(&user, || {
-            let (about, query) = begin(connection, &request.rows, request.format)?;
+            let (about, query) = begin(connection, &Selection::new(request.rows.clone(), request.format))?;
             let options = copy_options(&request);
             let written = connection.execute(&format!("COPY ({query}\n) TO {target} ({options})"), &[])?;
             Ok((about, written))
@@ -146,12 +181,12 @@ fn copy_options(request: &Request) -> String {
     }
 }
 
-/// Begins a transaction, which the end of the lease rolls back, and gives the query of the rows in the types that `format`
-/// holds.
+/// Begins a transaction, which the end of the lease rolls back, and gives the query of the rows.
 ///
 /// # Errors
 /// As [`open`].
-pub fn begin(connection: &Connection, rows: &Rows, format: Format) -> Result<(About, String)> {
+pub fn begin(connection: &Connection, selection: &Selection) -> Result<(About, String)> {
+    let Selection { rows, format, whole_samples } = selection;
     connection.begin()?;
     let snapshot_id = snapshots::current(connection)?;
     let query = match rows {
@@ -161,9 +196,12 @@ pub fn begin(connection: &Connection, rows: &Rows, format: Format) -> Result<(Ab
     // Errors are those of the query itself then.
     connection.prepare(&query)?;
     let columns = columns_of(connection, &query)?;
-    check_types(&columns, format)?;
+    check_types(&columns, *format)?;
     let query = stored(connection, &query)?.unwrap_or(query);
-    let query = held(&columns, format, query);
+    let mut query = held(&columns, *format, query);
+    if *whole_samples && samples::are_samples(&columns) {
+        query = samples::arranged(connection, rows, query)?;
+    }
     let about = About {
         snapshot_id,
         snapshot_time: time_of(connection, snapshot_id)?,
@@ -186,7 +224,7 @@ fn columns_of(connection: &Connection, query: &str) -> Result<Vec<Column>> {
 /// Types that a table may store, and a format does not.
 fn check_types(columns: &[Column], format: Format) -> Result<()> {
     let unheld: &[(&str, &str)] = match format {
-        Format::Parquet | Format::Arrow => &[("VARIANT", "::JSON")],
+        Format::Parquet | Format::Arrow | Format::Webdataset => &[("VARIANT", "::JSON")],
         Format::Json => &[("VARIANT", "::JSON"), ("BLOB", ".base64()")],
         Format::Csv => &[],
     };

@@ -14,6 +14,7 @@ use super::{
     record::ExportedFile,
     request::{Format, ShardSettings},
     rows::Opened,
+    webdataset::{self, TarFile},
 };
 use crate::{
     error::{Error, Result},
@@ -30,6 +31,7 @@ const BATCH: GroupLimits = GroupLimits { bytes: 8 << 20, rows: 1 << 16 };
 enum Shard {
     Parquet(Box<ParquetFile>),
     Arrow(Box<ArrowFile>),
+    Tar(Box<TarFile>),
 }
 
 /// The files.
@@ -61,9 +63,10 @@ pub async fn write(
     // A file ends with a group.
     let limits = GroupLimits { bytes: limits.bytes.min(settings.shard_bytes), ..limits };
     let schema = SchemaRef::clone(&opened.schema);
+    let together = if settings.format == Format::Webdataset { webdataset::together(&schema)? } else { None };
+    let mut groups = Groups::new(limits, together);
     let mut shards = Shards { settings, spool, folder, schema, complete: Vec::new(), open: None };
-    let mut groups = Groups::new(limits);
-    while let Some(batch) = progress.unless_cancelled(async { Ok(opened.stream.next().await) }).await? {
+    while let Some(batch) = progress.unless_cancelled(async { Ok(opened.next().await) }).await? {
         let batch = batch?;
         let rows = batch.num_rows() as u64;
         for group in groups.push(batch) {
@@ -107,6 +110,10 @@ impl Shards<'_> {
         let (path, schema) = (self.spool.join(self.name()), &self.schema);
         Ok(match self.settings.format {
             Format::Arrow => Shard::Arrow(Box::new(ArrowFile::create(&path, schema, self.settings.compression)?)),
+            Format::Webdataset => {
+                let before = self.complete.iter().map(|file| file.rows).sum();
+                Shard::Tar(Box::new(TarFile::create(&path, schema, before)?))
+            }
             _ => Shard::Parquet(Box::new(ParquetFile::create(&path, schema, first, self.settings)?)),
         })
     }
@@ -134,7 +141,7 @@ impl Shards<'_> {
 
     /// The name of the next file.
     fn name(&self) -> String {
-        format!("{}-{:05}.{}", self.settings.prefix, self.complete.len(), self.settings.format.name())
+        format!("{}-{:05}.{}", self.settings.prefix, self.complete.len(), self.settings.format.ending())
     }
 }
 
@@ -145,6 +152,7 @@ impl Shard {
         match self {
             Self::Parquet(file) => file.write(group),
             Self::Arrow(file) => file.write(group),
+            Self::Tar(file) => file.write(group),
         }
     }
 
@@ -152,6 +160,7 @@ impl Shard {
         match self {
             Self::Parquet(file) => file.bytes(),
             Self::Arrow(file) => file.bytes(),
+            Self::Tar(file) => file.bytes(),
         }
     }
 
@@ -159,6 +168,7 @@ impl Shard {
         match self {
             Self::Parquet(file) => file.finish(),
             Self::Arrow(file) => file.finish(),
+            Self::Tar(file) => file.finish(),
         }
     }
 }

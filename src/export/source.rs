@@ -5,15 +5,22 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use arrow::{array::RecordBatch, datatypes::SchemaRef, error::ArrowError, ipc::reader::FileReader};
+use arrow::{
+    array::RecordBatch,
+    datatypes::SchemaRef,
+    error::ArrowError,
+    ipc::{convert::try_schema_from_ipc_buffer, reader::FileReader},
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 use super::{
-    record::{ExportedFile, Located},
+    record::{ExportedFile, Located, Record},
     request::Format,
     rows::Opened,
+    webdataset,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -62,7 +69,7 @@ impl Source {
     /// The next rows.
     pub async fn next(&mut self) -> Option<Result<RecordBatch>> {
         match self {
-            Self::Rows(opened) => opened.stream.next().await,
+            Self::Rows(opened) => opened.next().await,
             Self::Files(files) => files.batches.recv().await,
         }
     }
@@ -84,11 +91,12 @@ impl Files {
             return Err(Error::new(ErrorKind::DataLoss, "the export has no files"));
         };
         let first = fetcher.fetch(first).await?;
-        let (schema, _) = open_file(&first, format)?;
+        let schema = schema_of(&first, &fetcher.located.record, format)?;
         let (sender, batches) = mpsc::channel(2);
+        let columns = SchemaRef::clone(&schema);
         tokio::spawn(async move {
             // Without a receiver nobody wants to know.
-            if let Err(err) = fetcher.send_all(first, &sender).await {
+            if let Err(err) = fetcher.send_all(first, &columns, &sender).await {
                 let _ = sender.send(Err(err)).await;
             }
         });
@@ -99,22 +107,21 @@ impl Files {
 // === impl Fetcher ===
 
 impl Fetcher {
-    async fn send_all(&self, first: PathBuf, sender: &mpsc::Sender<Result<RecordBatch>>) -> Result<()> {
+    async fn send_all(
+        &self,
+        first: PathBuf,
+        schema: &SchemaRef,
+        sender: &mpsc::Sender<Result<RecordBatch>>,
+    ) -> Result<()> {
         let mut fetched = Some(first);
         for file in &self.located.record.files {
             let path = match fetched.take() {
                 Some(first) => first,
                 None => self.fetch(file).await?,
             };
-            let (sender, format, of) = (sender.clone(), self.format, path.clone());
+            let (sender, format, of, schema) = (sender.clone(), self.format, path.clone(), SchemaRef::clone(schema));
             let sent = tokio::task::spawn_blocking(move || {
-                let (_, batches) = open_file(&of, format)?;
-                for batch in batches {
-                    if sender.blocking_send(Ok(batch.map_err(|err| unreadable(&of, &err))?)).is_err() {
-                        break;
-                    }
-                }
-                Ok(())
+                read_file(&of, format, &schema, &mut |batch| sender.blocking_send(Ok(batch)).is_ok())
             });
             sent.await.unwrap_or_else(|_| Err(Error::new(ErrorKind::DataLoss, "a reader gave up")))?;
             if path.starts_with(self.folder.path()) {
@@ -159,16 +166,47 @@ fn unreadable(path: &Path, err: &dyn std::error::Error) -> Error {
     Error::new(ErrorKind::DataLoss, format!("read \"{name}\": it cannot be read")).with_source(err.to_string())
 }
 
-type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>>>;
-
-fn open_file(path: &Path, format: Format) -> Result<(SchemaRef, Batches)> {
+/// The columns of a file.
+fn schema_of(path: &Path, record: &Record, format: Format) -> Result<SchemaRef> {
     let file = File::open(path)?;
-    if format == Format::Arrow {
-        let reader = FileReader::try_new_buffered(file, None).map_err(|err| unreadable(path, &err))?;
-        return Ok((reader.schema(), Box::new(reader)));
+    match format {
+        Format::Webdataset => {
+            let unreadable = || Error::new(ErrorKind::DataLoss, "the export does not say which columns it has");
+            record.arrow_schema.as_deref().and_then(decode_schema).ok_or_else(unreadable)
+        }
+        Format::Arrow => {
+            let reader = FileReader::try_new_buffered(file, None).map_err(|err| unreadable(path, &err))?;
+            Ok(reader.schema())
+        }
+        _ => {
+            let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|err| unreadable(path, &err))?;
+            Ok(SchemaRef::clone(builder.schema()))
+        }
     }
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|err| unreadable(path, &err))?;
-    let schema = SchemaRef::clone(builder.schema());
-    let reader = builder.with_batch_size(PARQUET_ROWS).build().map_err(|err| unreadable(path, &err))?;
-    Ok((schema, Box::new(reader)))
+}
+
+/// A schema as Parquet files have it: a message of Arrow behind its length.
+fn decode_schema(text: &str) -> Option<SchemaRef> {
+    let bytes = BASE64_STANDARD.decode(text).ok()?;
+    try_schema_from_ipc_buffer(&bytes).ok().map(SchemaRef::new)
+}
+
+/// Passes the rows of a file to `each`, until that returns false.
+fn read_file(path: &Path, format: Format, schema: &SchemaRef, each: &mut dyn FnMut(RecordBatch) -> bool) -> Result<()> {
+    if format == Format::Webdataset {
+        return webdataset::read(path, schema, each);
+    }
+    let file = File::open(path)?;
+    let batches: Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>>> = if format == Format::Arrow {
+        Box::new(FileReader::try_new_buffered(file, None).map_err(|err| unreadable(path, &err))?)
+    } else {
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|err| unreadable(path, &err))?;
+        Box::new(builder.with_batch_size(PARQUET_ROWS).build().map_err(|err| unreadable(path, &err))?)
+    };
+    for batch in batches {
+        if !each(batch.map_err(|err| unreadable(path, &err))?) {
+            break;
+        }
+    }
+    Ok(())
 }

@@ -744,7 +744,7 @@ pub struct ExportRequest {
     /// The snapshot to read; the default is the newest.
     #[prost(message, optional, tag = "4")]
     pub at: ::core::option::Option<SnapshotSelector>,
-    /// The size at which another file is begun, for parquet and arrow; by default 500,000,000 bytes.
+    /// The size at which another file is begun, for parquet, arrow and webdataset; by default 500,000,000 bytes.
     #[prost(uint64, optional, tag = "5")]
     pub shard_bytes: ::core::option::Option<u64>,
     /// The compression of the files.
@@ -754,9 +754,14 @@ pub struct ExportRequest {
     /// query query.result.
     #[prost(string, optional, tag = "7")]
     pub destination: ::core::option::Option<::prost::alloc::string::String>,
-    /// For parquet and arrow: read the files back and compare them with the rows, before the export becomes the latest.
+    /// For parquet, arrow and webdataset: read the files back and compare them with the rows, before the export becomes the latest.
     #[prost(bool, tag = "8")]
     pub verify: bool,
+    /// For interleaved samples: fetch the bytes that source_ref names for rows whose binary_content is NULL. It is a JSON object
+    /// with path (the URI of an asset, a landed file or an export), and optionally byte_offset and byte_size, or member (of a
+    /// tar file).
+    #[prost(enumeration = "export_request::Materialize", tag = "9")]
+    pub materialize: i32,
     /// A repeated call with the same key returns the outcome of the first.
     #[prost(string, optional, tag = "14")]
     pub idempotency_key: ::core::option::Option<::prost::alloc::string::String>,
@@ -788,6 +793,9 @@ pub mod export_request {
         /// Arrow IPC files, and _metadata.json, which lists them with their rows. Without compression they can be mapped into
         /// memory.
         Arrow = 3,
+        /// WebDataset: tar files with samples. The rows of interleaved samples (columns sample_id, position and modality) become
+        /// KEY.json and the bytes of each row; of other tables, each row becomes a sample, with BLOBs as members.
+        Webdataset = 4,
     }
     impl Format {
         /// String value of the enum field names used in the ProtoBuf definition.
@@ -800,6 +808,7 @@ pub mod export_request {
                 Self::Csv => "csv",
                 Self::Json => "json",
                 Self::Arrow => "arrow",
+                Self::Webdataset => "webdataset",
             }
         }
         /// Creates an enum from field names used in the ProtoBuf definition.
@@ -809,6 +818,57 @@ pub mod export_request {
                 "csv" => Some(Self::Csv),
                 "json" => Some(Self::Json),
                 "arrow" => Some(Self::Arrow),
+                "webdataset" => Some(Self::Webdataset),
+                _ => None,
+            }
+        }
+    }
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Materialize {
+        /// Rows stay as they are.
+        AsIs = 0,
+        /// The export fails if bytes are missing.
+        Error = 1,
+        /// Rows whose bytes are missing stay without, with the reason in their column materialize_error.
+        Warn = 2,
+        /// They are left out.
+        DropRow = 3,
+        /// Their samples are left out.
+        DropSample = 4,
+    }
+    impl Materialize {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::AsIs => "as_is",
+                Self::Error => "error",
+                Self::Warn => "warn",
+                Self::DropRow => "drop_row",
+                Self::DropSample => "drop_sample",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "as_is" => Some(Self::AsIs),
+                "error" => Some(Self::Error),
+                "warn" => Some(Self::Warn),
+                "drop_row" => Some(Self::DropRow),
+                "drop_sample" => Some(Self::DropSample),
                 _ => None,
             }
         }
@@ -834,7 +894,7 @@ pub mod export_request {
         Snappy = 2,
         /// For parquet, csv and json.
         Gzip = 3,
-        /// For all formats.
+        /// For all formats but webdataset.
         Zstd = 4,
         /// For parquet and arrow.
         Lz4 = 5,

@@ -15,7 +15,7 @@ use crate::{
     context::Principal,
     engine::{Connection, Engine},
     error::{Error, Result},
-    export::{self, About, Column, Compression, ExportedFile, Format, Rows, ShardSettings},
+    export::{self, About, Column, Compression, ExportedFile, Format, Rows, Selection, ShardSettings},
     hub::{NewContent, NewFile},
     ingest::media_side,
     jobs::Progress,
@@ -57,7 +57,7 @@ impl Source {
     }
 
     fn of(connection: &Connection, request: &Request) -> Result<Self> {
-        let (mut about, query) = export::begin(connection, &request.rows, Format::Parquet)?;
+        let (mut about, query) = export::begin(connection, &Selection::new(request.rows.clone(), Format::Parquet))?;
         // The rows are those of the snapshot that changed their tables last, whatever happened to others since.
         let changed: Option<Vec<_>> = about.lineage.iter().map(|read| read.snapshot_id).collect();
         if let Some(last) = changed.into_iter().flatten().max() {
@@ -262,8 +262,8 @@ pub async fn write(
 ) -> Result<Wanted> {
     let (mut splits, mut files, mut data, mut features) = (Vec::new(), Vec::new(), Vec::new(), None);
     for split in &source.splits {
-        let query = Rows::Query(source.query_of(request, split));
-        let mut opened = export::open(engine, &query, Format::Parquet, author, progress).await?;
+        let rows = Selection::new(Rows::Query(source.query_of(request, split)), Format::Parquet);
+        let mut opened = export::open(engine, &rows, author, progress).await?;
         let described = Features::of(&opened.schema, &source.media, &request.class_labels)?;
         progress.phase(format!("write {split}"), "rows", None);
         let settings = ShardSettings {

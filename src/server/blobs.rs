@@ -1,6 +1,4 @@
 //! Functions in SQL that read objects of the store: `read_object`, `read_range` and `fragment_bytes`.
-//!
-//! Only landings, assets and exports can be read: Parquet files of the lake and backups hold what its tables may not show.
 
 use std::sync::Arc;
 
@@ -13,9 +11,6 @@ use crate::{
     storage::{Part, Storage},
     telemetry::metrics,
 };
-
-/// The folders whose objects can be read.
-const FOLDERS: [&str; 3] = ["assets/", "exports/", "raw/"];
 
 /// How many bytes are read at once, unless a single row has more: each thread of DuckDB holds them two or three times.
 const GROUP_BYTES: u64 = 16 << 20;
@@ -107,21 +102,14 @@ impl Reader {
     }
 
     fn object(&self, uri: &str) -> Result<Part> {
-        Ok(Part { path: self.path(uri)?, bytes: None })
+        Ok(Part { path: self.storage.readable_path(uri)?, bytes: None })
     }
 
     fn range(&self, uri: &str, offset: i64, length: i64) -> Result<Part> {
         let negative = || Error::invalid(format!("offset {offset} and length {length} must not be negative"));
         let start = u64::try_from(offset).map_err(|_| negative())?;
         let length = u64::try_from(length).map_err(|_| negative())?;
-        Ok(Part { path: self.path(uri)?, bytes: Some((start, start + length)) })
-    }
-
-    fn path(&self, uri: &str) -> Result<String> {
-        let path = self.storage.path_of(uri).filter(|path| FOLDERS.iter().any(|folder| path.starts_with(folder)));
-        path.ok_or_else(|| {
-            Error::invalid(format!("\"{uri}\" is not the URI of an asset, a landed file or an export of this server"))
-        })
+        Ok(Part { path: self.storage.readable_path(uri)?, bytes: Some((start, start + length)) })
     }
 }
 

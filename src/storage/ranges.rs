@@ -48,16 +48,18 @@ impl Storage {
         for part in parts {
             wanted.entry(&part.path).or_default().add(part.bytes);
         }
-        let requests: Vec<_> =
-            wanted.into_iter().flat_map(|(path, wanted)| wanted.requests().map(move |range| (path, range))).collect();
+        let requests: Vec<_> = wanted
+            .into_iter()
+            .flat_map(|(path, wanted)| wanted.requests().map(move |range| (path.to_owned(), range)))
+            .collect();
         let (received, returned) = (Budget::new(limit), Budget::new(limit));
         let (budget, answered) = (&received, &answered);
         let fetched = stream::iter(requests).map(|(path, range)| async move {
-            let bytes = self.fetch(path, range.clone(), budget).await?;
+            let bytes = self.fetch(&path, range.clone(), budget).await?;
             answered(bytes.len() as u64);
             Ok::<_, Error>(((path, range.map_or(0, |range| range.start)), bytes))
         });
-        let fetched: BTreeMap<(&str, u64), Bytes> = fetched.buffer_unordered(REQUESTS).try_collect().await?;
+        let fetched: Fetched = fetched.buffer_unordered(REQUESTS).try_collect().await?;
         let parts = parts.iter().map(|part| cut(&fetched, part)).collect::<Result<Vec<_>>>()?;
         // What is repeated is received once.
         parts.iter().try_for_each(|part| returned.spend(part.len() as u64))?;
@@ -120,16 +122,19 @@ fn explain(err: Error, path: &str) -> Error {
     }
 }
 
+/// What was read, by the path and the first byte.
+type Fetched = BTreeMap<(String, u64), Bytes>;
+
 /// The bytes of a part, of those that were fetched.
-fn cut(fetched: &BTreeMap<(&str, u64), Bytes>, part: &Part) -> Result<Bytes> {
+fn cut(fetched: &Fetched, part: &Part) -> Result<Bytes> {
     let lost = || Error::internal("a part was not read");
     let Some((start, end)) = part.bytes else {
-        return fetched.get(&(part.path.as_str(), 0)).cloned().ok_or_else(lost);
+        return fetched.get(&(part.path.clone(), 0)).cloned().ok_or_else(lost);
     };
     if start == end {
         return Ok(Bytes::new());
     }
-    let before = fetched.range((part.path.as_str(), 0)..=(part.path.as_str(), start)).next_back();
+    let before = fetched.range((part.path.clone(), 0)..=(part.path.clone(), start)).next_back();
     let ((_, first), bytes) = before.ok_or_else(lost)?;
     let inside = |at: u64| usize::try_from(at - first).unwrap_or(usize::MAX);
     let range = inside(start)..inside(end);

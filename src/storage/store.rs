@@ -21,6 +21,8 @@ use crate::error::{Context, Error, ErrorKind, Result};
 
 /// The folder of DuckLake's files, relative to the root.
 const LAKE: &str = "lake";
+/// The folders whose objects clients can read: Parquet files of the lake and backups hold what its tables may not show.
+const READABLE: [&str; 3] = ["assets/", "exports/", "raw/"];
 /// The maximum number of concurrent requests of a call.
 pub(super) const REQUESTS: usize = 16;
 
@@ -155,6 +157,17 @@ impl Storage {
     pub fn path_of(&self, uri: &str) -> Option<String> {
         let path = uri.strip_prefix(&self.root_uri)?;
         Path::from_url_path(path).ok().map(Into::into)
+    }
+
+    /// The path of the asset, landed file or export with this URI.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for any other URI.
+    pub fn readable_path(&self, uri: &str) -> Result<String> {
+        let path = self.path_of(uri).filter(|path| READABLE.iter().any(|folder| path.starts_with(folder)));
+        path.ok_or_else(|| {
+            Error::invalid(format!("\"{uri}\" is not the URI of an asset, a landed file or an export of this server"))
+        })
     }
 
     /// The store, for reading.

@@ -123,6 +123,12 @@ pub fn sniff(bytes: &[u8]) -> Option<MediaKind> {
     MAGIC.iter().find(|(start, at, mark, _)| matches(start, *at, mark)).map(|(.., kind)| *kind)
 }
 
+/// The usual file extension, without the dot, of a media type.
+#[must_use]
+pub fn extension_of(media_type: &str) -> Option<&'static str> {
+    MAGIC.iter().map(|(.., kind)| kind).find(|kind| kind.media_type == media_type).map(|kind| kind.extension)
+}
+
 const fn image(extension: &'static str, media_type: &'static str) -> MediaKind {
     MediaKind { class: MediaClass::Image, extension, media_type }
 }
