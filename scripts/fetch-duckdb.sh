@@ -6,6 +6,7 @@ set -euo pipefail
 readonly VERSION=1.5.5
 readonly NPM_VERSION=1.5.5-r.5
 readonly EXTENSIONS=(ducklake httpfs icu postgres_scanner sqlite_scanner tpch)
+readonly OPTIONAL=(lance) # large, and for one format of exports only
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly root
@@ -17,10 +18,10 @@ own_version= # of a libduckdb that was put into place by hand
 
 usage() {
     cat <<EOF
-usage: scripts/fetch-duckdb.sh
+usage: scripts/fetch-duckdb.sh [${OPTIONAL[*]}]
 
 Puts libduckdb $VERSION and the extensions ${EXTENSIONS[*]}
-into .deps/duckdb of this checkout. The library comes with npm, the extensions with
+into .deps/duckdb of this checkout, and with "lance" (254 MB) the one for exports as Lance. The library comes with npm, the extensions with
 python3 -m pip; scripts/duckdb.sums holds the sha256 of every archive and file.
 When everything is in place already, it only checks the sums.
 
@@ -240,16 +241,18 @@ put() {
 }
 
 main() {
+    local wanted=("${EXTENSIONS[@]}")
     case ${1:-} in
         "") ;;
         -h | --help) usage && exit ;;
+        lance) wanted+=(lance) ;;
         *) usage >&2 && exit 2 ;;
     esac
     detect_platform
     find_sha256
 
     local piece missing=() number=0
-    for piece in libduckdb "${EXTENSIONS[@]}"; do
+    for piece in libduckdb "${wanted[@]}"; do
         describe "$piece"
         matches "$deps/$target" "$target" || missing+=("$piece")
     done
@@ -263,7 +266,7 @@ main() {
             put "$piece" "$number/${#missing[@]}"
         done
     fi
-    echo "DuckDB $VERSION and ${#EXTENSIONS[@]} extensions for $platform are in .deps/duckdb"
+    echo "DuckDB $VERSION and ${#wanted[@]} extensions for $platform are in .deps/duckdb"
 }
 
 main "$@"

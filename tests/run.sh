@@ -126,7 +126,7 @@ install_tools() {
 # Many tests only wait, so files run side by side; those of one file share a server. Four, as each has servers of its own.
 side_by_side="-n auto --maxprocesses 4 --dist loadfile"
 
-fetch_duckdb() { scripts/fetch-duckdb.sh && duckdb=fetched; }
+fetch_duckdb() { scripts/fetch-duckdb.sh lance && duckdb=fetched; }
 
 clippy() {
     [ -n "$duckdb" ] || skip "DuckDB is missing" || return

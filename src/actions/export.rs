@@ -90,6 +90,7 @@ fn format(format: export_request::Format) -> Format {
         export_request::Format::Json => Format::Json,
         export_request::Format::Arrow => Format::Arrow,
         export_request::Format::Webdataset => Format::Webdataset,
+        export_request::Format::Lance => Format::Lance,
     }
 }
 

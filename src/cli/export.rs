@@ -44,7 +44,7 @@ pub struct Export {
     /// For interleaved samples: fetch the bytes that source_ref names, and what to do with rows whose bytes are missing
     #[arg(long, value_parser = words("ExportRequest.Materialize"), default_value = "as_is")]
     materialize: i32,
-    /// For parquet, arrow and webdataset: read the files back and compare them with the rows, before the export becomes the latest
+    /// Not for csv and json: read the files back and compare them with the rows, before the export becomes the latest
     #[arg(long)]
     verify: bool,
     /// Return the first call's result if the key was already used

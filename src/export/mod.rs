@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! rows (one transaction) ─▶ group ─▶ shards (parquet | arrow | webdataset) ─▶ folder: record, manifest
-//!                       └▶ DuckDB's COPY (csv, json) ────────────────────────┘
+//!                       │  └▶ lance ────────────────────────────────────────┤
+//!                       └▶ DuckDB's COPY (csv, json) ───────────────────────┘
 //! ```
 
 mod arrow;
@@ -12,6 +13,7 @@ mod distinct;
 mod exports;
 mod folder;
 mod group;
+mod lance;
 mod parquet;
 mod reading;
 mod record;
@@ -41,6 +43,7 @@ pub use self::{
 };
 use self::{
     folder::Folder,
+    lance::Lance,
     reading::Reading,
     record::{Located, Record},
     rows::Opened,
@@ -68,6 +71,7 @@ pub struct Exporter {
     pins: Arc<Pins>,
     storage: Storage,
     staging: PathBuf,
+    lance: Lance,
     /// The time of the export that was begun last: no two have one folder.
     last: Mutex<String>,
 }
@@ -96,7 +100,8 @@ pub struct Exported {
 impl Exporter {
     /// Exports from `lake` to `storage`, with temporary files in the folder `staging`.
     pub fn new(lake: Lake, pins: Arc<Pins>, storage: Storage, staging: PathBuf) -> Self {
-        Self { lake, pins, storage, staging, last: Mutex::default() }
+        let lance = Lance::new(pins.origin().0);
+        Self { lake, pins, storage, staging, lance, last: Mutex::default() }
     }
 
     /// The store.
@@ -155,16 +160,7 @@ impl Exporter {
         } else {
             let mut opened = self.open(&Reading::from(request), author, progress).await?;
             progress.phase("write rows", "rows", None);
-            let settings = ShardSettings {
-                format: request.format,
-                compression: request.compression,
-                shard_bytes: request.shard_bytes(),
-                threads: self.lake.engine().threads(),
-                prefix: SHARD.to_owned(),
-                key_values: Vec::new(),
-            };
-            let spool = folder.spool().to_path_buf();
-            let files = shards::write(&mut opened, &settings, &spool, Some(folder), progress).await?;
+            let files = self.write_files(&mut opened, request, folder, progress).await?;
             (opened.about, Some(opened.schema), files)
         };
         let record = record(request, about, schema.as_deref(), files)?;
@@ -184,6 +180,32 @@ impl Exporter {
         folder.make_latest().await?;
         let Record { snapshot_id, files, rows, bytes, .. } = record;
         Ok(Exported { uri: folder.uri(), manifest: folder.manifest_uri(), snapshot_id, files, rows, bytes, sha256 })
+    }
+
+    async fn write_files(
+        &self,
+        opened: &mut Opened,
+        request: &Request,
+        folder: &mut Folder,
+        progress: &Progress,
+    ) -> Result<Vec<ExportedFile>> {
+        let spool = folder.spool().to_path_buf();
+        if request.format == Format::Lance {
+            let files = self.lance.write(opened, &spool, progress).await?;
+            for file in &files {
+                folder.add(&file.path).await?;
+            }
+            return Ok(files);
+        }
+        let settings = ShardSettings {
+            format: request.format,
+            compression: request.compression,
+            shard_bytes: request.shard_bytes(),
+            threads: self.lake.engine().threads(),
+            prefix: SHARD.to_owned(),
+            key_values: Vec::new(),
+        };
+        shards::write(opened, &settings, &spool, Some(folder), progress).await
     }
 
     /// Compares the rows of two sides, in their order.
@@ -214,7 +236,7 @@ impl Exporter {
     async fn check(&self, located: Located, author: &Principal, progress: &Progress) -> Result<()> {
         progress.phase("verify", "rows", Some(located.record.rows));
         let reading = Reading::of(&located.record)?;
-        let mut files = Source::Files(Files::open(&self.storage, located, &self.staging).await?);
+        let mut files = Source::Files(self.files(located).await?);
         let opened = self.open(&reading, author, progress).await?;
         let mut rows = Source::Rows(Box::new(opened));
         let found = compare::compare(&mut files, &mut rows, 1, progress).await?;
@@ -251,11 +273,14 @@ impl Exporter {
                 let reading = Reading { rows, at, format, materialize: like.and_then(|record| record.materialize) };
                 Ok(Source::Rows(Box::new(self.open(&reading, author, progress).await?)))
             }
-            (Side::Export(_), Some(located)) => {
-                Files::open(&self.storage, located, &self.staging).await.map(Source::Files)
-            }
+            (Side::Export(_), Some(located)) => self.files(located).await.map(Source::Files),
             (Side::Export(_), None) => Err(Error::internal("an export was not looked up")),
         }
+    }
+
+    /// Reads the files of an export.
+    async fn files(&self, located: Located) -> Result<Files> {
+        Files::open(&self.storage, located, &self.staging, &self.lance).await
     }
 
     /// Reads rows of the lake.

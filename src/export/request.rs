@@ -64,6 +64,8 @@ pub enum Format {
     Arrow,
     /// Tar files with samples.
     Webdataset,
+    /// A Lance dataset.
+    Lance,
 }
 
 /// The compression of the files.
@@ -111,7 +113,7 @@ pub enum Side {
 /// How files are written.
 #[derive(Clone, Debug)]
 pub struct ShardSettings {
-    /// Their format, which is not a text.
+    /// Their format: Parquet, Arrow or WebDataset.
     pub format: Format,
     /// Their compression.
     pub compression: Compression,
@@ -154,15 +156,16 @@ impl Request {
             Format::Parquet => (&[FormatDefault, Plain, Snappy, Gzip, Zstd, Lz4], "none, snappy, gzip, zstd, lz4"),
             Format::Arrow => (&[FormatDefault, Plain, Zstd, Lz4], "none, zstd, lz4"),
             Format::Csv | Format::Json => (&[FormatDefault, Plain, Gzip, Zstd], "none, gzip, zstd"),
-            Format::Webdataset => (&[FormatDefault, Plain], "none"),
+            Format::Webdataset | Format::Lance => (&[FormatDefault, Plain], "none"),
         };
         if !known.contains(&self.compression) {
             let format = self.format.name();
             return Err(Error::invalid(format!("\"compression\": the format {format} has one of {names}")));
         }
         check_shard_bytes(self.shard_bytes())?;
-        if self.shard_bytes.is_some() && self.format.is_text() {
-            return Err(Error::invalid("\"shard_bytes\": a csv or json export is one file"));
+        if self.shard_bytes.is_some() && (self.format.is_text() || self.format == Format::Lance) {
+            let format = self.format.name();
+            return Err(Error::invalid(format!("\"shard_bytes\": the size of files of {format} cannot be chosen")));
         }
         if self.materialize.is_some() && self.format.is_text() {
             return Err(Error::invalid("\"materialize\": csv and json do not hold bytes; choose another format"));
@@ -192,7 +195,7 @@ impl Rows {
 
 impl Format {
     /// All of them.
-    const ALL: [Self; 5] = [Self::Parquet, Self::Csv, Self::Json, Self::Arrow, Self::Webdataset];
+    const ALL: [Self; 6] = [Self::Parquet, Self::Csv, Self::Json, Self::Arrow, Self::Webdataset, Self::Lance];
 
     /// The format with a name.
     pub fn named(name: &str) -> Option<Self> {
@@ -207,6 +210,7 @@ impl Format {
             Self::Json => "json",
             Self::Arrow => "arrow",
             Self::Webdataset => "webdataset",
+            Self::Lance => "lance",
         }
     }
 
@@ -228,7 +232,7 @@ impl Format {
             return Ok(());
         }
         Err(Error::unsupported(format!(
-            "rows of {} exports are not compared, because text has no types: export as parquet, arrow or webdataset",
+            "rows of {} exports are not compared, because text has no types: export as parquet, arrow, webdataset or lance",
             self.name()
         )))
     }

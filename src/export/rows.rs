@@ -224,7 +224,7 @@ fn columns_of(connection: &Connection, query: &str) -> Result<Vec<Column>> {
 /// Types that a table may store, and a format does not.
 fn check_types(columns: &[Column], format: Format) -> Result<()> {
     let unheld: &[(&str, &str)] = match format {
-        Format::Parquet | Format::Arrow | Format::Webdataset => &[("VARIANT", "::JSON")],
+        Format::Parquet | Format::Arrow | Format::Webdataset | Format::Lance => &[("VARIANT", "::JSON")],
         Format::Json => &[("VARIANT", "::JSON"), ("BLOB", ".base64()")],
         Format::Csv => &[],
     };

@@ -17,6 +17,7 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 use super::{
+    lance::{self, Lance},
     record::{ExportedFile, Located, Record},
     request::Format,
     rows::Opened,
@@ -83,10 +84,13 @@ impl Files {
     /// # Errors
     /// `Unsupported` for text files, whose values have no types; `DataLoss` for a file that is not what was written; errors
     /// of the store.
-    pub async fn open(storage: &Storage, located: Located, staging: &Path) -> Result<Self> {
+    pub async fn open(storage: &Storage, located: Located, staging: &Path, lance: &Lance) -> Result<Self> {
         let format = located.record.format()?;
         format.check_typed()?;
         let fetcher = Fetcher { storage: storage.clone(), located, format, folder: tempfile::tempdir_in(staging)? };
+        if format == Format::Lance {
+            return fetcher.open_lance(lance).await;
+        }
         let Some(first) = fetcher.located.record.files.first() else {
             return Err(Error::new(ErrorKind::DataLoss, "the export has no files"));
         };
@@ -107,6 +111,28 @@ impl Files {
 // === impl Fetcher ===
 
 impl Fetcher {
+    /// Opens a dataset, for which all of its files are needed.
+    async fn open_lance(self, lance: &Lance) -> Result<Files> {
+        for file in &self.located.record.files {
+            self.fetch(file).await?;
+        }
+        let path = self.located.series.path(&self.located.time, lance::FOLDER);
+        let here = self.storage.local_path(&path).unwrap_or_else(|| self.folder.path().join(lance::FOLDER));
+        let mut rows = lance.read(here).await?;
+        let (sender, batches) = mpsc::channel(2);
+        let schema = rows.stream.schema();
+        tokio::spawn(async move {
+            // The files are needed until then.
+            let _fetched = self.folder;
+            while let Some(batch) = rows.stream.next().await {
+                if sender.send(batch).await.is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(Files { schema, batches })
+    }
+
     async fn send_all(
         &self,
         first: PathBuf,
@@ -138,6 +164,7 @@ impl Fetcher {
             path
         } else {
             let target = self.folder.path().join(&file.path);
+            tokio::fs::create_dir_all(target.parent().unwrap_or_else(|| self.folder.path())).await?;
             self.storage.download(&path, &target).await.map_err(missing)?;
             target
         };

@@ -754,7 +754,7 @@ pub struct ExportRequest {
     /// query query.result.
     #[prost(string, optional, tag = "7")]
     pub destination: ::core::option::Option<::prost::alloc::string::String>,
-    /// For parquet, arrow and webdataset: read the files back and compare them with the rows, before the export becomes the latest.
+    /// Not for csv and json: read the files back and compare them with the rows, before the export becomes the latest.
     #[prost(bool, tag = "8")]
     pub verify: bool,
     /// For interleaved samples: fetch the bytes that source_ref names for rows whose binary_content is NULL. It is a JSON object
@@ -796,6 +796,8 @@ pub mod export_request {
         /// WebDataset: tar files with samples. The rows of interleaved samples (columns sample_id, position and modality) become
         /// KEY.json and the bytes of each row; of other tables, each row becomes a sample, with BLOBs as members.
         Webdataset = 4,
+        /// A Lance dataset, data.lance, written by DuckDB's extension, which is loaded when it is first needed.
+        Lance = 5,
     }
     impl Format {
         /// String value of the enum field names used in the ProtoBuf definition.
@@ -809,6 +811,7 @@ pub mod export_request {
                 Self::Json => "json",
                 Self::Arrow => "arrow",
                 Self::Webdataset => "webdataset",
+                Self::Lance => "lance",
             }
         }
         /// Creates an enum from field names used in the ProtoBuf definition.
@@ -819,6 +822,7 @@ pub mod export_request {
                 "json" => Some(Self::Json),
                 "arrow" => Some(Self::Arrow),
                 "webdataset" => Some(Self::Webdataset),
+                "lance" => Some(Self::Lance),
                 _ => None,
             }
         }

@@ -7,6 +7,7 @@ import json
 
 import datasets
 import duckdb
+import lance
 import pyarrow
 import pyarrow.csv
 import pyarrow.flight
@@ -17,7 +18,7 @@ import pytest
 
 import harness
 
-FORMATS = ["parquet", "csv", "json", "arrow"]
+FORMATS = ["parquet", "csv", "json", "arrow", "lance"]
 MIB = 1 << 20
 
 # A value of each type that a table keeps, and NULLs.
@@ -61,6 +62,8 @@ def read(server, result, format):
         return pyarrow.concat_tables(pyarrow.parquet.read_table(file) for file in files)
     if format == "arrow":
         return pyarrow.concat_tables(pyarrow.ipc.open_file(pyarrow.memory_map(file)).read_all() for file in files)
+    if format == "lance":
+        return lance.dataset(str(folder(server, result) / "data.lance")).to_table()
     (file,) = files
     return pyarrow.csv.read_csv(file) if format == "csv" else pyarrow.json.read_json(file)
 
@@ -105,7 +108,7 @@ def test_the_record_says_what_the_files_are(lake, name, format):
     assert manifest["dataset"] == f"gold/{name}" and result["path"].endswith(manifest["latest"])
 
 
-@pytest.mark.parametrize("format", ["parquet", "arrow"])
+@pytest.mark.parametrize("format", ["parquet", "arrow", "lance"])
 def test_every_type_of_a_table_is_kept(server, name, format):
     server.sql(ALL_TYPES.format(name=f"silver.{name}"))
     expected = arrow(server, f"FROM silver.{name}")
@@ -233,8 +236,8 @@ def test_arrow_loads_with_load_dataset(lake, name, tmp_path):
 def test_no_rows_are_a_file_with_the_columns(server, name, format):
     server.sql(f"CREATE TABLE gold.{name} (id BIGINT, text VARCHAR)")
     result = export(server, table=f"gold.{name}", format=format)
-    assert result["rows"] == 0 and len(result["files"]) == 1
-    if format in ("parquet", "arrow"):
+    assert result["rows"] == 0 and (len(result["files"]) == 1 or format == "lance")
+    if format in ("parquet", "arrow", "lance"):
         assert read(server, result, format).schema.names == ["id", "text"]
     if format == "csv":
         assert (folder(server, result) / "data.csv").read_text() == "id,text\n"
@@ -263,7 +266,9 @@ def test_no_rows_are_a_file_with_the_columns(server, name, format):
         ({"query": "SELECT 1 AS a", "at": {}}, pyarrow.ArrowInvalid, '"at" names no snapshot'),
         ({"query": "SELECT 1 AS a", "format": "xlsx"}, pyarrow.ArrowInvalid, "xlsx"),
         ({"query": "SELECT 1 AS a", "format": "arrow", "compression": "snappy"}, pyarrow.ArrowInvalid, "none, zstd, lz4"),
-        ({"query": "SELECT 1 AS a", "format": "csv", "shard_bytes": MIB}, pyarrow.ArrowInvalid, "one file"),
+        ({"query": "SELECT 1 AS a", "format": "csv", "shard_bytes": MIB}, pyarrow.ArrowInvalid, "cannot be chosen"),
+        ({"query": "SELECT 1 AS \"a.b\"", "format": "lance"}, pyarrow.ArrowInvalid, "without dots"),
+        ({"query": "SELECT {'_rowid': 1} AS a", "format": "lance"}, pyarrow.ArrowInvalid, "rename it"),
         ({"query": "SELECT 1 AS a", "format": "csv", "verify": True}, NotImplementedError, "text has no types"),
         ({"query": "SELECT 1 AS a", "shard_bytes": 5}, pyarrow.ArrowInvalid, "at least"),
     ],
@@ -303,9 +308,10 @@ def test_exports_are_listed_and_superseded_ones_removed(server, name):
     assert server.result("prune", {"exports": [f"gold.{name}"]})["removed_exports"] == []
 
 
-def test_a_cancelled_export_leaves_nothing(server, name):
+@pytest.mark.parametrize("format", ["parquet", "webdataset", "lance"])
+def test_a_cancelled_export_leaves_nothing(server, name, format):
     query = "SELECT range AS id, md5(range::VARCHAR) AS text FROM range(1_000_000_000)"
-    body = {"query": query, "destination": f"cancelled.{name}"}
+    body = {"query": query, "destination": f"cancelled.{name}", "format": format}
     events = server.events("export", body)
     job = next(events)["job_id"]
     for event in events:
@@ -315,7 +321,7 @@ def test_a_cancelled_export_leaves_nothing(server, name):
     with pytest.raises(pyarrow.flight.FlightCancelledError):
         list(events)
     assert told(server, f"cancelled.{name}") == []
-    assert not any((server.store / "exports/cancelled" / name).rglob("*.parquet"))
+    assert not any((server.store / "exports/cancelled" / name).rglob("*.*"))
     assert not any(server.home.glob("staging/*/export/*"))
 
 
@@ -363,7 +369,7 @@ def test_an_export_equals_what_it_was_made_from(lake, name, format):
     ]
 
 
-@pytest.mark.parametrize("format", ["parquet", "arrow"])
+@pytest.mark.parametrize("format", ["parquet", "arrow", "lance"])
 def test_an_export_is_verified_on_request(lake, name, format):
     result = export(lake, table=f"gold.{name}", format=format, verify=True)
     assert result["verified"] and [it["latest"] for it in told(lake, f"gold.{name}")] == [True]
@@ -402,7 +408,7 @@ def test_differences_are_shown(server, left, right, differences):
     assert told == differences
 
 
-@pytest.mark.parametrize("format", ["parquet", "arrow"])
+@pytest.mark.parametrize("format", ["parquet", "arrow", "lance"])
 def test_a_damaged_file_is_data_loss(server, name, format):
     server.sql(f"CREATE TABLE gold.{name} AS SELECT range AS id FROM range(1000)")
     result = export(server, table=f"gold.{name}", format=format)

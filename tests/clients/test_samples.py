@@ -153,11 +153,14 @@ def test_no_value_of_interleaved_samples_is_lost(server, name):
     server.sql(f"ALTER TABLE silver.{name} ADD COLUMN _row_extra STRUCT(a BLOB, b DATE)")
     server.sql(f"UPDATE silver.{name} SET texts = position, _row_extra = {{'a': '\\xFF', 'b': DATE '12026-01-31'}}")
     query = f"FROM silver.{name} ORDER BY sample_id, position, modality"
-    for format in ("webdataset", "parquet", "arrow"):
+    for format in ("webdataset", "parquet", "arrow", "lance"):
         done = export(server, query=query, format=format, destination=f"gold.{name}_{format}", verify=True)
         assert done["rows"] == len(rows)
-    tar, parquet, arrow = ({"export": f"gold.{name}_{format}"} for format in ("webdataset", "parquet", "arrow"))
-    for one, two in [(tar, parquet), (arrow, tar), (parquet, arrow), (tar, {"query": query})]:
+    tar, parquet, arrow, lance = (
+        {"export": f"gold.{name}_{format}"} for format in ("webdataset", "parquet", "arrow", "lance")
+    )
+    pairs = [(tar, parquet), (arrow, tar), (parquet, arrow), (lance, tar), (parquet, lance), (tar, {"query": query})]
+    for one, two in pairs:
         assert verified(server, one, two) == len(rows)
     # What a reader in Python makes of the samples is what the table holds, column by column.
     (listed,) = server.result("exports", {"name": f"gold.{name}_webdataset"})["exports"]
