@@ -36,7 +36,7 @@ impl Action for Verify {
             return Err(Error::invalid(format!("\"max_differences\" is between 1 and {MAX_DIFFERENCES}")));
         }
         let right = request.right.map(|right| side("right", right)).transpose()?;
-        Ok(Self(Verification { left: side("left", left)?, right, most: most as usize }))
+        Ok(Self(Verification { left: side("left", left)?, right, most: most as usize, decode: request.decode_images }))
     }
 
     fn run(mut self, call: Call<'_, Self>) -> Result<Events> {
@@ -72,10 +72,10 @@ fn side(name: &str, side: verify_request::Side) -> Result<Side> {
 }
 
 fn result(comparison: Comparison) -> VerifyResult {
-    let Comparison { rows, differences } = comparison;
+    let Comparison { rows, images, differences } = comparison;
     let differences = differences.into_iter();
     let differences: Vec<_> = differences
         .map(|Difference { row, column, left, right }| verify_result::Difference { row, column, left, right })
         .collect();
-    VerifyResult { equal: differences.is_empty(), rows, differences }
+    VerifyResult { equal: differences.is_empty(), rows, differences, images }
 }

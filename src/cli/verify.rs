@@ -40,6 +40,9 @@ pub struct Verify {
     /// The maximum number of differences to print
     #[arg(long, value_name = "COUNT", default_value_t = 10)]
     max_differences: u32,
+    /// Decode all images in BLOB columns, too: those that cannot be decoded are differences
+    #[arg(long)]
+    decode_images: bool,
     #[command(flatten)]
     call: Call,
 }
@@ -58,11 +61,13 @@ impl Verify {
             left: Some(Side { rows: Some(Rows::Export(self.export)), at: None }),
             right: rows.map(|rows| Side { rows: Some(rows), at }),
             max_differences: Some(self.max_differences),
+            decode_images: self.decode_images,
             cancel_on_disconnect: false,
         };
         let Some(result) = self.call.run::<actions::Verify>(request).await? else { return Ok(()) };
         if result.equal {
-            output::print(format_args!("{} rows are equal", result.rows))?;
+            let decoded = if self.decode_images { format!(", {} images decode", result.images) } else { String::new() };
+            output::print(format_args!("{} rows are equal{decoded}", result.rows))?;
             return Ok(());
         }
         let rows = result.differences.into_iter();

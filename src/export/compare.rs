@@ -9,7 +9,10 @@ use arrow::{
     util::display::{ArrayFormatter, FormatOptions},
 };
 
-use super::source::Source;
+use super::{
+    decode::{self, Decoded},
+    source::Source,
+};
 use crate::{
     error::{Error, Result},
     jobs::Progress,
@@ -45,16 +48,28 @@ impl fmt::Display for Difference {
 pub struct Comparison {
     /// The number of rows that were compared.
     pub rows: u64,
+    /// The number of images that were decoded.
+    pub images: u64,
     /// The first differences.
     pub differences: Vec<Difference>,
 }
 
-/// Compares all rows, until `most` differences were found.
+/// What a comparison looks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Depth {
+    /// It ends with this many differences.
+    pub most: usize,
+    /// Whether images are decoded, and on how many threads.
+    pub decode: Option<usize>,
+}
+
+/// Compares all rows, until enough differences were found.
 ///
 /// # Errors
 /// Cancelled; errors of the sides.
-pub async fn compare(left: &mut Source, right: &mut Source, most: usize, progress: &Progress) -> Result<Comparison> {
-    let mut comparison = Comparison { rows: 0, differences: of_columns(left.schema(), right.schema()) };
+pub async fn compare(left: &mut Source, right: &mut Source, depth: Depth, progress: &Progress) -> Result<Comparison> {
+    let Depth { most, decode } = depth;
+    let mut comparison = Comparison { rows: 0, images: 0, differences: of_columns(left.schema(), right.schema()) };
     if !comparison.differences.is_empty() {
         comparison.differences.truncate(most);
         return Ok(comparison);
@@ -73,8 +88,16 @@ pub async fn compare(left: &mut Source, right: &mut Source, most: usize, progres
         let rows = one.num_rows().min(two.num_rows());
         let (start, room) = (comparison.rows, most - comparison.differences.len());
         let pair = (one.slice(0, rows), two.slice(0, rows));
-        let found = tokio::task::spawn_blocking(move || of_rows(&pair.0, &pair.1, start, room)).await;
-        comparison.differences.extend(found.map_err(|err| Error::internal("compare rows").with_source(err))??);
+        let found = tokio::task::spawn_blocking(move || {
+            let mut differences = of_rows(&pair.0, &pair.1, start, room)?;
+            let decoded =
+                decode.map_or_else(|| Ok(Decoded::default()), |threads| decode::decode(&pair.0, start, threads))?;
+            differences.extend(decoded.broken);
+            Ok::<_, Error>((first_of(differences, room), decoded.images))
+        });
+        let (differences, images) = found.await.map_err(|err| Error::internal("compare rows").with_source(err))??;
+        comparison.differences.extend(differences);
+        comparison.images += images;
         comparison.rows += rows as u64;
         progress.advance(rows as u64);
         (ours, theirs) = (rest(&one, rows), rest(&two, rows));
@@ -169,10 +192,14 @@ fn of_rows(left: &RecordBatch, right: &RecordBatch, start: u64, room: usize) -> 
             });
         }
     }
-    // The first rows first, in whatever columns.
+    Ok(first_of(differences, room))
+}
+
+/// The first rows first, in whatever columns.
+fn first_of(mut differences: Vec<Difference>, room: usize) -> Vec<Difference> {
     differences.sort_by_key(|difference| difference.row);
     differences.truncate(room);
-    Ok(differences)
+    differences
 }
 
 /// A value as text; `None` for NULL.

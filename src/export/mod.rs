@@ -8,6 +8,7 @@
 
 mod arrow;
 mod compare;
+mod decode;
 mod digest;
 mod distinct;
 mod exports;
@@ -30,6 +31,15 @@ use ::arrow::datatypes::Schema;
 use ::parquet::arrow::encode_arrow_schema;
 use parking_lot::Mutex;
 
+use self::{
+    compare::Depth,
+    folder::Folder,
+    lance::Lance,
+    reading::Reading,
+    record::{Located, Record},
+    rows::Opened,
+    source::{Files, Source},
+};
 pub use self::{
     compare::{Comparison, Difference},
     exports::{Found, list, remove, superseded},
@@ -40,14 +50,6 @@ pub use self::{
     },
     rows::{About, Selection, begin, is_table, open, time_of},
     shards::write,
-};
-use self::{
-    folder::Folder,
-    lance::Lance,
-    reading::Reading,
-    record::{Located, Record},
-    rows::Opened,
-    source::{Files, Source},
 };
 use crate::{
     context::Principal,
@@ -229,7 +231,8 @@ impl Exporter {
         let mut left = self.source(&request.left, left, like, author, progress).await?;
         let mut right = self.source(&right, located, like, author, progress).await?;
         progress.phase("compare", "rows", None);
-        compare::compare(&mut left, &mut right, request.most, progress).await
+        let decode = request.decode.then(|| self.lake.engine().threads());
+        compare::compare(&mut left, &mut right, Depth { most: request.most, decode }, progress).await
     }
 
     /// Compares the files of an export with what it was made from.
@@ -239,7 +242,7 @@ impl Exporter {
         let mut files = Source::Files(self.files(located).await?);
         let opened = self.open(&reading, author, progress).await?;
         let mut rows = Source::Rows(Box::new(opened));
-        let found = compare::compare(&mut files, &mut rows, 1, progress).await?;
+        let found = compare::compare(&mut files, &mut rows, Depth { most: 1, decode: None }, progress).await?;
         match found.differences.first() {
             None => Ok(()),
             Some(first) => Err(Error::new(

@@ -94,6 +94,8 @@ pub struct Verification {
     pub right: Option<Side>,
     /// The maximum number of differences that are reported.
     pub most: usize,
+    /// Whether images are decoded.
+    pub decode: bool,
 }
 
 /// What is compared.

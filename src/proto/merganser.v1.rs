@@ -1184,6 +1184,10 @@ pub struct VerifyRequest {
     /// The maximum number of differences that are reported; by default 10.
     #[prost(uint32, optional, tag = "3")]
     pub max_differences: ::core::option::Option<u32>,
+    /// Decode all images in BLOB columns of the left side, too: those that cannot be decoded are differences. JPEG, PNG, GIF,
+    /// WebP, TIFF and BMP are.
+    #[prost(bool, tag = "4")]
+    pub decode_images: bool,
     /// Cancel the job when the client drops the reply stream; by default the job continues.
     #[prost(bool, tag = "15")]
     pub cancel_on_disconnect: bool,
@@ -1244,6 +1248,9 @@ pub struct VerifyResult {
     /// The first differences, by row.
     #[prost(message, repeated, tag = "3")]
     pub differences: ::prost::alloc::vec::Vec<verify_result::Difference>,
+    /// The number of images that were decoded.
+    #[prost(uint64, tag = "4")]
+    pub images: u64,
 }
 /// Nested message and enum types in `VerifyResult`.
 pub mod verify_result {

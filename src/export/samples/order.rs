@@ -11,6 +11,12 @@ use crate::{
     error::{Error, Result},
 };
 
+/// A sample whose rows are not next to each other.
+#[derive(Deserialize)]
+struct Scattered {
+    sample: Option<String>,
+}
+
 /// Whether the rows with these columns are samples.
 pub fn are_samples(columns: &[Column]) -> bool {
     [SAMPLE, POSITION, MODALITY].iter().all(|name| columns.iter().any(|column| column.name == *name))
@@ -28,10 +34,6 @@ pub fn arranged(connection: &Connection, rows: &Rows, query: String) -> Result<S
         return Ok(format!(
             "SELECT * EXCLUDE (merganser_row) FROM ({numbered}) ORDER BY {SAMPLE}, {POSITION}, merganser_row"
         ));
-    }
-    #[derive(Deserialize)]
-    struct Scattered {
-        sample: Option<String>,
     }
     let begins = format!(
         "SELECT {SAMPLE} AS sample, {SAMPLE} IS DISTINCT FROM lag({SAMPLE}) OVER () OR row_number() OVER () = 1 AS begins \

@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use arrow::{
-    array::{Array, ArrayRef, LargeBinaryBuilder, RecordBatch},
+    array::{Array, LargeBinaryArray, LargeBinaryBuilder, RecordBatch},
     compute::cast,
     datatypes::{Schema, SchemaRef},
 };
@@ -169,28 +169,35 @@ impl Interleaved {
         if self.columns.user.is_empty() {
             return;
         }
-        let lists: [(&str, &dyn Fn(i64) -> Option<usize>); 2] =
-            [("text", &|position| sample.text_at(position)), ("image", &|position| sample.image_at(position))];
-        out.extend_from_slice(b"\"_row_extra\":{");
-        for (name, row_at) in lists {
-            text(name, out);
-            out.extend_from_slice(b":[");
-            for position in 0..sample.positions() {
-                match row_at(position) {
-                    Some(row) => json.object(&self.columns.user, row, out),
-                    None => out.extend_from_slice(b"null"),
-                }
-                out.push(b',');
-            }
-            end(b']', out);
-            out.push(b',');
-        }
+        out.extend_from_slice(b"\"_row_extra\":{\"text\":");
+        self.describe_list(sample, json, |position| sample.text_at(position), out);
+        out.extend_from_slice(b",\"image\":");
+        self.describe_list(sample, json, |position| sample.image_at(position), out);
+        out.push(b',');
         out.extend_from_slice(b"\"metadata\":");
         match sample.metadata {
             Some(row) => json.object(&self.columns.user, row, out),
             None => out.extend_from_slice(b"{}"),
         }
         out.extend_from_slice(b"},");
+    }
+
+    fn describe_list(
+        &self,
+        sample: &Rows<'_>,
+        json: &mut JsonColumns<'_>,
+        row_at: impl Fn(i64) -> Option<usize>,
+        out: &mut Vec<u8>,
+    ) {
+        out.push(b'[');
+        for position in 0..sample.positions() {
+            match row_at(position) {
+                Some(row) => json.object(&self.columns.user, row, out),
+                None => out.extend_from_slice(b"null"),
+            }
+            out.push(b',');
+        }
+        end(b']', out);
     }
 
     fn describe_row(&self, sample: &Rows<'_>, row: usize, json: &mut JsonColumns<'_>, out: &mut Vec<u8>) {
@@ -230,9 +237,9 @@ impl Interleaved {
             };
             let text = sample.fields.get("json").ok_or_else(|| damaged(&"it has no JSON"))?;
             let read: Read<'_> = serde_json::from_slice(text).map_err(|err| damaged(&err))?;
-            let mut rows = ReadRows::default();
+            let mut texts = HashSet::new();
             for row in &read.rows {
-                let member = self.read_row(&read, row, &mut rows, &mut objects).map_err(|err| damaged(&err))?;
+                let member = self.read_row(&read, row, &mut texts, &mut objects).map_err(|err| damaged(&err))?;
                 let content =
                     member.map(|field| sample.fields.get(&field).ok_or_else(|| damaged(&"a member is missing")));
                 bytes.append_option(content.transpose()?.map(Bytes::as_ref));
@@ -242,7 +249,7 @@ impl Interleaved {
         let read = json::decode(json::part(&self.schema, &without_bytes), &objects, count).map_err(|err| {
             Error::new(ErrorKind::DataLoss, "a sample is not what was written").with_source(err.to_string())
         })?;
-        self.assemble(&read, std::sync::Arc::new(bytes.finish()))
+        self.assemble(&read, &bytes.finish())
     }
 
     /// Writes a row as one object with its columns. Returns the field of its bytes.
@@ -250,13 +257,13 @@ impl Interleaved {
         &self,
         sample: &Read<'_>,
         row: &Object<'_>,
-        rows: &mut ReadRows,
+        texts: &mut HashSet<i64>,
         out: &mut Vec<u8>,
     ) -> Result<Option<String>, serde_json::Error> {
         let position: i64 = row.get(POSITION).map_or(Ok(0), |raw| serde_json::from_str(raw.get()))?;
         let modality: String = row.get(MODALITY).map_or(Ok(String::new()), |raw| serde_json::from_str(raw.get()))?;
         let at = usize::try_from(position).ok();
-        let is_text = modality == "text" && rows.texts.insert(position);
+        let is_text = modality == "text" && texts.insert(position);
         out.push(b'{');
         put(SAMPLE, sample.sample_id.get(), out);
         for column in &self.plain {
@@ -285,23 +292,16 @@ impl Interleaved {
     }
 
     /// The columns in their order, in their types.
-    fn assemble(&self, read: &RecordBatch, bytes: ArrayRef) -> Result<RecordBatch> {
+    fn assemble(&self, read: &RecordBatch, bytes: &LargeBinaryArray) -> Result<RecordBatch> {
         let failed = |err: arrow::error::ArrowError| Error::internal("put rows together").with_source(err.to_string());
         let mut columns = read.columns().to_vec();
         if let Some(at) = self.columns.bytes {
-            columns.insert(at, cast(&bytes, self.schema.field(at).data_type()).map_err(failed)?);
+            columns.insert(at, cast(bytes, self.schema.field(at).data_type()).map_err(failed)?);
         }
         let fields: Vec<_> =
             self.schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
         RecordBatch::try_new(SchemaRef::new(Schema::new(fields)), columns).map_err(failed)
     }
-}
-
-/// What was seen of a sample.
-#[derive(Debug, Default)]
-struct ReadRows {
-    /// The positions of texts.
-    texts: HashSet<i64>,
 }
 
 fn put(name: &str, raw: &str, out: &mut Vec<u8>) {

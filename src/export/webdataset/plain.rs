@@ -154,7 +154,7 @@ impl Plain {
             let read = json::decode(json::part(&self.schema, &self.rest), &objects, samples.len());
             let read = read.map_err(|err| damaged(&err))?;
             for (at, column) in self.rest.iter().zip(read.columns()) {
-                columns[*at] = Some(column.clone());
+                columns[*at] = Some(ArrayRef::clone(column));
             }
         }
         let fields: Vec<_> =
@@ -180,7 +180,7 @@ impl Content {
     fn of_column(self, column: &ArrayRef) -> Result<LargeBinaryArray> {
         let failed = |err: arrow::error::ArrowError| Error::internal("write samples").with_source(err.to_string());
         let text =
-            if self == Self::Number { cast(column, &DataType::LargeUtf8).map_err(failed)? } else { column.clone() };
+            if self == Self::Number { cast(column, &DataType::LargeUtf8).map_err(failed)? } else { ArrayRef::clone(column) };
         Ok(cast(&text, &DataType::LargeBinary).map_err(failed)?.as_binary().clone())
     }
 

@@ -1,0 +1,107 @@
+//! Images among the values of rows, decoded to see whether they can be.
+
+use std::{io::Cursor, thread};
+
+use arrow::{
+    array::{Array, ArrayRef, AsArray, LargeBinaryArray, RecordBatch},
+    compute::cast,
+    datatypes::DataType,
+};
+use image::ImageReader;
+
+use super::compare::Difference;
+use crate::error::{Error, Result};
+
+/// What was found in a batch.
+#[derive(Debug, Default)]
+pub struct Decoded {
+    /// The number of images that decode.
+    pub images: u64,
+    /// Those that do not.
+    pub broken: Vec<Difference>,
+}
+
+/// A value that begins like an image.
+type Found<'a> = (usize, &'a str, &'a [u8]);
+
+/// Decodes all images of BLOB columns of a batch whose first row is number `start`, on `threads` threads. Blocks.
+///
+/// # Errors
+/// Internal only.
+pub fn decode(batch: &RecordBatch, start: u64, threads: usize) -> Result<Decoded> {
+    let columns = blobs(batch)?;
+    let mut found: Vec<Found<'_>> = Vec::new();
+    for (name, values) in &columns {
+        let images = values.iter().enumerate().filter_map(|(row, value)| Some((row, name.as_str(), value?)));
+        found.extend(images.filter(|(_, _, bytes)| reader(bytes).is_some()));
+    }
+    let share = found.len().div_ceil(threads.max(1)).max(1);
+    let failures = thread::scope(|scope| {
+        let parts: Vec<_> = found.chunks(share).map(|part| scope.spawn(|| failures_of(part))).collect();
+        let joined = parts.into_iter().map(|part| part.join().map_err(|_| Error::internal("a decoder panicked")));
+        joined.collect::<Result<Vec<_>>>()
+    });
+    let failures: Vec<(Found<'_>, String)> = failures?.concat();
+    let images = (found.len() - failures.len()) as u64;
+    let broken = failures.into_iter().map(|((row, column, _), reason)| {
+        let text = Some(format!("an image that cannot be decoded: {reason}"));
+        Difference { row: Some(start + row as u64), column: Some(column.to_owned()), left: text.clone(), right: text }
+    });
+    Ok(Decoded { images, broken: broken.collect() })
+}
+
+fn blobs(batch: &RecordBatch) -> Result<Vec<(String, LargeBinaryArray)>> {
+    let schema = batch.schema();
+    let columns = schema.fields().iter().zip(batch.columns());
+    let blobs = columns.filter(|(field, _)| matches!(field.data_type(), DataType::Binary | DataType::LargeBinary));
+    blobs.map(|(field, column)| Ok((field.name().clone(), large(column)?))).collect()
+}
+
+fn large(column: &ArrayRef) -> Result<LargeBinaryArray> {
+    let column = cast(column, &DataType::LargeBinary).map_err(|err| Error::internal("read a BLOB").with_source(err))?;
+    Ok(column.as_binary().clone())
+}
+
+fn failures_of<'a>(part: &[Found<'a>]) -> Vec<(Found<'a>, String)> {
+    let failed = |found: &Found<'a>| {
+        let outcome = reader(found.2)?.decode();
+        outcome.err().map(|err| (*found, err.to_string()))
+    };
+    part.iter().filter_map(failed).collect()
+}
+
+/// A decoder for bytes that begin like an image of a known format.
+fn reader(bytes: &[u8]) -> Option<ImageReader<Cursor<&[u8]>>> {
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().ok()?;
+    reader.format().filter(image::ImageFormat::reading_enabled).map(|_| reader)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::BinaryArray;
+    use image::{ImageFormat, RgbImage};
+
+    use super::*;
+
+    #[test]
+    fn images_are_decoded_and_others_passed_over() {
+        let image = |format| {
+            let mut bytes = Cursor::new(Vec::new());
+            RgbImage::new(20, 10).write_to(&mut bytes, format).unwrap();
+            bytes.into_inner()
+        };
+        let (jpeg, png) = (image(ImageFormat::Jpeg), image(ImageFormat::Png));
+        let cut = &png[..png.len() / 2];
+        let column =
+            BinaryArray::from(vec![Some(&jpeg[..]), None, Some(&png[..]), Some(b"text"), Some(cut), Some(b"")]);
+        let batch = RecordBatch::try_from_iter([("b", Arc::new(column) as ArrayRef)]).unwrap();
+        for threads in [1, 3, 8] {
+            let decoded = decode(&batch, 100, threads).unwrap();
+            assert_eq!(decoded.images, 2);
+            let rows: Vec<_> = decoded.broken.iter().map(|broken| broken.row).collect();
+            assert_eq!(rows, [Some(104)], "{threads}");
+        }
+    }
+}
