@@ -14,9 +14,6 @@ use crate::{
     telemetry::metrics,
 };
 
-/// The folders whose objects can be read.
-const FOLDERS: [&str; 3] = ["assets/", "exports/", "raw/"];
-
 /// How many bytes are read at once, unless a single row has more: each thread of DuckDB holds them two or three times.
 const GROUP_BYTES: u64 = 16 << 20;
 /// The same for whole objects that turn out to be larger than the ones before.
@@ -107,21 +104,14 @@ impl Reader {
     }
 
     fn object(&self, uri: &str) -> Result<Part> {
-        Ok(Part { path: self.path(uri)?, bytes: None })
+        Ok(Part { path: self.storage.readable(uri)?, bytes: None })
     }
 
     fn range(&self, uri: &str, offset: i64, length: i64) -> Result<Part> {
         let negative = || Error::invalid(format!("offset {offset} and length {length} must not be negative"));
         let start = u64::try_from(offset).map_err(|_| negative())?;
         let length = u64::try_from(length).map_err(|_| negative())?;
-        Ok(Part { path: self.path(uri)?, bytes: Some((start, start + length)) })
-    }
-
-    fn path(&self, uri: &str) -> Result<String> {
-        let path = self.storage.path_of(uri).filter(|path| FOLDERS.iter().any(|folder| path.starts_with(folder)));
-        path.ok_or_else(|| {
-            Error::invalid(format!("\"{uri}\" is not the URI of an asset, a landed file or an export of this server"))
-        })
+        Ok(Part { path: self.storage.readable(uri)?, bytes: Some((start, start + length)) })
     }
 }
 

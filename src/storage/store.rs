@@ -21,6 +21,8 @@ use crate::error::{Context, Error, ErrorKind, Result};
 
 /// The folder of DuckLake's files, relative to the root.
 const LAKE: &str = "lake";
+/// The folders whose objects clients may read: Parquet files of the lake and backups hold what its tables may not show.
+const READABLE: [&str; 3] = ["assets/", "exports/", "raw/"];
 /// The maximum number of concurrent requests of a call.
 pub(super) const REQUESTS: usize = 16;
 
@@ -157,6 +159,17 @@ impl Storage {
         Path::from_url_path(path).ok().map(Into::into)
     }
 
+    /// The path of the object with this URI, if clients may read it.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for an object that they may not read, or that is not in this store.
+    pub fn readable(&self, uri: &str) -> Result<String> {
+        let path = self.path_of(uri).filter(|path| READABLE.iter().any(|folder| path.starts_with(folder)));
+        path.ok_or_else(|| {
+            Error::invalid(format!("\"{uri}\" is not the URI of an asset, a landed file or an export of this server"))
+        })
+    }
+
     /// The store, for reading.
     pub(super) fn object_store(&self) -> &dyn ObjectStore {
         self.store.as_ref()
@@ -272,6 +285,26 @@ impl Storage {
         let mut source = InspectReader::new(&mut source, |bytes| digest.update(bytes));
         let bytes = tokio::io::copy(&mut source, &mut tokio::io::sink()).await?;
         Ok(Copied { bytes, sha256: format!("{:x}", digest.finalize()) })
+    }
+
+    /// What [`download`](Self::download) of an object would copy. It is read in chunks.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn digest(&self, path: &str) -> Result<Copied> {
+        let read = async {
+            let mut source = self.store.get(&location(path)?).await?.into_stream();
+            let (mut digest, mut bytes) = (Sha256::new(), 0);
+            while let Some(chunk) = source.try_next().await? {
+                digest.update(&chunk);
+                bytes += chunk.len() as u64;
+            }
+            Ok::<_, Error>(Copied { bytes, sha256: format!("{:x}", digest.finalize()) })
+        };
+        read.await.map_err(|err| match err.kind() {
+            ErrorKind::NotFound => Error::not_found(format!("\"{path}\" does not exist")),
+            _ => err.context(format_args!("read \"{path}\"")),
+        })
     }
 
     /// Downloads the object at `path` to a local file. Returns the number of bytes.
