@@ -33,6 +33,7 @@ impl Action for Publish {
         let media = match request.media() {
             publish_request::Media::Embed => Media::Embed,
             publish_request::Media::Uri => Media::Uri,
+            publish_request::Media::Upload => Media::Upload,
         };
         let request = Request {
             rows,
@@ -91,5 +92,8 @@ fn result(publication: Publication, dry_run: bool) -> PublishResult {
         rows: publication.rows,
         unchanged: publication.unchanged,
         dry_run,
+        media_files: publication.media.files,
+        media_bytes: publication.media.bytes,
+        media_removed: publication.media.removed,
     }
 }

@@ -85,11 +85,17 @@ impl Publish {
         let Some(result) = self.call.run::<actions::Publish>(request).await? else { return Ok(()) };
         let added = result.files.into_iter().map(|file| ["add".to_owned(), file.path, file.bytes.to_string()]);
         let removed = result.removed.into_iter().map(|path| ["remove".to_owned(), path, String::new()]);
+        let media = [
+            ("add", result.media_files, result.media_bytes.to_string()),
+            ("remove", result.media_removed, String::new()),
+        ];
+        let media = media.into_iter().filter(|(_, files, _)| *files > 0);
+        let media = media.map(|(change, files, bytes)| [change.to_owned(), format!("media/ ({files} files)"), bytes]);
         let (rows, url, commit) = (result.rows, result.url, result.commit.unwrap_or_default());
         if result.unchanged {
             output::note(format_args!("nothing new: the data set has these rows already"));
         } else {
-            print_table(["change", "file", "bytes"], added.chain(removed))?;
+            print_table(["change", "file", "bytes"], added.chain(removed).chain(media))?;
         }
         let outcome = if result.dry_run { " would be published to" } else { " are in" };
         output::print(format_args!("{rows} rows{outcome} {url} {commit}"))?;

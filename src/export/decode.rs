@@ -3,7 +3,7 @@
 use std::{io::Cursor, thread};
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, LargeBinaryArray, RecordBatch},
+    array::{ArrayRef, AsArray, LargeBinaryArray, RecordBatch},
     compute::cast,
     datatypes::DataType,
 };

@@ -67,7 +67,7 @@ pub struct Opened {
     pub about: About,
     /// Their columns in Arrow.
     pub schema: SchemaRef,
-    stream: BatchStream,
+    pub stream: BatchStream,
     materializer: Option<Materializer>,
     /// The connection, which nothing else may need meanwhile.
     _lease: Lease,

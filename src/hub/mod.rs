@@ -21,7 +21,9 @@ mod web;
 pub use self::{
     download::Downloaded,
     http::{Http, Reach, file_name, shown},
-    hugging_face::{Committed, HubAccess, HubFile, HuggingFace, NewCommit, NewContent, NewFile, Oid, Revision},
+    hugging_face::{
+        Committed, HubAccess, HubFile, HuggingFace, MAX_COMMITTED, NewCommit, NewContent, NewFile, Oid, Revision,
+    },
     kaggle::{Kaggle, KaggleAccess, KaggleVersion},
     request::Credentials,
 };

@@ -1081,6 +1081,8 @@ pub mod publish_request {
         Embed = 0,
         /// The rows contain their URIs.
         Uri = 1,
+        /// The rows contain the addresses of files in the folder media of the data set.
+        Upload = 2,
     }
     impl Media {
         /// String value of the enum field names used in the ProtoBuf definition.
@@ -1091,6 +1093,7 @@ pub mod publish_request {
             match self {
                 Self::Embed => "embed",
                 Self::Uri => "uri",
+                Self::Upload => "upload",
             }
         }
         /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1098,6 +1101,7 @@ pub mod publish_request {
             match value {
                 "embed" => Some(Self::Embed),
                 "uri" => Some(Self::Uri),
+                "upload" => Some(Self::Upload),
                 _ => None,
             }
         }
@@ -1124,10 +1128,11 @@ pub struct PublishResult {
     /// The snapshot that was read.
     #[prost(int64, tag = "3")]
     pub snapshot_id: i64,
-    /// The files that were added or replaced, or would be.
+    /// The files that were added or replaced, or would be, except those in the folder media.
     #[prost(message, repeated, tag = "4")]
     pub files: ::prost::alloc::vec::Vec<publish_result::File>,
-    /// The paths of the files that were removed, or would be: data files of earlier publications.
+    /// The paths of the files that were removed, or would be: data files of earlier publications, except those in the folder
+    /// media.
     #[prost(string, repeated, tag = "5")]
     pub removed: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// The number of rows of the data set.
@@ -1138,6 +1143,15 @@ pub struct PublishResult {
     pub unchanged: bool,
     #[prost(bool, tag = "8")]
     pub dry_run: bool,
+    /// The number of files in the folder media that were added, or would be.
+    #[prost(uint64, tag = "9")]
+    pub media_files: u64,
+    /// Their size.
+    #[prost(uint64, tag = "10")]
+    pub media_bytes: u64,
+    /// The number of files in the folder media that were removed, or would be.
+    #[prost(uint64, tag = "11")]
+    pub media_removed: u64,
 }
 /// Nested message and enum types in `PublishResult`.
 pub mod publish_result {

@@ -73,6 +73,9 @@ fn card(repo: &str, features: &Features, provenance: &Provenance) -> String {
     for Split { name, rows, files, bytes } in splits {
         text += &format!("| {name} | {rows} | {files} | {bytes} |\n");
     }
+    if let Some(media) = &provenance.media {
+        text += &format!("\n{} files with media ({} bytes) are in the folder `media`.\n", media.files, media.bytes);
+    }
     text += "\n## Columns\n\n| column | type |\n|---|---|\n";
     for (name, described) in features.described() {
         text += &format!("| {} | {described} |\n", cell(name));

@@ -10,6 +10,7 @@
 
 mod card;
 mod features;
+mod media;
 mod provenance;
 mod request;
 mod rows;
@@ -21,18 +22,20 @@ use rand::RngExt;
 
 pub use self::request::{Media, MediaKind, Request};
 use self::{
+    media::MediaFiles,
     provenance::{FILE, Provenance},
     rows::Source,
-    state::{README, Wanted},
+    state::{MediaChange, README, Wanted},
 };
 use crate::{
     context::Principal,
     engine::Engine,
     error::{Error, ErrorKind, Result},
-    hub::{Committed, HubFile, HuggingFace, NewCommit, Revision},
+    hub::{Committed, HubFile, HuggingFace, NewCommit, NewFile, Revision},
     ids::SnapshotId,
     jobs::Progress,
     lake::{Lake, pins::Pins, snapshots::SnapshotRef},
+    storage::Storage,
 };
 
 /// How often a branch that moves is read again.
@@ -45,6 +48,7 @@ const DELAY: Duration = Duration::from_millis(200);
 pub struct Publisher {
     lake: Lake,
     pins: Arc<Pins>,
+    storage: Storage,
     hub: Arc<HuggingFace>,
     staging: PathBuf,
 }
@@ -58,10 +62,12 @@ pub struct Publication {
     pub url: String,
     /// The snapshot that was read.
     pub snapshot_id: SnapshotId,
-    /// The paths of the files that were added or replaced, or would be, with their sizes.
+    /// The paths of the files that were added or replaced, or would be, with their sizes; without media.
     pub added: Vec<(String, u64)>,
-    /// The paths of the files that were removed, or would be.
+    /// The paths of the files that were removed, or would be; without media.
     pub removed: Vec<String>,
+    /// The files with media that were added and removed, or would be.
+    pub media: MediaChange,
     /// The number of rows of the data set.
     pub rows: u64,
     /// Whether it had all of it already.
@@ -71,17 +77,17 @@ pub struct Publication {
 // === impl Publisher ===
 
 impl Publisher {
-    /// Publishes rows of `lake` to `hub`, with temporary files in the folder `staging`.
-    pub fn new(lake: Lake, pins: Arc<Pins>, hub: Arc<HuggingFace>, staging: PathBuf) -> Self {
-        Self { lake, pins, hub, staging }
+    /// Publishes rows of `lake`, with media in `storage`, to `hub`, with temporary files in the folder `staging`.
+    pub fn new(lake: Lake, pins: Arc<Pins>, storage: Storage, hub: Arc<HuggingFace>, staging: PathBuf) -> Self {
+        Self { lake, pins, storage, hub, staging }
     }
 
     /// Publishes rows.
     ///
     /// # Errors
-    /// `NotFound` for an unknown table or snapshot; `InvalidArgument` for rows that a data set cannot hold;
-    /// `FailedPrecondition` without the right to write; `Unavailable` if the Hub does not answer; `Conflict` if the branch
-    /// moves all the time; Cancelled.
+    /// `NotFound` for an unknown table or snapshot, and for media that are missing; `InvalidArgument` for rows that a data
+    /// set cannot hold; `FailedPrecondition` without the right to write; `Unavailable` if the Hub does not answer; `Conflict`
+    /// if the branch moves all the time; Cancelled.
     pub async fn run(&self, request: &Request, author: &Principal, progress: &Progress) -> Result<Publication> {
         progress.phase("read snapshot", "rows", None);
         let engine = self.engine(request).await?;
@@ -93,7 +99,11 @@ impl Publisher {
             return Ok(self.unchanged(request, head.clone(), &published));
         }
         let spool = tempfile::tempdir_in(&self.staging)?;
-        let wanted = rows::write(&engine, request, &source, author, spool.path(), progress).await?;
+        let on_its_way = spool.path().join("media");
+        tokio::fs::create_dir(&on_its_way).await?;
+        let media = MediaFiles::new(self.storage.clone(), request.address(), source.uploaded(request), on_its_way);
+        let target = (spool.path(), &Arc::new(media));
+        let wanted = rows::write(&engine, request, &source, author, target, progress).await?;
         self.commit(request, &wanted, progress).await
     }
 
@@ -114,8 +124,9 @@ impl Publisher {
                 commit,
                 url: self.hub.page(&request.repo),
                 snapshot_id: wanted.provenance.snapshot_id,
-                added: change.files.iter().map(|file| (file.path.clone(), file.bytes)).collect(),
-                removed: change.removed.clone(),
+                added: change.added(),
+                removed: change.removed(),
+                media: change.media(),
                 rows: wanted.rows(),
                 unchanged,
             };
@@ -129,10 +140,7 @@ impl Publisher {
                 self.make(request, progress).await?;
                 continue;
             };
-            let large = change.large();
-            progress.phase("upload", "bytes", Some(large.iter().map(|file| file.bytes).sum()));
-            let uploads = self.hub.upload(&request.repo, &request.branch, &large, |bytes| progress.advance(bytes));
-            progress.unless_cancelled(uploads).await?;
+            progress.unless_cancelled(self.upload(request, &wanted.media, &change.large(), progress)).await?;
             progress.phase("commit", "files", None);
             progress.check()?;
             let title = request.message.clone().unwrap_or_else(|| wanted.title());
@@ -165,6 +173,23 @@ impl Publisher {
             ErrorKind::Conflict,
             format!("others commit to \"{repo}\", branch {branch}, all the time: try again"),
         ))
+    }
+
+    /// Uploads files; media are on the disk only meanwhile.
+    async fn upload(
+        &self,
+        request: &Request,
+        media: &MediaFiles,
+        large: &[NewFile],
+        progress: &Progress,
+    ) -> Result<()> {
+        progress.phase("upload", "bytes", Some(large.iter().map(|file| file.bytes).sum()));
+        for some in media::groups(large) {
+            media.fetch(some).await?;
+            self.hub.upload(&request.repo, &request.branch, some, |bytes| progress.advance(bytes)).await?;
+            media.forget(some).await?;
+        }
+        Ok(())
     }
 
     /// The head of the branch, and its files; `None` if there is no such data set, or no such branch.
@@ -205,6 +230,7 @@ impl Publisher {
             snapshot_id: published.snapshot_id,
             added: Vec::new(),
             removed: Vec::new(),
+            media: MediaChange::default(),
             rows: published.splits.iter().map(|split| split.rows).sum(),
             unchanged: true,
         }

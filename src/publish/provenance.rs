@@ -30,6 +30,9 @@ pub struct Provenance {
     pub splits: Vec<Split>,
     /// The data files.
     pub files: Vec<ExportedFile>,
+    /// The files with media, if there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media: Option<PublishedMedia>,
     /// The program that wrote it.
     pub written_by: String,
 }
@@ -56,6 +59,17 @@ pub struct Split {
     pub files: usize,
     /// The size of its files.
     pub bytes: u64,
+}
+
+/// The files with media of a data set, of which there are too many for a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishedMedia {
+    /// Their number.
+    pub files: u64,
+    /// Their size.
+    pub bytes: u64,
+    /// The SHA-256 of their list, in the order of the paths: a line has the SHA-256, a space and the path of a file.
+    pub sha256: String,
 }
 
 /// The version of the form.

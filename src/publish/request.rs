@@ -44,6 +44,8 @@ pub enum Media {
     Embed,
     /// Their URIs are.
     Uri,
+    /// They are files of the data set, whose addresses are in the rows.
+    Upload,
 }
 
 /// What a column of media holds.
@@ -71,6 +73,12 @@ impl Request {
             return Err(Error::invalid(format!("\"{}\" is not the name of a branch", self.branch)));
         }
         Ok(())
+    }
+
+    /// What the addresses of the data set's files begin with. Those in it cannot be relative, nor name the commit that is made
+    /// with them; without the branch, readers do not find the token for a private one.
+    pub fn address(&self) -> String {
+        format!("hf://datasets/{}@{}/", self.repo, self.branch.replace('/', "%2F"))
     }
 }
 

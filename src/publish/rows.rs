@@ -1,12 +1,17 @@
 //! The rows of a publication: what is known about them, and the Parquet files that they become.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+};
 
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{
     features::Features,
+    media::{self, MediaFiles},
     provenance::{FORMAT_VERSION, Provenance, Published, Split},
     request::{Media, MediaKind, Request},
     state::Wanted,
@@ -36,7 +41,7 @@ pub struct Source {
     query: String,
     /// Whether it is a table, whose rows depend on its changes alone.
     is_table: bool,
-    /// The columns with media that are embedded.
+    /// The columns with media, unless their URIs stay.
     media: BTreeMap<String, MediaKind>,
     /// The names of the splits.
     splits: Vec<String>,
@@ -65,7 +70,7 @@ impl Source {
             about.snapshot_id = last;
         }
         let media = match request.media {
-            Media::Embed => media_of(connection, &query, &about.columns, request)?,
+            Media::Embed | Media::Upload => media_of(connection, &query, &about.columns, request)?,
             Media::Uri => BTreeMap::new(),
         };
         check_classes(&about.columns, request)?;
@@ -78,6 +83,14 @@ impl Source {
             Rows::Query(_) => false,
         };
         Ok(Self { about, published: published(request), query, is_table, media, splits })
+    }
+
+    /// The columns with media that become files.
+    pub fn uploaded(&self, request: &Request) -> BTreeSet<String> {
+        match request.media {
+            Media::Upload => self.media.keys().cloned().collect(),
+            Media::Embed | Media::Uri => BTreeSet::new(),
+        }
     }
 
     /// Whether the same lineage means the same rows.
@@ -106,14 +119,19 @@ impl Source {
         // The media tell what their side columns say, and an ingest makes those again.
         let side = self.media.keys().flat_map(|column| media_side::of(column));
         let side = side.filter(|side| self.about.columns.iter().any(|column| column.name == *side));
-        embedded(&query, self.media.keys(), &side.collect::<Vec<_>>())
+        let side: Vec<_> = side.map(|side| identifier(&side)).collect();
+        match request.media {
+            Media::Upload if side.is_empty() => query,
+            Media::Upload => format!("SELECT * EXCLUDE ({}) FROM ({query}\n)", side.join(", ")),
+            Media::Embed | Media::Uri => embedded(&query, self.media.keys(), side),
+        }
     }
 }
 
 /// `query` with the bytes of media in place of their URIs, in the form of `datasets`, and without the columns `side`. What is
 /// on the web stays there.
-fn embedded<'a>(query: &str, columns: impl Iterator<Item = &'a String>, side: &[String]) -> String {
-    let mut left_out: Vec<_> = side.iter().map(|side| identifier(side)).collect();
+fn embedded<'a>(query: &str, columns: impl Iterator<Item = &'a String>, side: Vec<String>) -> String {
+    let mut left_out = side;
     let (mut reads, mut replaced) = (Vec::new(), Vec::new());
     for (number, column) in columns.enumerate() {
         let (uri, bytes) = (identifier(column), format!("merganser_bytes_{number}"));
@@ -236,34 +254,43 @@ fn splits_of(connection: &Connection, query: &str, columns: &[Column], column: &
 
 fn published(request: &Request) -> Published {
     let (table, query) = request.rows.described();
-    let media: BTreeMap<_, _> =
+    let media_columns: BTreeMap<_, _> =
         request.media_columns.iter().map(|(column, kind)| (column.as_str(), kind.name())).collect();
+    let media = match request.media {
+        Media::Embed => json!("embed"),
+        Media::Uri => json!("uri"),
+        // The rows of a copy of the data set, or of another branch, do not name its own files.
+        Media::Upload => json!({"upload": request.address()}),
+    };
     let options = json!({
         "split_column": request.split_column,
-        "media": match request.media { Media::Embed => "embed", Media::Uri => "uri" },
-        "media_columns": media,
+        "media": media,
+        "media_columns": media_columns,
         "class_labels": request.class_labels,
         "shard_bytes": request.shard_bytes,
     });
     Published { table, query, options: options.to_string() }
 }
 
-/// Writes the rows to files in the folder `spool`, split by split.
+/// Writes the rows to files in the folder `spool`, split by split, with the addresses of `media`.
 ///
 /// # Errors
-/// `InvalidArgument` for columns that a data set cannot hold; errors of the query and of the disk; Cancelled.
+/// `InvalidArgument` for columns that a data set cannot hold; `NotFound` for media that are missing; errors of the query and
+/// of the disk; Cancelled.
 pub async fn write(
     engine: &Engine,
     request: &Request,
     source: &Source,
     author: &Principal,
-    spool: &Path,
+    (spool, media): (&Path, &Arc<MediaFiles>),
     progress: &Progress,
 ) -> Result<Wanted> {
     let (mut splits, mut files, mut data, mut features) = (Vec::new(), Vec::new(), Vec::new(), None);
     for split in &source.splits {
         let rows = Selection::new(Rows::Query(source.query_of(request, split)), Format::Parquet);
         let mut opened = export::open(engine, &rows, author, progress).await?;
+        opened.stream = media.in_place(opened.stream);
+        opened.schema = opened.stream.schema();
         let described = Features::of(&opened.schema, &source.media, &request.class_labels)?;
         progress.phase(format!("write {split}"), "rows", None);
         let settings = ShardSettings {
@@ -301,7 +328,8 @@ pub async fn write(
         columns: about.columns,
         splits,
         files,
+        media: media::of_new(&media.files()),
         written_by: concat!("merganser ", env!("CARGO_PKG_VERSION")).to_owned(),
     };
-    Ok(Wanted { features, provenance, data })
+    Ok(Wanted { features, provenance, data, media: Arc::clone(media) })
 }

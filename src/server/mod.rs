@@ -220,7 +220,7 @@ impl Server {
         let ingester =
             Ingester::new(lake.clone(), storage.clone(), staging.clone(), outside, pins.origin().1.catalog.is_remote());
         let exporter = Exporter::new(lake.clone(), Arc::clone(&pins), storage.clone(), staging.clone());
-        let publisher = Publisher::new(lake.clone(), Arc::clone(&pins), hub, staging);
+        let publisher = Publisher::new(lake.clone(), Arc::clone(&pins), storage.clone(), hub, staging);
         let functions = blobs::registrar(&storage);
         engine.run(functions.clone()).await?;
         // Knows the functions of this server, too.

@@ -287,6 +287,26 @@ impl Storage {
         Ok(Copied { bytes, sha256: format!("{:x}", digest.finalize()) })
     }
 
+    /// What [`download`](Self::download) of an object would copy. It is read in chunks.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn digest(&self, path: &str) -> Result<Copied> {
+        let read = async {
+            let mut source = self.store.get(&location(path)?).await?.into_stream();
+            let (mut digest, mut bytes) = (Sha256::new(), 0);
+            while let Some(chunk) = source.try_next().await? {
+                digest.update(&chunk);
+                bytes += chunk.len() as u64;
+            }
+            Ok::<_, Error>(Copied { bytes, sha256: format!("{:x}", digest.finalize()) })
+        };
+        read.await.map_err(|err| match err.kind() {
+            ErrorKind::NotFound => Error::not_found(format!("\"{path}\" does not exist")),
+            _ => err.context(format_args!("read \"{path}\"")),
+        })
+    }
+
     /// Downloads the object at `path` to a local file. Returns the number of bytes.
     ///
     /// # Errors

@@ -273,6 +273,22 @@ class DuckDb(Client):
 
         return measured(write)
 
+    def webdataset(self, sql, file):
+        """Writes a result as a tar file, each row as a sample."""
+        import webdataset
+
+        def write():
+            rows = self.connection.execute(self.asked(sql))
+            names = [column[0] for column in rows.description]
+            with webdataset.TarWriter(file) as target:
+                while batch := rows.fetchmany(1000):
+                    for row in batch:
+                        sample = dict(zip(names, row, strict=True))
+                        key, picture = sample.pop("__key__"), sample.pop("jpg")
+                        target.write({"__key__": key, "jpg": picture, "json": sample})
+
+        return measured(write)
+
     def ingest(self, table):
         self.connection.register("arrow_data", self.data)
         return measured(lambda: self.connection.execute(f"INSERT INTO {table} FROM arrow_data").fetchone())

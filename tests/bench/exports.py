@@ -1,4 +1,4 @@
-"""The part about exports: compared with DuckDB's own COPY and with pyarrow, and the memory that they take."""
+"""The part about exports: compared with DuckDB's own COPY, with pyarrow and with webdataset, and the memory that they take."""
 
 import shutil
 
@@ -7,11 +7,17 @@ import processes
 import servers
 
 PYARROW = "in-process DuckDB and pyarrow"
+WEBDATASET = "in-process DuckDB and webdataset"
 PARQUET, ARROW, CSV = (f"export of lineitem, {name}" for name in ("Parquet", "Arrow", "CSV"))
+SAMPLES = "export of 10,000 samples of 20 KB, WebDataset"
 VERIFIED = "verify of an export"
 MEMORY = "memory of exports"
 FORMATS = {PARQUET: "parquet", ARROW: "arrow", CSV: "csv"}
 ROWS = "SELECT * FROM lineitem"
+SAMPLE_ROWS = (
+    "SELECT lpad(range::VARCHAR, 9, '0') AS __key__, repeat(md5(range::VARCHAR), 640)::BLOB AS jpg, range AS label, "
+    "'caption ' || range AS caption FROM range(10_000)"
+)
 
 
 def exports(run):
@@ -41,12 +47,26 @@ def exports(run):
                 shutil.rmtree(place)
             return sample | {"value": sample["seconds"]}
 
+        def samples(measure, name, number):
+            place.mkdir()
+            try:
+                if name == servers.MERGANSER:
+                    query = SAMPLE_ROWS.replace("'", "''")
+                    sample = call(f"CALL merganser.export(query => '{query}', format => 'webdataset')")
+                else:
+                    file = str(place / "samples.tar")
+                    sample = clients.ask(servers.IN_PROCESS, "webdataset", sql=SAMPLE_ROWS, file=file)
+            finally:
+                shutil.rmtree(place)
+            return sample | {"value": sample["seconds"]}
+
         def compare(measure, name, number):
             sample = call("CALL merganser.verify(\"left\" => {'export': 'main.lineitem'})")
             return sample | {"value": sample["seconds"]}
 
         run.interleave([PARQUET, CSV], [servers.MERGANSER, servers.IN_PROCESS], one)
         run.interleave([ARROW], [servers.MERGANSER, PYARROW], one)
+        run.interleave([SAMPLES], [servers.MERGANSER, WEBDATASET], samples)
         clients.ask(servers.MERGANSER, "execute", sql="CALL merganser.export('main.lineitem')")
         run.interleave([VERIFIED], [servers.MERGANSER], compare)
         shutil.rmtree(run.lake.home / "store" / "exports")

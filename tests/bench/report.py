@@ -53,7 +53,7 @@ UNITS = {
     **{fragments.whole(place): Unit("{:.2f} s") for place in fragments.PLACES},
     **{measure: Unit("{:.1f} s") for measure in media.INGESTS},
     **{measure: Unit("{:.0f} assets/s", more=True) for measure in media.SMALL},
-    **{measure: Unit("{:.2f} s") for measure in (*exports.FORMATS, exports.VERIFIED)},
+    **{measure: Unit("{:.2f} s") for measure in (*exports.FORMATS, exports.SAMPLES, exports.VERIFIED)},
 }
 OWN = (servers.MERGANSER,)
 
@@ -106,6 +106,7 @@ COMPARISONS.append(Comparison(media.small(stores.FOLDER), (media.SYNCED,)))
 COMPARISONS += [
     Comparison(exports.PARQUET, (servers.IN_PROCESS,), 1.1),
     Comparison(exports.ARROW, (exports.PYARROW,), 1.2),
+    Comparison(exports.SAMPLES, (exports.WEBDATASET,), 0.5),
     Comparison(exports.CSV, (servers.IN_PROCESS,)),
     Comparison(exports.VERIFIED, OWN, 1.0, other_measure=exports.PARQUET),
 ]

@@ -120,6 +120,7 @@ def test_every_type_of_a_table_is_kept(server, name, format):
         "equal": True,
         "rows": 2,
         "differences": [],
+        "images": 0,
     }
     if format == "parquet":
         # A reader that knows nothing of Arrow's types.
@@ -359,7 +360,7 @@ def test_an_export_equals_what_it_was_made_from(lake, name, format):
     export(lake, table=f"gold.{name}", format=format, shard_bytes=2 * MIB)
     lake.sql(f"UPDATE gold.{name} SET text = 'changed' WHERE id IN (5, 200_000)")
     equal = lake.result("verify", {"left": {"export": f"gold.{name}"}})
-    assert equal == {"equal": True, "rows": 300_000, "differences": []}
+    assert equal == {"equal": True, "rows": 300_000, "differences": [], "images": 0}
     now = f"SELECT * FROM gold.{name} ORDER BY id"
     different = lake.result("verify", {"left": {"export": f"gold.{name}"}, "right": {"query": now}})
     assert not different["equal"]

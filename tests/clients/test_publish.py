@@ -1,7 +1,11 @@
 """Publishing to the Hub: what `load_dataset` reads is what the table holds, in one commit, and only once."""
 
+import hashlib
 import io
 import json
+import pathlib
+import urllib.parse
+import urllib.request
 
 import PIL.Image
 import pyarrow
@@ -141,8 +145,8 @@ def test_images_are_embedded_and_decoded(server, hub, load, name, tmp_path):
     server.result("ingest", {"source": f"hf://datasets/owner/{name}", "dataset": f"{name}_back"})
     sums = f"SELECT id, image_sha256, image_width FROM raw.{name} ORDER BY id"
     assert server.sql(sums) == server.sql(sums.replace(name, f"{name}_back"))
-    publish(server, query=f"SELECT id, image, image_format, image_sha256 FROM raw.{name}_back ORDER BY id", repo=f"owner/{name}2")
-    again = pyarrow.parquet.read_table(io.BytesIO(hub.files(f"owner/{name}2")["data/train-00000-of-00001.parquet"]))
+    publish(server, query=f"SELECT id, image, image_format, image_sha256 FROM raw.{name}_back ORDER BY id", repo=f"owner/{name}_2")
+    again = pyarrow.parquet.read_table(io.BytesIO(hub.files(f"owner/{name}_2")["data/train-00000-of-00001.parquet"]))
     assert again["image"].to_pylist() == stored
 
 
@@ -153,6 +157,235 @@ def test_uris_stay_on_request(server, load, name, tmp_path):
     publish(server, table=f"raw.{name}", repo=f"owner/{name}", media="uri")
     (loaded,) = load(f"owner/{name}").values()
     assert loaded["features"]["image"] == "Value('string')" and loaded["rows"][0]["image"].endswith("a.png")
+
+
+# === media as files ===
+
+COLORS = ["red", "green", "blue", "red"]
+
+
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+def media_path(content, ending):
+    return f"media/{sha256(content)[:2]}/{sha256(content)}.{ending}"
+
+
+def media_files(hub, repo, branch="main"):
+    return {path: content for path, content in hub.files(repo, branch).items() if path.startswith("media/")}
+
+
+@pytest.fixture
+def album(server, name, tmp_path):
+    return ingest_album(server, name, tmp_path)
+
+
+def ingest_album(server, name, tmp_path):
+    """The table raw.<name> with the images of COLORS, of which two are equal, and a NULL."""
+    pictures = [{"bytes": picture(color), "path": f"{color}{at}.png"} for at, color in enumerate(COLORS)]
+    rows = pyarrow.table({"id": list(range(len(COLORS) + 1)), "image": [*pictures, None]})
+    pyarrow.parquet.write_table(rows, tmp_path / "images.parquet")
+    server.result("ingest", {"source": (tmp_path / "images.parquet").as_uri(), "dataset": name})
+    return f"raw.{name}"
+
+
+def asset(server, table, id_):
+    """The file of an image."""
+    uri = server.scalar(f"SELECT image FROM {table} WHERE id = {id_}")
+    return pathlib.Path(urllib.request.url2pathname(urllib.parse.urlparse(uri).path))
+
+
+def upload(server, table, repo, **request):
+    return publish(server, query=f"SELECT * FROM {table} ORDER BY id", repo=repo, media="upload", **request)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("branch", ["main", "v/1"])
+def test_uploaded_images_are_decoded(server, hub, load, album, name, streaming, branch):
+    repo = f"owner/{name}"
+    result = upload(server, album, repo, branch=branch, private=True)
+    expected = {media_path(picture(color), "png"): picture(color) for color in COLORS}
+    assert media_files(hub, repo, branch) == expected
+    assert (result["media_files"], result["media_bytes"]) == (3, sum(map(len, expected.values())))
+    data, texts = "data/train-00000-of-00001.parquet", ["README.md", "lakehouse.json"]
+    assert sorted(it["path"] for it in result["files"]) == sorted([data, *texts])
+    (loaded,) = load(repo, streaming, revision=branch).values()
+    assert list(loaded["features"]) == ["id", "image"] and loaded["features"]["image"].startswith("Image(")
+    shown = {color: ["RGB", [4, 3], pixel * 12] for color, pixel in zip(COLORS, ["ff0000", "008000", "0000ff"])}
+    assert [row["image"] for row in loaded["rows"]] == [*(shown[color] for color in COLORS), None]
+    # The embedded ones are the same.
+    publish(server, query=f"SELECT * FROM {album} ORDER BY id", repo=f"{repo}_embedded")
+    (embedded,) = load(f"{repo}_embedded", streaming).values()
+    assert embedded == loaded
+
+
+def test_a_token_that_is_passed_opens_private_media(server, hub, album, name, tmp_path):
+    upload(server, album, f"owner/{name}", private=True)
+    script = """
+import os, datasets
+data = datasets.load_dataset(os.environ["REPO"], streaming=True, token=os.environ["PASSED"], split="train")
+result = [row["image"] and row["image"].getpixel((0, 0)) for row in data]
+"""
+    variables = official.hugging_face(hub, tmp_path, token="") | {"REPO": f"owner/{name}", "PASSED": hub.token}
+    assert official.run(script, tmp_path, **variables)[2:] == [[0, 0, 255], [255, 0, 0], None]
+
+
+def test_rows_have_the_addresses_of_uploaded_media(server, hub, album, name):
+    upload(server, album, f"owner/{name}")
+    files = hub.files(f"owner/{name}")
+    stored = pyarrow.parquet.read_table(io.BytesIO(files["data/train-00000-of-00001.parquet"]))
+    root = f"hf://datasets/owner/{name}@main/"
+    paths = [root + media_path(picture(color), "png") for color in COLORS]
+    assert stored["image"].to_pylist() == [*({"bytes": None, "path": path} for path in paths), None]
+    readme = files["README.md"].decode()
+    assert "dtype: image" in readme and "3 files with media" in readme
+    size = len(files["data/train-00000-of-00001.parquet"])
+    assert f"download_size: {size}" in readme and f"dataset_size: {size}" in readme
+    listed = "".join(f"{sha256(content)} {path}\n" for path, content in media_files(hub, f"owner/{name}").items())
+    media = json.loads(files["lakehouse.json"])["media"]
+    assert media["files"] == 3 and media["sha256"] == sha256(listed.encode())
+
+
+@pytest.mark.parametrize("kind", ["audio", "video"])
+def test_sounds_and_videos_are_uploaded(server, hub, name, tmp_path, kind):
+    sample = {"audio": b"RIFF-not-really" * 99, "video": b"ftyp-not-really" * 99}[kind]
+    folder = pathlib.Path(server.storage) / "assets" / name
+    folder.mkdir(parents=True)
+    (folder / "a b.WAV").write_bytes(sample)
+    uri = (folder / "a b.WAV").as_uri()
+    query = f"SELECT unnest(['{uri}', 'https://example.org/x.wav', NULL]) AS clip"
+    result = publish(server, query=query, repo=f"owner/{name}", media="upload", media_columns={"clip": kind})
+    assert media_files(hub, f"owner/{name}") == {media_path(sample, "wav"): sample} and result["media_files"] == 1
+    script = """
+import json, os, datasets, fsspec
+(loaded,) = datasets.load_dataset(os.environ["REPO"]).values()
+result = [type(loaded.features["clip"]).__name__]
+for row in loaded.cast_column("clip", type(loaded.features["clip"])(decode=False)):
+    path = row["clip"] and row["clip"]["path"]
+    result.append(fsspec.open(path).open().read().hex() if path and path.startswith("hf://") else path)
+"""
+    told = official.run(script, tmp_path, **official.hugging_face(hub, tmp_path), REPO=f"owner/{name}")
+    assert told == [kind.capitalize(), sample.hex(), "https://example.org/x.wav", None]
+
+
+def test_uploading_again_changes_nothing(server, hub, album, name):
+    first = upload(server, album, f"owner/{name}")
+    hub.forget_requests()
+    again = upload(server, album, f"owner/{name}")
+    assert again["unchanged"] and again["commit"] == first["commit"] and again["media_files"] == 0
+    assert {seen.method for seen in hub.seen()} == {"GET"}
+    publish(server, table=album, repo=f"owner/{name}_table", media="upload")
+    asset(server, album, 0).unlink()
+    hub.forget_requests()
+    # Of a table, not even the media are read.
+    assert publish(server, table=album, repo=f"owner/{name}_table", media="upload")["unchanged"]
+    assert len(hub.seen()) <= 3 and {seen.method for seen in hub.seen()} == {"GET"}
+
+
+def test_changed_media_are_replaced_in_one_commit(server, hub, album, name, tmp_path):
+    repo = f"owner/{name}"
+    # What others have put there stays.
+    hub.commit(repo, {"media/notes.txt": b"x", "media/ab/photo.png": b"y"})
+    others = media_files(hub, repo)
+    upload(server, album, repo)
+    server.sql(f"DELETE FROM {album} WHERE id IN (0, 1)")
+    more = pyarrow.table({"id": [9], "image": [{"bytes": picture("white"), "path": "white.png"}]})
+    pyarrow.parquet.write_table(more, tmp_path / "more.parquet")
+    server.result("ingest", {"source": (tmp_path / "more.parquet").as_uri(), "dataset": name, "mode": "append"})
+    hub.forget_requests()
+    result = upload(server, album, repo)
+    assert (result["media_files"], result["media_removed"], result["removed"]) == (1, 1, [])
+    # The file with rows and the new image.
+    assert len(hub.seen("PUT")) == 2 and len(hub.log(repo)) == 4
+    left = {media_path(picture(color), "png"): picture(color) for color in ["red", "blue", "white"]}
+    assert media_files(hub, repo) == left | others
+    # Embedded media leave no files.
+    assert publish(server, table=album, repo=repo)["media_removed"] == 3
+    assert media_files(hub, repo) == others and len(hub.log(repo)) == 5
+
+
+def test_media_that_somebody_changed_are_repaired(server, hub, album, name):
+    repo, lost = f"owner/{name}", media_path(picture("green"), "png")
+    publish(server, table=album, repo=repo, media="upload")
+    complete = media_files(hub, repo)
+    for change in [{"delete": [lost]}, {"files": {lost: b"other"}}, {"files": {media_path(b"old", "png"): b"old"}}]:
+        hub.commit(repo, **change)
+        assert not publish(server, table=album, repo=repo, media="upload")["unchanged"]
+        assert media_files(hub, repo) == complete
+
+
+def test_a_dry_run_counts_media(server, hub, album, name):
+    planned = upload(server, album, f"owner/{name}", dry_run=True)
+    assert ("datasets", f"owner/{name}") not in hub.repos
+    done = upload(server, album, f"owner/{name}")
+    counts = ["media_files", "media_bytes", "files"]
+    assert [planned[field] for field in counts] == [done[field] for field in counts] and done["media_files"] == 3
+
+
+def test_missing_media_are_refused_before_anything_is_sent(server, hub, album, name):
+    asset(server, album, 2).unlink()
+    for request in [{}, {"dry_run": True}, {"media": "embed"}]:
+        with pytest.raises(KeyError, match="blue2.png.*does not exist"):
+            publish(server, **{"table": album, "repo": f"owner/{name}", "media": "upload"} | request)
+    assert ("datasets", f"owner/{name}") not in hub.repos and hub.seen("PUT") == []
+
+
+def test_files_of_the_lake_are_not_uploaded(server, hub, name):
+    (pathlib.Path(server.storage) / "lake").mkdir(exist_ok=True)
+    for path in ["lake/secret.png", "backups/x.png", "assets/../lake/secret.png", "no-such-folder/x.png"]:
+        uri = f"{pathlib.Path(server.storage).as_uri()}/{path}"
+        with pytest.raises(pyarrow.ArrowInvalid, match="is not the URI of an asset"):
+            query, columns = f"SELECT '{uri}' AS image", {"image": "image"}
+            publish(server, query=query, repo=f"owner/{name}", media="upload", media_columns=columns)
+    assert ("datasets", f"owner/{name}") not in hub.repos
+
+
+def test_media_that_are_replaced_meanwhile_are_refused(server, hub, album, name):
+    hub.plan(meanwhile(lambda: asset(server, album, 1).write_bytes(b"other")), "POST", "/repos/create")
+    with pytest.raises(pyarrow.ArrowException, match="was replaced") as failed:
+        upload(server, album, f"owner/{name}")
+    assert "green1.png" in str(failed.value) and hub.files(f"owner/{name}") == {}
+
+
+@pytest.mark.parametrize("fault", [fail(503), hang_up(after=True)])
+def test_an_upload_of_media_survives_faults(server, hub, album, name, fault):
+    hub.plan(fault, "PUT", "/lfs/")
+    hub.plan(fault, "POST", "/commit/")
+    result = upload(server, album, f"owner/{name}")
+    assert result["commit"] == hub.head(f"owner/{name}")
+    assert len(hub.log(f"owner/{name}")) == 2 and len(media_files(hub, f"owner/{name}")) == 3
+
+
+def test_media_in_a_bucket_are_uploaded(hub, launch, new_storage, name, tmp_path):
+    flags, settings = new_storage("s3")
+    settings["variables"] = settings["variables"] | {"HF_ENDPOINT": hub.endpoint, "HF_TOKEN": hub.token}
+    server = launch(*flags, **settings)
+    album = ingest_album(server, name, tmp_path)
+    upload(server, album, f"owner/{name}")
+    assert sorted(media_files(hub, f"owner/{name}").values()) == sorted({picture(color) for color in COLORS})
+
+
+def test_empty_objects_are_files(server, hub, name):
+    folder = pathlib.Path(server.storage) / "assets" / name
+    folder.mkdir(parents=True)
+    (folder / "none.png").touch()
+    query, columns = f"SELECT '{(folder / 'none.png').as_uri()}' AS image", {"image": "image"}
+    for unchanged in [False, True]:
+        result = publish(server, query=query, repo=f"owner/{name}", media="upload", media_columns=columns)
+        assert result["unchanged"] == unchanged
+    assert media_files(hub, f"owner/{name}") == {media_path(b"", "png"): b""}
+
+
+def test_many_media_are_uploaded_in_little_space(server, hub, name):
+    count, folder = 600, pathlib.Path(server.storage) / "assets" / name
+    folder.mkdir(parents=True)
+    for number in range(count):
+        (folder / f"{number}.bin").write_bytes(bytes([number % 251]) * 1000 + str(number).encode())
+    query = f"SELECT '{folder.as_uri()}/' || range || '.bin' AS clip FROM range({count})"
+    result = publish(server, query=query, repo=f"owner/{name}", media="upload", media_columns={"clip": "image"})
+    assert result["media_files"] == count and len(media_files(hub, f"owner/{name}")) == count
+    assert len(hub.seen("POST", "/objects/batch")) == 3
 
 
 # === once ===
@@ -322,3 +555,10 @@ def test_publish_on_the_command_line(server, hub, table, name):
     assert "300 rows are in" in done.stdout and "data/train-00000-of-00001.parquet" in done.stdout
     done = harness.run("publish", f"owner/{name}", "--table", table, "--url", server.uri)
     assert "nothing new" in done.stderr
+
+
+def test_publish_media_on_the_command_line(server, hub, album, name):
+    arguments = ["publish", f"owner/{name}", "--table", album, "--media", "upload", "--url", server.uri]
+    done = harness.run(*arguments)
+    assert "media/ (3 files)" in done.stdout, done
+    assert "nothing new" in harness.run(*arguments).stderr

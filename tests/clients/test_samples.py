@@ -352,6 +352,24 @@ def test_missing_bytes_are_treated_as_asked(launch, name):
         server.action("export", {"query": "SELECT 1 AS x", "format": "csv", "materialize": "warn"})
 
 
+def test_images_are_decoded_by_verify(server, name):
+    rows = documents(6)
+    rows.append(row("z", 0, "image", binary_content=image(40, 30, "WEBP")))
+    fill(server, name, rows)
+    export(server, table=f"silver.{name}", format="webdataset")
+    body = {"left": {"export": f"silver.{name}"}, "decode_images": True}
+    assert server.result("verify", body) == {"equal": True, "rows": 37, "differences": [], "images": 7}
+    broken = image(50, 50, "PNG")[:-40]
+    fill(server, f"{name}_broken", [*rows, row("zz", 3, "image", binary_content=broken)])
+    export(server, table=f"silver.{name}_broken", format="parquet")
+    found = server.result("verify", body | {"left": {"export": f"silver.{name}_broken"}})
+    (difference,) = found["differences"]
+    assert (difference["row"], difference["column"], found["images"]) == (37, "binary_content", 7)
+    assert "cannot be decoded" in difference["left"]
+    done = harness.run("verify", f"silver.{name}", "--decode-images", "--url", server.uri)
+    assert done.stdout == "37 rows are equal, 7 images decode\n", done.stdout
+
+
 def test_a_changed_shard_is_data_loss(server, name):
     fill(server, name, documents(3))
     result = export(server, table=f"silver.{name}", format="webdataset")

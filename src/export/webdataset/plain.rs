@@ -179,8 +179,11 @@ impl Content {
     /// The contents of the members.
     fn of_column(self, column: &ArrayRef) -> Result<LargeBinaryArray> {
         let failed = |err: arrow::error::ArrowError| Error::internal("write samples").with_source(err.to_string());
-        let text =
-            if self == Self::Number { cast(column, &DataType::LargeUtf8).map_err(failed)? } else { ArrayRef::clone(column) };
+        let text = if self == Self::Number {
+            cast(column, &DataType::LargeUtf8).map_err(failed)?
+        } else {
+            ArrayRef::clone(column)
+        };
         Ok(cast(&text, &DataType::LargeBinary).map_err(failed)?.as_binary().clone())
     }
 

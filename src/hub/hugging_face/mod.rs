@@ -11,7 +11,7 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use url::Url;
 
-pub use self::write::{Committed, NewCommit, NewContent, NewFile};
+pub use self::write::{Committed, MAX_COMMITTED, NewCommit, NewContent, NewFile};
 use super::{
     checksum,
     download::spoiled,

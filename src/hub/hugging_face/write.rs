@@ -11,6 +11,7 @@ use std::{path::PathBuf, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
 use reqwest::{StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -26,8 +27,12 @@ use crate::{
     },
 };
 
+/// The most files of large file storage that the Hub takes in a commit.
+pub const MAX_COMMITTED: usize = 25_000;
 /// The most files or objects of a request.
 const AT_ONCE: usize = 256;
+/// How many files are sent at a time.
+const UPLOADS: usize = 5;
 const LFS: &str = "application/vnd.git-lfs+json";
 const LINES: &str = "application/x-ndjson";
 
@@ -162,7 +167,7 @@ impl HuggingFace {
         name: &str,
         branch: &str,
         files: &[NewFile],
-        mut advance: impl FnMut(u64) + Send,
+        advance: impl Fn(u64) + Sync,
     ) -> Result<()> {
         for some in files.chunks(AT_ONCE) {
             let objects: Vec<_> = some.iter().map(|file| json!({"oid": file.sha256, "size": file.bytes})).collect();
@@ -174,12 +179,13 @@ impl HuggingFace {
             let url = self.url(&["datasets", owner, &format!("{own}.git"), "info", "lfs", "objects", "batch"])?;
             let answer = self.send(url, Body::Text(LFS, body.to_string().into())).await?;
             let batch: Batch = parse(&self.may_write(name, answer)?)?;
-            for object in batch.objects {
-                let Some(file) = some.iter().find(|file| file.sha256 == object.oid) else { continue };
-                self.upload_one(name, file, object, &mut advance)
-                    .await
-                    .context(|| format!("upload \"{}\"", file.path))?;
-            }
+            let advance = &advance;
+            let uploads = stream::iter(batch.objects).map(|object| async move {
+                let Some(file) = some.iter().find(|file| file.sha256 == object.oid) else { return Ok(()) };
+                let upload = self.upload_one(name, file, object, advance);
+                upload.await.context(|| format!("upload \"{}\"", file.path))
+            });
+            uploads.buffer_unordered(UPLOADS).try_collect::<()>().await?;
         }
         Ok(())
     }
@@ -189,7 +195,7 @@ impl HuggingFace {
         name: &str,
         file: &NewFile,
         object: Object,
-        advance: &mut (impl FnMut(u64) + Send),
+        advance: &(impl Fn(u64) + Sync),
     ) -> Result<()> {
         if let Some(error) = object.error {
             return Err(Error::new(ErrorKind::ResourceExhausted, format!("the Hub refuses it: {}", error.message)));
