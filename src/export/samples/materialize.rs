@@ -287,7 +287,7 @@ impl Materializer {
         }
         let mut columns = batch.columns().to_vec();
         if let Some(at) = self.columns.bytes {
-            columns[at] = in_type_of(&batch.column(at), Arc::new(bytes.finish()))?;
+            columns[at] = in_type_of(batch.column(at), &(Arc::new(bytes.finish()) as ArrayRef))?;
         }
         if let Some(at) = self.columns.error {
             let before = texts(batch.column(at))?;
@@ -298,7 +298,7 @@ impl Materializer {
                     Some(outcome) => outcome.as_ref().err().map(String::as_str),
                 });
             }
-            columns[at] = in_type_of(&batch.column(at), Arc::new(reasons.finish()))?;
+            columns[at] = in_type_of(batch.column(at), &(Arc::new(reasons.finish()) as ArrayRef))?;
         }
         RecordBatch::try_new(batch.schema(), columns).map_err(|err| failed(&err))
     }
@@ -309,8 +309,8 @@ fn is_of_the_row(err: &Error) -> bool {
     matches!(err.kind(), ErrorKind::NotFound | ErrorKind::InvalidArgument | ErrorKind::ResourceExhausted)
 }
 
-fn in_type_of(column: &dyn Array, values: ArrayRef) -> Result<ArrayRef> {
-    cast(&values, column.data_type()).map_err(|err| failed(&err))
+fn in_type_of(column: &dyn Array, values: &ArrayRef) -> Result<ArrayRef> {
+    cast(values, column.data_type()).map_err(|err| failed(&err))
 }
 
 fn failed(err: &arrow::error::ArrowError) -> Error {
