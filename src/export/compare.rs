@@ -10,7 +10,7 @@ use arrow::{
 };
 
 use super::{
-    decode::{self, Decoded},
+    decode::{self, Broken, Decoded},
     source::Source,
 };
 use crate::{
@@ -90,9 +90,8 @@ pub async fn compare(left: &mut Source, right: &mut Source, depth: Depth, progre
         let pair = (one.slice(0, rows), two.slice(0, rows));
         let found = tokio::task::spawn_blocking(move || {
             let mut differences = of_rows(&pair.0, &pair.1, start, room)?;
-            let decoded =
-                decode.map_or_else(|| Ok(Decoded::default()), |threads| decode::decode(&pair.0, start, threads))?;
-            differences.extend(decoded.broken);
+            let decoded = decode.map_or_else(|| Ok(Decoded::default()), |threads| decode::decode(&pair.0, threads))?;
+            differences.extend(decoded.broken.into_iter().map(|broken| undecodable(broken, start)));
             Ok::<_, Error>((first_of(differences, room), decoded.images))
         });
         let (differences, images) = found.await.map_err(|err| Error::internal("compare rows").with_source(err))??;
@@ -193,6 +192,12 @@ fn of_rows(left: &RecordBatch, right: &RecordBatch, start: u64, room: usize) -> 
         }
     }
     Ok(first_of(differences, room))
+}
+
+fn undecodable(broken: Broken, start: u64) -> Difference {
+    let Broken { row, column, reason } = broken;
+    let text = Some(format!("an image that cannot be decoded: {reason}"));
+    Difference { row: Some(start + row as u64), column: Some(column), left: text.clone(), right: text }
 }
 
 /// The first rows first, in whatever columns.
