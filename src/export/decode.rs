@@ -1,6 +1,6 @@
 //! Images among the values of rows, decoded to see whether they can be.
 
-use std::{io::Cursor, thread};
+use std::{io::Cursor, panic::catch_unwind, thread};
 
 use arrow::{
     array::{ArrayRef, AsArray, LargeBinaryArray, RecordBatch},
@@ -9,7 +9,10 @@ use arrow::{
 };
 use image::ImageReader;
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    media::kind::{MediaClass, sniff},
+};
 
 /// What was found in a batch.
 #[derive(Debug, Default)]
@@ -72,14 +75,16 @@ fn large(column: &ArrayRef) -> Result<LargeBinaryArray> {
 
 fn failures_of<'a>(part: &[Found<'a>]) -> Vec<(Found<'a>, String)> {
     let failed = |found: &Found<'a>| {
-        let outcome = reader(found.2)?.decode();
-        outcome.err().map(|err| (*found, err.to_string()))
+        let outcome = catch_unwind(|| Some(reader(found.2)?.decode().err()?.to_string()));
+        outcome.unwrap_or_else(|_| Some("the decoder panicked".to_owned())).map(|reason| (*found, reason))
     };
     part.iter().filter_map(failed).collect()
 }
 
 /// A decoder for bytes that begin like an image of a known format.
 fn reader(bytes: &[u8]) -> Option<ImageReader<Cursor<&[u8]>>> {
+    // It is more exact than what follows.
+    sniff(bytes).filter(|kind| kind.class == MediaClass::Image)?;
     let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().ok()?;
     reader.format().filter(image::ImageFormat::reading_enabled).map(|_| reader)
 }
@@ -103,7 +108,7 @@ mod tests {
         let (jpeg, png) = (image(ImageFormat::Jpeg), image(ImageFormat::Png));
         let cut = &png[..png.len() / 2];
         let column =
-            BinaryArray::from(vec![Some(&jpeg[..]), None, Some(&png[..]), Some(b"text"), Some(cut), Some(b"")]);
+            BinaryArray::from(vec![Some(&jpeg[..]), None, Some(&png[..]), Some(b"BMW 320d"), Some(cut), Some(b"")]);
         let batch = RecordBatch::try_from_iter([("b", Arc::new(column) as ArrayRef)]).unwrap();
         for threads in [1, 3, 8] {
             let decoded = decode(&batch, threads).unwrap();

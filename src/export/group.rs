@@ -94,6 +94,11 @@ impl Groups {
         (self.open.rows > 0).then_some(self.open)
     }
 
+    /// The size of the rows that no group was given with.
+    pub fn open_bytes(&self) -> u64 {
+        self.open.bytes
+    }
+
     fn is_full(&self) -> bool {
         self.open.rows > 0 && (self.open.bytes >= self.limits.bytes || self.open.rows >= self.limits.rows)
     }

@@ -239,7 +239,7 @@ impl Exporter {
     async fn check(&self, located: Located, author: &Principal, progress: &Progress) -> Result<()> {
         progress.phase("verify", "rows", Some(located.record.rows));
         let reading = Reading::of(&located.record)?;
-        let mut files = Source::Files(self.files(located).await?);
+        let mut files = Source::Files(progress.unless_cancelled(self.files(located)).await?);
         let opened = self.open(&reading, author, progress).await?;
         let mut rows = Source::Rows(Box::new(opened));
         let found = compare::compare(&mut files, &mut rows, Depth { most: 1, decode: None }, progress).await?;
@@ -276,7 +276,7 @@ impl Exporter {
                 let reading = Reading { rows, at, format, materialize: like.and_then(|record| record.materialize) };
                 Ok(Source::Rows(Box::new(self.open(&reading, author, progress).await?)))
             }
-            (Side::Export(_), Some(located)) => self.files(located).await.map(Source::Files),
+            (Side::Export(_), Some(located)) => progress.unless_cancelled(self.files(located)).await.map(Source::Files),
             (Side::Export(_), None) => Err(Error::internal("an export was not looked up")),
         }
     }

@@ -200,7 +200,7 @@ pub fn begin(connection: &Connection, selection: &Selection) -> Result<(About, S
     let query = stored(connection, &query)?.unwrap_or(query);
     let mut query = held(&columns, *format, query);
     if *whole_samples && samples::are_samples(&columns) {
-        query = samples::arranged(connection, rows, query)?;
+        query = samples::arranged(connection, rows, &columns, query)?;
     }
     let about = About {
         snapshot_id,

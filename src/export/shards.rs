@@ -14,6 +14,7 @@ use super::{
     record::ExportedFile,
     request::{Format, ShardSettings},
     rows::Opened,
+    samples,
     webdataset::{self, TarFile},
 };
 use crate::{
@@ -69,7 +70,11 @@ pub async fn write(
     while let Some(batch) = progress.unless_cancelled(async { Ok(opened.next().await) }).await? {
         let batch = batch?;
         let rows = batch.num_rows() as u64;
-        for group in groups.push(batch) {
+        let complete = groups.push(batch);
+        if together.is_some() {
+            samples::check_size(&groups)?;
+        }
+        for group in complete {
             shards.write(group).await?;
         }
         progress.advance(rows);

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use arrow::{
@@ -12,7 +12,7 @@ use arrow::{
     ipc::{convert::try_schema_from_ipc_buffer, reader::FileReader},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
@@ -120,11 +120,11 @@ impl Fetcher {
         let here = self.storage.local_path(&path).unwrap_or_else(|| self.folder.path().join(lance::FOLDER));
         let mut rows = lance.read(here).await?;
         let (sender, batches) = mpsc::channel(2);
-        let schema = rows.stream.schema();
+        let schema = rows.schema();
         tokio::spawn(async move {
             // The files are needed until then.
             let _fetched = self.folder;
-            while let Some(batch) = rows.stream.next().await {
+            while let Some(batch) = rows.next().await {
                 if sender.send(batch).await.is_err() {
                     break;
                 }
@@ -141,6 +141,9 @@ impl Fetcher {
     ) -> Result<()> {
         let mut fetched = Some(first);
         for file in &self.located.record.files {
+            if sender.is_closed() {
+                return Ok(());
+            }
             let path = match fetched.take() {
                 Some(first) => first,
                 None => self.fetch(file).await?,
@@ -159,6 +162,9 @@ impl Fetcher {
 
     /// The path of a file on this machine.
     async fn fetch(&self, file: &ExportedFile) -> Result<PathBuf> {
+        if !Path::new(&file.path).components().all(|part| matches!(part, Component::Normal(_))) {
+            return Err(Error::new(ErrorKind::DataLoss, format!("\"{}\" is no file of an export", file.path)));
+        }
         let path = self.located.series.path(&self.located.time, &file.path);
         let here = if let Some(path) = self.storage.local_path(&path) {
             path
@@ -224,16 +230,32 @@ fn read_file(path: &Path, format: Format, schema: &SchemaRef, each: &mut dyn FnM
         return webdataset::read(path, schema, each);
     }
     let file = File::open(path)?;
-    let batches: Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>>> = if format == Format::Arrow {
-        Box::new(FileReader::try_new_buffered(file, None).map_err(|err| unreadable(path, &err))?)
-    } else {
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|err| unreadable(path, &err))?;
-        Box::new(builder.with_batch_size(PARQUET_ROWS).build().map_err(|err| unreadable(path, &err))?)
-    };
-    for batch in batches {
-        if !each(batch.map_err(|err| unreadable(path, &err))?) {
+    if format == Format::Arrow {
+        let batches = FileReader::try_new_buffered(file, None).map_err(|err| unreadable(path, &err))?;
+        return pass_on(path, batches, each).map(|_| ());
+    }
+    let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(|err| unreadable(path, &err))?;
+    // A batch of several row groups could be larger than any of them.
+    for group in 0..metadata.metadata().num_row_groups() {
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file.try_clone()?, metadata.clone());
+        let builder = builder.with_row_groups(vec![group]).with_batch_size(PARQUET_ROWS);
+        if !pass_on(path, builder.build().map_err(|err| unreadable(path, &err))?, each)? {
             break;
         }
     }
     Ok(())
+}
+
+/// Passes rows to `each`; whether it wants more.
+fn pass_on(
+    path: &Path,
+    batches: impl Iterator<Item = Result<RecordBatch, ArrowError>>,
+    each: &mut dyn FnMut(RecordBatch) -> bool,
+) -> Result<bool> {
+    for batch in batches {
+        if !each(batch.map_err(|err| unreadable(path, &err))?) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

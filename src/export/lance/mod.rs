@@ -9,6 +9,7 @@ mod dataset;
 
 use std::path::{Path, PathBuf};
 
+use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use tokio::sync::OnceCell;
 
 use self::dataset::{files, sync};
@@ -27,8 +28,8 @@ use crate::{
 
 /// The memory that DuckDB itself may use for it; Lance has its own.
 const MEMORY_BYTES: u64 = 512 << 20;
-/// How many exports are written and read at once; others wait.
-const CONNECTIONS: usize = 4;
+/// More exports than are written and read at once.
+const CONNECTIONS: usize = 256;
 /// What is handed over at once.
 const BATCH: GroupLimits = GroupLimits { bytes: 8 << 20, rows: 2048 };
 const READ: BatchLimits = BatchLimits { bytes: 8 << 20, rows: 1 << 16 };
@@ -45,8 +46,8 @@ pub struct Lance {
 /// The rows of a dataset.
 #[derive(Debug)]
 pub struct LanceRows {
-    /// The rows in their order.
-    pub stream: BatchStream,
+    stream: BatchStream,
+    /// The connection, which nothing else may need meanwhile.
     _lease: Lease,
 }
 
@@ -143,6 +144,20 @@ impl Lance {
             }
             _ => err,
         })
+    }
+}
+
+// === impl LanceRows ===
+
+impl LanceRows {
+    /// The columns.
+    pub fn schema(&self) -> SchemaRef {
+        self.stream.schema()
+    }
+
+    /// The next rows, in their order.
+    pub async fn next(&mut self) -> Option<Result<RecordBatch>> {
+        self.stream.next().await
     }
 }
 

@@ -15,6 +15,7 @@ use super::{
         request::Materialize,
     },
     columns::{BYTES, ERROR, REFERENCE, SampleColumns, SampleRows, texts},
+    order::check_size,
     reference::Reference,
     tar_index::{self, Index},
 };
@@ -95,7 +96,9 @@ impl Materializer {
         while self.ready.is_empty() {
             let Some(groups) = &mut self.groups else { return Ok(None) };
             if let Some(batch) = stream.next().await.transpose()? {
-                for sample in groups.push(batch) {
+                let samples = groups.push(batch);
+                check_size(groups)?;
+                for sample in samples {
                     self.add(&sample).await?;
                 }
             } else {
@@ -111,6 +114,7 @@ impl Materializer {
 
     async fn add(&mut self, sample: &Group) -> Result<()> {
         let batch = concat_batches(&self.schema, &sample.batches).map_err(|err| failed(&err))?;
+        self.wave_bytes += sample.bytes;
         for reference in self.references(&batch)?.into_iter().flatten().flatten() {
             self.wave_bytes += reference.range().ok().flatten().map_or(0, |(start, end)| end - start);
         }
@@ -126,10 +130,17 @@ impl Materializer {
             return Ok(());
         }
         let batch = concat_batches(&self.schema, &wave).map_err(|err| failed(&err))?;
-        let batch = self.materialize(&batch).await?;
-        if batch.num_rows() > 0 {
-            self.ready.push_back(batch);
+        match self.materialize(&batch).await {
+            // Whole files may be large, which only the store knows.
+            Err(err) if err.kind() == ErrorKind::ResourceExhausted && wave.len() > 1 => {
+                for sample in wave {
+                    let sample = self.materialize(&sample).await?;
+                    self.ready.push_back(sample);
+                }
+            }
+            materialized => self.ready.push_back(materialized?),
         }
+        self.ready.retain(|batch| batch.num_rows() > 0);
         Ok(())
     }
 
@@ -260,7 +271,7 @@ impl Materializer {
                     let reason = failure.as_ref().and_then(|failure| failure.as_ref().err()).map_or("", String::as_str);
                     let (count, sample) = (failures().count(), rows.sample.value(row));
                     Err(Error::precondition(format!(
-                        "{count} of {} rows could not be materialized, the first in sample \"{}\" at position {}: {reason}; set \
+                        "{count} of {} rows that were fetched together have no bytes, the first in sample \"{}\" at position {}: {reason}; set \
                          \"materialize\" to warn, drop_row or drop_sample to export the others",
                         fetched.iter().flatten().count(),
                         sample.chars().take(100).collect::<String>(),
@@ -306,7 +317,7 @@ impl Materializer {
 
 /// Whether it is due to what a row refers to, and not to the store.
 fn is_of_the_row(err: &Error) -> bool {
-    matches!(err.kind(), ErrorKind::NotFound | ErrorKind::InvalidArgument | ErrorKind::ResourceExhausted)
+    matches!(err.kind(), ErrorKind::NotFound | ErrorKind::InvalidArgument)
 }
 
 fn in_type_of(column: &dyn Array, values: &ArrayRef) -> Result<ArrayRef> {

@@ -12,5 +12,5 @@ mod tar_index;
 pub use self::{
     columns::{BYTES, MODALITY, POSITION, RESERVED, SAMPLE, SampleColumns, SampleRows, TEXT, texts},
     materialize::Materializer,
-    order::{are_samples, arranged},
+    order::{are_samples, arranged, check_size},
 };

@@ -3,13 +3,29 @@
 use serde::Deserialize;
 
 use super::{
-    super::{record::Column, request::Rows},
+    super::{group::Groups, record::Column, request::Rows},
     columns::{MODALITY, POSITION, SAMPLE},
 };
 use crate::{
     engine::Connection,
     error::{Error, Result},
 };
+
+/// A sample is in memory as a whole, and no column of it may have more.
+const MAX_SAMPLE_BYTES: u64 = 2_000_000_000;
+
+/// Fails if the rows that belong together are more than a sample may be.
+///
+/// # Errors
+/// `InvalidArgument`.
+pub fn check_size(groups: &Groups) -> Result<()> {
+    if groups.open_bytes() <= MAX_SAMPLE_BYTES {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "a sample is larger than {MAX_SAMPLE_BYTES} bytes: are all rows those of one {SAMPLE}?"
+    )))
+}
 
 /// A sample whose rows are not next to each other.
 #[derive(Deserialize)]
@@ -27,13 +43,15 @@ pub fn are_samples(columns: &[Column]) -> bool {
 ///
 /// # Errors
 /// `InvalidArgument` for a query that does not; errors of DuckDB.
-pub fn arranged(connection: &Connection, rows: &Rows, query: String) -> Result<String> {
+pub fn arranged(connection: &Connection, rows: &Rows, columns: &[Column], query: String) -> Result<String> {
     if let Rows::Table(_) = rows {
         // Among rows of one place, that of the table decides.
-        let numbered = format!("SELECT *, row_number() OVER () AS merganser_row FROM ({query}\n)");
-        return Ok(format!(
-            "SELECT * EXCLUDE (merganser_row) FROM ({numbered}) ORDER BY {SAMPLE}, {POSITION}, merganser_row"
-        ));
+        let mut number = "row_in_table".to_owned();
+        while columns.iter().any(|column| column.name.eq_ignore_ascii_case(&number)) {
+            number.push('_');
+        }
+        let numbered = format!("SELECT *, row_number() OVER () AS {number} FROM ({query}\n)");
+        return Ok(format!("SELECT * EXCLUDE ({number}) FROM ({numbered}) ORDER BY {SAMPLE}, {POSITION}, {number}"));
     }
     let begins = format!(
         "SELECT {SAMPLE} AS sample, {SAMPLE} IS DISTINCT FROM lag({SAMPLE}) OVER () OR row_number() OVER () = 1 AS begins \

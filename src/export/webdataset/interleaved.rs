@@ -32,8 +32,10 @@ use crate::{
     media,
 };
 
-/// More positions than this would make lists that no reader expects.
-const MAX_POSITION: i64 = 999_999;
+/// The highest position of a sample with one row, and how much higher it may be for each row: the lists have an item for
+/// each position.
+const MAX_POSITION: i64 = 10_000;
+const POSITIONS_OF_A_ROW: i64 = 100;
 /// The names in the JSON that are not those of columns.
 const OWN: [&str; 5] = [SAMPLE, "texts", "images", "_row_extra", "_rows"];
 
@@ -324,12 +326,15 @@ impl<'a> Rows<'a> {
             fields: Vec::new(),
         };
         let mut taken = HashSet::new();
+        let rows_of_it = i64::try_from(range.len()).unwrap_or(i64::MAX);
+        let highest = MAX_POSITION.saturating_add(POSITIONS_OF_A_ROW.saturating_mul(rows_of_it));
         for row in range {
             let (position, modality) = (rows.position.value(row), rows.modality.value(row));
-            if !(-1..=MAX_POSITION).contains(&position) {
+            if !(-1..=highest).contains(&position) {
                 let id: String = rows.sample.value(row).chars().take(100).collect();
                 return Err(Error::invalid(format!(
-                    "the position {position} in sample \"{id}\": positions are -1 for metadata, and 0 to {MAX_POSITION}"
+                    "the position {position} in sample \"{id}\": positions are -1 for metadata, and 0 to {highest} \
+                     in a sample with so many rows"
                 )));
             }
             match modality {

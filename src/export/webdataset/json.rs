@@ -1,6 +1,6 @@
 //! Values as JSON that is read back to the same values.
 
-use std::{io::Write, sync::Arc};
+use std::{collections::HashSet, io::Write, sync::Arc};
 
 use arrow::{
     array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, RecordBatch},
@@ -22,6 +22,8 @@ use crate::{
 /// The years that have four digits, in seconds since 1970: others are written as numbers.
 const FOUR_DIGITS: std::ops::Range<i64> = -62_135_596_800..253_402_300_800;
 const DAY: i64 = 86_400;
+/// The seconds of the day that text can name: 24:00:00 is none of them.
+const OF_THE_DAY: std::ops::Range<i64> = 0..DAY;
 
 /// Fails for a column whose values JSON cannot hold.
 ///
@@ -32,7 +34,8 @@ pub fn check(schema: &Schema) -> Result<()> {
         let one = Arc::new(Schema::new(vec![Arc::clone(field)]));
         let empty = RecordBatch::new_empty(Arc::clone(&one));
         let written = make_encoder(field, empty.column(0), &options()).map(|_| ());
-        if let Err(err) = written.and_then(|()| ReaderBuilder::new(one).build_decoder().map(|_| ())) {
+        let read = written.and_then(|()| ReaderBuilder::new(one).build_decoder().map(|_| ()));
+        if let Err(err) = read.and_then(|()| check_names(field.data_type())) {
             let column = identifier(field.name());
             return Err(Error::invalid(format!(
                 "webdataset does not hold the type of column {column}: export a query that converts its values, such as \
@@ -42,6 +45,21 @@ pub fn check(schema: &Schema) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Fails for fields that JSON cannot tell apart.
+fn check_names(data_type: &DataType) -> Result<(), ArrowError> {
+    match data_type {
+        DataType::Struct(fields) => {
+            let names: HashSet<_> = fields.iter().map(|field| field.name()).collect();
+            if names.len() < fields.len() {
+                return Err(ArrowError::SchemaError("fields of one name".to_owned()));
+            }
+            fields.iter().try_for_each(|field| check_names(field.data_type()))
+        }
+        DataType::List(item) | DataType::LargeList(item) | DataType::Map(item, _) => check_names(item.data_type()),
+        _ => Ok(()),
+    }
 }
 
 /// Writes values of the columns of a batch.
@@ -148,8 +166,9 @@ impl EncoderFactory for Exact {
         let encoder: Box<dyn Encoder> = match array.data_type() {
             DataType::Float32 => Box::new(Floats(array.as_primitive::<Float32Type>())),
             DataType::Float64 => Box::new(Floats(array.as_primitive::<Float64Type>())),
-            DataType::Date32 => Box::new(Times::of(array, 1, DAY)?),
-            DataType::Timestamp(unit, _) => Box::new(Times::of(array, per_second(*unit), 1)?),
+            DataType::Date32 => Box::new(Times::of(array, 1, DAY, FOUR_DIGITS)?),
+            DataType::Timestamp(unit, _) => Box::new(Times::of(array, per_second(*unit), 1, FOUR_DIGITS)?),
+            DataType::Time64(unit) => Box::new(Times::of(array, per_second(*unit), 1, OF_THE_DAY)?),
             _ => return Ok(None),
         };
         Ok(Some(NullableEncoder::new(encoder, array.nulls().cloned())))
@@ -173,7 +192,7 @@ impl<P: ArrowPrimitiveType<Native: Into<f64> + serde::Serialize>> Encoder for Fl
         let value = self.0.value(row);
         let number: f64 = value.into();
         let name = if number.is_nan() {
-            "NaN"
+            if number.is_sign_negative() { "-NaN" } else { "NaN" }
         } else if number == f64::INFINITY {
             "Infinity"
         } else if number == f64::NEG_INFINITY {
@@ -187,23 +206,29 @@ impl<P: ArrowPrimitiveType<Native: Into<f64> + serde::Serialize>> Encoder for Fl
     }
 }
 
-/// Dates and timestamps: as text, or as numbers in their unit where the text could not be read.
+/// Dates, times and timestamps: as text, or as numbers in their unit where the text could not be read.
 struct Times<'a> {
     formatter: ArrayFormatter<'a>,
     raw: ArrayRef,
     per_second: i64,
     seconds: i64,
+    as_text: std::ops::Range<i64>,
 }
 
 impl<'a> Times<'a> {
-    fn of(array: &'a dyn Array, per_second: i64, seconds: i64) -> Result<Self, ArrowError> {
+    fn of(
+        array: &'a dyn Array,
+        per_second: i64,
+        seconds: i64,
+        as_text: std::ops::Range<i64>,
+    ) -> Result<Self, ArrowError> {
         const OPTIONS: FormatOptions<'static> = FormatOptions::new();
         let formatter = ArrayFormatter::try_new(array, &OPTIONS)?;
         let raw = match array.data_type() {
             DataType::Date32 => cast(&cast(&array.slice(0, array.len()), &DataType::Int32)?, &DataType::Int64)?,
             _ => cast(&array.slice(0, array.len()), &DataType::Int64)?,
         };
-        Ok(Self { formatter, raw, per_second, seconds })
+        Ok(Self { formatter, raw, per_second, seconds, as_text })
     }
 }
 
@@ -212,7 +237,7 @@ impl Encoder for Times<'_> {
         let value = self.raw.as_primitive::<Int64Type>().value(row);
         let seconds = value.div_euclid(self.per_second).saturating_mul(self.seconds);
         // Writing to memory does not fail.
-        let _ = if FOUR_DIGITS.contains(&seconds) {
+        let _ = if self.as_text.contains(&seconds) {
             write!(out, "\"{}\"", self.formatter.value(row))
         } else {
             write!(out, "{value}")

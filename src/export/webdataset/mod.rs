@@ -27,6 +27,9 @@ use crate::error::Result;
 
 pub use self::read::read;
 
+/// A tar file is made of blocks: one for the header of a member, and those of its content.
+const BLOCK: u64 = 512;
+
 /// How rows become samples.
 #[derive(Debug)]
 enum Layout {
@@ -97,7 +100,7 @@ impl TarFile {
         Ok(())
     }
 
-    /// The size of the members so far.
+    /// The size so far.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -118,7 +121,7 @@ fn append(tar: &mut tar::Builder<DigestFile>, bytes: &mut u64, member: &Member<'
     header.set_size(member.content.len() as u64);
     header.set_mode(0o444);
     header.set_mtime(0);
-    *bytes += member.content.len() as u64;
+    *bytes += BLOCK + (member.content.len() as u64).next_multiple_of(BLOCK);
     tar.append_data(&mut header, &member.name, member.content).map_err(|err| failed(&err))
 }
 

@@ -18,7 +18,7 @@ pub fn key(id: &str, slashes: bool) -> String {
     let fits = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
     let is_name = |part: &str| !part.is_empty() && part.chars().all(fits);
     let is_key = if slashes { id.split('/').all(is_name) } else { is_name(id) };
-    if is_key && id.len() <= MAX_KEY && !is_passed_over(id) {
+    if is_key && id.len() <= MAX_KEY && !is_passed_over(id) && !ends_with_digest(id) {
         return id.to_owned();
     }
     let mut kept = String::new();
@@ -30,6 +30,12 @@ pub fn key(id: &str, slashes: bool) -> String {
     }
     let digest = format!("{:x}", Sha256::digest(id));
     format!("{kept}-{}", &digest[..16])
+}
+
+/// Whether an id looks like the key of another one.
+fn ends_with_digest(id: &str) -> bool {
+    let is_digit = |c: u8| matches!(c, b'0'..=b'9' | b'a'..=b'f');
+    id.rsplit_once('-').is_some_and(|(_, end)| end.len() == 16 && end.bytes().all(is_digit))
 }
 
 /// The key and the field of a member; `None` if it has none.
@@ -60,7 +66,8 @@ mod tests {
     #[test]
     fn no_two_ids_have_one_key() {
         let long = "x".repeat(201);
-        let ids = ["a.b", "a_b", "a b", "a/b", "", ".", "ä", "A.b", &long, &long[..200], "__m__/1"];
+        let taken = key("a.b", false);
+        let ids = ["a.b", &taken, "a_b", "a b", "a/b", "", ".", "ä", "A.b", &long, &long[..200], "__m__/1"];
         let keys: HashSet<_> = ids.iter().map(|id| key(id, false)).collect();
         assert_eq!(keys.len(), ids.len());
         for key in &keys {

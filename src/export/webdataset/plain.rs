@@ -73,10 +73,11 @@ impl Plain {
         }
         let json = if members.iter().any(|(_, name, _)| name == "json") { "row.json" } else { "json" };
         let names = || members.iter().map(|(_, name, _)| name.as_str()).chain([json]);
-        for name in names() {
+        for (at, name) in names().enumerate() {
             // What follows the name is told by the bytes.
-            if let Some(other) = names().find(|other| other.strip_prefix(name).is_some_and(|end| end.starts_with('.')))
-            {
+            let is_same =
+                |other: &str| other.strip_prefix(name).is_some_and(|end| end.is_empty() || end.starts_with('.'));
+            if let Some((_, other)) = names().enumerate().find(|(place, other)| *place != at && is_same(other)) {
                 return Err(Error::invalid(format!(
                     "the columns \"{name}\" and \"{other}\" could become one member of a sample: rename one"
                 )));
@@ -222,12 +223,14 @@ fn member<'a>(fields: &'a HashMap<String, Bytes>, start: &str) -> Option<&'a Byt
 /// The field that a column names: readers know those in lower case.
 fn member_name(column: &str) -> Result<String> {
     let fits = |c: char| c != '/' && c != '\\' && !c.is_control();
-    let is_name = !column.is_empty() && !column.starts_with('.') && column.chars().all(fits);
+    // Names of readers themselves begin with two underscores.
+    let is_name = !column.is_empty() && !column.starts_with('.') && !column.starts_with("__");
+    let is_name = is_name && column.chars().all(fits);
     if is_name && column.len() <= MAX_FIELD {
         return Ok(column.to_lowercase());
     }
     Err(Error::invalid(format!(
-        "the column {} cannot name members of a tar file: rename it, to at most {MAX_FIELD} bytes without slashes",
+        "the column {} cannot name members of a tar file: rename it, to at most {MAX_FIELD} bytes without slashes, and not with __ in front",
         identifier(column)
     )))
 }
