@@ -7,11 +7,11 @@ use arrow::{
     compute::cast,
     datatypes::DataType,
 };
-use image::ImageReader;
+use image::{ImageFormat, ImageReader};
 
 use crate::{
     error::{Error, Result},
-    media::kind::{MediaClass, sniff},
+    media::kind::sniff,
 };
 
 /// What was found in a batch.
@@ -83,10 +83,8 @@ fn failures_of<'a>(part: &[Found<'a>]) -> Vec<(Found<'a>, String)> {
 
 /// A decoder for bytes that begin like an image of a known format.
 fn reader(bytes: &[u8]) -> Option<ImageReader<Cursor<&[u8]>>> {
-    // It is more exact than what follows.
-    sniff(bytes).filter(|kind| kind.class == MediaClass::Image)?;
-    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().ok()?;
-    reader.format().filter(image::ImageFormat::reading_enabled).map(|_| reader)
+    let format = ImageFormat::from_mime_type(sniff(bytes)?.media_type)?;
+    format.reading_enabled().then(|| ImageReader::with_format(Cursor::new(bytes), format))
 }
 
 #[cfg(test)]
@@ -94,7 +92,7 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::BinaryArray;
-    use image::{ImageFormat, RgbImage};
+    use image::RgbImage;
 
     use super::*;
 

@@ -2,14 +2,14 @@
 
 use std::{
     fs::{self, File},
-    io::Read,
     path::{Path, PathBuf},
 };
 
-use sha2::{Digest, Sha256};
-
 use super::super::record::ExportedFile;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    storage::{Copied, Storage},
+};
 
 /// The dataset within an export.
 pub const FOLDER: &str = "data.lance";
@@ -31,27 +31,33 @@ pub fn sync(folder: &Path) -> Result<()> {
 ///
 /// # Errors
 /// Internal if there is not one manifest; errors of the disk.
-pub fn files(folder: &Path, rows: u64) -> Result<Vec<ExportedFile>> {
-    let mut found = Vec::new();
-    collect(folder, FOLDER, &mut found)?;
-    let is_manifest =
-        |file: &ExportedFile| Path::new(&file.path).parent().is_some_and(|parent| parent.ends_with(VERSIONS));
-    let (manifests, mut files): (Vec<_>, Vec<_>) = found.into_iter().partition(is_manifest);
-    let [manifest] = <[ExportedFile; 1]>::try_from(manifests)
-        .map_err(|found| Error::internal(format!("a new Lance dataset has {} manifests", found.len())))?;
-    files.push(ExportedFile { rows, ..manifest });
+pub async fn files(folder: &Path, rows: u64) -> Result<Vec<ExportedFile>> {
+    let mut paths = Vec::new();
+    collect(folder, FOLDER, &mut paths)?;
+    let is_manifest = |path: &String| Path::new(path).parent().is_some_and(|parent| parent.ends_with(VERSIONS));
+    let (manifests, data): (Vec<_>, Vec<_>) = paths.into_iter().partition(is_manifest);
+    if manifests.len() != 1 {
+        return Err(Error::internal(format!("a new Lance dataset has {} manifests", manifests.len())));
+    }
+    let mut files = Vec::new();
+    for path in data.into_iter().chain(manifests) {
+        let Copied { bytes, sha256 } = Storage::checksum(&folder.join(&path)).await?;
+        files.push(ExportedFile { path, rows: 0, bytes, sha256 });
+    }
+    if let Some(manifest) = files.last_mut() {
+        manifest.rows = rows;
+    }
     Ok(files)
 }
 
-fn collect(folder: &Path, path: &str, found: &mut Vec<ExportedFile>) -> Result<()> {
+fn collect(folder: &Path, path: &str, found: &mut Vec<String>) -> Result<()> {
     for entry in entries(&folder.join(path))? {
         let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let path = format!("{path}/{name}");
         if entry.is_dir() {
             collect(folder, &path, found)?;
         } else {
-            let (bytes, sha256) = digest(&entry)?;
-            found.push(ExportedFile { path, rows: 0, bytes, sha256 });
+            found.push(path);
         }
     }
     Ok(())
@@ -61,17 +67,4 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut entries = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     entries.sort();
     Ok(entries)
-}
-
-fn digest(file: &Path) -> Result<(u64, String)> {
-    let (mut file, mut digest, mut bytes) = (File::open(file)?, Sha256::new(), 0);
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let count = file.read(&mut buffer)?;
-        if count == 0 {
-            return Ok((bytes, format!("{:x}", digest.finalize())));
-        }
-        digest.update(&buffer[..count]);
-        bytes += count as u64;
-    }
 }

@@ -95,12 +95,10 @@ impl Lance {
         if sent != copied {
             return Err(Error::internal(format!("{copied} of {sent} rows are in the Lance dataset")));
         }
-        let folder = spool.to_path_buf();
-        let written = tokio::task::spawn_blocking(move || {
-            sync(&folder.join(FOLDER))?;
-            files(&folder, sent)
-        });
-        written.await.map_err(|err| Error::internal("sync a Lance dataset").with_source(err))?
+        let folder = spool.join(FOLDER);
+        let synced = tokio::task::spawn_blocking(move || sync(&folder)).await;
+        synced.map_err(|err| Error::internal("sync a Lance dataset").with_source(err))??;
+        files(spool, sent).await
     }
 
     /// Reads the rows of the dataset in `folder`.

@@ -1,6 +1,11 @@
 //! The bytes that rows of samples only refer to.
 
-use std::{collections::VecDeque, mem, path::PathBuf, sync::Arc};
+use std::{
+    collections::{HashSet, VecDeque},
+    mem,
+    path::PathBuf,
+    sync::Arc,
+};
 
 use arrow::{
     array::{Array, ArrayRef, BooleanArray, LargeBinaryBuilder, RecordBatch, StringBuilder},
@@ -262,7 +267,7 @@ impl Materializer {
             Materialize::Warn => Ok(BooleanArray::from(vec![true; fetched.len()])),
             Materialize::DropRow => Ok(fetched.iter().map(|fetched| Some(!matches!(fetched, Some(Err(_))))).collect()),
             Materialize::DropSample => {
-                let dropped: std::collections::HashSet<_> = failures().map(|(row, _)| rows.sample.value(row)).collect();
+                let dropped: HashSet<_> = failures().map(|(row, _)| rows.sample.value(row)).collect();
                 Ok(rows.sample.iter().map(|sample| sample.map(|sample| !dropped.contains(sample))).collect())
             }
             Materialize::Error => match failures().next() {
@@ -271,8 +276,8 @@ impl Materializer {
                     let reason = failure.as_ref().and_then(|failure| failure.as_ref().err()).map_or("", String::as_str);
                     let (count, sample) = (failures().count(), rows.sample.value(row));
                     Err(Error::precondition(format!(
-                        "{count} of {} rows that were fetched together have no bytes, the first in sample \"{}\" at position {}: {reason}; set \
-                         \"materialize\" to warn, drop_row or drop_sample to export the others",
+                        "{count} of {} rows that were fetched together have no bytes, the first in sample \"{}\" at \
+                         position {}: {reason}; set \"materialize\" to warn, drop_row or drop_sample to export the others",
                         fetched.iter().flatten().count(),
                         sample.chars().take(100).collect::<String>(),
                         rows.position.value(row)

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, HashSet};
 use arrow::{
     array::{Array, LargeBinaryArray, LargeBinaryBuilder, RecordBatch},
     compute::cast,
-    datatypes::{Schema, SchemaRef},
+    datatypes::SchemaRef,
 };
 use bytes::Bytes;
 use serde::Deserialize;
@@ -72,7 +72,7 @@ struct Read<'a> {
     #[serde(borrow, rename = "_row_extra")]
     extra: Option<ReadExtra<'a>>,
     #[serde(borrow, rename = "_rows")]
-    rows: Vec<BTreeMap<String, &'a RawValue>>,
+    rows: Vec<Object<'a>>,
 }
 
 type Object<'a> = BTreeMap<String, &'a RawValue>;
@@ -295,14 +295,12 @@ impl Interleaved {
 
     /// The columns in their order, in their types.
     fn assemble(&self, read: &RecordBatch, bytes: &LargeBinaryArray) -> Result<RecordBatch> {
-        let failed = |err: arrow::error::ArrowError| Error::internal("put rows together").with_source(err.to_string());
         let mut columns = read.columns().to_vec();
         if let Some(at) = self.columns.bytes {
-            columns.insert(at, cast(bytes, self.schema.field(at).data_type()).map_err(failed)?);
+            let bytes = cast(bytes, self.schema.field(at).data_type());
+            columns.insert(at, bytes.map_err(|err| Error::internal("read bytes").with_source(err.to_string()))?);
         }
-        let fields: Vec<_> =
-            self.schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
-        RecordBatch::try_new(SchemaRef::new(Schema::new(fields)), columns).map_err(failed)
+        json::assemble(&self.schema, columns)
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::HashSet, io::Write, sync::Arc};
 use arrow::{
     array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, RecordBatch},
     compute::cast,
-    datatypes::{DataType, Field, FieldRef, Float32Type, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit},
+    datatypes::{DataType, FieldRef, Float32Type, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit},
     error::ArrowError,
     json::{
         Encoder, EncoderFactory, EncoderOptions, ReaderBuilder, StructMode,
@@ -245,13 +245,18 @@ impl Encoder for Times<'_> {
     }
 }
 
-/// The columns of `schema` at `places`.
+/// The columns of `schema` at `places`. They may be NULL, whatever the writer knew.
 pub fn part(schema: &Schema, places: &[usize]) -> SchemaRef {
-    let fields: Vec<FieldRef> = places.iter().map(|at| Arc::new(plain(schema.field(*at)))).collect();
+    let fields: Vec<_> = places.iter().map(|at| schema.field(*at).clone().with_nullable(true)).collect();
     Arc::new(Schema::new(fields))
 }
 
-/// A field that may be NULL, whatever the writer knew.
-fn plain(field: &Field) -> Field {
-    field.clone().with_nullable(true)
+/// The rows of `schema` with these columns.
+///
+/// # Errors
+/// Internal for other columns.
+pub fn assemble(schema: &Schema, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
+    let all: Vec<_> = (0..schema.fields().len()).collect();
+    let rows = RecordBatch::try_new(part(schema, &all), columns);
+    rows.map_err(|err| Error::internal("put rows together").with_source(err.to_string()))
 }

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, LargeBinaryArray, LargeBinaryBuilder, RecordBatch},
+    array::{Array, ArrayRef, AsArray, LargeBinaryArray, LargeBinaryBuilder, RecordBatch, StringArray},
     compute::cast,
-    datatypes::{DataType, Schema, SchemaRef},
+    datatypes::{DataType, SchemaRef},
 };
 use bytes::Bytes;
 
@@ -100,8 +100,9 @@ impl Plain {
         let mut json = JsonColumns::of(batch, &options)?;
         let contents = self.members.iter().map(|(at, _, content)| content.of_column(batch.column(*at)));
         let contents: Vec<_> = contents.collect::<Result<_>>()?;
+        let keys = self.key.map(|at| texts(batch.column(at))).transpose()?;
         for row in 0..batch.num_rows() {
-            let key = self.next_key(batch, row, before + row as u64)?;
+            let key = self.next_key(keys.as_ref(), row, before + row as u64)?;
             let mut is_written = false;
             for ((_, start, content), values) in self.members.iter().zip(&contents) {
                 if values.is_valid(row) {
@@ -119,9 +120,8 @@ impl Plain {
         Ok(())
     }
 
-    fn next_key(&mut self, batch: &RecordBatch, row: usize, number: u64) -> Result<String> {
-        let Some(at) = self.key else { return Ok(format!("{number:09}")) };
-        let keys = texts(batch.column(at))?;
+    fn next_key(&mut self, keys: Option<&StringArray>, row: usize, number: u64) -> Result<String> {
+        let Some(keys) = keys else { return Ok(format!("{number:09}")) };
         if keys.is_null(row) {
             return Err(Error::invalid(format!("row {number} has no {KEY}: each sample needs one")));
         }
@@ -158,10 +158,7 @@ impl Plain {
                 columns[*at] = Some(ArrayRef::clone(column));
             }
         }
-        let fields: Vec<_> =
-            self.schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
-        let columns = columns.into_iter().flatten().collect();
-        RecordBatch::try_new(SchemaRef::new(Schema::new(fields)), columns).map_err(|err| damaged(&err))
+        json::assemble(&self.schema, columns.into_iter().flatten().collect())
     }
 }
 
