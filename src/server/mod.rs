@@ -242,6 +242,10 @@ impl Server {
         let tables = sql::registrar(&queries, &actions);
         engine.run(tables.clone()).await?;
         pins.prepare_with(move |connection| tables(connection).and_then(|()| functions(connection)));
+        // Before the server is said to listen: who waits for that may look for this address in the log.
+        if let Some((_, address)) = &http {
+            tracing::info!(at = %format_args!("http://{address}"), "health and metrics");
+        }
         Ok(Self {
             listener,
             address,
@@ -336,14 +340,13 @@ impl Server {
         if let Some(tls) = &self.tls {
             beside.spawn(Arc::clone(tls).follow_files());
         }
-        if let Some((listener, address)) = self.http.take() {
+        if let Some((listener, _)) = self.http.take() {
             let sources = http::Sources {
                 health: self.health.clone(),
                 engine: self.engine.clone(),
                 queries: Arc::clone(&self.queries),
                 actions: Arc::clone(&self.actions),
             };
-            tracing::info!(at = %format_args!("http://{address}"), "health and metrics");
             beside.spawn(async move {
                 if let Err(err) = http::serve(listener, sources).await {
                     tracing::error!(cause = %err, "health and metrics are not served");
