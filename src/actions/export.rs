@@ -1,12 +1,14 @@
 //! `export` and `exports`: write rows as files, and list what was written.
 
+use std::ops::RangeInclusive;
+
 use super::{
     action::{self, Action, Call, JobContext},
     events::Events,
 };
 use crate::{
     error::{Error, Result},
-    export::{self, Compression, Exported, ExportedFile, Format, Found, Materialize, Request, Rows},
+    export::{self, Compression, Exported, ExportedFile, Format, Found, FrameSettings, Materialize, Request, Rows},
     lake::table::TableRef,
     proto::{
         ExportRequest, ExportResult, ExportsRequest, ExportsResult, export_request, export_result, exports_result,
@@ -15,6 +17,10 @@ use crate::{
 
 /// The name of the export of a query.
 const QUERY: &str = "query.result";
+/// The quality of WebP that is not chosen.
+const DEFAULT_QUALITY: u32 = 65;
+/// The lengths to which frames are reduced; WebP ends at 16,383.
+const SIDES: RangeInclusive<u32> = 1..=16_383;
 
 /// The action that exports.
 #[derive(Debug)]
@@ -45,6 +51,7 @@ impl Action for Export {
             shard_bytes: request.shard_bytes,
             name: check_name(name)?,
             materialize: materialize(request.materialize()),
+            frames: frames(&request)?,
             verify: request.verify,
             at: action::snapshot("at", request.at)?,
         };
@@ -91,7 +98,30 @@ fn format(format: export_request::Format) -> Format {
         export_request::Format::Arrow => Format::Arrow,
         export_request::Format::Webdataset => Format::Webdataset,
         export_request::Format::Lance => Format::Lance,
+        export_request::Format::LanceFrames => Format::LanceFrames,
     }
+}
+
+/// How videos become rows of frames, for the format that has them.
+fn frames(request: &ExportRequest) -> Result<Option<FrameSettings>> {
+    let ExportRequest { video_column, quality, resize, skip_corrupt, .. } = request;
+    if format(request.format()) != Format::LanceFrames {
+        let named = video_column.is_some() || quality.is_some() || resize.is_some() || *skip_corrupt;
+        return if named {
+            Err(Error::invalid(
+                "\"video_column\", \"quality\", \"resize\" and \"skip_corrupt\" are for the format lance_frames",
+            ))
+        } else {
+            Ok(None)
+        };
+    }
+    let quality = u8::try_from(quality.unwrap_or(DEFAULT_QUALITY)).ok().filter(|quality| *quality <= 100);
+    let quality = quality.ok_or_else(|| Error::invalid("\"quality\" is from 0 to 100"))?;
+    if resize.is_some_and(|side| !SIDES.contains(&side)) {
+        return Err(Error::invalid(format!("\"resize\" is from {} to {} pixels", SIDES.start(), SIDES.end())));
+    }
+    let (video_column, skip_corrupt) = (video_column.clone(), *skip_corrupt);
+    Ok(Some(FrameSettings { video_column, quality, resize: *resize, skip_corrupt }))
 }
 
 fn materialize(policy: export_request::Materialize) -> Option<Materialize> {
@@ -136,6 +166,7 @@ fn result(exported: Exported, verified: bool) -> ExportResult {
         bytes: exported.bytes,
         sha256: exported.sha256,
         verified,
+        skipped: exported.skipped,
     }
 }
 

@@ -44,6 +44,18 @@ pub struct Export {
     /// For interleaved samples: fetch the bytes that source_ref names, and what to do with rows whose bytes are missing
     #[arg(long, value_parser = words("ExportRequest.Materialize"), default_value = "as_is")]
     materialize: i32,
+    /// For lance_frames: the column with the videos [default: video, video_uri or clip_uri]
+    #[arg(long, value_name = "COLUMN")]
+    video_column: Option<String>,
+    /// For lance_frames: the quality of WebP, from 0 to 100 [default: 65]
+    #[arg(long)]
+    quality: Option<u32>,
+    /// For lance_frames: the length to which the longer side of frames is reduced [default: as it is]
+    #[arg(long, value_name = "PIXELS")]
+    resize: Option<u32>,
+    /// For lance_frames: leave out videos that cannot be decoded
+    #[arg(long)]
+    skip_corrupt: bool,
     /// Not for csv and json: read the files back and compare them with the rows, before the export becomes the latest
     #[arg(long)]
     verify: bool,
@@ -84,6 +96,10 @@ impl Export {
             destination: self.destination,
             verify: self.verify,
             materialize: self.materialize,
+            video_column: self.video_column,
+            quality: self.quality,
+            resize: self.resize,
+            skip_corrupt: self.skip_corrupt,
             idempotency_key: self.idempotency_key,
             cancel_on_disconnect: false,
         };
@@ -93,7 +109,8 @@ impl Export {
         print_table(["file", "rows", "bytes", "sha256"], files)?;
         let (rows, snapshot, path) = (result.rows, result.snapshot_id, result.path);
         let verified = if result.verified { ", read back and equal" } else { "" };
-        output::print(format_args!("{rows} rows of snapshot {snapshot} in {path}{verified}"))?;
+        let skipped = if result.skipped > 0 { format!(", without {} videos", result.skipped) } else { String::new() };
+        output::print(format_args!("{rows} rows of snapshot {snapshot} in {path}{skipped}{verified}"))?;
         Ok(())
     }
 }

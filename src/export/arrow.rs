@@ -21,9 +21,6 @@ use super::{
 };
 use crate::error::Result;
 
-/// The file beside the shards.
-pub const METADATA: &str = "_metadata.json";
-
 /// A shard that is being written.
 pub struct ArrowFile {
     schema: SchemaRef,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! rows (one transaction) ─▶ group ─▶ shards (parquet | arrow | webdataset) ─▶ folder: record, manifest
-//!                       │  └▶ lance ────────────────────────────────────────┤
+//!                       │  └▶ lance (rows, or frames of their videos) ────────────────────────────────────────┤
 //!                       └▶ DuckDB's COPY (csv, json) ───────────────────────┘
 //! ```
 
@@ -13,7 +13,9 @@ mod digest;
 mod distinct;
 mod exports;
 mod folder;
+mod frames;
 mod group;
+mod json;
 mod lance;
 mod parquet;
 mod reading;
@@ -34,6 +36,7 @@ use parking_lot::Mutex;
 use self::{
     compare::Depth,
     folder::Folder,
+    frames::FrameRows,
     lance::Lance,
     reading::Reading,
     record::{Located, Record},
@@ -45,8 +48,8 @@ pub use self::{
     exports::{Found, list, remove, superseded},
     record::{Column, ExportedFile, Lineage},
     request::{
-        Compression, DEFAULT_SHARD_BYTES, Format, Materialize, Request, Rows, ShardSettings, Side, Verification,
-        check_shard_bytes,
+        Compression, DEFAULT_SHARD_BYTES, Format, FrameSettings, Materialize, Request, Rows, ShardSettings, Side,
+        Verification, check_shard_bytes,
     },
     rows::{About, Selection, begin, is_table, open, time_of},
     shards::write,
@@ -61,6 +64,8 @@ use crate::{
     storage::{Storage, dated},
 };
 
+/// The file of an export that describes the others to readers of its layout.
+const METADATA: &str = "_metadata.json";
 /// The first part of the names of files.
 const SHARD: &str = "shard";
 /// The version of the record's form.
@@ -95,6 +100,8 @@ pub struct Exported {
     pub bytes: u64,
     /// The SHA-256 of the record, which has those of the files.
     pub sha256: String,
+    /// The number of videos that were left out.
+    pub skipped: u64,
 }
 
 // === impl Exporter ===
@@ -155,15 +162,16 @@ impl Exporter {
         progress: &Progress,
     ) -> Result<Exported> {
         progress.phase("read snapshot", "rows", None);
-        let (about, schema, files) = if request.format.is_text() {
+        let (about, schema, files, skipped) = if request.format.is_text() {
             let engine = self.engine(request.at.as_ref()).await?;
             let (about, files) = write_text(&engine, request, author, folder, progress).await?;
-            (about, None, files)
+            (about, None, files, 0)
         } else {
             let mut opened = self.open(&Reading::from(request), author, progress).await?;
             progress.phase("write rows", "rows", None);
             let files = self.write_files(&mut opened, request, folder, progress).await?;
-            (opened.about, Some(opened.schema), files)
+            let skipped = write_records(&mut opened, folder).await?;
+            (opened.about, Some(opened.schema), files, skipped)
         };
         let record = record(request, about, schema.as_deref(), files)?;
         if request.format == Format::Arrow {
@@ -171,8 +179,8 @@ impl Exporter {
                 arrow::metadata(&record.schema_fingerprint, &record.files, request.shard_bytes, request.compression);
             let text = serde_json::to_vec_pretty(&metadata);
             let text = text.map_err(|err| Error::internal("write JSON").with_source(err))?;
-            folder.write(arrow::METADATA, &text).await?;
-            folder.add(arrow::METADATA).await?;
+            folder.write(METADATA, &text).await?;
+            folder.add(METADATA).await?;
         }
         progress.phase("store files", "files", None);
         let sha256 = folder.store(&record, progress).await?;
@@ -181,7 +189,8 @@ impl Exporter {
         }
         folder.make_latest().await?;
         let Record { snapshot_id, files, rows, bytes, .. } = record;
-        Ok(Exported { uri: folder.uri(), manifest: folder.manifest_uri(), snapshot_id, files, rows, bytes, sha256 })
+        let (uri, manifest) = (folder.uri(), folder.manifest_uri());
+        Ok(Exported { uri, manifest, snapshot_id, files, rows, bytes, sha256, skipped })
     }
 
     async fn write_files(
@@ -192,7 +201,7 @@ impl Exporter {
         progress: &Progress,
     ) -> Result<Vec<ExportedFile>> {
         let spool = folder.spool().to_path_buf();
-        if request.format == Format::Lance {
+        if request.format.is_lance() {
             let files = self.lance.write(opened, &spool, progress).await?;
             for file in &files {
                 folder.add(&file.path).await?;
@@ -273,7 +282,9 @@ impl Exporter {
             (Side::Rows { rows, at }, _) => {
                 let (rows, at) = (rows.clone(), at.clone());
                 let format = like.map_or(Ok(Format::Arrow), Record::format)?;
-                let reading = Reading { rows, at, format, materialize: like.and_then(|record| record.materialize) };
+                let (materialize, frames) =
+                    like.map_or((None, None), |record| (record.materialize, record.frames.clone()));
+                let reading = Reading { rows, at, format, materialize, frames };
                 Ok(Source::Rows(Box::new(self.open(&reading, author, progress).await?)))
             }
             (Side::Export(_), Some(located)) => progress.unless_cancelled(self.files(located)).await.map(Source::Files),
@@ -293,6 +304,12 @@ impl Exporter {
         if let Some(policy) = reading.materialize {
             opened.materialize(&self.storage, self.staging.clone(), policy)?;
         }
+        if let Some(settings) = &reading.frames {
+            let threads = self.lake.engine().threads();
+            let staging = self.staging.clone();
+            let frames = FrameRows::new(&opened.schema, settings, &self.storage, staging, threads)?;
+            opened.decode(frames);
+        }
         Ok(opened)
     }
 
@@ -306,6 +323,16 @@ impl Exporter {
             }
         }
     }
+}
+
+/// Writes what the videos are whose frames were written. Returns how many were left out.
+async fn write_records(opened: &mut Opened, folder: &mut Folder) -> Result<u64> {
+    let Some(mut records) = opened.take_records() else { return Ok(0) };
+    let (fingerprint, target) = (rows::fingerprint(&opened.about.columns)?, folder.spooled(METADATA));
+    let written = tokio::task::spawn_blocking(move || records.write(&fingerprint, &target).map(|()| records.skipped()));
+    let skipped = written.await.map_err(|err| Error::internal("write the records of videos").with_source(err))??;
+    folder.add(METADATA).await?;
+    Ok(skipped)
 }
 
 async fn write_text(
@@ -349,6 +376,7 @@ fn record(request: &Request, about: About, schema: Option<&Schema>, files: Vec<E
         schema_fingerprint: rows::fingerprint(&about.columns)?,
         columns: about.columns,
         materialize: request.materialize,
+        frames: request.frames.clone(),
         arrow_schema: schema.map(encode_arrow_schema),
         rows: files.iter().map(|file| file.rows).sum(),
         bytes: files.iter().map(|file| file.bytes).sum(),

@@ -2,7 +2,7 @@
 
 use super::{
     record::Record,
-    request::{Format, Materialize, Request, Rows},
+    request::{Format, FrameSettings, Materialize, Request, Rows},
     rows::Selection,
 };
 use crate::{error::Result, lake::snapshots::SnapshotRef};
@@ -18,6 +18,8 @@ pub struct Reading {
     pub format: Format,
     /// Whether and how bytes are fetched.
     pub materialize: Option<Materialize>,
+    /// How videos become rows of frames, if they do.
+    pub frames: Option<FrameSettings>,
 }
 
 // === impl Reading ===
@@ -29,7 +31,8 @@ impl Reading {
     /// `Unsupported` for a format that this program does not know; `DataLoss` for a record that does not say what it is.
     pub fn of(record: &Record) -> Result<Self> {
         let at = Some(SnapshotRef::Version(record.snapshot_id));
-        Ok(Self { rows: record.rows()?, at, format: record.format()?, materialize: record.materialize })
+        let (format, frames) = (record.format()?, record.frames.clone());
+        Ok(Self { rows: record.rows()?, at, format, materialize: record.materialize, frames })
     }
 
     /// What DuckDB has to read.
@@ -41,7 +44,7 @@ impl Reading {
 
 impl From<&Request> for Reading {
     fn from(request: &Request) -> Self {
-        let Request { rows, at, format, materialize, .. } = request.clone();
-        Self { rows, at, format, materialize }
+        let Request { rows, at, format, materialize, frames, .. } = request.clone();
+        Self { rows, at, format, materialize, frames }
     }
 }

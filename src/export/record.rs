@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::request::{Format, Materialize, Rows};
+use super::request::{Format, FrameSettings, Materialize, Rows};
 use crate::{
     error::{Error, ErrorKind, Result},
     ids::SnapshotId,
@@ -51,6 +51,9 @@ pub struct Record {
     /// What happened to rows of samples without bytes, if they were fetched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub materialize: Option<Materialize>,
+    /// How videos became rows of frames, if they did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frames: Option<FrameSettings>,
     /// The columns as an Arrow schema in Base64, like in Parquet files, for formats that do not hold it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arrow_schema: Option<String>,

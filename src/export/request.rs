@@ -24,6 +24,8 @@ pub struct Request {
     pub name: TableRef,
     /// What happens to rows of samples that only refer to their bytes; `None` if they stay as they are.
     pub materialize: Option<Materialize>,
+    /// How videos become rows of frames, for that format.
+    pub frames: Option<FrameSettings>,
     /// Whether the files are read back and compared.
     pub verify: bool,
 }
@@ -40,6 +42,19 @@ pub enum Materialize {
     DropRow,
     /// Their samples are left out.
     DropSample,
+}
+
+/// How videos become rows of frames.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrameSettings {
+    /// The column with the videos; `None` for the one called `video`, `video_uri` or `clip_uri`.
+    pub video_column: Option<String>,
+    /// The quality of WebP, from 0 to 100.
+    pub quality: u8,
+    /// The length in pixels to which the longer side is reduced; `None` if it stays as it is.
+    pub resize: Option<u32>,
+    /// Whether videos that cannot be decoded are left out.
+    pub skip_corrupt: bool,
 }
 
 /// What is exported.
@@ -66,6 +81,8 @@ pub enum Format {
     Webdataset,
     /// A Lance dataset.
     Lance,
+    /// A Lance dataset with the frames of videos.
+    LanceFrames,
 }
 
 /// The compression of the files.
@@ -158,19 +175,22 @@ impl Request {
             Format::Parquet => (&[FormatDefault, Plain, Snappy, Gzip, Zstd, Lz4], "none, snappy, gzip, zstd, lz4"),
             Format::Arrow => (&[FormatDefault, Plain, Zstd, Lz4], "none, zstd, lz4"),
             Format::Csv | Format::Json => (&[FormatDefault, Plain, Gzip, Zstd], "none, gzip, zstd"),
-            Format::Webdataset | Format::Lance => (&[FormatDefault, Plain], "none"),
+            Format::Webdataset | Format::Lance | Format::LanceFrames => (&[FormatDefault, Plain], "none"),
         };
         if !known.contains(&self.compression) {
             let format = self.format.name();
             return Err(Error::invalid(format!("\"compression\": the format {format} has one of {names}")));
         }
         check_shard_bytes(self.shard_bytes())?;
-        if self.shard_bytes.is_some() && (self.format.is_text() || self.format == Format::Lance) {
+        if self.shard_bytes.is_some() && (self.format.is_text() || self.format.is_lance()) {
             let format = self.format.name();
             return Err(Error::invalid(format!("\"shard_bytes\": the size of files of {format} cannot be chosen")));
         }
         if self.materialize.is_some() && self.format.is_text() {
             return Err(Error::invalid("\"materialize\": csv and json do not hold bytes; choose another format"));
+        }
+        if self.materialize.is_some() && self.format == Format::LanceFrames {
+            return Err(Error::invalid("\"materialize\" is for samples, which lance_frames does not read"));
         }
         if self.verify { self.format.check_typed() } else { Ok(()) }
     }
@@ -197,7 +217,8 @@ impl Rows {
 
 impl Format {
     /// All of them.
-    const ALL: [Self; 6] = [Self::Parquet, Self::Csv, Self::Json, Self::Arrow, Self::Webdataset, Self::Lance];
+    const ALL: [Self; 7] =
+        [Self::Parquet, Self::Csv, Self::Json, Self::Arrow, Self::Webdataset, Self::Lance, Self::LanceFrames];
 
     /// The format with a name.
     pub fn named(name: &str) -> Option<Self> {
@@ -213,6 +234,7 @@ impl Format {
             Self::Arrow => "arrow",
             Self::Webdataset => "webdataset",
             Self::Lance => "lance",
+            Self::LanceFrames => "lance_frames",
         }
     }
 
@@ -237,6 +259,11 @@ impl Format {
             "rows of {} exports are not compared, because text has no types: export as parquet, arrow, webdataset or lance",
             self.name()
         )))
+    }
+
+    /// Whether it is a Lance dataset.
+    pub fn is_lance(self) -> bool {
+        matches!(self, Self::Lance | Self::LanceFrames)
     }
 
     /// Whether DuckDB writes it, as one file.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    mem,
     path::{Path, PathBuf},
 };
 
@@ -11,6 +12,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
 use super::{
+    frames::{self, FrameRows, Records},
     record::{Column, Lineage},
     request::{Compression, Format, Materialize, Request, Rows},
     samples::{self, Materializer},
@@ -68,9 +70,20 @@ pub struct Opened {
     /// Their columns in Arrow.
     pub schema: SchemaRef,
     pub stream: BatchStream,
-    materializer: Option<Materializer>,
+    made: Made,
     /// The connection, which nothing else may need meanwhile.
     _lease: Lease,
+}
+
+/// What is made of the rows that are read.
+#[derive(Debug)]
+enum Made {
+    /// Nothing.
+    AsRead,
+    /// Rows with their bytes.
+    Materialized(Box<Materializer>),
+    /// Rows of frames.
+    Frames(Box<FrameRows>),
 }
 
 // === impl Selection ===
@@ -90,15 +103,31 @@ impl Opened {
     /// # Errors
     /// `InvalidArgument` if the rows are no samples.
     pub fn materialize(&mut self, storage: &Storage, staging: PathBuf, policy: Materialize) -> Result<()> {
-        self.materializer = Some(Materializer::new(&self.schema, storage, staging, policy)?);
+        let materializer = Materializer::new(&self.schema, storage, staging, policy)?;
+        self.made = Made::Materialized(Box::new(materializer));
         Ok(())
+    }
+
+    /// Has rows of frames made of the videos.
+    pub fn decode(&mut self, frames: FrameRows) {
+        self.made = Made::Frames(Box::new(frames));
+        (self.schema, self.about.columns) = (frames::schema(), frames::columns());
+    }
+
+    /// What is known about the videos whose frames were read, once all were.
+    pub fn take_records(&mut self) -> Option<Records> {
+        match mem::replace(&mut self.made, Made::AsRead) {
+            Made::Frames(frames) => Some(frames.into_records()),
+            Made::AsRead | Made::Materialized(_) => None,
+        }
     }
 
     /// The next rows.
     pub async fn next(&mut self) -> Option<Result<RecordBatch>> {
-        match &mut self.materializer {
-            None => self.stream.next().await,
-            Some(materializer) => materializer.next(&mut self.stream).await.transpose(),
+        match &mut self.made {
+            Made::AsRead => self.stream.next().await,
+            Made::Materialized(materializer) => materializer.next(&mut self.stream).await.transpose(),
+            Made::Frames(frames) => frames.next(&mut self.stream).await.transpose(),
         }
     }
 }
@@ -126,7 +155,7 @@ pub async fn open(engine: &Engine, selection: &Selection, author: &Principal, pr
     let begun = async { head.await.unwrap_or_else(|_| Err(Error::internal("a task of the engine panicked"))) };
     let (about, schema) = progress.unless_cancelled(begun).await?;
     let stream = receiver.into_stream(SchemaRef::clone(&schema), guard, true);
-    Ok(Opened { about, schema, stream, materializer: None, _lease: lease })
+    Ok(Opened { about, schema, stream, made: Made::AsRead, _lease: lease })
 }
 
 /// What the worker reports before the rows.
@@ -224,7 +253,9 @@ fn columns_of(connection: &Connection, query: &str) -> Result<Vec<Column>> {
 /// Types that a table may store, and a format does not.
 fn check_types(columns: &[Column], format: Format) -> Result<()> {
     let unheld: &[(&str, &str)] = match format {
-        Format::Parquet | Format::Arrow | Format::Webdataset | Format::Lance => &[("VARIANT", "::JSON")],
+        Format::Parquet | Format::Arrow | Format::Webdataset | Format::Lance | Format::LanceFrames => {
+            &[("VARIANT", "::JSON")]
+        }
         Format::Json => &[("VARIANT", "::JSON"), ("BLOB", ".base64()")],
         Format::Csv => &[],
     };

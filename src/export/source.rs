@@ -88,7 +88,7 @@ impl Files {
         let format = located.record.format()?;
         format.check_typed()?;
         let fetcher = Fetcher { storage: storage.clone(), located, format, folder: tempfile::tempdir_in(staging)? };
-        if format == Format::Lance {
+        if format.is_lance() {
             return fetcher.open_lance(lance).await;
         }
         let Some(first) = fetcher.located.record.files.first() else {

@@ -762,6 +762,19 @@ pub struct ExportRequest {
     /// tar file).
     #[prost(enumeration = "export_request::Materialize", tag = "9")]
     pub materialize: i32,
+    /// For lance_frames: the column with the videos, which are URIs (of assets, landed files or exports), BLOBs, or STRUCT(bytes
+    /// BLOB, path VARCHAR); by default the one called video, video_uri or clip_uri.
+    #[prost(string, optional, tag = "10")]
+    pub video_column: ::core::option::Option<::prost::alloc::string::String>,
+    /// For lance_frames: the quality of WebP, from 0 to 100; by default 65.
+    #[prost(uint32, optional, tag = "11")]
+    pub quality: ::core::option::Option<u32>,
+    /// For lance_frames: frames whose longer side has more pixels are reduced to this length; by default they stay as they are.
+    #[prost(uint32, optional, tag = "12")]
+    pub resize: ::core::option::Option<u32>,
+    /// For lance_frames: leave out videos that cannot be decoded, instead of failing.
+    #[prost(bool, tag = "13")]
+    pub skip_corrupt: bool,
     /// A repeated call with the same key returns the outcome of the first.
     #[prost(string, optional, tag = "14")]
     pub idempotency_key: ::core::option::Option<::prost::alloc::string::String>,
@@ -798,6 +811,9 @@ pub mod export_request {
         Webdataset = 4,
         /// A Lance dataset, data.lance, written by DuckDB's extension, which is loaded when it is first needed.
         Lance = 5,
+        /// A Lance dataset, data.lance, with the frames of the rows' videos as WebP images: video_id, frame_idx, bytes, time (in
+        /// seconds); and _metadata.json, which has a record for each video. Needs the program ffmpeg on the server's machine.
+        LanceFrames = 6,
     }
     impl Format {
         /// String value of the enum field names used in the ProtoBuf definition.
@@ -812,6 +828,7 @@ pub mod export_request {
                 Self::Arrow => "arrow",
                 Self::Webdataset => "webdataset",
                 Self::Lance => "lance",
+                Self::LanceFrames => "lance_frames",
             }
         }
         /// Creates an enum from field names used in the ProtoBuf definition.
@@ -823,6 +840,7 @@ pub mod export_request {
                 "arrow" => Some(Self::Arrow),
                 "webdataset" => Some(Self::Webdataset),
                 "lance" => Some(Self::Lance),
+                "lance_frames" => Some(Self::LanceFrames),
                 _ => None,
             }
         }
@@ -967,6 +985,9 @@ pub struct ExportResult {
     /// Whether the files were read back and are equal to the rows.
     #[prost(bool, tag = "8")]
     pub verified: bool,
+    /// The number of videos that were left out.
+    #[prost(uint64, tag = "9")]
+    pub skipped: u64,
 }
 /// Nested message and enum types in `ExportResult`.
 pub mod export_result {

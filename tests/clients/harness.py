@@ -39,6 +39,15 @@ def run(*arguments, seconds=60, **variables):
     )
 
 
+def ffmpeg(folder):
+    """Makes a folder in which `ffmpeg` is, as a search path."""
+    import imageio_ffmpeg
+
+    folder.mkdir()
+    (folder / "ffmpeg").symlink_to(imageio_ffmpeg.get_ffmpeg_exe())
+    return str(folder)
+
+
 def wait_until(condition, what, seconds=10.0):
     """Polls until `condition` returns a true value, and returns that."""
     deadline = time.monotonic() + seconds

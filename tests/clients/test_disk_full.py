@@ -6,10 +6,12 @@ import os
 import subprocess
 
 import adbc_driver_manager
+import pyarrow
 import pyarrow.flight
 import pytest
 
 import harness
+from test_video_frames import video
 
 ROOM = 1_500_000
 
@@ -79,6 +81,17 @@ def test_an_export_that_does_not_fit_is_refused_and_the_latest_stays(server, dis
         assert latest["uri"] == first["path"]
     assert len(list((server.store / "exports/gold/t").iterdir())) == len([first, "manifest.json"])
     assert server.result("export", large)["rows"] == count
+
+
+def test_frames_that_do_not_fit_are_not_a_broken_video(disk, launch, tmp_path):
+    server = launch(home=disk / "home", variables={"PATH": harness.ffmpeg(tmp_path / "bin")})
+    with server.adbc() as connection, connection.cursor() as cursor:
+        table = pyarrow.table({"video": [video(40, size=(320, 240), noise=True)]})
+        cursor.adbc_ingest("clips", table, mode="create", db_schema_name="silver")
+    request = {"table": "silver.clips", "format": "lance_frames", "quality": 100, "skip_corrupt": True}
+    with full(disk), pytest.raises(pyarrow.ArrowInvalid, match="resource exhausted.*No space left"):
+        server.result("export", request)
+    assert server.result("export", request)["rows"] == 40
 
 
 def parquet_files(server):

@@ -319,20 +319,11 @@ def test_missing_data_sets_are_left_out_but_not_silently(server):
 # === encoding ===
 
 
-def ffmpeg(folder):
-    """A folder in which `ffmpeg` is."""
-    import imageio_ffmpeg
-
-    folder.mkdir()
-    (folder / "ffmpeg").symlink_to(imageio_ffmpeg.get_ffmpeg_exe())
-    return str(folder)
-
-
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory):
     """A server that has ffmpeg."""
     folder = tmp_path_factory.mktemp("encoder")
-    server = harness.Server(folder, variables={"PATH": ffmpeg(folder / "bin")}).start()
+    server = harness.Server(folder, variables={"PATH": harness.ffmpeg(folder / "bin")}).start()
     yield server
     server.discard()
 

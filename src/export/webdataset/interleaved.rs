@@ -22,8 +22,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    super::samples::{BYTES, MODALITY, POSITION, RESERVED, SAMPLE, SampleColumns, SampleRows, TEXT},
-    json::{self, JsonColumns, end, text},
+    super::{
+        json::{self, JsonColumns, end, text},
+        samples::{BYTES, MODALITY, POSITION, RESERVED, SAMPLE, SampleColumns, SampleRows, TEXT},
+    },
     name,
     sample::{Member, Sample},
 };

@@ -8,7 +8,6 @@
 //! What is written can be read back to the same rows: [`read`].
 
 mod interleaved;
-mod json;
 mod name;
 mod plain;
 mod read;
@@ -22,6 +21,8 @@ use self::{interleaved::Interleaved, plain::Plain, sample::Member};
 use super::{
     digest::{DigestFile, Written, failed},
     group::Group,
+    json,
+    request::Format,
 };
 use crate::error::Result;
 
@@ -63,7 +64,7 @@ pub fn together(schema: &SchemaRef) -> Result<Option<usize>> {
 
 impl Layout {
     fn of(schema: &SchemaRef) -> Result<Self> {
-        json::check(schema)?;
+        json::check(schema, Format::Webdataset)?;
         Ok(match Interleaved::of(schema)? {
             Some(interleaved) => Self::Interleaved(interleaved),
             None => Self::Plain(Plain::of(schema)?),

@@ -10,8 +10,10 @@ use arrow::{
 use bytes::Bytes;
 
 use super::{
-    super::samples::texts,
-    json::{self, JsonColumns},
+    super::{
+        json::{self, JsonColumns},
+        samples::texts,
+    },
     name,
     sample::{Member, Sample},
 };

@@ -14,6 +14,7 @@ use arrow::{
     util::display::{ArrayFormatter, FormatOptions},
 };
 
+use super::request::Format;
 use crate::{
     error::{Error, Result},
     quote::identifier,
@@ -25,11 +26,11 @@ const DAY: i64 = 86_400;
 /// The seconds of the day that text can name: 24:00:00 is none of them.
 const OF_THE_DAY: std::ops::Range<i64> = 0..DAY;
 
-/// Fails for a column whose values JSON cannot hold.
+/// Fails for a column whose values JSON cannot hold, for an export as `format`.
 ///
 /// # Errors
 /// `InvalidArgument`, with what to convert.
-pub fn check(schema: &Schema) -> Result<()> {
+pub fn check(schema: &Schema, format: Format) -> Result<()> {
     for field in schema.fields() {
         let one = Arc::new(Schema::new(vec![Arc::clone(field)]));
         let empty = RecordBatch::new_empty(Arc::clone(&one));
@@ -38,8 +39,8 @@ pub fn check(schema: &Schema) -> Result<()> {
         if let Err(err) = read.and_then(|()| check_names(field.data_type())) {
             let column = identifier(field.name());
             return Err(Error::invalid(format!(
-                "webdataset does not hold the type of column {column}: export a query that converts its values, such as \
-                 {column}::VARCHAR"
+                "{} does not hold the type of column {column}: export a query that converts its values, such as {column}::VARCHAR",
+                format.name()
             ))
             .with_source(err.to_string()));
         }
