@@ -66,7 +66,7 @@ impl Gatherer<'_> {
                 let others = tag_of(&found.root, others)?;
                 Ok(Gathered { files, items: Vec::new(), archives: Vec::new(), revision: None, others, downloaded: 0 })
             }
-            Opened::Elsewhere { revision, items } => {
+            Opened::Elsewhere { revision, items, .. } => {
                 let kept = match earlier {
                     Some(earlier) => self.kept(earlier, &items).await?,
                     None => HashMap::new(),

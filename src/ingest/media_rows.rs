@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     error::{Context, Error, Result},
+    hub::HubFile,
     quote::literal,
 };
 
@@ -132,19 +133,6 @@ type Placed = (Arc<str>, Cell);
 /// The same, and the share of [`MAX_BYTES`] that its bytes take.
 type Held = (Placed, Option<OwnedSemaphorePermit>);
 
-/// The cells, as long as there is memory for them.
-fn held(cells: mpsc::Receiver<Placed>) -> impl Stream<Item = Held> {
-    let memory = Arc::new(Semaphore::new(MAX_BYTES as usize));
-    stream::unfold((cells, memory), async |(mut cells, memory)| {
-        let (file, cell) = cells.recv().await?;
-        let bytes = cell.bytes.as_ref().map_or(0, Bytes::len);
-        let share = u32::try_from(bytes).unwrap_or(MAX_BYTES).min(MAX_BYTES);
-        // The semaphore is never closed.
-        let permit = Arc::clone(&memory).acquire_many_owned(share).await.ok();
-        Some((((file, cell), permit), (cells, memory)))
-    })
-}
-
 /// The media that are being stored.
 struct Media<'a> {
     work: &'a Work<'a>,
@@ -160,7 +148,7 @@ impl Media<'_> {
     /// be removed.
     async fn store(&self, cells: mpsc::Receiver<Placed>, out: &mut BufWriter<File>) -> Result<()> {
         let goes_on = |_: &Held| std::future::ready(!self.has_failed.load(Ordering::Relaxed));
-        let stored = held(cells).take_while(goes_on).map(|held| self.store_one(held)).buffered(CONCURRENT);
+        let stored = self.held(cells).take_while(goes_on).map(|held| self.store_one(held)).buffered(CONCURRENT);
         let mut stored = std::pin::pin!(stored);
         let mut failure = None;
         while let Some(line) = stored.next().await {
@@ -171,6 +159,37 @@ impl Media<'_> {
             }
         }
         failure.map_or(Ok(()), Err)
+    }
+
+    /// The cells, as long as there is memory for them.
+    fn held(&self, cells: mpsc::Receiver<Placed>) -> impl Stream<Item = Held> {
+        let memory = Arc::new(Semaphore::new(MAX_BYTES as usize));
+        stream::unfold((cells, memory), async |(mut cells, memory)| {
+            let (file, cell) = cells.recv().await?;
+            let bytes = match &cell.bytes {
+                Some(bytes) => bytes.len() as u64,
+                None => self.named(&cell).map_or(0, |file| file.bytes),
+            };
+            let share = u32::try_from(bytes).unwrap_or(MAX_BYTES).min(MAX_BYTES);
+            // The semaphore is never closed.
+            let permit = Arc::clone(&memory).acquire_many_owned(share).await.ok();
+            Some((((file, cell), permit), (cells, memory)))
+        })
+    }
+
+    /// The file of the source that a cell without bytes names.
+    fn named(&self, cell: &Cell) -> Option<&HubFile> {
+        let path = cell.path.as_deref().filter(|_| cell.bytes.is_none() && !self.work.request.keep_urls)?;
+        self.work.media?.find(path)
+    }
+
+    async fn bytes(&self, cell: &Cell) -> Result<Option<Bytes>> {
+        match (self.work.media, self.named(cell)) {
+            (Some(media), Some(file)) => {
+                self.work.progress.unless_cancelled(media.fetch(file, self.work.spool)).await.map(Some)
+            }
+            _ => Ok(cell.bytes.clone()),
+        }
     }
 
     async fn store_one(&self, (placed, _memory): Held) -> Result<Value> {
@@ -186,7 +205,7 @@ impl Media<'_> {
         let place = json!({ "file": &*file, "row": cell.row, "number": cell.number });
         let path = cell.path.as_deref();
         self.work.progress.advance(1);
-        let Some(bytes) = cell.bytes else {
+        let Some(bytes) = self.bytes(&cell).await? else {
             // Without bytes, the path is the URI of the media.
             return Ok(with(place, json!({ "uri": path })));
         };

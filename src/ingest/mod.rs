@@ -59,7 +59,7 @@ use self::{
     load::Loaded,
     media_columns::{Table, Tables},
     plan::{Now, Plan},
-    source::{Downloads, Files, Wanted},
+    source::{Downloads, Files, HubMedia, Wanted},
     work::Work,
 };
 pub use self::{
@@ -164,6 +164,7 @@ impl Ingester {
         let Job { request, progress, earlier, .. } = *job;
         let wanted = Wanted { config: request.config.as_deref(), split: request.split.as_deref() };
         let opened = request.source.open(&self.outside, wanted, landed, progress).await?;
+        let media = opened.media();
         let sources = Gatherer { request, storage: &self.storage, downloads, spool: job.spool, progress };
         let mut gathered = sources.gather(opened.clone(), earlier.map(|(earlier, _)| earlier)).await?;
         request.check(gathered.files.format)?;
@@ -191,7 +192,10 @@ impl Ingester {
         let assets = Assets::new(self.storage.clone(), &request.dataset, self.is_shared);
         // The future is not dropped when the job is cancelled: an upload in progress may still complete, and must be
         // recorded to be removed. The steps check for cancellation between writes.
-        let loaded = match self.load(job, &gathered, &wanted, mode, &landing, &assets).await {
+        let loaded = match self
+            .load(job, &gathered, &wanted, mode, Beside { landing: &landing, assets: &assets, media })
+            .await
+        {
             Ok(loaded) => loaded,
             Err(err) => {
                 if !matches!(job.records.is_committed(&self.lake, &record).await, Ok(false)) {
@@ -224,9 +228,9 @@ impl Ingester {
         gathered: &Gathered,
         wanted: &[bool],
         mode: Mode,
-        landing: &Landing,
-        assets: &Assets,
+        beside: Beside<'_>,
     ) -> Result<Loaded> {
+        let Beside { landing, assets, media } = beside;
         let Job { author, progress, spool, .. } = *job;
         let format = gathered.files.format;
         let files = match format {
@@ -237,8 +241,8 @@ impl Ingester {
         let request = &Request { mode, ..job.request.clone() };
         let table = request.table.clone().unwrap_or_else(|| format.default_table(&request.dataset));
         let earlier = job.filled();
-        let work =
-            Work { lake: &self.lake, request, author, progress, spool, landing, table: &table, earlier: &earlier };
+        let (lake, table, earlier, media) = (&self.lake, &table, &earlier, media.as_deref());
+        let work = Work { lake, request, author, progress, spool, landing, table, earlier, media };
         match format {
             Format::Video => video::load(&work, &files, assets).await,
             Format::Frames => sequences::load(&work, &files, assets).await,
@@ -349,6 +353,13 @@ fn tables(landing: &Landing, files: &Files) -> Tables {
         tables.entry(file.split.clone()).or_default().push(Table { pattern, name, content: file.content.clone() });
     }
     tables
+}
+
+/// What is beside the rows of an ingest.
+struct Beside<'a> {
+    landing: &'a Landing,
+    assets: &'a Assets,
+    media: Option<Arc<HubMedia>>,
 }
 
 /// Where the files of an ingest land.

@@ -6,6 +6,7 @@ use super::{
     landing::Landing,
     load::{self, Loaded, Signature, TableOutcome},
     request::Request,
+    source::HubMedia,
 };
 use crate::{
     context::Principal,
@@ -29,6 +30,8 @@ pub struct Work<'a> {
     pub table: &'a TableRef,
     /// The tables that earlier ingests of the same source have filled; empty if there are none.
     pub earlier: &'a [String],
+    /// Files of the source that rows may name.
+    pub media: Option<&'a HubMedia>,
 }
 
 // === impl Work ===

@@ -5,6 +5,7 @@ import io
 import tarfile
 import zipfile
 
+import PIL.Image
 import pyarrow
 import pyarrow.flight
 import pyarrow.parquet
@@ -426,3 +427,37 @@ def test_an_archive_of_a_split_is_unpacked(server, hub):
     hub.commit("owner/zipped", {"validation.zip": buffer.getvalue()})
     assert ingest(server, "owner/zipped")["rows_added"] == 2
     assert server.sql("FROM raw.zipped ORDER BY i") == [(1, "validation"), (2, "validation")]
+
+
+# === media that rows name ===
+
+
+def test_media_beside_the_rows_are_downloaded(server, hub):
+    picture = io.BytesIO()
+    PIL.Image.new("RGB", (4, 3), "red").save(picture, "png")
+    paths = {
+        "hf://datasets/owner/named@main/media/a.png": True,
+        "hf://datasets/owner/named/media/a.png": True,
+        # Of another data set, another revision, and nowhere.
+        "hf://datasets/owner/other@main/media/a.png": False,
+        "hf://datasets/owner/named@old/media/a.png": False,
+        "hf://datasets/owner/named@main/media/b.png": False,
+        "https://example.com/media/a.png": False,
+    }
+    rows = pyarrow.table({"i": list(range(len(paths))), "image": [{"bytes": None, "path": path} for path in paths]})
+    struct = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
+    rows = rows.set_column(1, "image", rows["image"].cast(struct))
+    out = io.BytesIO()
+    pyarrow.parquet.write_table(rows, out)
+    files = {"data/train.parquet": out.getvalue(), "media/a.png": picture.getvalue()}
+    hub.commit("owner/other", files)
+    hub.commit("owner/named", {**files, "README.md": b"---\nconfigs:\n- config_name: default\n  data_files: data/*\n---\n"})
+    assert ingest(server, "owner/named")["assets"] == 1
+    told = server.sql("SELECT image, image_width, image_bytes FROM raw.named ORDER BY i")
+    size = (4, len(picture.getvalue()))
+    for (path, is_fetched), (uri, *sides) in zip(paths.items(), told, strict=True):
+        assert tuple(sides) == (size if is_fetched else (None, None))
+        assert uri.endswith("assets/named/image/a.png") if is_fetched else uri == path
+    # As they are, on request.
+    ingest(server, "owner/named", dataset="linked", media="link")
+    assert [uri for (uri,) in server.sql("SELECT image FROM raw.linked ORDER BY i")] == list(paths)

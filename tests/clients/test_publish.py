@@ -220,6 +220,19 @@ def test_uploaded_images_are_decoded(server, hub, load, album, name, streaming, 
     assert embedded == loaded
 
 
+def test_uploaded_media_come_back_equal(server, hub, album, name):
+    """From the Hub to the lake, to the Hub, and to the lake again."""
+    upload(server, album, f"owner/{name}")
+    stored = media_files(hub, f"owner/{name}")
+    sums = f"SELECT id, image_sha256, image_width, image_bytes FROM {album} ORDER BY id"
+    for turn in (1, 2):
+        before, back = f"owner/{name}" + "_again" * (turn - 1), f"{name}_{turn}"
+        server.result("ingest", {"source": f"hf://datasets/{before}", "dataset": back})
+        assert server.sql(sums.replace(album, f"raw.{back}")) == server.sql(sums)
+        upload(server, f"(SELECT * EXCLUDE (split) FROM raw.{back})", f"{before}_again")
+        assert media_files(hub, f"{before}_again") == stored
+
+
 def test_a_token_that_is_passed_opens_private_media(server, hub, album, name, tmp_path):
     upload(server, album, f"owner/{name}", private=True)
     script = """

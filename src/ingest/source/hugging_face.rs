@@ -84,13 +84,18 @@ impl HubDataset {
         hub.revision(&self.name, self.revision.as_deref()).await
     }
 
-    /// The files of the data, with their splits.
+    /// Those of `files`, all of the data set, that have data, with their splits.
     ///
     /// # Errors
     /// `NotFound` for a configuration, split or path that does not exist, and if there are no data files; `InvalidArgument`
     /// if a configuration must be chosen; errors of the Hub.
-    pub(super) async fn items(&self, hub: &Arc<HuggingFace>, at: &Revision, wanted: Wanted<'_>) -> Result<Vec<Item>> {
-        let mut files = hub.files(at).await?;
+    pub(super) async fn items(
+        &self,
+        hub: &Arc<HuggingFace>,
+        at: &Revision,
+        mut files: Vec<HubFile>,
+        wanted: Wanted<'_>,
+    ) -> Result<Vec<Item>> {
         let configs = match files.iter().find(|file| file.path == "README.md") {
             Some(readme) => card::configs(&hub.text(at, readme).await?)?,
             None => Vec::new(),

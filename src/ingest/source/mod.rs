@@ -11,6 +11,7 @@ mod bucket;
 mod card;
 mod downloads;
 mod files;
+mod hub_media;
 mod hugging_face;
 mod item;
 mod kaggle;
@@ -28,6 +29,7 @@ use self::hugging_face::HubDataset;
 pub use self::{
     downloads::{Downloads, Fetched},
     files::{Content, DataFile, Files, Found, tag_of},
+    hub_media::HubMedia,
     hugging_face::Wanted,
     item::Item,
     outside::Outside,
@@ -106,7 +108,21 @@ pub enum Opened {
         revision: Option<String>,
         /// Its files, each path once.
         items: Vec<Item>,
+        /// Files that rows may name.
+        media: Option<Arc<HubMedia>>,
     },
+}
+
+// === impl Opened ===
+
+impl Opened {
+    /// Files of the source that rows may name.
+    pub(super) fn media(&self) -> Option<Arc<HubMedia>> {
+        match self {
+            Self::Here(_) => None,
+            Self::Elsewhere { media, .. } => media.clone(),
+        }
+    }
 }
 
 // === impl Source ===
@@ -209,10 +225,10 @@ impl Source {
         progress: &Progress,
     ) -> Result<Opened> {
         progress.phase("list source", "files", None);
-        let (revision, items) = match self {
+        let (revision, items, media) = match self {
             Self::File(path) => return Ok(Opened::Here(path.clone())),
             Self::Manual => return Ok(Opened::Here(landed)),
-            Self::Web(url) => (None, vec![web::item(url, outside)?]),
+            Self::Web(url) => (None, vec![web::item(url, outside)?], None),
             Self::Bucket { bucket, key } => {
                 bucket::check_access(&outside.s3)?;
                 let s3 = S3 {
@@ -221,24 +237,26 @@ impl Source {
                     access: outside.s3.clone(),
                     timeout: outside.timeout,
                 };
-                (None, bucket::items(&Arc::new(Storage::s3(s3)?), key, progress).await?)
+                (None, bucket::items(&Arc::new(Storage::s3(s3)?), key, progress).await?, None)
             }
             Self::HuggingFace(dataset) => {
                 let hub = &outside.hugging_face;
                 let listing = async {
                     let revision = dataset.resolve(hub).await?;
-                    let items = dataset.items(hub, &revision, wanted).await?;
-                    Ok((revision.sha, items))
+                    let files = hub.files(&revision).await?;
+                    let media = HubMedia::new(hub, dataset, &revision, &files);
+                    let items = dataset.items(hub, &revision, files, wanted).await?;
+                    Ok((revision.sha, items, media))
                 };
-                let (sha, items) = progress.unless_cancelled(listing).await?;
-                (Some(sha), items)
+                let (sha, items, media) = progress.unless_cancelled(listing).await?;
+                (Some(sha), items, Some(Arc::new(media)))
             }
             Self::Kaggle { name, version } => {
                 let item = kaggle::item(name, *version, &outside.kaggle);
                 let (number, item) = progress.unless_cancelled(item).await?;
-                (Some(number), vec![item])
+                (Some(number), vec![item], None)
             }
         };
-        Ok(Opened::Elsewhere { revision, items })
+        Ok(Opened::Elsewhere { revision, items, media })
     }
 }
