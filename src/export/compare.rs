@@ -68,12 +68,28 @@ pub struct Depth {
 /// # Errors
 /// Cancelled; errors of the sides.
 pub async fn compare(left: &mut Source, right: &mut Source, depth: Depth, progress: &Progress) -> Result<Comparison> {
-    let Depth { most, decode } = depth;
+    let most = depth.most;
     let mut comparison = Comparison { rows: 0, images: 0, differences: of_columns(left.schema(), right.schema()) };
-    if !comparison.differences.is_empty() {
-        comparison.differences.truncate(most);
-        return Ok(comparison);
+    comparison.differences.truncate(most);
+    if comparison.differences.is_empty() {
+        compare_rows(&mut comparison, left, right, depth, progress).await?;
     }
+    if !comparison.differences.is_empty() {
+        // Unless they are those of a damaged file.
+        progress.unless_cancelled(async { left.settle().await.and(right.settle().await) }).await?;
+    }
+    Ok(comparison)
+}
+
+/// Adds the rows of both sides, and their differences.
+async fn compare_rows(
+    comparison: &mut Comparison,
+    left: &mut Source,
+    right: &mut Source,
+    depth: Depth,
+    progress: &Progress,
+) -> Result<()> {
+    let Depth { most, decode } = depth;
     let (mut ours, mut theirs) = (None, None);
     while comparison.differences.len() < most {
         let next = async { Ok((refill(left, ours.take()).await?, refill(right, theirs.take()).await?)) };
@@ -101,7 +117,7 @@ pub async fn compare(left: &mut Source, right: &mut Source, depth: Depth, progre
         progress.advance(rows as u64);
         (ours, theirs) = (rest(&one, rows), rest(&two, rows));
     }
-    Ok(comparison)
+    Ok(())
 }
 
 // === impl Comparison ===

@@ -15,6 +15,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     lance::{self, Lance},
@@ -44,7 +45,9 @@ pub enum Source {
 #[derive(Debug)]
 pub struct Files {
     schema: SchemaRef,
-    batches: mpsc::Receiver<Result<RecordBatch>>,
+    batches: mpsc::Receiver<RecordBatch>,
+    /// What sends them; `None` once its outcome is known.
+    reading: Option<AbortOnDropHandle<Result<()>>>,
 }
 
 /// Gets the files of an export to this machine one after the other, and compares their checksums.
@@ -71,7 +74,18 @@ impl Source {
     pub async fn next(&mut self) -> Option<Result<RecordBatch>> {
         match self {
             Self::Rows(opened) => opened.next().await,
-            Self::Files(files) => files.batches.recv().await,
+            Self::Files(files) => files.next().await,
+        }
+    }
+
+    /// Ends reading.
+    ///
+    /// # Errors
+    /// `DataLoss` if what was read of files is not what was written.
+    pub async fn settle(&mut self) -> Result<()> {
+        match self {
+            Self::Rows(_) => Ok(()),
+            Self::Files(files) => files.settle().await,
         }
     }
 }
@@ -94,17 +108,42 @@ impl Files {
         let Some(first) = fetcher.located.record.files.first() else {
             return Err(Error::new(ErrorKind::DataLoss, "the export has no files"));
         };
-        let first = fetcher.fetch(first).await?;
-        let schema = schema_of(&first, &fetcher.located.record, format)?;
-        let (sender, batches) = mpsc::channel(2);
+        let here = fetcher.fetch(first).await?;
+        let schema = match schema_of(&here, &fetcher.located.record, format) {
+            Ok(schema) => schema,
+            Err(err) => return Err(fetcher.check(first, &here).await.err().unwrap_or(err)),
+        };
         let columns = SchemaRef::clone(&schema);
-        tokio::spawn(async move {
-            // Without a receiver nobody wants to know.
-            if let Err(err) = fetcher.send_all(first, &columns, &sender).await {
-                let _ = sender.send(Err(err)).await;
-            }
-        });
-        Ok(Self { schema, batches })
+        Ok(Self::start(schema, async move |sender| fetcher.send_all(here, &columns, &sender).await))
+    }
+
+    fn start<F>(schema: SchemaRef, send: impl FnOnce(mpsc::Sender<RecordBatch>) -> F) -> Self
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        let (sender, batches) = mpsc::channel(2);
+        let reading = AbortOnDropHandle::new(tokio::spawn(send(sender)));
+        Self { schema, batches, reading: Some(reading) }
+    }
+
+    async fn next(&mut self) -> Option<Result<RecordBatch>> {
+        match self.batches.recv().await {
+            Some(batch) => Some(Ok(batch)),
+            None => self.outcome().await.err().map(Err),
+        }
+    }
+
+    async fn settle(&mut self) -> Result<()> {
+        self.batches.close();
+        while self.batches.recv().await.is_some() {}
+        self.outcome().await
+    }
+
+    async fn outcome(&mut self) -> Result<()> {
+        match self.reading.take() {
+            None => Ok(()),
+            Some(reading) => reading.await.unwrap_or_else(|_| Err(gave_up())),
+        }
     }
 }
 
@@ -114,31 +153,25 @@ impl Fetcher {
     /// Opens a dataset, for which all of its files are needed.
     async fn open_lance(self, lance: &Lance) -> Result<Files> {
         for file in &self.located.record.files {
-            self.fetch(file).await?;
+            let here = self.fetch(file).await?;
+            self.check(file, &here).await?;
         }
         let path = self.located.series.path(&self.located.time, lance::FOLDER);
         let here = self.storage.local_path(&path).unwrap_or_else(|| self.folder.path().join(lance::FOLDER));
         let mut rows = lance.read(here).await?;
-        let (sender, batches) = mpsc::channel(2);
-        let schema = rows.schema();
-        tokio::spawn(async move {
+        Ok(Files::start(rows.schema(), async move |sender| {
             // The files are needed until then.
             let _fetched = self.folder;
             while let Some(batch) = rows.next().await {
-                if sender.send(batch).await.is_err() {
+                if sender.send(batch?).await.is_err() {
                     break;
                 }
             }
-        });
-        Ok(Files { schema, batches })
+            Ok(())
+        }))
     }
 
-    async fn send_all(
-        &self,
-        first: PathBuf,
-        schema: &SchemaRef,
-        sender: &mpsc::Sender<Result<RecordBatch>>,
-    ) -> Result<()> {
+    async fn send_all(&self, first: PathBuf, schema: &SchemaRef, sender: &mpsc::Sender<RecordBatch>) -> Result<()> {
         let mut fetched = Some(first);
         for file in &self.located.record.files {
             if sender.is_closed() {
@@ -149,10 +182,13 @@ impl Fetcher {
                 None => self.fetch(file).await?,
             };
             let (sender, format, of, schema) = (sender.clone(), self.format, path.clone(), SchemaRef::clone(schema));
-            let sent = tokio::task::spawn_blocking(move || {
-                read_file(&of, format, &schema, &mut |batch| sender.blocking_send(Ok(batch)).is_ok())
+            let reading = tokio::task::spawn_blocking(move || {
+                read_file(&of, format, &schema, &mut |batch| sender.blocking_send(batch).is_ok())
             });
-            sent.await.unwrap_or_else(|_| Err(Error::new(ErrorKind::DataLoss, "a reader gave up")))?;
+            // At the same time. What a damaged file seems to hold is not told.
+            let (read, checked) = tokio::join!(reading, self.check(file, &path));
+            checked?;
+            read.unwrap_or_else(|_| Err(gave_up()))?;
             if path.starts_with(self.folder.path()) {
                 tokio::fs::remove_file(&path).await?;
             }
@@ -160,30 +196,38 @@ impl Fetcher {
         Ok(())
     }
 
-    /// The path of a file on this machine.
+    /// The path of a file on this machine, not checked.
     async fn fetch(&self, file: &ExportedFile) -> Result<PathBuf> {
         if !Path::new(&file.path).components().all(|part| matches!(part, Component::Normal(_))) {
             return Err(Error::new(ErrorKind::DataLoss, format!("\"{}\" is no file of an export", file.path)));
         }
         let path = self.located.series.path(&self.located.time, &file.path);
-        let here = if let Some(path) = self.storage.local_path(&path) {
-            path
-        } else {
-            let target = self.folder.path().join(&file.path);
-            tokio::fs::create_dir_all(target.parent().unwrap_or_else(|| self.folder.path())).await?;
-            self.storage.download(&path, &target).await.map_err(missing)?;
-            target
-        };
-        let Copied { bytes, sha256 } = Storage::checksum(&here).await.map_err(missing)?;
-        if (bytes, &sha256) == (file.bytes, &file.sha256) {
+        if let Some(here) = self.storage.local_path(&path) {
             return Ok(here);
         }
-        let (uri, expected) = (self.storage.uri(&path), &file.sha256);
+        let target = self.folder.path().join(&file.path);
+        tokio::fs::create_dir_all(target.parent().unwrap_or_else(|| self.folder.path())).await?;
+        self.storage.download(&path, &target).await.map_err(missing)?;
+        Ok(target)
+    }
+
+    /// Compares the checksum of a file.
+    async fn check(&self, file: &ExportedFile, here: &Path) -> Result<()> {
+        let Copied { bytes, sha256 } = Storage::checksum(here).await.map_err(missing)?;
+        if (bytes, &sha256) == (file.bytes, &file.sha256) {
+            return Ok(());
+        }
+        let uri = self.storage.uri(&self.located.series.path(&self.located.time, &file.path));
+        let expected = &file.sha256;
         Err(Error::new(
             ErrorKind::DataLoss,
             format!("\"{uri}\" is not what was exported: its SHA-256 is {sha256}, and was {expected}"),
         ))
     }
+}
+
+fn gave_up() -> Error {
+    Error::new(ErrorKind::DataLoss, "a reader gave up")
 }
 
 /// A file of the record that is gone.

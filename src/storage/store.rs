@@ -14,7 +14,8 @@ use object_store::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
-use tokio_util::io::InspectReader;
+use tokio::io::{AsyncWriteExt, BufReader, copy_buf, sink};
+use tokio_util::io::InspectWriter;
 
 use super::{fault, s3::S3};
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -25,6 +26,8 @@ const LAKE: &str = "lake";
 const READABLE: [&str; 3] = ["assets/", "exports/", "raw/"];
 /// The maximum number of concurrent requests of a call.
 pub(super) const REQUESTS: usize = 16;
+/// How much of a local file is read at a time: each time, another thread has to wake up.
+const PIECE: usize = 1 << 20;
 
 /// An object store with the lake's files.
 #[derive(Clone)]
@@ -257,12 +260,12 @@ impl Storage {
         let mut digest = Sha256::new();
         let mut target = BufWriter::new(Arc::clone(&self.store), location(path)?);
         let copy = async {
-            let source = tokio::fs::File::open(file).await?;
-            let mut source = InspectReader::new(source, |bytes| digest.update(bytes));
-            let copied = tokio::io::copy(&mut source, &mut target).await;
+            let mut source = in_pieces(tokio::fs::File::open(file).await?);
+            let copied =
+                copy_buf(&mut source, &mut InspectWriter::new(&mut target, |bytes| digest.update(bytes))).await;
             match copied {
                 // Aborts the upload itself if it fails.
-                Ok(bytes) => tokio::io::AsyncWriteExt::shutdown(&mut target).await.map(|()| bytes),
+                Ok(bytes) => target.shutdown().await.map(|()| bytes),
                 Err(err) => {
                     // Remove the parts of an incomplete upload.
                     let _ = target.abort().await;
@@ -280,10 +283,10 @@ impl Storage {
     /// # Errors
     /// `NotFound` if the file does not exist.
     pub async fn checksum(file: &FilePath) -> Result<Copied> {
-        let mut source = tokio::fs::File::open(file).await.context(|| format!("read \"{}\"", file.display()))?;
+        let source = tokio::fs::File::open(file).await.context(|| format!("read \"{}\"", file.display()))?;
         let mut digest = Sha256::new();
-        let mut source = InspectReader::new(&mut source, |bytes| digest.update(bytes));
-        let bytes = tokio::io::copy(&mut source, &mut tokio::io::sink()).await?;
+        let mut target = InspectWriter::new(sink(), |bytes| digest.update(bytes));
+        let bytes = copy_buf(&mut in_pieces(source), &mut target).await?;
         Ok(Copied { bytes, sha256: format!("{:x}", digest.finalize()) })
     }
 
@@ -317,10 +320,10 @@ impl Storage {
             let mut target = tokio::fs::File::create(file).await?;
             let mut bytes = 0;
             while let Some(chunk) = source.try_next().await? {
-                tokio::io::AsyncWriteExt::write_all(&mut target, &chunk).await?;
+                target.write_all(&chunk).await?;
                 bytes += chunk.len() as u64;
             }
-            tokio::io::AsyncWriteExt::flush(&mut target).await?;
+            target.flush().await?;
             Ok::<_, Error>(bytes)
         };
         copy.await.context(|| format!("copy \"{path}\" to \"{}\"", file.display()))
@@ -461,4 +464,8 @@ impl fmt::Debug for Storage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Storage").field(&self.backend).finish()
     }
+}
+
+fn in_pieces(file: tokio::fs::File) -> BufReader<tokio::fs::File> {
+    BufReader::with_capacity(PIECE, file)
 }

@@ -251,7 +251,8 @@ def test_uris_that_are_not_of_the_lake(filmed, tmp_path):
     (tmp_path / "secret.mp4").write_bytes(video(2))
     uris = [(tmp_path / "secret.mp4").as_uri(), "https://example.com/a.mp4", "", "concat:a|b", None]
     store = filmed.store.as_uri()
-    uris += [f"{store}/lake/../assets/a.mp4", f"{store}/assets/no/such.mp4"]
+    (filmed.store / "assets/folder").mkdir(parents=True, exist_ok=True)
+    uris += [f"{store}/lake/../assets/a.mp4", f"{store}/assets/folder", f"{store}/assets/no/such.mp4"]
     schema = pyarrow.schema([("video_uri", pyarrow.string())])
     fill(filmed, "outside", [{"video_uri": uri} for uri in uris], schema)
     result = export(filmed, table="silver.outside", format="lance_frames", skip_corrupt=True)

@@ -159,7 +159,7 @@ impl Cell {
             Err(err) => return Ok(Err(err.message().to_owned())),
         };
         if let Some(file) = storage.local_path(&path) {
-            let is_there = tokio::fs::try_exists(&file).await?;
+            let is_there = tokio::fs::metadata(&file).await.is_ok_and(|found| found.is_file());
             return Ok(if is_there { Ok(file) } else { Err("it does not exist".to_owned()) });
         }
         match storage.download(&path, &target).await {

@@ -12,10 +12,11 @@ mod clip;
 mod ffmpeg;
 mod records;
 
-use std::{collections::VecDeque, fmt, path::PathBuf, sync::Arc};
+use std::{collections::VecDeque, path::PathBuf, sync::Arc};
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
-use futures::{StreamExt, future::BoxFuture, stream::FuturesOrdered};
+use futures::{StreamExt, stream::FuturesOrdered};
+use tokio_util::task::AbortOnDropHandle;
 
 use self::{
     cell::{Cell, CellColumn},
@@ -50,7 +51,8 @@ pub struct FrameRows {
     read: u64,
     is_at_end: bool,
     waiting: VecDeque<VideoRow>,
-    decoding: Decoding,
+    /// Those that are being decoded, in the order of their rows.
+    decoding: FuturesOrdered<AbortOnDropHandle<Result<Decoded>>>,
     /// The clip whose frames are passed on.
     open: Option<Clip>,
     records: Records,
@@ -66,6 +68,7 @@ struct VideoRow {
 }
 
 /// What became of a video.
+#[derive(Debug)]
 struct Decoded {
     row: u64,
     path: Option<String>,
@@ -73,10 +76,6 @@ struct Decoded {
     /// The clip, or why there is none.
     clip: Result<Clip, String>,
 }
-
-/// The videos that are being decoded, in the order of their rows.
-#[derive(Default)]
-struct Decoding(FuturesOrdered<BoxFuture<'static, Result<Decoded>>>);
 
 // === impl FrameRows ===
 
@@ -108,7 +107,7 @@ impl FrameRows {
             read: 0,
             is_at_end: false,
             waiting: VecDeque::new(),
-            decoding: Decoding::default(),
+            decoding: FuturesOrdered::new(),
             open: None,
         })
     }
@@ -127,7 +126,8 @@ impl FrameRows {
                 self.open = None;
             }
             self.begin(stream).await?;
-            let Some(decoded) = self.decoding.0.next().await else { return Ok(None) };
+            let Some(decoded) = self.decoding.next().await else { return Ok(None) };
+            let decoded = decoded.map_err(|err| Error::internal("decode a video").with_source(err))?;
             self.take(decoded?)?;
         }
     }
@@ -139,14 +139,15 @@ impl FrameRows {
 
     /// Begins to decode videos, as many as are decoded at once.
     async fn begin(&mut self, stream: &mut BatchStream) -> Result<()> {
-        while self.decoding.0.len() < self.threads {
+        while self.decoding.len() < self.threads {
             let Some(VideoRow { row, cell, metadata }) = self.next_row(stream).await? else { break };
             let (storage, staging, settings) = (self.storage.clone(), self.staging.clone(), Arc::clone(&self.settings));
-            self.decoding.0.push_back(Box::pin(async move {
+            // Goes on while frames are written.
+            self.decoding.push_back(AbortOnDropHandle::new(tokio::spawn(async move {
                 let path = cell.path().map(ToOwned::to_owned);
                 let clip = cell.decode(&storage, &staging, &settings).await?;
                 Ok(Decoded { row, path, metadata, clip })
-            }));
+            })));
         }
         Ok(())
     }
@@ -194,11 +195,5 @@ impl FrameRows {
                 )))
             }
         }
-    }
-}
-
-impl fmt::Debug for Decoding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Decoding").field(&self.0.len()).finish()
     }
 }
