@@ -30,7 +30,8 @@ const SILENCE: Duration = Duration::from_secs(30);
 const MAX_REDIRECTS: usize = 10;
 /// The longest answer that is held in memory: a page of a list of files.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
-const PROGRAM: &str = concat!("merganser/", env!("CARGO_PKG_VERSION"));
+/// What requests say of their sender.
+pub(super) const PROGRAM: &str = concat!("merganser/", env!("CARGO_PKG_VERSION"));
 
 /// Which hosts may be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -61,6 +61,11 @@ impl Credentials {
         Self::new(format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{key}"))))
     }
 
+    /// The value of the header.
+    pub(super) fn value(&self) -> HeaderValue {
+        self.0.clone()
+    }
+
     fn new(text: String) -> Option<Self> {
         let mut value = HeaderValue::try_from(text).ok()?;
         value.set_sensitive(true);
