@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use percent_encoding::percent_decode_str;
 use reqwest::{
-    Client, StatusCode,
+    Client, ClientBuilder, StatusCode,
     header::HeaderMap,
     redirect::{Attempt, Policy},
 };
@@ -15,7 +15,7 @@ use url::Url;
 use super::{
     address::{self, PublicResolver, REFUSED},
     failure::{Failure, PRIVATE},
-    request::Request,
+    request::{Body, Request, SILENCE},
 };
 use crate::error::{Context, Error, Result};
 
@@ -25,12 +25,11 @@ const ATTEMPTS: u32 = 5;
 const MAX_ATTEMPTS: u32 = 100;
 /// The delay before the second attempt; doubled for each following one.
 const BACKOFF: Duration = Duration::from_millis(250);
-/// How long a connection may take, and how long nothing may arrive on it.
-const SILENCE: Duration = Duration::from_secs(30);
 const MAX_REDIRECTS: usize = 10;
 /// The longest answer that is held in memory: a page of a list of files.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
-const PROGRAM: &str = concat!("merganser/", env!("CARGO_PKG_VERSION"));
+/// What requests say of their sender.
+pub(super) const PROGRAM: &str = concat!("merganser/", env!("CARGO_PKG_VERSION"));
 
 /// Which hosts may be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +44,8 @@ pub enum Reach {
 #[derive(Clone, Debug)]
 pub struct Http {
     pub(super) client: Client,
+    /// The one for parts of files, which are sent for longer than an answer may take.
+    sender: Client,
     reach: Reach,
 }
 
@@ -66,19 +67,22 @@ impl Http {
     pub fn new(reach: Reach) -> Result<Self> {
         // An already installed provider is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut client = Client::builder()
-            .user_agent(PROGRAM)
-            .connect_timeout(SILENCE)
-            .read_timeout(SILENCE)
-            // The URL of a page that redirects may contain a key.
-            .referer(false)
-            .redirect(Policy::custom(move |attempt| follow(attempt, reach)));
-        if reach == Reach::Public {
-            // A proxy would resolve names itself.
-            client = client.no_proxy().dns_resolver(Arc::new(PublicResolver));
-        }
-        let client = client.build().map_err(|err| Error::precondition("set up HTTP").with_source(err))?;
-        Ok(Self { client, reach })
+        let build = |client: ClientBuilder| {
+            let client = client
+                .user_agent(PROGRAM)
+                .connect_timeout(SILENCE)
+                // The URL of a page that redirects may contain a key.
+                .referer(false)
+                .redirect(Policy::custom(move |attempt| follow(attempt, reach)));
+            let client = match reach {
+                // A proxy would resolve names itself.
+                Reach::Public => client.no_proxy().dns_resolver(Arc::new(PublicResolver)),
+                Reach::Everywhere => client,
+            };
+            client.build().map_err(|err| Error::precondition("set up HTTP").with_source(err))
+        };
+        let (client, sender) = (build(Client::builder().read_timeout(SILENCE))?, build(Client::builder())?);
+        Ok(Self { client, sender, reach })
     }
 
     /// Checks that a URL may be fetched.
@@ -117,7 +121,9 @@ impl Http {
 
     /// As [`ask`](Self::ask), but nothing is retried.
     pub(super) async fn ask_once(&self, request: &Request) -> Result<Answer, Failure> {
-        let sent = request.build(&self.client).send().await;
+        // The limit of silence includes the time that a body takes; those of files have one of their own.
+        let client = if matches!(request.body, Some(Body::Part(_))) { &self.sender } else { &self.client };
+        let sent = request.build(client).send().await;
         let response = sent.map_err(|err| Failure::of_transport(&err))?;
         let (status, headers) = (response.status(), response.headers().clone());
         if !status.is_success() {

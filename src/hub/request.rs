@@ -1,6 +1,6 @@
 //! Requests that can be repeated.
 
-use std::{fmt, io::SeekFrom, path::PathBuf};
+use std::{fmt, io::SeekFrom, path::PathBuf, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
@@ -10,6 +10,11 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 use url::Url;
+
+/// How long a connection may take, and how long nothing may arrive on it.
+pub(super) const SILENCE: Duration = Duration::from_secs(30);
+/// How many bytes are sent in a second at least.
+const SLOWEST: u64 = 64 << 10;
 
 /// What proves who asks: the value of the header `Authorization`. It is not sent to hosts that a server redirects to.
 #[derive(Clone, PartialEq, Eq)]
@@ -59,6 +64,11 @@ impl Credentials {
     /// A user and a key.
     pub fn basic(user: &str, key: &str) -> Option<Self> {
         Self::new(format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{key}"))))
+    }
+
+    /// The value of the header.
+    pub(super) fn value(&self) -> HeaderValue {
+        self.0.clone()
     }
 
     fn new(text: String) -> Option<Self> {
@@ -124,7 +134,9 @@ impl Body {
                 let request = request.header(header::CONTENT_TYPE, *media_type).header(header::ACCEPT, *media_type);
                 request.body(text.clone())
             }
-            Self::Part(part) => request.header(header::CONTENT_LENGTH, part.bytes).body(part.read()),
+            Self::Part(part) => {
+                request.timeout(part.patience()).header(header::CONTENT_LENGTH, part.bytes).body(part.read())
+            }
         }
     }
 }
@@ -132,6 +144,11 @@ impl Body {
 // === impl Part ===
 
 impl Part {
+    /// How long its request may take.
+    fn patience(&self) -> Duration {
+        SILENCE + Duration::from_secs(self.bytes / SLOWEST)
+    }
+
     /// The bytes, which are read while they are sent.
     fn read(&self) -> reqwest::Body {
         let Self { file, start, bytes } = self.clone();
@@ -147,6 +164,13 @@ impl Part {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn large_parts_may_take_longer() {
+        let patience = |bytes| Part { file: PathBuf::new(), start: 0, bytes }.patience();
+        assert_eq!(patience(1), SILENCE);
+        assert_eq!(patience(500 << 20), SILENCE + Duration::from_secs(8_000));
+    }
 
     #[test]
     fn credentials_are_not_shown() {

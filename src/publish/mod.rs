@@ -186,7 +186,8 @@ impl Publisher {
         progress.phase("upload", "bytes", Some(large.iter().map(|file| file.bytes).sum()));
         for some in media::groups(large) {
             media.fetch(some).await?;
-            self.hub.upload(&request.repo, &request.branch, some, |bytes| progress.advance(bytes)).await?;
+            let advance = |bytes| progress.advance(bytes);
+            self.hub.upload(&request.repo, &request.branch, some, &self.staging, advance).await?;
             media.forget(some).await?;
         }
         Ok(())

@@ -13,6 +13,9 @@ use tracing_subscriber::EnvFilter;
 pub use self::panics::Quiet;
 use crate::error::{Error, Result};
 
+/// What is silent unless the filter names it: crates that log each request, and errors which are logged where they are handled.
+const SILENT: &str = "xet=off";
+
 static HOOK: Once = Once::new();
 
 /// Starts logging with `filter`, in the directive syntax of `tracing`, such as `info,merganser::flight=debug`.
@@ -20,7 +23,9 @@ static HOOK: Once = Once::new();
 /// # Errors
 /// `InvalidArgument` for an invalid filter.
 pub fn start(filter: &str) -> Result<()> {
-    let filter = EnvFilter::try_new(filter).map_err(|err| Error::invalid(format!("log filter \"{filter}\": {err}")))?;
+    let directives = format!("{SILENT},{filter}");
+    let filter =
+        EnvFilter::try_new(directives).map_err(|err| Error::invalid(format!("log filter \"{filter}\": {err}")))?;
     let subscriber =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(stderr().is_terminal());
     // Later calls, as in tests, have no effect.

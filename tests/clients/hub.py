@@ -9,8 +9,10 @@
 Access: `token` may do everything. `stranger_token` belongs to another user: it sees no private repository, no
 content of a gated one, and writes nothing. Any other token is refused with 401. Faults: see faults.py.
 
-Not served: xet, so Python clients need HF_HUB_DISABLE_XET=1; compare; discussions; checks of the README's YAML
-beyond its frame.
+Xet: see hub_xet.py. Python clients upload by it without being asked, so that those of the other tests need
+HF_HUB_DISABLE_XET=1.
+
+Not served: compare; discussions; checks of the README's YAML beyond its frame.
 """
 
 import base64
@@ -18,6 +20,7 @@ import secrets
 import urllib.parse
 
 import hub_writes  # noqa: F401 (registers its routes)
+import hub_xet
 from faults import Answer, json_answer
 from faulty_http import content_answer
 from hub_routes import API, PREFIXED, REV, Routed, refusal, route
@@ -36,6 +39,9 @@ class Hub(Routed):
         # Larger objects are uploaded in parts of this size.
         self.multipart_above = 5 << 30
         self.part_size = 16 << 20
+        # Whether files are to be uploaded by Xet, if the client offers that.
+        self.demands_xet = False
+        self.xet = hub_xet.Xet()
         # The greatest page of a list.
         self.page_size = 1_000
         # LFS files come by redirect from the storage host; regular ones, if wanted, by a relative one from a cache.
@@ -243,6 +249,7 @@ def resolve(hub, request, kind, name, revision, path):
     headers = {"X-Repo-Commit": commit.sha, "ETag": f'"{file.etag}"'}
     if file.lfs:
         headers |= {"X-Linked-Etag": f'"{file.sha256}"', "X-Linked-Size": str(file.size)}
+        headers |= hub_xet.offer(hub, request, repo, commit, file)
     if request.headers.get("if-none-match", "").removeprefix("W/") == f'"{file.etag}"':
         return Answer(304, b"", headers)
     if file.lfs and hub.lfs_redirect:

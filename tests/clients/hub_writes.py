@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 
+import hub_xet
 from faults import Answer, json_answer
 from hub_routes import API, PREFIXED, REV, refusal, route
 from hub_store import File, Repo, Unknown
@@ -113,6 +114,8 @@ def batch(hub, request, kind, name):
         raise refusal(422, "only uploads with SHA-256")
     if len(asked["objects"]) > FILES_AT_ONCE:
         raise refusal(413, f"more than {FILES_AT_ONCE} objects")
+    if hub.demands_xet and "xet" in asked.get("transfers", []):
+        return hub_xet.batch_answer(hub, request, repo, asked)
     multipart = "multipart" in asked.get("transfers", [])
     transfer, shown = "basic", []
     for it in asked["objects"]:

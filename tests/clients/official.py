@@ -24,12 +24,15 @@ def run(script, folder, **variables):
     return json.loads(ran.stdout.splitlines()[-1])
 
 
-def hugging_face(hub, folder, token=None):
-    """The settings for huggingface_hub and datasets. The token is the owner's by default; "" is none."""
+def hugging_face(hub, folder, token=None, xet=False):
+    """The settings for huggingface_hub and datasets. The token is the owner's by default; "" is none.
+
+    With `xet`, they upload by Xet, and read what is offered by it so.
+    """
     settings = {
         "HF_ENDPOINT": hub.endpoint,
         "HF_HOME": str(folder / "hf"),
-        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_XET": "0" if xet else "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     }

@@ -267,3 +267,55 @@ result = dict(
     assert told["storage"] == "struct<bytes: binary, path: string>"
     assert [it for it in hub.seen("GET", "/cdn/") if it.range]
     assert hub.repos["datasets", NAME].private
+
+
+@pytest.mark.parametrize("grants", [True, False])
+def test_files_go_by_xet_and_come_back_so(hub, tmp_path, grants):
+    hub.xet.grants = grants
+    script = """
+import hashlib, os, random
+from huggingface_hub import *
+api, kind, name = HfApi(), "dataset", "owner/things"
+api.create_repo(name, repo_type=kind)
+random.seed(1)
+large = random.randbytes(3_000_000)
+contents = {
+    "a.parquet": large,
+    "b.parquet": large[:1_000_000] + b"changed" + large[1_000_000:],
+    "numbers.parquet": b"".join(number.to_bytes(4, "little") for number in range(200_000)),
+    "copy.parquet": large,
+    "small.txt": b"small",
+}
+for paths in [["a.parquet"], list(contents)]:
+    additions = [CommitOperationAdd(path, contents[path]) for path in paths]
+    api.create_commit(name, additions, commit_message="data", repo_type=kind)
+result = {}
+for path, content in contents.items():
+    read = open(hf_hub_download(name, path, repo_type=kind), "rb").read()
+    result[path] = [read == content, hashlib.sha256(read).hexdigest()]
+"""
+    told = official.run(script, tmp_path, **official.hugging_face(hub, tmp_path, xet=True))
+    contents = hub.files(NAME)
+    assert told == {path: [True, hashlib.sha256(content).hexdigest()] for path, content in contents.items()}
+    assert len(contents) == 5 and len(hub.xet.files) == 3
+    # What is equal is stored once, and all of it was read by Xet.
+    assert sum(map(len, hub.xet.blocks.values())) < 4_500_000
+    assert hub.seen("GET", "/xet-blocks/") and not hub.seen("GET", "/cdn/")
+    assert bool(hub.seen("PUT", "/xet-storage/")) == grants == (not hub.seen("POST", "/cas/v1/xorbs/"))
+
+
+def test_xet_refuses_what_it_should(hub, tmp_path):
+    hub.commit(NAME, {"a.txt": b"a"})
+    refusals = {}
+    for token in [hub.stranger_token, "hf_wrong"]:
+        script = """
+from huggingface_hub import *
+try:
+    HfApi().upload_file(path_or_fileobj=b"x" * 99, path_in_repo="x.parquet", repo_id="owner/things", repo_type="dataset")
+    result = "done"
+except Exception as error:
+    result = type(error).__name__
+"""
+        settings = official.hugging_face(hub, tmp_path, token=token, xet=True)
+        refusals[token] = official.run(script, tmp_path, **settings)
+    assert "done" not in refusals.values() and hub.xet.blocks == {}

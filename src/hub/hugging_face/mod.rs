@@ -1,6 +1,8 @@
 //! Data sets on the Hugging Face Hub, or a server with the same protocol (<https://huggingface.co/docs/hub/api>).
 
+mod upload;
 mod write;
+mod xet;
 
 use std::{borrow::Cow, path::Path};
 

@@ -86,6 +86,7 @@ pub const OWNED: &[Owned] = &[
     Owned { items: &["tonic", "tonic_health", "tonic_prost", "arrow_flight"], places: &["flight", "client", "server"] },
     Owned { items: &["object_store"], places: &["storage"] },
     Owned { items: &["reqwest"], places: &["hub"] },
+    Owned { items: &["xet"], places: &["hub::hugging_face"] },
     Owned { items: &["clap"], places: &["cli", "config"] },
     Owned { items: &["merganser_sample"], places: &["cli"] },
     Owned {
