@@ -1,10 +1,11 @@
 //! The README of a data set: a front matter, which `load_dataset` reads, and a card for people.
 //!
-//! Of an existing README, the keys that are not ours stay, and so does everything outside of the two marks.
+//! Of an existing README, the keys that are not ours stay, other configurations, and everything outside of the two marks.
 
 use serde_json::{Value, json};
 
 use super::{
+    configs::Others,
     features::Features,
     provenance::{Provenance, Split},
 };
@@ -18,13 +19,15 @@ const OURS: [&str; 2] = ["configs", "dataset_info"];
 /// The README of a data set `repo`, which has an `old` one perhaps.
 ///
 /// # Errors
-/// Internal if the front matter cannot be written.
+/// `FailedPrecondition` if another configuration uses the folder of our files; Internal if the front matter cannot be
+/// written.
 pub fn readme(repo: &str, features: &Features, provenance: &Provenance, old: Option<&str>) -> Result<String> {
-    let (kept, body) = old.map_or((String::new(), None), |old| {
+    let (front, body) = old.map_or(("", None), |old| {
         let (front, body) = divide(old);
-        (without_ours(front), Some(body))
+        (front, Some(body))
     });
-    let ours = serde_saphyr::to_string(&front_matter(features, provenance))
+    let (kept, others) = (without_ours(front), Others::of(front)?);
+    let ours = serde_saphyr::to_string(&front_matter(features, provenance, &others))
         .map_err(|err| Error::internal("write YAML").with_source(err.to_string()))?;
     let card = format!("{BEGIN}\n{}\n{END}", card(repo, features, provenance));
     let body = match body {
@@ -39,21 +42,18 @@ pub fn readme(repo: &str, features: &Features, provenance: &Provenance, old: Opt
     Ok(format!("---\n{kept}{}\n---\n{}", ours.trim_end(), body.trim_start_matches('\n')))
 }
 
-fn front_matter(features: &Features, provenance: &Provenance) -> Value {
+fn front_matter(features: &Features, provenance: &Provenance, others: &Others) -> Value {
     let split = |split: &Split| json!({"name": split.name, "num_bytes": split.bytes, "num_examples": split.rows});
     let bytes: u64 = provenance.splits.iter().map(|split| split.bytes).sum();
     let data_files = |split: &Split| json!({"split": split.name, "path": format!("data/{}-*", split.name)});
     json!({
-        "configs": [{
-            "config_name": "default",
-            "data_files": provenance.splits.iter().map(data_files).collect::<Vec<_>>(),
-        }],
-        "dataset_info": {
+        "configs": others.configs(provenance.splits.iter().map(data_files).collect()),
+        "dataset_info": others.infos(json!({
             "features": features.front_matter(),
             "splits": provenance.splits.iter().map(split).collect::<Vec<_>>(),
             "download_size": bytes,
             "dataset_size": bytes,
-        },
+        })),
     })
 }
 

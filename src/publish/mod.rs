@@ -9,6 +9,7 @@
 //! another was first, or the answer was lost, the branch is read and compared again, and never is a commit sent twice blindly.
 
 mod card;
+mod configs;
 mod features;
 mod media;
 mod provenance;

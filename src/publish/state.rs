@@ -80,7 +80,8 @@ impl Wanted {
     /// What is missing where there are `files`, and perhaps an `old` README. Data files of earlier publications are removed.
     ///
     /// # Errors
-    /// Internal if a text cannot be written; `InvalidArgument` for more than fits into a commit.
+    /// `FailedPrecondition` if another configuration uses the folder of our files; `InvalidArgument` for more than fits into
+    /// a commit; Internal if a text cannot be written.
     pub fn change(&self, repo: &str, files: &[HubFile], old: Option<&str>) -> Result<Change> {
         let readme = card::readme(repo, &self.features, &self.provenance, old)?;
         let provenance = serde_json::to_vec_pretty(&self.provenance)

@@ -446,6 +446,44 @@ def test_a_readme_keeps_what_others_wrote(server, hub, table, name):
     assert "More about it." in hub.files(f"owner/{name}")["README.md"].decode()
 
 
+def test_other_configurations_stay(server, hub, load, table, name):
+    repo = f"owner/{name}"
+    out = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table({"word": ["a", "b"]}), out)
+    readme = """---
+configs:
+- config_name: words
+  data_files:
+  - split: test
+    path: words/*.parquet
+dataset_info:
+- config_name: words
+  features:
+  - name: word
+    dtype: string
+  splits:
+  - name: test
+    num_examples: 2
+---
+# Mine
+"""
+    hub.commit(repo, {"README.md": readme.encode(), "words/a.parquet": out.getvalue()})
+    publish(server, table=table, repo=repo)
+    assert [row["word"] for row in load(repo, name="words")["test"]["rows"]] == ["a", "b"]
+    assert len(load(repo)["train"]["rows"]) == server.scalar(f"SELECT count(*) FROM {table}")
+    commits = len(hub.log(repo))
+    assert publish(server, table=table, repo=repo)["unchanged"]
+    server.sql(f"INSERT INTO {table} (id) VALUES (1000)")
+    publish(server, table=table, repo=repo)
+    assert [row["word"] for row in load(repo, name="words")["test"]["rows"]] == ["a", "b"]
+    # The published files are in the folder "data", where others are removed.
+    moved = readme.replace("words/*", "data/words-*").encode()
+    hub.commit(repo, {"README.md": moved, "data/words-0.parquet": out.getvalue()})
+    with pytest.raises(pyarrow.ArrowException, match='the configuration "words".*reads files in the folder data'):
+        publish(server, table=table, repo=repo)
+    assert len(hub.log(repo)) == commits + 2
+
+
 def test_the_past_goes_to_a_branch_of_a_private_data_set(server, hub, table, name):
     version = server.head()
     server.sql(f"DELETE FROM {table}")

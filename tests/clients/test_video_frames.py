@@ -240,7 +240,7 @@ def test_videos_that_cannot_be_decoded(filmed):
     assert result["rows"] == 5 and result["skipped"] == metadata["n_skipped"] == len(wrong)
     assert [told["key"] for told in metadata["skipped"]] == list(range(1, len(wrong) + 1))
     assert all(told["reason"] and len(told["reason"]) <= 2000 for told in metadata["skipped"])
-    assert "passwd" not in json.dumps(metadata)
+    assert "passwd" not in json.dumps(metadata) and str(filmed.home) not in json.dumps(metadata)
     assert [(told["key"], told["T"], told["metadata"]["label"]) for told in metadata["videos"]] == [
         (0, 2, "first"),
         (len(rows) - 1, 3, "last"),

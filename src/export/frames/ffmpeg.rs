@@ -1,6 +1,6 @@
 //! Videos as WebP images, by the program ffmpeg.
 
-use std::{io, path::Path, process::Stdio};
+use std::{ffi::OsString, io, path::Path, process::Stdio};
 
 use tokio::{
     fs::File,
@@ -85,10 +85,12 @@ fn command(video: &Path, settings: &FrameSettings) -> Command {
         "{}format=bgra,settb=AVTB,metadata=add:key={MARK}:value=1,metadata=print:key={MARK}:file='pipe\\:2':direct=1",
         scale.unwrap_or_default()
     );
-    let mut input = std::ffi::OsString::from("file:");
-    input.push(video);
+    // It is called by its name alone, because where it lies concerns nobody who reads an error.
+    let mut input = OsString::from("file:");
+    input.push(video.file_name().unwrap_or_default());
     let mut command = Command::new("ffmpeg");
     command
+        .current_dir(video.parent().unwrap_or(video))
         .args(["-hide_banner", "-loglevel", "error", "-nostdin", "-xerror"])
         .args(["-protocol_whitelist", "file", "-format_whitelist", FORMATS, "-max_pixels", MAX_PIXELS])
         .args(["-threads", "1", "-i"])
