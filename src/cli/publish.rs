@@ -34,11 +34,11 @@ pub struct Publish {
     /// How media are published
     #[arg(long, value_parser = words("PublishRequest.Media"), default_value = "embed")]
     media: i32,
-    /// A column with URIs of media, and what they are: image, audio or video; may be repeated [default: the columns that an
-    /// ingest has made]
+    /// A column with URIs of media, or with lists of them, and what they are: image, audio or video; may be repeated [default:
+    /// the columns that an ingest has made]
     #[arg(long = "media-column", value_name = "COLUMN=KIND", value_parser = pair)]
     media_columns: Vec<(String, String)>,
-    /// A column with the numbers of classes, and the names of the classes; may be repeated
+    /// A column with the numbers of classes or with their names, and the names of all classes; may be repeated
     #[arg(long = "class-label", value_name = "COLUMN=NAME,…", value_parser = pair)]
     class_labels: Vec<(String, String)>,
     /// The first line of the message of the commit

@@ -1052,13 +1052,14 @@ pub struct PublishRequest {
     /// How media are published.
     #[prost(enumeration = "publish_request::Media", tag = "7")]
     pub media: i32,
-    /// Columns with URIs of media, and what they are: image, audio or video. Columns that an ingest has made need not be named.
+    /// Columns with URIs of media, or with lists of them, and what they are: image, audio or video. Columns that an ingest has
+    /// made need not be named.
     #[prost(btree_map = "string, string", tag = "8")]
     pub media_columns: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
-    /// Columns with the numbers of classes, and the names of the classes, separated by commas.
+    /// Columns with the numbers of classes (-1 for none) or with their names, and the names of all classes, separated by commas.
     #[prost(btree_map = "string, string", tag = "9")]
     pub class_labels: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,

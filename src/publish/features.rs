@@ -47,7 +47,7 @@ impl Features {
     ) -> Result<Self> {
         let features = schema.fields().iter().map(|field| {
             let feature = match (media.get(field.name()), classes.get(field.name())) {
-                (Some(kind), _) => Feature::Media(*kind),
+                (Some(kind), _) => Feature::of_media(field.data_type(), *kind),
                 (None, Some(names)) => Feature::ClassLabel(names.clone()),
                 (None, None) => Feature::of(field.data_type()).map_err(|kind| unheld(field, &kind))?,
             };
@@ -129,6 +129,14 @@ impl Feature {
         Ok(Self::Value(name.to_owned()))
     }
 
+    /// Of URIs, or of lists of them.
+    fn of_media(data_type: &DataType, kind: MediaKind) -> Self {
+        match data_type {
+            DataType::List(_) => Self::List(Box::new(Self::Media(kind))),
+            _ => Self::Media(kind),
+        }
+    }
+
     fn of_fields(fields: &Fields) -> Result<Self, String> {
         let of = |field: &std::sync::Arc<Field>| Ok((field.name().clone(), Self::of(field.data_type())?));
         fields.iter().map(of).collect::<Result<_, String>>().map(Self::Struct)
@@ -165,6 +173,7 @@ impl Feature {
     fn item(&self) -> Value {
         match self {
             Self::Value(name) => json!(name),
+            Self::Media(kind) => json!(kind.name()),
             Self::Struct(fields) => entries(fields),
             _ => {
                 let (key, value) = self.front_matter();
@@ -208,9 +217,10 @@ mod tests {
             Field::new("label", DataType::Int64, true),
             Field::new("words", list(DataType::Utf8), true),
             Field::new("at", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true),
+            Field::new("pages", list(DataType::Utf8), true),
             Field::new("boxes", list(DataType::Struct(vec![Field::new("x", DataType::Float64, true)].into())), true),
         ]);
-        let media = BTreeMap::from([("image".to_owned(), MediaKind::Image)]);
+        let media = BTreeMap::from([("image".to_owned(), MediaKind::Image), ("pages".to_owned(), MediaKind::Image)]);
         let classes = BTreeMap::from([("label".to_owned(), vec!["cat".to_owned(), "dog".to_owned()])]);
         Features::of(&schema, &media, &classes).unwrap()
     }
@@ -223,6 +233,7 @@ mod tests {
             "label": {"names": ["cat", "dog"], "_type": "ClassLabel"},
             "words": {"feature": value("string"), "_type": "List"},
             "at": value("timestamp[us, tz=UTC]"),
+            "pages": {"feature": {"_type": "Image"}, "_type": "List"},
             "boxes": {"feature": {"x": value("float64")}, "_type": "List"},
         }}});
         assert_eq!(serde_json::from_str::<Value>(&features().metadata()).unwrap(), expected);
@@ -235,6 +246,7 @@ mod tests {
             {"name": "label", "dtype": {"class_label": {"names": {"0": "cat", "1": "dog"}}}},
             {"name": "words", "list": "string"},
             {"name": "at", "dtype": "timestamp[us, tz=UTC]"},
+            {"name": "pages", "list": "image"},
             {"name": "boxes", "list": [{"name": "x", "dtype": "float64"}]},
         ]);
         assert_eq!(features().front_matter(), expected);

@@ -14,15 +14,18 @@ use std::{
 };
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, StructArray, new_null_array},
-    datatypes::{DataType, Field, Fields, Schema, SchemaRef},
+    array::{Array, ArrayRef, BinaryArray, RecordBatch, StringArray},
+    datatypes::SchemaRef,
 };
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
-use super::provenance::PublishedMedia;
+use super::{
+    place::{self, Uris, is_on_the_web, placed},
+    provenance::PublishedMedia,
+};
 use crate::{
     engine::BatchStream,
     error::{Error, ErrorKind, Result},
@@ -83,7 +86,7 @@ impl MediaFiles {
         if self.columns.is_empty() {
             return rows;
         }
-        let schema = self.schema(&rows.schema());
+        let schema = placed(&rows.schema(), &self.columns);
         let (media, placed) = (Arc::clone(self), SchemaRef::clone(&schema));
         let batches = stream::unfold(rows, |mut rows| async move { rows.next().await.map(|batch| (batch, rows)) });
         let batches = batches.then(move |batch| {
@@ -91,6 +94,11 @@ impl MediaFiles {
             async move { media.place(batch?, schema).await }
         });
         BatchStream::of(schema, batches.boxed())
+    }
+
+    /// The store with the objects.
+    pub fn storage(&self) -> &Storage {
+        &self.storage
     }
 
     /// The files, in the order of their paths.
@@ -135,17 +143,6 @@ impl MediaFiles {
         media.collect()
     }
 
-    fn schema(&self, schema: &Schema) -> SchemaRef {
-        let fields = schema.fields().iter().map(|field| {
-            if self.columns.contains(field.name()) {
-                Field::new(field.name(), DataType::Struct(struct_fields()), true).into()
-            } else {
-                Arc::clone(field)
-            }
-        });
-        Schema::new(fields.collect::<Fields>()).into()
-    }
-
     async fn place(&self, batch: RecordBatch, schema: SchemaRef) -> Result<RecordBatch> {
         self.learn(&batch).await?;
         let columns = schema.fields().iter().zip(batch.columns());
@@ -160,9 +157,8 @@ impl MediaFiles {
     async fn learn(&self, batch: &RecordBatch) -> Result<()> {
         let mut uris = BTreeSet::new();
         for column in self.columns.iter().filter_map(|name| batch.column_by_name(name)) {
-            let known = self.known.lock();
-            let found = texts(column)?.iter().flatten();
-            let new = found.filter(|uri| !is_on_the_web(uri) && !known.paths.contains_key(*uri));
+            let (known, found) = (self.known.lock(), Uris::of(column)?.texts);
+            let new = found.iter().flatten().filter(|uri| !is_on_the_web(uri) && !known.paths.contains_key(*uri));
             uris.extend(new.map(str::to_owned));
         }
         let reads: Vec<_> = uris.into_iter().map(|uri| self.read(uri)).collect();
@@ -192,30 +188,15 @@ impl MediaFiles {
         Ok((uri, Medium { file: NewFile { path: path_of(&sha256, &object), bytes, sha256, content }, object }))
     }
 
-    fn addresses(&self, uris: &ArrayRef) -> Result<ArrayRef> {
-        let known = self.known.lock();
+    fn addresses(&self, column: &ArrayRef) -> Result<ArrayRef> {
+        let (uris, known) = (Uris::of(column)?, self.known.lock());
         let address = |uri: &str| match known.paths.get(uri) {
             Some(path) => format!("{}{path}", self.root),
             None => uri.to_owned(),
         };
-        let addresses: StringArray = texts(uris)?.iter().map(|uri| uri.map(address)).collect();
-        let bytes = new_null_array(&DataType::Binary, addresses.len());
-        let nulls = addresses.nulls().cloned();
-        Ok(Arc::new(StructArray::new(struct_fields(), vec![bytes, Arc::new(addresses)], nulls)))
+        let addresses: StringArray = uris.texts.iter().map(|uri| uri.map(address)).collect();
+        Ok(uris.replaced(place::media(BinaryArray::new_null(addresses.len()), addresses)))
     }
-}
-
-/// The fields of media as `datasets` has them.
-fn struct_fields() -> Fields {
-    vec![Field::new("bytes", DataType::Binary, true), Field::new("path", DataType::Utf8, true)].into()
-}
-
-fn texts(column: &ArrayRef) -> Result<&StringArray> {
-    column.as_string_opt().ok_or_else(|| Error::internal("a column of media is not text"))
-}
-
-fn is_on_the_web(uri: &str) -> bool {
-    ["http://", "https://", "hf://"].iter().any(|start| uri.starts_with(start))
 }
 
 /// The path of a file: not too many are in one folder, and the ending tells readers the format.

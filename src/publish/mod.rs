@@ -10,8 +10,10 @@
 
 mod card;
 mod configs;
+mod embed;
 mod features;
 mod media;
+mod place;
 mod provenance;
 mod request;
 mod rows;

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
+    embed::Embedding,
     features::Features,
     media::{self, MediaFiles},
     provenance::{FORMAT_VERSION, Provenance, Published, Split},
@@ -29,6 +30,9 @@ use crate::{
 
 /// The split of rows without a column for it.
 const TRAIN: &str = "train";
+/// The types of columns with URIs, and with lists of them.
+const TEXT: &str = "VARCHAR";
+const LISTED: &str = "VARCHAR[]";
 
 /// What is known about the rows.
 #[derive(Clone, Debug)]
@@ -93,6 +97,16 @@ impl Source {
         }
     }
 
+    /// The columns with lists of media whose bytes become part of the rows.
+    fn embedded_lists(&self, request: &Request) -> BTreeSet<String> {
+        let lists = self.media.keys().filter(|column| request.media == Media::Embed && self.is(column, LISTED));
+        lists.cloned().collect()
+    }
+
+    fn is(&self, column: &str, data_type: &str) -> bool {
+        self.about.columns.iter().any(|found| found.name == column && found.data_type == data_type)
+    }
+
     /// Whether the same lineage means the same rows.
     pub fn is_reproducible(&self) -> bool {
         self.is_table && self.about.lineage.iter().all(|read| read.snapshot_id.is_some())
@@ -108,8 +122,11 @@ impl Source {
                 format!("SELECT * EXCLUDE ({column}) FROM ({all}\n) WHERE {column} = {split}")
             }
         };
-        let labels = request.class_labels.keys().map(|column| identifier(column));
-        let labels: Vec<_> = labels.map(|column| format!("{column}::BIGINT AS {column}")).collect();
+        let labels = request.class_labels.iter().map(|(column, classes)| {
+            let number = number_of(column, classes, self.is(column, TEXT));
+            format!("({number})::BIGINT AS {}", identifier(column))
+        });
+        let labels: Vec<_> = labels.collect();
         if !labels.is_empty() {
             query = format!("SELECT * REPLACE ({}) FROM ({query}\n)", labels.join(", "));
         }
@@ -120,20 +137,22 @@ impl Source {
         let side = self.media.keys().flat_map(|column| media_side::of(column));
         let side = side.filter(|side| self.about.columns.iter().any(|column| column.name == *side));
         let side: Vec<_> = side.map(|side| identifier(&side)).collect();
-        match request.media {
-            Media::Upload if side.is_empty() => query,
-            Media::Upload => format!("SELECT * EXCLUDE ({}) FROM ({query}\n)", side.join(", ")),
-            Media::Embed | Media::Uri => embedded(&query, self.media.keys(), side),
+        let embedded = self.media.keys().filter(|column| request.media == Media::Embed && !self.is(column, LISTED));
+        let embedded: Vec<_> = embedded.collect();
+        match (embedded.is_empty(), side.is_empty()) {
+            (true, true) => query,
+            (true, false) => format!("SELECT * EXCLUDE ({}) FROM ({query}\n)", side.join(", ")),
+            (false, _) => with_bytes(&query, &embedded, side),
         }
     }
 }
 
 /// `query` with the bytes of media in place of their URIs, in the form of `datasets`, and without the columns `side`. What is
 /// on the web stays there.
-fn embedded<'a>(query: &str, columns: impl Iterator<Item = &'a String>, side: Vec<String>) -> String {
+fn with_bytes(query: &str, columns: &[&String], side: Vec<String>) -> String {
     let mut left_out = side;
     let (mut reads, mut replaced) = (Vec::new(), Vec::new());
-    for (number, column) in columns.enumerate() {
+    for (number, column) in columns.iter().enumerate() {
         let (uri, bytes) = (identifier(column), format!("merganser_bytes_{number}"));
         let is_on_the_web = format!("regexp_matches({uri}, '^(https?|hf)://')");
         reads.push(format!("read_object(CASE WHEN {is_on_the_web} THEN NULL ELSE {uri} END) AS {bytes}"));
@@ -151,6 +170,22 @@ fn embedded<'a>(query: &str, columns: impl Iterator<Item = &'a String>, side: Ve
     )
 }
 
+/// The number of a class: the value itself, or the place of its name.
+fn number_of(column: &str, classes: &[String], is_name: bool) -> String {
+    let (text, column) = (literal(column), identifier(column));
+    let number = if is_name {
+        let names: Vec<_> = classes.iter().map(|name| literal(name)).collect();
+        format!("list_position([{}], {column}) - 1", names.join(", "))
+    } else {
+        // -1 stands for no class.
+        format!("CASE WHEN {column} BETWEEN -1 AND {} THEN {column} END", classes.len().saturating_sub(1))
+    };
+    format!(
+        "CASE WHEN {column} IS NOT NULL THEN coalesce({number}, \
+         error(format('\"class_labels\": the column {{}} has the value {{}}, which is no class', {text}, {column}))) END"
+    )
+}
+
 /// The columns of media: those that the request names, and those that an ingest has made, with their side columns.
 fn media_of(
     connection: &Connection,
@@ -165,18 +200,21 @@ fn media_of(
     let find = |name: &str| columns.iter().find(|column| column.name == name);
     let mut media = BTreeMap::new();
     for (name, kind) in &request.media_columns {
-        check_column(columns, "media_columns", name, &["VARCHAR"])?;
+        check_column(columns, "media_columns", name, &[TEXT, LISTED])?;
         media.insert(name.clone(), *kind);
     }
     for Column { name, data_type } in columns {
         let format = format!("{name}_format");
-        let is_made = data_type == "VARCHAR" && find(&format).is_some() && find(&format!("{name}_sha256")).is_some();
+        let has_side = find(&format).is_some() && find(&format!("{name}_sha256")).is_some();
+        let is_made = has_side && [TEXT, LISTED].contains(&data_type.as_str());
         if !is_made || media.contains_key(name) {
             continue;
         }
+        let format = identifier(&format);
+        let format = if data_type == LISTED { format!("unnest({format})") } else { format };
         let sql = format!(
-            "SELECT DISTINCT split_part({format}, '/', 1) AS kind FROM ({query}\n) WHERE {format} IS NOT NULL LIMIT 2",
-            format = identifier(&format)
+            "SELECT DISTINCT split_part(format, '/', 1) AS kind FROM (SELECT {format} AS format FROM ({query}\n)) \
+             WHERE format IS NOT NULL LIMIT 2"
         );
         let kinds: Vec<Kind> = connection.records(&sql, &[])?;
         if let [Kind { kind }] = kinds.as_slice()
@@ -189,10 +227,10 @@ fn media_of(
 }
 
 fn check_classes(columns: &[Column], request: &Request) -> Result<()> {
-    const INTEGERS: [&str; 8] =
-        ["TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"];
+    const TYPES: [&str; 9] =
+        ["TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", TEXT];
     for (name, classes) in &request.class_labels {
-        check_column(columns, "class_labels", name, &INTEGERS)?;
+        check_column(columns, "class_labels", name, &TYPES)?;
         if classes.is_empty() {
             return Err(Error::invalid(format!("\"class_labels\": {} has no names", identifier(name))));
         }
@@ -289,7 +327,8 @@ pub async fn write(
     for split in &source.splits {
         let rows = Selection::new(Rows::Query(source.query_of(request, split)), Format::Parquet);
         let mut opened = export::open(engine, &rows, author, progress).await?;
-        opened.stream = media.in_place(opened.stream);
+        let embedding = Embedding::new(media.storage().clone(), source.embedded_lists(request));
+        opened.stream = embedding.in_place(media.in_place(opened.stream));
         opened.schema = opened.stream.schema();
         let described = Features::of(&opened.schema, &source.media, &request.class_labels)?;
         progress.phase(format!("write {split}"), "rows", None);

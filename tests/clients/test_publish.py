@@ -53,6 +53,10 @@ def load(hub, tmp_path):
     def load(repo, streaming=False, **arguments):
         script = """
 import json, os, datasets
+def is_image(value):
+    return hasattr(value, "tobytes") and hasattr(value, "size")
+def shown(image):
+    return [image.mode, list(image.size), image.tobytes().hex()]
 loaded = datasets.load_dataset(os.environ["REPO"], **json.loads(os.environ["ARGUMENTS"]))
 told = {}
 for split, data in loaded.items():
@@ -60,8 +64,10 @@ for split, data in loaded.items():
     rows = list(data)
     for row in rows:
         for name, value in row.items():
-            if hasattr(value, "tobytes") and hasattr(value, "size"):
-                row[name] = [value.mode, list(value.size), value.tobytes().hex()]
+            if is_image(value):
+                row[name] = shown(value)
+            elif isinstance(value, list) and any(map(is_image, value)):
+                row[name] = [shown(item) if is_image(item) else item for item in value]
             elif not isinstance(value, (int, float, str, list, dict, type(None))):
                 row[name] = str(value)
     told[split] = {"features": features, "rows": rows}
@@ -119,6 +125,12 @@ def test_classes_have_names(server, load, name):
     (loaded,) = load(f"owner/{name}").values()
     assert loaded["features"]["label"] == "ClassLabel(names=['cat', 'dog'])"
     assert [row["label"] for row in loaded["rows"]] == [0, 1, 0, 1]
+    # Names become numbers.
+    named = "SELECT unnest(['dog', NULL, 'it''s', 'cat']) AS label"
+    publish(server, query=named, repo=f"owner/{name}_named", class_labels={"label": "cat, dog, it's"})
+    (loaded,) = load(f"owner/{name}_named").values()
+    assert loaded["features"]["label"].startswith("ClassLabel(names=['cat', 'dog'")
+    assert [row["label"] for row in loaded["rows"]] == [1, None, 2, 0]
 
 
 def picture(color, size=(4, 3)):
@@ -157,6 +169,32 @@ def test_uris_stay_on_request(server, load, name, tmp_path):
     publish(server, table=f"raw.{name}", repo=f"owner/{name}", media="uri")
     (loaded,) = load(f"owner/{name}").values()
     assert loaded["features"]["image"] == "Value('string')" and loaded["rows"][0]["image"].endswith("a.png")
+
+
+def test_lists_of_images_are_published(server, hub, load, name, tmp_path):
+    """Documents with pages: embedded, as files, and back in the lake."""
+    pages = [["red", "green"], [], None, ["blue", None, "red"], *([["green"]] * 40)]
+    struct = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
+    media = [
+        None if row is None else [color and {"bytes": picture(color), "path": f"{color}.png"} for color in row]
+        for row in pages
+    ]
+    rows = pyarrow.table({"id": list(range(len(pages))), "pages": pyarrow.array(media, pyarrow.list_(struct))})
+    pyarrow.parquet.write_table(rows, tmp_path / "documents.parquet")
+    server.result("ingest", {"source": (tmp_path / "documents.parquet").as_uri(), "dataset": name})
+    pixel = {"red": "ff0000", "green": "008000", "blue": "0000ff"}
+    shown = [row and [color and ["RGB", [4, 3], pixel[color] * 12] for color in row] for row in pages]
+    sums = f"SELECT id, pages_sha256, pages_width FROM raw.{name} ORDER BY id"
+    for how in ("embed", "upload"):
+        repo = f"owner/{name}_{how}"
+        publish(server, query=f"SELECT * FROM raw.{name} ORDER BY id", repo=repo, media=how)
+        assert len(media_files(hub, repo)) == (3 if how == "upload" else 0)
+        (loaded,) = load(repo).values()
+        assert list(loaded["features"]) == ["id", "pages"] and loaded["features"]["pages"].startswith("List(Image(")
+        assert [row["pages"] for row in loaded["rows"]] == shown
+        assert [row["pages"] for row in load(repo, streaming=True)["train"]["rows"]] == shown
+        server.result("ingest", {"source": f"hf://datasets/{repo}", "dataset": f"{name}_{how}"})
+        assert server.sql(sums.replace(name, f"{name}_{how}")) == server.sql(sums)
 
 
 # === media as files ===
@@ -575,7 +613,9 @@ def test_a_publication_that_was_killed_is_completed_by_the_next(hub, launch, nam
         ({"query": "SELECT NULL::VARCHAR AS s", "split_column": "s"}, pyarrow.ArrowInvalid, "has NULLs"),
         ({"query": "SELECT 'a/b' AS s", "split_column": "s"}, pyarrow.ArrowInvalid, "name of a split"),
         ({"query": "SELECT 1 AS s", "split_column": "s"}, pyarrow.ArrowInvalid, "expected VARCHAR"),
-        ({"query": "SELECT 'x' AS c", "class_labels": {"c": "a,b"}}, pyarrow.ArrowInvalid, "class_labels"),
+        ({"query": "SELECT 'x' AS c", "class_labels": {"c": "a,b"}}, pyarrow.ArrowInvalid, "class_labels.*the value x"),
+        ({"query": "SELECT 2 AS c", "class_labels": {"c": "a,b"}}, pyarrow.ArrowInvalid, "class_labels.*the value 2"),
+        ({"query": "SELECT 1.5 AS c", "class_labels": {"c": "a,b"}}, pyarrow.ArrowInvalid, "class_labels"),
         ({"query": "SELECT 'x' AS c", "media_columns": {"c": "smell"}}, pyarrow.ArrowInvalid, "smell"),
         ({"query": "SELECT 'no' AS c", "media_columns": {"c": "image"}}, pyarrow.ArrowInvalid, "no"),
         ({"table": "gold.no_such_table"}, KeyError, "no_such_table"),
