@@ -47,7 +47,7 @@ fn front_matter(features: &Features, provenance: &Provenance, others: &Others) -
     let bytes: u64 = provenance.splits.iter().map(|split| split.bytes).sum();
     let data_files = |split: &Split| json!({"split": split.name, "path": format!("data/{}-*", split.name)});
     json!({
-        "configs": others.configs(provenance.splits.iter().map(data_files).collect()),
+        "configs": others.configs(&provenance.splits.iter().map(data_files).collect()),
         "dataset_info": others.infos(json!({
             "features": features.front_matter(),
             "splits": provenance.splits.iter().map(split).collect::<Vec<_>>(),

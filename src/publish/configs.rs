@@ -45,7 +45,7 @@ impl Others {
     }
 
     /// The value of `configs`, with the files of ours.
-    pub fn configs(&self, data_files: Value) -> Value {
+    pub fn configs(&self, data_files: &Value) -> Value {
         let ours = json!({"config_name": OURS, "data_files": data_files});
         Value::Array([ours].into_iter().chain(self.configs.iter().cloned()).collect())
     }
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn configurations_of_others_stay() {
         let others = Others::of(FRONT).unwrap();
-        let configs = others.configs(json!("data/train-*"));
+        let configs = others.configs(&json!("data/train-*"));
         let en = json!({"config_name": "en", "data_files": [{"split": "train", "path": "en/*"}], "default": true});
         assert_eq!(configs, json!([{"config_name": "default", "data_files": "data/train-*"}, en]));
         let infos = others.infos(json!({"download_size": 1}));
@@ -102,7 +102,7 @@ mod tests {
         {
             let others = Others::of(front).unwrap();
             assert_eq!(others.infos(json!({"features": []})), json!({"features": []}), "{front}");
-            assert_eq!(others.configs(json!([])).as_array().map(Vec::len), Some(1), "{front}");
+            assert_eq!(others.configs(&json!([])).as_array().map(Vec::len), Some(1), "{front}");
         }
     }
 
