@@ -66,7 +66,7 @@ pub struct Depth {
 /// Compares all rows, until enough differences were found.
 ///
 /// # Errors
-/// Cancelled; errors of the sides.
+/// Cancelled; `DataLoss` for a file that is not what was written; errors of the sides.
 pub async fn compare(left: &mut Source, right: &mut Source, depth: Depth, progress: &Progress) -> Result<Comparison> {
     let most = depth.most;
     let mut comparison = Comparison { rows: 0, images: 0, differences: of_columns(left.schema(), right.schema()) };
@@ -75,7 +75,7 @@ pub async fn compare(left: &mut Source, right: &mut Source, depth: Depth, progre
         compare_rows(&mut comparison, left, right, depth, progress).await?;
     }
     if !comparison.differences.is_empty() {
-        // Unless they are those of a damaged file.
+        // They may be those of a damaged file, which is an error.
         progress.unless_cancelled(async { left.settle().await.and(right.settle().await) }).await?;
     }
     Ok(comparison)

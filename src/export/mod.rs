@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! rows (one transaction) ─▶ group ─▶ shards (parquet | arrow | webdataset) ─▶ folder: record, manifest
-//!                       │  └▶ lance (rows, or frames of their videos) ────────────────────────────────────────┤
+//!                       │  └▶ lance (rows, or frames of their videos) ──────┤
 //!                       └▶ DuckDB's COPY (csv, json) ───────────────────────┘
 //! ```
 

@@ -96,8 +96,8 @@ impl Files {
     /// Opens the files of an export; those of a bucket are downloaded to a folder in `staging`, one at a time.
     ///
     /// # Errors
-    /// `Unsupported` for text files, whose values have no types; `DataLoss` for a file that is not what was written; errors
-    /// of the store.
+    /// `Unsupported` for text files, whose values have no types; `DataLoss` for a file that cannot be read; errors of the
+    /// store. That a file is not what was written is told after its last rows, or by [`Source::settle`].
     pub async fn open(storage: &Storage, located: Located, staging: &Path, lance: &Lance) -> Result<Self> {
         let format = located.record.format()?;
         format.check_typed()?;

@@ -10,7 +10,7 @@ const OURS: &str = "default";
 const DATA: &str = "data";
 
 /// The configurations of a README that are not ours.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Others {
     configs: Vec<Value>,
     infos: Vec<Value>,
@@ -40,7 +40,7 @@ impl Others {
             Value::Array(infos) => infos.clone(),
             info => vec![info.clone()],
         };
-        let is_kept = |info: &Value| configs.iter().any(|config| name(config).is_some() && name(config) == name(info));
+        let is_kept = |info: &Value| configs.iter().any(|config| name(config) == name(info));
         Ok(Self { infos: infos.into_iter().filter(is_kept).collect(), configs })
     }
 
