@@ -13,6 +13,7 @@ use flate2::read::GzDecoder;
 use tar::Archive;
 
 const SOURCES: &[&str] = &[
+    "collector.cpp",
     "deletions.cpp",
     "depth.cpp",
     "files.cpp",

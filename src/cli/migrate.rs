@@ -50,6 +50,7 @@ impl MigrateCatalog {
             staging: staging.path().to_path_buf(),
             memory_limit_bytes: None,
             threads: None,
+            collect_results: true,
             max_connections: CONNECTIONS,
         };
         let contents = migrate::migrate(&settings, &from, &to, staging.path()).await?;

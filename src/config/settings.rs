@@ -52,6 +52,8 @@ pub struct Settings {
     pub threads: Option<NonZeroUsize>,
     /// The maximum number of statements that run or wait to be fetched.
     pub max_connections: usize,
+    /// Whether the threads that compute a result also convert it.
+    pub collect_results: bool,
     /// The time that running streams have to finish at shutdown.
     pub grace: Duration,
     /// The time after which unfetched results are dropped.
@@ -123,6 +125,7 @@ impl Settings {
         memory_limit_bytes: None,
         threads: None,
         max_connections: 0,
+        collect_results: false,
         grace: Duration::ZERO,
         result_ttl: Duration::ZERO,
         query_timeout: Duration::ZERO,

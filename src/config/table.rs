@@ -37,7 +37,7 @@ pub enum DefaultValue {
 const HOME: &str = "<home>";
 
 /// All settings, in the order of the help. `home` is first, because defaults refer to it.
-pub static TABLE: [Setting; 26] = [
+pub static TABLE: [Setting; 27] = [
     Setting {
         key: "home",
         placeholder: "DIR",
@@ -139,6 +139,13 @@ pub static TABLE: [Setting; 26] = [
         help: "Number of DuckDB threads, at least 1",
         default: DefaultValue::Described("one per core"),
         set: |settings, text| value::at_least_one(text).map(|threads| settings.threads = Some(threads)),
+    },
+    Setting {
+        key: "collect_results",
+        placeholder: "BOOL",
+        help: "Whether the threads that compute a result also convert it; if not, one thread reads DuckDB's slower stream",
+        default: DefaultValue::Text("true"),
+        set: |settings, text| value::boolean(text).map(|collect| settings.collect_results = collect),
     },
     Setting {
         key: "max_connections",

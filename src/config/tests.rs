@@ -112,6 +112,7 @@ fn nothing_written_means_the_defaults() {
         models: None,
         memory_limit_bytes: None,
         threads: None,
+        collect_results: true,
         max_connections: 64,
         grace: Duration::from_secs(30),
         result_ttl: Duration::from_mins(5),
@@ -147,6 +148,7 @@ fn every_setting_has_a_flag_a_variable_and_a_key() {
         "memory_limit" => "1GB",
         "http" => "[::1]:7",
         "allow_private_sources" => "true",
+        "collect_results" => "false",
         _ => "7",
     };
     let alone = |key: &str| !["listen", "log"].contains(&key) && !key.starts_with("tls_");

@@ -16,9 +16,12 @@ use crate::error::{Error, Result};
 pub struct Executions<'s> {
     statement: &'s Statement<'s>,
     parameters: &'s Parameters,
+    limits: BatchLimits,
     schema: SchemaRef,
     /// The result of the last execution; DuckDB has one at a time.
     current: Option<ResultStream<'s>>,
+    /// Rows that would have made the last batch too large.
+    rest: Option<RecordBatch>,
     next: usize,
 }
 
@@ -29,16 +32,17 @@ impl<'s> Executions<'s> {
     ///
     /// # Errors
     /// `InvalidArgument` for the wrong number of parameters; errors of DuckDB.
-    pub fn start(statement: &'s Statement<'s>, parameters: &'s Parameters) -> Result<Self> {
-        let first = statement.execute(&parameters.values(0)?)?;
-        Ok(Self { statement, parameters, schema: first.schema(), current: Some(first), next: 1 })
+    pub fn start(statement: &'s Statement<'s>, parameters: &'s Parameters, limits: BatchLimits) -> Result<Self> {
+        let first = statement.execute_in_batches(&parameters.values(0)?, limits)?;
+        let schema = first.schema();
+        Ok(Self { statement, parameters, limits, schema, current: Some(first), rest: None, next: 1 })
     }
 
     fn start_next(&mut self) -> Result<()> {
         self.current = None;
         if self.next < self.parameters.count() {
             self.next += 1;
-            let started = self.statement.execute(&self.parameters.values(self.next - 1)?)?;
+            let started = self.statement.execute_in_batches(&self.parameters.values(self.next - 1)?, self.limits)?;
             if started.schema() != self.schema {
                 return Err(Error::invalid(format!(
                     "row {} of the parameters gives columns of other types than the first; cast the parameters, \
@@ -58,16 +62,19 @@ impl Batches for Executions<'_> {
     }
 
     /// Small results share a batch.
-    fn next_batch_of(&mut self, limits: BatchLimits) -> Result<Option<RecordBatch>> {
-        let (mut parts, mut rest) = (Vec::new(), limits);
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        let mut parts: Vec<_> = self.rest.take().into_iter().collect();
+        let mut rows = parts.iter().map(RecordBatch::num_rows).sum::<usize>();
+        let mut bytes = parts.iter().map(RecordBatch::get_array_memory_size).sum::<usize>();
         while let Some(current) = &mut self.current {
-            if let Some(part) = current.next_batch_of(rest)? {
-                rest.rows = rest.rows.saturating_sub(part.num_rows());
-                rest.bytes = rest.bytes.saturating_sub(part.get_array_memory_size());
-                parts.push(part);
-                if rest.rows == 0 || rest.bytes == 0 {
+            if let Some(part) = current.next_batch()? {
+                rows += part.num_rows();
+                bytes += part.get_array_memory_size();
+                if !parts.is_empty() && (rows > self.limits.rows || bytes > self.limits.bytes) {
+                    self.rest = Some(part);
                     break;
                 }
+                parts.push(part);
             } else {
                 self.start_next()?;
             }

@@ -59,6 +59,8 @@ pub struct Settings {
     pub memory_limit_bytes: Option<u64>,
     /// The number of DuckDB's threads; `None` for one per core.
     pub threads: Option<usize>,
+    /// Whether the threads that compute a result also convert it. Otherwise, one thread reads DuckDB's streaming result.
+    pub collect_results: bool,
     /// The maximum number of statements that run or wait to be fetched at the same time.
     pub max_connections: usize,
 }
@@ -114,7 +116,7 @@ impl Engine {
         if extensions::are_those_of_the_build(&folder, setup.extensions) {
             options.push(("allow_unsigned_extensions", "true".into()));
         }
-        let database = duckdb::Database::open_in_memory(&options)?;
+        let database = duckdb::Database::open_in_memory(&options, settings.collect_results)?;
         let connection = database.connect()?;
         extensions::complete(&connection, &folder)?;
         let memory_limit_bytes = set_limits(&connection, settings)?;

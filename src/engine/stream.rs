@@ -88,7 +88,7 @@ pub trait Batches {
     ///
     /// # Errors
     /// Errors of DuckDB if the statement fails midway; there are no more rows then.
-    fn next_batch_of(&mut self, limits: BatchLimits) -> Result<Option<RecordBatch>>;
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>>;
 }
 
 impl Batches for ResultStream<'_> {
@@ -96,8 +96,8 @@ impl Batches for ResultStream<'_> {
         Self::schema(self)
     }
 
-    fn next_batch_of(&mut self, limits: BatchLimits) -> Result<Option<RecordBatch>> {
-        Self::next_batch_of(self, limits)
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        Self::next_batch(self)
     }
 }
 
@@ -114,10 +114,15 @@ impl BatchReceiver {
 // === impl BatchSender ===
 
 impl BatchSender {
+    /// The size of the batches.
+    pub fn limits(&self) -> BatchLimits {
+        self.limits
+    }
+
     /// Sends all of `rows`; an error midway is sent as well. Returns early if the reader is gone.
     pub fn send_all(&self, rows: &mut impl Batches) {
         loop {
-            let batch = match rows.next_batch_of(self.limits) {
+            let batch = match rows.next_batch() {
                 Ok(Some(batch)) => batch,
                 Ok(None) => return,
                 Err(err) => return self.fail(err),
@@ -165,7 +170,7 @@ impl BatchSender {
 
     /// Another statement waits for the connection: writes the rest to a file, whose delivery is left to the runtime.
     fn spool_rest(&self, first: Result<Item>, rows: &mut impl Batches) {
-        let rest = spool(&self.staging, self.limits, rows).map(Item::Spool);
+        let rest = spool(&self.staging, rows).map(Item::Spool);
         let channel = self.channel.clone();
         self.runtime.spawn(async move {
             if channel.send(first).await.is_ok() {
@@ -182,11 +187,11 @@ enum Sent {
     Queued(Box<Result<Item>>),
 }
 
-fn spool(staging: &Path, limits: BatchLimits, rows: &mut impl Batches) -> Result<Spool> {
+fn spool(staging: &Path, rows: &mut impl Batches) -> Result<Spool> {
     let failed = |err| Error::internal("spool result").with_source(err);
     let mut file = tempfile::tempfile_in(staging)?;
     let mut writer = StreamWriter::try_new(&mut file, &rows.schema()).map_err(failed)?;
-    while let Some(batch) = rows.next_batch_of(limits)? {
+    while let Some(batch) = rows.next_batch()? {
         writer.write(&batch).map_err(failed)?;
     }
     writer.finish().map_err(failed)?;

@@ -165,7 +165,7 @@ type Head = oneshot::Sender<Result<(About, SchemaRef)>>;
 fn send(connection: &Connection, selection: &Selection, reply: &mut Option<Head>, sender: &BatchSender) -> Result<()> {
     let (about, query) = begin(connection, selection)?;
     let statement = connection.prepare(&query)?;
-    let mut rows = statement.execute(&[])?;
+    let mut rows = statement.execute_in_batches(&[], sender.limits())?;
     if let Some(reply) = reply.take() {
         let _ = reply.send(Ok((about, rows.schema())));
     }

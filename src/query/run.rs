@@ -346,7 +346,7 @@ impl Run {
     ) -> Result<()> {
         let snapshot_id = seen.map_or_else(|| self.snapshot(connection), Ok)?;
         if let Some(parameters) = self.parameters()?.filter(|parameters| parameters.count() > 0) {
-            let mut rows = Executions::start(prepared, &parameters)?;
+            let mut rows = Executions::start(prepared, &parameters, self.rows.limits())?;
             // Values of parameters can change the columns' types.
             self.report(Ok(Head::Stream { snapshot_id, schema: rows.schema() }));
             self.rows.send_all(&mut rows);
@@ -356,7 +356,7 @@ impl Run {
             if let Some(schema) = known {
                 self.report(Ok(Head::Stream { snapshot_id, schema }));
             }
-            let mut rows = prepared.execute(&[])?;
+            let mut rows = prepared.execute_in_batches(&[], self.rows.limits())?;
             if !early {
                 self.report(Ok(Head::Stream { snapshot_id, schema: rows.schema() }));
             }

@@ -173,6 +173,7 @@ pub async fn place(settings: &Settings) -> Result<Place> {
         staging: staging.clone(),
         memory_limit_bytes: settings.memory_limit_bytes,
         threads: settings.threads.map(usize::from),
+        collect_results: settings.collect_results,
         max_connections: settings.max_connections,
     };
     let catalog = settings.catalog.clone().unwrap_or_else(|| Catalog::DuckdbFile(home.join("catalog.ducklake")));

@@ -12,6 +12,7 @@
 //! * `cpp/depth.cpp`, `cpp/files.cpp`: values and files that are nested so deeply that DuckDB overflows its stack.
 //! * `cpp/register.cpp`: registers them in an instance of DuckDB, and its version check.
 //! * `cpp/reads.cpp`, `cpp/parts.cpp`: objects of the store are read for the rows that remain, few at a time.
+//! * `cpp/collector.cpp`, `src/collector.rs`: no rule, but a plan's last operator: results that do not wait for one thread.
 //! * `cpp/stream.cpp`: no rule, but needs what the C API lacks: the error of the thread that failed.
 //! * `cpp/process.cpp`: no rule, but also needs more than the C API: a thread's cache of freed memory, and the end of the
 //!   process by an exception.
@@ -20,9 +21,13 @@
 
 #![expect(unsafe_code, reason = "calls C++, with the handles of the C interface")]
 
+mod collector;
+
 use std::ffi::{CStr, c_char, c_void};
 
 use duckdb::ffi;
+
+pub use collector::{Collect, Failed, Part, Room, Vector, Waiting, collect};
 
 unsafe extern "C" {
     fn merganser_planner_register(connection: *mut c_void) -> *mut c_char;

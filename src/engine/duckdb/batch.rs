@@ -2,16 +2,17 @@
 //!
 //! DuckDB's own conversion creates Arrow arrays of 2,048 rows, which have to be concatenated again; this took half of
 //! the time of a large result. This one writes the values of many chunks into the buffers of one batch. It supports the
-//! types whose vectors are plain arrays; a result with any other column uses DuckDB's conversion.
+//! types whose vectors are plain arrays; a result with any other column uses DuckDB's conversion (batcher.rs).
 
-use std::{ptr, slice};
+use std::{ops::Range, ptr, slice};
 
 use arrow::{
     array::{ArrayData, ArrayRef, BooleanBufferBuilder, RecordBatch, RecordBatchOptions, make_array},
-    buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer},
-    datatypes::{DataType, SchemaRef},
+    buffer::{MutableBuffer, NullBuffer},
+    datatypes::{ArrowNativeType, DataType, SchemaRef},
 };
 use duckdb::ffi;
+use merganser_planner::Vector;
 
 use super::value::LogicalType;
 use crate::error::{Error, Result};
@@ -30,13 +31,17 @@ struct Column {
     /// The end offsets of strings; empty for other forms.
     offsets: MutableBuffer,
     booleans: BooleanBufferBuilder,
+    /// Empty until the first NULL.
     validity: BooleanBufferBuilder,
     nulls: usize,
+    rows: usize,
+    /// The size of the texts that are appended next.
+    text_bytes: usize,
 }
 
 /// How the values of a vector are converted to those of an Arrow array.
-#[derive(Clone, Copy)]
-enum Form {
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Form {
     /// The same bytes, this many per value.
     Same(usize),
     /// Integers of this many bytes, widened to 16: decimals.
@@ -45,6 +50,12 @@ enum Form {
     Boolean,
     /// Strings and blobs.
     Bytes,
+}
+
+/// Rows of a vector.
+struct Values<'a> {
+    vector: &'a Vector,
+    rows: Range<usize>,
 }
 
 /// DuckDB's string: up to 12 bytes inline, longer ones behind a pointer.
@@ -64,16 +75,15 @@ union TextRest {
 }
 
 /// The maximum length of an inline string.
-const INLINED: u32 = 12;
+const INLINED: usize = 12;
 
 // === impl BatchBuilder ===
 
 impl BatchBuilder {
-    /// A builder for columns of these DuckDB types; `None` if a type is not supported.
-    pub(super) fn new(schema: &SchemaRef, types: &[LogicalType]) -> Option<Self> {
-        let forms = schema.fields().iter().zip(types).map(|(field, kind)| Form::of(kind, field.data_type()));
-        let columns: Option<Vec<_>> = forms.map(|form| form.map(Column::new)).collect();
-        Some(Self { schema: SchemaRef::clone(schema), columns: columns?, rows: 0 })
+    /// A builder for columns of these forms.
+    pub(super) fn new(schema: &SchemaRef, forms: &[Form]) -> Self {
+        let columns = forms.iter().copied().map(Column::new).collect();
+        Self { schema: SchemaRef::clone(schema), columns, rows: 0 }
     }
 
     /// The number of rows.
@@ -86,22 +96,29 @@ impl BatchBuilder {
         self.columns.iter().map(Column::bytes).sum()
     }
 
-    /// Appends the rows of a chunk.
+    /// The bytes of text in these rows, which are appended next.
+    ///
+    /// # Safety
+    /// As [`append`](Self::append).
+    pub(super) unsafe fn measure(&mut self, vectors: &[Vector], rows: &Range<usize>) -> usize {
+        let columns = self.columns.iter_mut().zip(vectors);
+        // SAFETY: by the caller.
+        columns.map(|(column, vector)| unsafe { column.measure(&Values::new(vector, rows)) }).sum()
+    }
+
+    /// Appends rows that were measured.
     ///
     /// # Errors
     /// Unsupported for more text than 32-bit offsets can address.
     ///
     /// # Safety
-    /// The chunk is alive, flat, and has columns of the types that the builder was created for.
-    pub(super) unsafe fn append(&mut self, chunk: ffi::duckdb_data_chunk) -> Result<()> {
-        // SAFETY: the chunk is alive; its vectors hold `rows` values of the column's type.
-        unsafe {
-            let rows = usize::try_from(ffi::duckdb_data_chunk_get_size(chunk)).unwrap_or(0);
-            for (index, column) in (0..).zip(&mut self.columns) {
-                column.append(ffi::duckdb_data_chunk_get_vector(chunk, index), rows)?;
-            }
-            self.rows += rows;
+    /// The vectors are those of the columns that the builder was created for, and have these rows.
+    pub(super) unsafe fn append(&mut self, vectors: &[Vector], rows: &Range<usize>) -> Result<()> {
+        for (column, vector) in self.columns.iter_mut().zip(vectors) {
+            // SAFETY: by the caller.
+            unsafe { column.append(&Values::new(vector, rows))? };
         }
+        self.rows += rows.len();
         Ok(())
     }
 
@@ -112,7 +129,7 @@ impl BatchBuilder {
     pub(super) fn finish(&mut self) -> Result<RecordBatch> {
         let rows = std::mem::take(&mut self.rows);
         let fields = self.schema.fields().iter();
-        let arrays = self.columns.iter_mut().zip(fields).map(|(column, field)| column.finish(field.data_type(), rows));
+        let arrays = self.columns.iter_mut().zip(fields).map(|(column, field)| column.finish(field.data_type()));
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(SchemaRef::clone(&self.schema), arrays.collect(), &options)
             .map_err(|err| Error::internal("build rows").with_source(err))
@@ -122,7 +139,8 @@ impl BatchBuilder {
 // === impl Form ===
 
 impl Form {
-    fn of(kind: &LogicalType, arrow: &DataType) -> Option<Self> {
+    /// `None` if the type is not supported.
+    pub(super) fn of(kind: &LogicalType, arrow: &DataType) -> Option<Self> {
         use DataType::{
             Binary, Boolean, Date32, Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, Time64, Timestamp, UInt8,
             UInt16, UInt32, UInt64, Utf8,
@@ -169,6 +187,83 @@ impl Form {
     }
 }
 
+// === impl Values ===
+
+impl<'a> Values<'a> {
+    fn new(vector: &'a Vector, rows: &Range<usize>) -> Self {
+        Self { vector, rows: rows.clone() }
+    }
+
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The index of the value of each row.
+    ///
+    /// # Safety
+    /// The vector has these rows.
+    unsafe fn indexes(&self) -> impl Iterator<Item = usize> + use<'_> {
+        let selection = self.vector.selection;
+        // SAFETY: by the caller.
+        self.rows.clone().map(move |row| if selection.is_null() { row } else { unsafe { *selection.add(row) as usize } })
+    }
+
+    /// The values, if they are in the order of the rows.
+    ///
+    /// # Safety
+    /// The vector has these rows, whose values are a `T`.
+    unsafe fn plain<T>(&self) -> Option<&'a [T]> {
+        // SAFETY: by the caller; DuckDB aligns its vectors.
+        self.vector.selection.is_null().then(|| unsafe {
+            slice::from_raw_parts(self.vector.data.cast::<T>().add(self.rows.start), self.rows.len())
+        })
+    }
+
+    /// Calls `each` for the value of each row.
+    ///
+    /// # Safety
+    /// As [`plain`](Self::plain).
+    unsafe fn for_each<T: Copy>(&self, mut each: impl FnMut(T)) {
+        // SAFETY: by the caller.
+        unsafe {
+            match self.plain::<T>() {
+                Some(values) => values.iter().copied().for_each(each),
+                None => self.indexes().for_each(|index| each(*self.vector.data.cast::<T>().add(index))),
+            }
+        }
+    }
+
+    /// Whether the value at an index is not NULL.
+    ///
+    /// # Safety
+    /// There is a value.
+    unsafe fn is_valid(&self, index: usize) -> bool {
+        let mask = self.vector.validity;
+        // SAFETY: by the caller: the mask has a bit for each value, in whole words.
+        mask.is_null() || unsafe { *mask.add(index / 64) } >> (index % 64) & 1 == 1
+    }
+
+    /// # Safety
+    /// The vector has these rows.
+    unsafe fn nulls(&self) -> usize {
+        if self.vector.validity.is_null() {
+            return 0;
+        }
+        // SAFETY: by the caller.
+        unsafe { self.indexes().filter(|index| !self.is_valid(*index)).count() }
+    }
+
+    /// The texts that are not NULL; `None` for those that are.
+    ///
+    /// # Safety
+    /// The vector has these rows, whose values are texts.
+    unsafe fn texts(&self) -> impl Iterator<Item = Option<&'a Text>> + use<'_, 'a> {
+        let data = self.vector.data.cast::<Text>();
+        // SAFETY: by the caller.
+        unsafe { self.indexes().map(move |index| self.is_valid(index).then(|| &*data.add(index))) }
+    }
+}
+
 // === impl Column ===
 
 impl Column {
@@ -180,6 +275,8 @@ impl Column {
             booleans: BooleanBufferBuilder::new(0),
             validity: BooleanBufferBuilder::new(0),
             nulls: 0,
+            rows: 0,
+            text_bytes: 0,
         };
         column.begin(0, 0);
         column
@@ -192,99 +289,114 @@ impl Column {
             self.offsets = MutableBuffer::new((rows + 1) * size_of::<i32>());
             self.offsets.push(0_i32);
         }
-        self.nulls = 0;
+        (self.nulls, self.rows) = (0, 0);
     }
 
     fn bytes(&self) -> usize {
         self.values.len() + self.offsets.len() + self.booleans.len() / 8 + self.validity.len() / 8
     }
 
-    unsafe fn append(&mut self, vector: ffi::duckdb_vector, rows: usize) -> Result<()> {
-        // SAFETY: by the caller: a flat vector of `rows` values of the form's type.
+    unsafe fn measure(&mut self, values: &Values<'_>) -> usize {
+        if !matches!(self.form, Form::Bytes) {
+            return 0;
+        }
+        // SAFETY: by the caller.
+        self.text_bytes = unsafe { values.texts().flatten().map(|text| text.len as usize).sum() };
+        self.text_bytes
+    }
+
+    unsafe fn append(&mut self, values: &Values<'_>) -> Result<()> {
+        // SAFETY: by the caller: values of the form's type.
         unsafe {
-            let data = ffi::duckdb_vector_get_data(vector).cast_const();
-            let validity = ffi::duckdb_vector_get_validity(vector).cast_const();
-            self.append_validity(validity, rows);
+            self.append_validity(values);
             match self.form {
-                Form::Same(width) => {
-                    self.values.extend_from_slice(slice::from_raw_parts(data.cast::<u8>(), rows * width));
-                }
-                Form::Widened(2) => self.widen(slice::from_raw_parts(data.cast::<i16>(), rows)),
-                Form::Widened(4) => self.widen(slice::from_raw_parts(data.cast::<i32>(), rows)),
-                Form::Widened(_) => self.widen(slice::from_raw_parts(data.cast::<i64>(), rows)),
-                Form::Boolean => {
-                    // The byte of a NULL value is arbitrary.
-                    for value in slice::from_raw_parts(data.cast::<u8>(), rows) {
-                        self.booleans.append(*value != 0);
-                    }
-                }
-                Form::Bytes => self.append_texts(slice::from_raw_parts(data.cast::<Text>(), rows), validity)?,
+                Form::Same(1) => self.append_same::<u8>(values),
+                Form::Same(2) => self.append_same::<u16>(values),
+                Form::Same(4) => self.append_same::<u32>(values),
+                Form::Same(8) => self.append_same::<u64>(values),
+                Form::Same(_) => self.append_same::<i128>(values),
+                Form::Widened(2) => self.widen::<i16>(values),
+                Form::Widened(4) => self.widen::<i32>(values),
+                Form::Widened(_) => self.widen::<i64>(values),
+                Form::Boolean => values.for_each::<u8>(|value| self.booleans.append(value != 0)),
+                Form::Bytes => self.append_texts(values)?,
             }
         }
+        self.rows += values.len();
         Ok(())
     }
 
-    /// DuckDB's mask has Arrow's layout: one bit per row, lowest first, set for valid values.
-    unsafe fn append_validity(&mut self, validity: *const u64, rows: usize) {
-        if validity.is_null() {
-            self.validity.append_n(rows, true);
+    unsafe fn append_validity(&mut self, values: &Values<'_>) {
+        // SAFETY: by the caller.
+        let nulls = unsafe { values.nulls() };
+        if nulls == 0 && self.nulls == 0 {
             return;
         }
-        // SAFETY: by the caller: the mask has a bit for each row, in whole words.
-        let bits = unsafe { slice::from_raw_parts(validity.cast::<u8>(), rows.div_ceil(64) * 8) };
-        let before = self.validity.len();
-        self.validity.append_packed_range(0..rows, bits);
-        let valid = BooleanBuffer::new(Buffer::from(bits), 0, rows).count_set_bits();
-        debug_assert_eq!(self.validity.len(), before + rows, "one bit a row");
-        self.nulls += rows - valid;
-    }
-
-    fn widen<T: Copy + Into<i128>>(&mut self, values: &[T]) {
-        self.values.reserve(size_of_val(values) / size_of::<T>() * size_of::<i128>());
-        self.values.extend(values.iter().map(|value| -> i128 { (*value).into() }));
-    }
-
-    /// # Safety
-    /// Every row whose mask bit is set (all rows if there is no mask) contains a string.
-    unsafe fn append_texts(&mut self, texts: &[Text], validity: *const u64) -> Result<()> {
-        // SAFETY: by the caller.
-        let is_valid = |row: usize| validity.is_null() || unsafe { *validity.add(row / 64) } >> (row % 64) & 1 == 1;
-        let len_at = |(row, text): (usize, &Text)| if is_valid(row) { text.len as usize } else { 0 };
-        let total: usize = texts.iter().enumerate().map(len_at).sum();
-        let mut end = self.values.len();
-        if i32::try_from(end + total).is_err() {
-            return Err(Error::unsupported("2,048 rows hold more than 2 GiB of text; read fewer columns at once"));
+        if self.nulls == 0 {
+            self.validity.append_n(self.rows, true);
         }
-        self.values.reserve(total);
-        self.offsets.reserve(texts.len() * size_of::<i32>());
-        for (row, text) in texts.iter().enumerate() {
-            if is_valid(row) {
-                let len = text.len as usize;
-                // SAFETY: a string of `len` bytes, inline or behind the pointer; there is room for all of them, and
-                // offsets were reserved.
-                unsafe {
-                    let from = if text.len <= INLINED { text.prefix.as_ptr() } else { text.rest.pointer };
-                    ptr::copy_nonoverlapping(from, self.values.as_mut_ptr().add(end), len);
+        self.nulls += nulls;
+        if nulls == 0 {
+            self.validity.append_n(values.len(), true);
+            return;
+        }
+        // SAFETY: by the caller.
+        unsafe { values.indexes().for_each(|index| self.validity.append(values.is_valid(index))) };
+    }
+
+    unsafe fn append_same<T: ArrowNativeType>(&mut self, values: &Values<'_>) {
+        self.values.reserve(values.len() * size_of::<T>());
+        // SAFETY: by the caller; there is room.
+        unsafe {
+            match values.plain::<T>() {
+                Some(plain) => self.values.extend_from_slice(plain),
+                None => values.for_each::<T>(|value| self.values.push_unchecked(value)),
+            }
+        }
+    }
+
+    unsafe fn widen<T: Copy + Into<i128>>(&mut self, values: &Values<'_>) {
+        self.values.reserve(values.len() * size_of::<i128>());
+        // SAFETY: by the caller; there is room.
+        unsafe { values.for_each::<T>(|value| self.values.push_unchecked::<i128>(value.into())) };
+    }
+
+    unsafe fn append_texts(&mut self, values: &Values<'_>) -> Result<()> {
+        let mut end = self.values.len();
+        if i32::try_from(end + self.text_bytes).is_err() {
+            return Err(Error::unsupported("a batch holds at most 2 GiB of text in a column; set smaller batches"));
+        }
+        self.values.reserve(self.text_bytes + INLINED);
+        self.offsets.reserve(values.len() * size_of::<i32>());
+        let to = self.values.as_mut_ptr();
+        // SAFETY: by the caller; there is room for all texts and offsets, and for the bytes behind the last text that
+        // come with an inline one.
+        unsafe {
+            for text in values.texts() {
+                if let Some(text) = text {
+                    let len = text.len as usize;
+                    if len <= INLINED {
+                        ptr::copy_nonoverlapping(ptr::from_ref(text).cast::<u8>().add(4), to.add(end), INLINED);
+                    } else {
+                        ptr::copy_nonoverlapping(text.rest.pointer, to.add(end), len);
+                    }
                     end += len;
                 }
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_possible_wrap,
+                    reason = "checked above for the last one"
+                )]
+                self.offsets.push_unchecked(end as i32);
             }
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_possible_wrap,
-                reason = "checked above for the last one"
-            )]
-            let offset = end as i32;
-            self.offsets.push(offset);
+            self.values.set_len(end);
         }
-        // SAFETY: `end` bytes were written, and there is room for them.
-        unsafe { self.values.set_len(end) };
         Ok(())
     }
 
-    fn finish(&mut self, kind: &DataType, rows: usize) -> ArrayRef {
-        let nulls = std::mem::take(&mut self.nulls);
-        let validity = self.validity.finish();
-        let nulls = (nulls > 0).then(|| NullBuffer::new(validity));
+    fn finish(&mut self, kind: &DataType) -> ArrayRef {
+        let (nulls, rows) = (self.nulls, self.rows);
+        let nulls = (nulls > 0).then(|| NullBuffer::new(self.validity.finish()));
         let values = std::mem::replace(&mut self.values, MutableBuffer::new(0));
         let offsets = std::mem::replace(&mut self.offsets, MutableBuffer::new(0));
         self.begin(values.len(), rows);

@@ -213,7 +213,7 @@ mod tests {
     use crate::error::ErrorKind;
 
     fn connect() -> Connection {
-        let connection = Database::open_in_memory(&[]).unwrap().connect().unwrap();
+        let connection = Database::open_in_memory(&[], true).unwrap().connect().unwrap();
         let read = |calls: &[BlobCall], _: &Reads| {
             let one = |call: &BlobCall| match call.text.as_str() {
                 "panic" => panic!("as the test wants it"),

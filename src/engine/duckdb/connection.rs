@@ -126,6 +126,11 @@ impl Connection {
         self.ptr
     }
 
+    /// Whether the rows of queries are collected on the threads that compute them.
+    pub(super) fn collects(&self) -> bool {
+        self.database.collects
+    }
+
     pub(super) fn scans(&self) -> &Scans {
         &self.database.scans
     }

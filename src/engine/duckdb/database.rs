@@ -17,6 +17,8 @@ use crate::error::{Error, Result};
 #[derive(Debug)]
 pub struct Database {
     ptr: ffi::duckdb_database,
+    /// Whether the rows of queries are collected on the threads that compute them.
+    pub(super) collects: bool,
     pub(super) scans: Scans,
     /// Shared with the functions that count in them.
     pub(super) reads: Arc<RunningReads>,
@@ -42,11 +44,12 @@ pub fn library_version() -> String {
 // === impl Database ===
 
 impl Database {
-    /// Opens an instance in memory with `options` (DuckDB's configuration names and values).
+    /// Opens an instance in memory with `options` (DuckDB's configuration names and values). If it `collects`, the threads
+    /// that compute rows convert them.
     ///
     /// # Errors
     /// An option that is unknown to DuckDB or invalid.
-    pub fn open_in_memory(options: &[(&str, String)]) -> Result<Arc<Self>> {
+    pub fn open_in_memory(options: &[(&str, String)], collects: bool) -> Result<Arc<Self>> {
         let mut config = Config::new()?;
         for (name, value) in options {
             config.set(name, value)?;
@@ -63,7 +66,7 @@ impl Database {
         }
         let (scans, reads) = (Scans::default(), Arc::default());
         let (preparing, committing, open) = (RwLock::default(), RwLock::default(), watch::Sender::new(()));
-        let database = Arc::new(Self { ptr: database, scans, reads, preparing, committing, open });
+        let database = Arc::new(Self { ptr: database, collects, scans, reads, preparing, committing, open });
         let mut connection = database.connect_raw()?;
         // SAFETY: the connection is open, and closed once.
         let registered = unsafe {

@@ -257,7 +257,7 @@ mod tests {
     ];
 
     fn connect() -> Connection {
-        Database::open_in_memory(&[]).unwrap().connect().unwrap()
+        Database::open_in_memory(&[], true).unwrap().connect().unwrap()
     }
 
     #[derive(serde::Deserialize)]

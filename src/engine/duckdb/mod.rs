@@ -8,13 +8,17 @@
 
 mod arrow_scan;
 mod batch;
+mod batcher;
 mod blob_function;
+mod collect;
 mod connection;
 mod database;
 mod error;
 mod execution;
 mod hold;
+mod layout;
 mod live_table;
+mod pending;
 mod process;
 mod reads;
 mod scan;
@@ -23,6 +27,7 @@ mod stream;
 mod transaction;
 mod value;
 
+pub use batcher::BatchLimits;
 pub use blob_function::{BlobCall, BlobFunction};
 pub use connection::{Connection, InterruptHandle};
 pub use database::{Database, library_version};
@@ -33,5 +38,5 @@ pub use process::{end_process, exit_on_exceptions, release_memory};
 pub use reads::Reads;
 pub use scan::Scan;
 pub use statement::{Statement, StatementKind};
-pub use stream::{BatchLimits, ResultStream, count_of};
+pub use stream::{ResultStream, count_of};
 pub use value::{LogicalType, Value};

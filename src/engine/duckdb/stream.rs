@@ -1,49 +1,38 @@
 //! The execution of a statement, and its rows.
 
-use std::{ffi::CStr, marker::PhantomData};
+use std::{ffi::CStr, marker::PhantomData, ptr, sync::Arc};
 
-use arrow::{
-    array::{RecordBatch, StructArray},
-    compute::concat_batches,
-    datatypes::SchemaRef,
-    ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi},
-};
+use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use duckdb::ffi;
+use merganser_planner::Vector;
 
 use super::{
-    batch::BatchBuilder,
-    connection::ArrowOptions,
+    batcher::{BatchLimits, Batcher, Chunk},
+    collect::Collected,
     error,
-    statement::{Statement, arrow_schema},
+    layout::Layout,
+    pending::{Pending, Step},
+    statement::Statement,
     value::{LogicalType, Value},
 };
 use crate::error::{Error, Result};
 
-/// The size of the batches of a result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BatchLimits {
-    /// A batch is complete once it is this large …
-    pub bytes: usize,
-    /// … or has this many rows.
-    pub rows: usize,
-}
-
-/// The result of an execution, read chunk by chunk: DuckDB computes ahead only as far as its streaming buffer.
+/// The result of an execution, whose rows are computed as they are read, and a little ahead.
 ///
 /// Another statement on the same connection ends the stream; dropping the stream stops the statement.
 #[expect(missing_debug_implementations, reason = "a stream has nothing to show")]
 pub struct ResultStream<'s> {
-    result: ResultHandle,
-    options: ArrowOptions,
-    exported: FFI_ArrowSchema,
-    schema: SchemaRef,
-    /// Present if it supports the types of all columns.
-    builder: Option<BatchBuilder>,
-    /// Remaining rows of a chunk that exceeded the batch limit.
-    rest: Option<RecordBatch>,
-    exhausted: bool,
+    layout: Arc<Layout>,
+    rows: Rows,
     /// The statement outlives its result, and no second execution of it runs meanwhile.
     _statement: PhantomData<&'s Statement<'s>>,
+}
+
+enum Rows {
+    /// The threads of DuckDB collect them while tasks are pending.
+    Collected { rows: Arc<Collected>, pending: Option<Pending> },
+    /// DuckDB has them, or computes them chunk by chunk.
+    Kept { result: ResultHandle, batcher: Batcher, is_over: bool },
 }
 
 struct ResultHandle(ffi::duckdb_result);
@@ -51,11 +40,20 @@ struct ResultHandle(ffi::duckdb_result);
 // === impl Statement ===
 
 impl Statement<'_> {
-    /// Executes the statement with `params`. Rows are computed as they are read.
+    /// Executes the statement with `params`. The rows of a query are computed as they are read; other statements have ended
+    /// when this returns.
     ///
     /// # Errors
     /// `InvalidArgument` for the wrong number of parameters; errors of DuckDB.
     pub fn execute(&self, params: &[Value]) -> Result<ResultStream<'_>> {
+        self.execute_in_batches(params, BatchLimits::default())
+    }
+
+    /// [`execute`](Self::execute), with the size of the batches.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute).
+    pub fn execute_in_batches(&self, params: &[Value], limits: BatchLimits) -> Result<ResultStream<'_>> {
         self.connection().check_interrupted()?;
         let expected = self.parameter_count();
         if params.len() != expected {
@@ -73,7 +71,7 @@ impl Statement<'_> {
         // Outside of a transaction DuckDB binds the statement again, because the catalog may have changed.
         let _shared = if self.connection().is_open() { None } else { self.connection().share_preparing() };
         self.connection().will_execute();
-        ResultStream::start(self)
+        ResultStream::start(self, limits)
     }
 }
 
@@ -102,6 +100,24 @@ impl ResultHandle {
     }
 }
 
+impl ResultHandle {
+    /// The next rows, or `None` at the end.
+    fn next_chunk(&mut self) -> Result<Option<ChunkHandle>> {
+        // SAFETY: the result is alive.
+        let mut chunk = ChunkHandle(unsafe { merganser_planner::next_chunk(&mut self.0) });
+        if chunk.is_empty() {
+            self.check()?;
+            // SAFETY: as above; fetching takes the record by value and leaves it in place.
+            chunk = ChunkHandle(unsafe { ffi::duckdb_fetch_chunk(self.0) });
+        }
+        if chunk.is_empty() {
+            self.check()?;
+            return Ok(None);
+        }
+        Ok(Some(chunk))
+    }
+}
+
 impl Drop for ResultHandle {
     fn drop(&mut self) {
         // SAFETY: filled by an execution and destroyed once.
@@ -112,7 +128,30 @@ impl Drop for ResultHandle {
 // === impl ResultStream ===
 
 impl<'s> ResultStream<'s> {
-    fn start(statement: &'s Statement<'_>) -> Result<Self> {
+    fn start(statement: &'s Statement<'_>, limits: BatchLimits) -> Result<Self> {
+        let connection = statement.connection();
+        if !connection.collects() {
+            return Self::start_streaming(statement, limits);
+        }
+        let rows = Collected::new(connection.arrow_options()?, limits);
+        let collect = Arc::clone(&rows);
+        // SAFETY: connection and statement are alive, and this thread's; `Pending` owns the result.
+        let started = unsafe {
+            let (state, pending) = merganser_planner::collect(connection.as_ptr(), statement.as_ptr(), collect);
+            Pending::new(state, pending)
+        };
+        let pending = started.map_err(|err| rows.failure().unwrap_or(err))?;
+        match rows.layout().map(Arc::clone) {
+            Some(layout) => {
+                let rows = Rows::Collected { rows, pending: Some(pending) };
+                Ok(Self { layout, rows, _statement: PhantomData })
+            }
+            None => Self::keep(statement, run(pending, &rows)?, limits),
+        }
+    }
+
+    /// The result as DuckDB streams it.
+    fn start_streaming(statement: &'s Statement<'_>, limits: BatchLimits) -> Result<Self> {
         // SAFETY: the record is plain data that DuckDB fills; all zero is its empty form.
         let mut result = ResultHandle(unsafe { std::mem::zeroed() });
         // SAFETY: the statement is alive and the out pointer valid; a failed result is checked and destroyed too.
@@ -121,113 +160,31 @@ impl<'s> ResultStream<'s> {
             result.check()?;
             return Err(Error::internal("DuckDB failed without a reason"));
         }
+        Self::keep(statement, result, limits)
+    }
+
+    fn keep(statement: &'s Statement<'_>, mut result: ResultHandle, limits: BatchLimits) -> Result<Self> {
         let (names, types) = result.columns();
-        let options = statement.connection().arrow_options()?;
-        let (schema, exported) = arrow_schema(&options, &names, &types)?;
-        let builder = BatchBuilder::new(&schema, &types);
-        Ok(Self { result, options, exported, schema, builder, rest: None, exhausted: false, _statement: PhantomData })
+        let layout = Arc::new(Layout::new(statement.connection().arrow_options()?, &names, &types)?);
+        let batcher = Batcher::new(&layout, limits);
+        let rows = Rows::Kept { result, batcher, is_over: false };
+        Ok(Self { layout, rows, _statement: PhantomData })
     }
 
     /// The columns.
     pub fn schema(&self) -> SchemaRef {
-        SchemaRef::clone(&self.schema)
+        SchemaRef::clone(&self.layout.schema)
     }
 
-    /// The next rows, in as few chunks of 2,048 as make a batch of `limits`, or `None` at the end.
+    /// The next rows, or `None` at the end.
     ///
     /// # Errors
     /// Errors of DuckDB if the statement fails midway; the stream is over then.
-    pub fn next_batch_of(&mut self, limits: BatchLimits) -> Result<Option<RecordBatch>> {
-        let batch = match self.rest.take() {
-            Some(rest) => Some(rest),
-            None => self.next_chunks(limits)?,
-        };
-        Ok(batch.map(|batch| {
-            let rows = limits.rows.min(batch.num_rows());
-            if rows < batch.num_rows() {
-                self.rest = Some(batch.slice(rows, batch.num_rows() - rows));
-            }
-            batch.slice(0, rows)
-        }))
-    }
-
-    fn next_chunks(&mut self, limits: BatchLimits) -> Result<Option<RecordBatch>> {
-        let Some(mut builder) = self.builder.take() else { return self.next_converted(limits) };
-        while builder.rows() < limits.rows && builder.bytes() < limits.bytes {
-            let Some(chunk) = self.next_chunk()? else { break };
-            // SAFETY: the chunk is alive, and its columns are the result's, for which the builder was created; DuckDB
-            // flattens the chunks that it returns.
-            unsafe { builder.append(chunk.0)? };
-        }
-        let batch = if builder.rows() == 0 { None } else { Some(builder.finish()?) };
-        self.builder = Some(builder);
-        Ok(batch)
-    }
-
-    /// The next rows (at most 2,048), or `None` at the end.
-    ///
-    /// # Errors
-    /// As [`next_batch_of`](Self::next_batch_of).
     pub fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
-        match self.next_chunk()? {
-            Some(chunk) => self.convert(&chunk).map(Some),
-            None => Ok(None),
+        match &mut self.rows {
+            Rows::Collected { rows, pending } => next_collected(rows, pending),
+            Rows::Kept { result, batcher, is_over } => next_kept(result, batcher, is_over),
         }
-    }
-
-    /// The next rows by DuckDB's own conversion, concatenated.
-    fn next_converted(&mut self, limits: BatchLimits) -> Result<Option<RecordBatch>> {
-        let (mut parts, mut rows, mut bytes) = (Vec::new(), 0, 0);
-        while rows < limits.rows && bytes < limits.bytes {
-            let Some(batch) = self.next_batch()? else { break };
-            rows += batch.num_rows();
-            bytes += batch.get_array_memory_size();
-            parts.push(batch);
-        }
-        match parts.as_slice() {
-            [] => Ok(None),
-            [only] => Ok(Some(only.clone())),
-            parts => concat_batches(&self.schema, parts)
-                .map(Some)
-                .map_err(|err| Error::internal("put batches together").with_source(err)),
-        }
-    }
-
-    fn next_chunk(&mut self) -> Result<Option<Chunk>> {
-        if self.exhausted {
-            return Ok(None);
-        }
-        // SAFETY: the result is alive.
-        let mut chunk = Chunk(unsafe { merganser_planner::next_chunk(&mut self.result.0) });
-        if chunk.is_empty() {
-            self.exhausted = true;
-            self.result.check()?;
-            // SAFETY: as above; fetching takes the record by value and leaves it in place.
-            chunk = Chunk(unsafe { ffi::duckdb_fetch_chunk(self.result.0) });
-        }
-        if chunk.is_empty() {
-            self.result.check()?;
-            return Ok(None);
-        }
-        self.exhausted = false;
-        Ok(Some(chunk))
-    }
-
-    fn convert(&mut self, chunk: &Chunk) -> Result<RecordBatch> {
-        // A conversion that fails ends the stream.
-        self.exhausted = true;
-        let mut array = FFI_ArrowArray::empty();
-        // SAFETY: chunk and options are alive; `FFI_ArrowArray` is the C data interface's record, and its `Drop`
-        // releases it; the exported schema describes the same columns as the chunk.
-        let data = unsafe {
-            error::check_error_data(ffi::duckdb_data_chunk_to_arrow(self.options.0, chunk.0, (&raw mut array).cast()))?;
-            from_ffi(array, &self.exported)
-        };
-        let data = data.map_err(|err| Error::internal("import DuckDB's rows").with_source(err))?;
-        let batch = RecordBatch::from(StructArray::from(data)).with_schema(self.schema());
-        let batch = batch.map_err(|err| Error::internal("import DuckDB's rows").with_source(err))?;
-        self.exhausted = false;
-        Ok(batch)
     }
 
     /// Reads to the end, discards the rows, and returns the number of rows that the statement changed.
@@ -243,6 +200,67 @@ impl<'s> ResultStream<'s> {
     }
 }
 
+impl Drop for ResultStream<'_> {
+    fn drop(&mut self) {
+        if let Rows::Collected { rows, .. } = &self.rows {
+            rows.abandon();
+        }
+    }
+}
+
+/// Executes all tasks of a statement whose rows DuckDB keeps.
+fn run(mut pending: Pending, rows: &Collected) -> Result<ResultHandle> {
+    loop {
+        match pending.step()? {
+            Step::Executed => {}
+            Step::Wait(limit) => rows.wait(limit),
+            Step::Done => break,
+        }
+    }
+    let mut result = ResultHandle(pending.finish());
+    result.check()?;
+    Ok(result)
+}
+
+/// Executes tasks until there are rows.
+fn next_collected(rows: &Collected, pending: &mut Option<Pending>) -> Result<Option<RecordBatch>> {
+    loop {
+        if let Some(batch) = rows.take() {
+            return Ok(Some(batch));
+        }
+        let Some(mut running) = pending.take() else { return Ok(None) };
+        match running.step().map_err(|err| rows.failure().unwrap_or(err))? {
+            Step::Executed => {}
+            Step::Wait(limit) => rows.wait(limit),
+            Step::Done => {
+                ResultHandle(running.finish()).check()?;
+                continue;
+            }
+        }
+        *pending = Some(running);
+    }
+}
+
+fn next_kept(result: &mut ResultHandle, batcher: &mut Batcher, is_over: &mut bool) -> Result<Option<RecordBatch>> {
+    loop {
+        if let Some(batch) = batcher.pop() {
+            return Ok(Some(batch));
+        }
+        if std::mem::replace(is_over, true) {
+            return Ok(None);
+        }
+        match result.next_chunk()? {
+            Some(chunk) => {
+                let columns = chunk.columns();
+                // SAFETY: the chunk is alive, and its columns are the result's.
+                unsafe { batcher.append(&Chunk { raw: chunk.0, columns: &columns })? };
+                *is_over = false;
+            }
+            None => batcher.flush()?,
+        }
+    }
+}
+
 /// The number in the result that DuckDB returns for statements that change rows: one column "Count".
 pub fn count_of(batch: &RecordBatch) -> u64 {
     use arrow::{array::AsArray, datatypes::Int64Type};
@@ -251,18 +269,33 @@ pub fn count_of(batch: &RecordBatch) -> u64 {
     counts.map_or(0, |counts| counts.iter().flatten().filter_map(|count| u64::try_from(count).ok()).sum())
 }
 
-struct Chunk(ffi::duckdb_data_chunk);
+struct ChunkHandle(ffi::duckdb_data_chunk);
 
-// === impl Chunk ===
+// === impl ChunkHandle ===
 
-impl Chunk {
+impl ChunkHandle {
     fn is_empty(&self) -> bool {
         // SAFETY: the chunk is alive when it is not null.
         self.0.is_null() || unsafe { ffi::duckdb_data_chunk_get_size(self.0) } == 0
     }
+
+    /// Its columns; DuckDB has flattened them.
+    fn columns(&self) -> Vec<Vector> {
+        // SAFETY: the chunk is alive, and the indexes in range.
+        unsafe {
+            let columns = 0..ffi::duckdb_data_chunk_get_column_count(self.0);
+            let vectors = columns.map(|index| ffi::duckdb_data_chunk_get_vector(self.0, index));
+            let plain = |vector| Vector {
+                data: ffi::duckdb_vector_get_data(vector).cast_const().cast(),
+                selection: ptr::null(),
+                validity: ffi::duckdb_vector_get_validity(vector).cast_const(),
+            };
+            vectors.map(plain).collect()
+        }
+    }
 }
 
-impl Drop for Chunk {
+impl Drop for ChunkHandle {
     fn drop(&mut self) {
         // SAFETY: owned by this value; destroying null does nothing.
         unsafe { ffi::duckdb_destroy_data_chunk(&raw mut self.0) };

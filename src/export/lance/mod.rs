@@ -115,7 +115,7 @@ impl Lance {
                 Ok(statement) => statement,
                 Err(err) => return drop(reply.send(Err(err))),
             };
-            match statement.execute(&[]) {
+            match statement.execute_in_batches(&[], READ) {
                 Ok(mut rows) => {
                     // The caller may be gone.
                     let _ = reply.send(Ok(rows.schema()));

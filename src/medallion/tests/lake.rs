@@ -33,6 +33,7 @@ impl Lake {
             extensions_fallback: home.join("extensions"),
             staging: home.join("staging"),
             memory_limit_bytes: None,
+            collect_results: true,
             threads: None,
             max_connections: 4,
         };

@@ -51,6 +51,7 @@ impl Lake {
             staging,
             memory_limit_bytes: Some(2 << 30),
             threads: Some(2),
+            collect_results: true,
             max_connections: 4,
         };
         let settings =
