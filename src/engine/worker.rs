@@ -18,7 +18,10 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::sync::{oneshot, watch};
+use tokio::{
+    runtime::Handle,
+    sync::{oneshot, watch},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::duckdb::{Connection, InterruptHandle, Reads, release_memory};
@@ -29,6 +32,9 @@ const STACK_BYTES: usize = 64 << 20;
 
 /// How long a thread waits for a task before it gives back memory; longer than between two checks of the server's health.
 const IDLE: Duration = Duration::from_secs(5);
+
+/// How long a statement that was stopped may take to end with its next rows.
+const TO_END: Duration = Duration::from_millis(20);
 
 type Task = Box<dyn FnOnce(&Connection) + Send>;
 
@@ -189,14 +195,34 @@ impl Drop for TaskGuard {
 // === impl TaskHandle ===
 
 impl TaskHandle {
-    /// Stops the task, if it has not ended: it fails with `kind` and `reason`; the first reason is kept.
+    /// Stops the task, if it has not ended: it fails with `kind` and `reason`; the first reason is kept. A statement whose
+    /// rows come along has a short time to end without an interrupt, which would abort an open transaction.
     pub fn stop(&self, kind: ErrorKind, reason: &'static str) {
         let _ = self.reason.set((kind, reason));
         self.stopped.cancel();
-        let running = self.shared.running.lock();
-        if running.as_ref().is_some_and(|task| task.number == self.number) {
-            self.shared.interrupt.interrupt();
+        if !self.if_running(InterruptHandle::end_rows) {
+            return;
         }
+        match Handle::try_current() {
+            Ok(runtime) => {
+                let task = self.clone();
+                runtime.spawn(async move {
+                    tokio::time::sleep(TO_END).await;
+                    task.if_running(InterruptHandle::interrupt);
+                });
+            }
+            Err(_) => _ = self.if_running(InterruptHandle::interrupt),
+        }
+    }
+
+    /// Interrupts the connection while the task is running. Returns whether it is.
+    fn if_running(&self, interrupt: impl FnOnce(&InterruptHandle)) -> bool {
+        let running = self.shared.running.lock();
+        let mine = running.as_ref().is_some_and(|task| task.number == self.number);
+        if mine {
+            interrupt(&self.shared.interrupt);
+        }
+        mine
     }
 
     /// What the functions of its statements have read until now.

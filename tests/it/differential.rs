@@ -305,6 +305,7 @@ async fn the_server_reads_statements_as_duckdb_does() {
         staging: staging.path().to_path_buf(),
         memory_limit_bytes: Some(1 << 30),
         threads: Some(1),
+        collect_results: true,
         max_connections: 1,
     };
     let engine = Engine::open(&settings, &engine::Setup { script: SETUP, ..engine::Setup::default() }).unwrap();

@@ -28,7 +28,8 @@ bool merganser_collector_begin(void *rows, idx_t columns, const char *const *nam
 void *merganser_collector_part(void *rows);
 void merganser_collector_drop_part(void *part);
 int merganser_collector_room(void *part, idx_t batch, void *waiting);
-bool merganser_collector_append(void *part, idx_t batch, duckdb_data_chunk chunk, const merganser_vector *columns, idx_t count);
+int64_t merganser_collector_append(void *part, idx_t batch, duckdb_data_chunk chunk, const merganser_vector *columns,
+                                   idx_t count, int64_t from);
 bool merganser_collector_flush(void *part);
 void merganser_collector_advance(void *rows, idx_t batch);
 void merganser_collector_finish(void *rows);
@@ -100,16 +101,21 @@ struct Local : LocalSinkState {
 		merganser_collector_drop_part(part);
 	}
 
-	void Append(DataChunk &chunk, idx_t batch) {
+	//! Appends rows of a chunk. Whether it has more.
+	bool Append(DataChunk &chunk, idx_t batch) {
 		for (idx_t index = 0; index < columns.size(); index++) {
 			auto &format = formats[index];
 			chunk.data[index].ToUnifiedFormat(chunk.size(), format);
 			columns[index] = {format.data, format.sel->data(), format.validity.GetData()};
 		}
-		if (!merganser_collector_append(part, batch, reinterpret_cast<duckdb_data_chunk>(&chunk), columns.data(),
-		                                columns.size())) {
+		next = merganser_collector_append(part, batch, reinterpret_cast<duckdb_data_chunk>(&chunk), columns.data(),
+		                                  columns.size(), next);
+		if (next < 0) {
 			Fail();
 		}
+		bool has_more = static_cast<idx_t>(next) < chunk.size();
+		next = has_more ? next : 0;
+		return has_more;
 	}
 
 	void Flush() {
@@ -123,6 +129,8 @@ struct Local : LocalSinkState {
 	idx_t least = 0;
 
 private:
+	//! The first row that is left of a chunk for which there was no room: DuckDB gives it again.
+	int64_t next = 0;
 	vector<UnifiedVectorFormat> formats;
 	vector<merganser_vector> columns;
 };
@@ -136,15 +144,17 @@ public:
 	SinkResultType Sink(ExecutionContext &, DataChunk &chunk, OperatorSinkInput &input) const override {
 		auto &local = input.local_state.Cast<Local>();
 		auto batch = Advance(local);
-		switch (Room(local, batch, input.interrupt_state)) {
-		case 0:
-			local.Append(chunk, batch);
-			return SinkResultType::NEED_MORE_INPUT;
-		case 1:
-			return SinkResultType::BLOCKED;
-		default:
-			return SinkResultType::FINISHED;
-		}
+		do {
+			switch (Room(local, batch, input.interrupt_state)) {
+			case 0:
+				break;
+			case 1:
+				return SinkResultType::BLOCKED;
+			default:
+				return SinkResultType::FINISHED;
+			}
+		} while (local.Append(chunk, batch));
+		return SinkResultType::NEED_MORE_INPUT;
 	}
 
 	//! Runs when the number of the batch changes, before the others know.

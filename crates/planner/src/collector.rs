@@ -37,14 +37,21 @@ pub trait Part: Send {
     /// Whether there is room for rows of a batch. If there is none, what `waiting` gives is kept until there is; it must be
     /// asked for under the lock that decides.
     fn room(&mut self, batch: u64, waiting: &mut dyn FnMut() -> Option<Waiting>) -> Room;
-    /// Takes the rows of a chunk, given as it is and by its columns.
+    /// Takes rows of a chunk, given as it is and by its columns, from row `from` on. Returns the first row that is left, or
+    /// the number of rows; before the rest is taken, it must be asked whether there is room.
     ///
     /// # Errors
     /// If the rows cannot be collected.
     ///
     /// # Safety
     /// The chunk is alive, and has the columns of the result.
-    unsafe fn append(&mut self, batch: u64, chunk: ffi::duckdb_data_chunk, columns: &[Vector]) -> Result<(), Failed>;
+    unsafe fn append(
+        &mut self,
+        batch: u64,
+        chunk: ffi::duckdb_data_chunk,
+        columns: &[Vector],
+        from: usize,
+    ) -> Result<usize, Failed>;
     /// The thread has all of its rows of the batch.
     ///
     /// # Errors
@@ -72,7 +79,7 @@ pub enum Room {
 #[derive(Clone, Copy, Debug)]
 pub struct Vector {
     /// Values, as DuckDB's C API has them.
-    pub data: *const u8,
+    pub data: *const c_void,
     /// The index of the value of each row; null if they are in the order of the rows.
     pub selection: *const u32,
     /// A bit for each value, set if it is not NULL; null if none is.
@@ -127,8 +134,9 @@ impl Drop for Waiting {
 type Rows = Arc<dyn Collect>;
 type AnyPart = Box<dyn Part>;
 
-fn succeeds(work: impl FnOnce() -> Result<(), Failed>) -> bool {
-    matches!(catch_unwind(AssertUnwindSafe(work)), Ok(Ok(())))
+/// A panic is a failure, too.
+fn attempt<T>(work: impl FnOnce() -> Result<T, Failed>) -> Result<T, Failed> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Failed))
 }
 
 /// # Safety
@@ -147,7 +155,7 @@ unsafe extern "C" fn merganser_collector_begin(
     });
     // SAFETY: by the caller.
     let rows = unsafe { &*rows.cast::<Rows>() };
-    succeeds(|| rows.begin(columns.collect()))
+    attempt(|| rows.begin(columns.collect())).is_ok()
 }
 
 /// # Safety
@@ -183,6 +191,8 @@ unsafe extern "C" fn merganser_collector_room(part: *mut c_void, batch: u64, wai
     }
 }
 
+/// Returns the first row that is left, or -1 for a failure.
+///
 /// # Safety
 /// As [`merganser_collector_room`]; the chunk is alive, and there are `count` columns.
 #[unsafe(no_mangle)]
@@ -192,13 +202,15 @@ unsafe extern "C" fn merganser_collector_append(
     chunk: ffi::duckdb_data_chunk,
     columns: *const Vector,
     count: u64,
-) -> bool {
+    from: i64,
+) -> i64 {
     // SAFETY: by the caller; every result has a column, so that the pointer is not null.
-    let (part, columns) = unsafe {
-        (&mut *part.cast::<AnyPart>(), slice::from_raw_parts(columns, usize::try_from(count).unwrap_or(0)))
-    };
+    let (part, columns) =
+        unsafe { (&mut *part.cast::<AnyPart>(), slice::from_raw_parts(columns, usize::try_from(count).unwrap_or(0))) };
+    let from = usize::try_from(from).unwrap_or(0);
     // SAFETY: by the caller.
-    succeeds(|| unsafe { part.append(batch, chunk, columns) })
+    let next = attempt(|| unsafe { part.append(batch, chunk, columns, from) });
+    next.ok().and_then(|next| i64::try_from(next).ok()).unwrap_or(-1)
 }
 
 /// # Safety
@@ -207,7 +219,7 @@ unsafe extern "C" fn merganser_collector_append(
 unsafe extern "C" fn merganser_collector_flush(part: *mut c_void) -> bool {
     // SAFETY: by the caller.
     let part = unsafe { &mut *part.cast::<AnyPart>() };
-    succeeds(|| part.flush())
+    attempt(|| part.flush()).is_ok()
 }
 
 /// # Safety

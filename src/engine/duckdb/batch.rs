@@ -4,12 +4,12 @@
 //! the time of a large result. This one writes the values of many chunks into the buffers of one batch. It supports the
 //! types whose vectors are plain arrays; a result with any other column uses DuckDB's conversion (batcher.rs).
 
-use std::{ops::Range, ptr, slice};
+use std::{mem::MaybeUninit, ops::Range, ptr, slice};
 
 use arrow::{
     array::{ArrayData, ArrayRef, BooleanBufferBuilder, RecordBatch, RecordBatchOptions, make_array},
     buffer::{MutableBuffer, NullBuffer},
-    datatypes::{ArrowNativeType, DataType, SchemaRef},
+    datatypes::{DataType, SchemaRef},
 };
 use duckdb::ffi;
 use merganser_planner::Vector;
@@ -205,7 +205,9 @@ impl<'a> Values<'a> {
     unsafe fn indexes(&self) -> impl Iterator<Item = usize> + use<'_> {
         let selection = self.vector.selection;
         // SAFETY: by the caller.
-        self.rows.clone().map(move |row| if selection.is_null() { row } else { unsafe { *selection.add(row) as usize } })
+        self.rows
+            .clone()
+            .map(move |row| if selection.is_null() { row } else { unsafe { *selection.add(row) as usize } })
     }
 
     /// The values, if they are in the order of the rows.
@@ -219,18 +221,14 @@ impl<'a> Values<'a> {
         })
     }
 
-    /// Calls `each` for the value of each row.
+    /// The value of each row.
     ///
     /// # Safety
     /// As [`plain`](Self::plain).
-    unsafe fn for_each<T: Copy>(&self, mut each: impl FnMut(T)) {
+    unsafe fn selected<T: Copy>(&self) -> impl Iterator<Item = T> + use<'_, T> {
+        let data = self.vector.data.cast::<T>();
         // SAFETY: by the caller.
-        unsafe {
-            match self.plain::<T>() {
-                Some(values) => values.iter().copied().for_each(each),
-                None => self.indexes().for_each(|index| each(*self.vector.data.cast::<T>().add(index))),
-            }
-        }
+        unsafe { self.indexes().map(move |index| *data.add(index)) }
     }
 
     /// Whether the value at an index is not NULL.
@@ -310,15 +308,15 @@ impl Column {
         unsafe {
             self.append_validity(values);
             match self.form {
-                Form::Same(1) => self.append_same::<u8>(values),
-                Form::Same(2) => self.append_same::<u16>(values),
-                Form::Same(4) => self.append_same::<u32>(values),
-                Form::Same(8) => self.append_same::<u64>(values),
-                Form::Same(_) => self.append_same::<i128>(values),
-                Form::Widened(2) => self.widen::<i16>(values),
-                Form::Widened(4) => self.widen::<i32>(values),
-                Form::Widened(_) => self.widen::<i64>(values),
-                Form::Boolean => values.for_each::<u8>(|value| self.booleans.append(value != 0)),
+                Form::Same(1) => self.append_values::<u8, u8>(values),
+                Form::Same(2) => self.append_values::<u16, u16>(values),
+                Form::Same(4) => self.append_values::<u32, u32>(values),
+                Form::Same(8) => self.append_values::<u64, u64>(values),
+                Form::Same(_) => self.append_values::<i128, i128>(values),
+                Form::Widened(2) => self.append_values::<i16, i128>(values),
+                Form::Widened(4) => self.append_values::<i32, i128>(values),
+                Form::Widened(_) => self.append_values::<i64, i128>(values),
+                Form::Boolean => values.selected::<u8>().for_each(|value| self.booleans.append(value != 0)),
                 Form::Bytes => self.append_texts(values)?,
             }
         }
@@ -344,21 +342,21 @@ impl Column {
         unsafe { values.indexes().for_each(|index| self.validity.append(values.is_valid(index))) };
     }
 
-    unsafe fn append_same<T: ArrowNativeType>(&mut self, values: &Values<'_>) {
-        self.values.reserve(values.len() * size_of::<T>());
-        // SAFETY: by the caller; there is room.
+    /// Appends values of type `T` as `U`.
+    unsafe fn append_values<T: Copy + Into<U>, U: Copy>(&mut self, values: &Values<'_>) {
+        let bytes = values.len() * size_of::<U>();
+        self.values.reserve(bytes);
+        let end = self.values.len();
+        // SAFETY: by the caller; there is room, which a buffer of values of one width keeps aligned for them.
         unsafe {
+            let room = self.values.as_mut_ptr().add(end).cast::<MaybeUninit<U>>();
+            let room = slice::from_raw_parts_mut(room, values.len());
             match values.plain::<T>() {
-                Some(plain) => self.values.extend_from_slice(plain),
-                None => values.for_each::<T>(|value| self.values.push_unchecked(value)),
+                Some(plain) => room.iter_mut().zip(plain).for_each(|(to, value)| _ = to.write((*value).into())),
+                None => room.iter_mut().zip(values.selected::<T>()).for_each(|(to, value)| _ = to.write(value.into())),
             }
+            self.values.set_len(end + bytes);
         }
-    }
-
-    unsafe fn widen<T: Copy + Into<i128>>(&mut self, values: &Values<'_>) {
-        self.values.reserve(values.len() * size_of::<i128>());
-        // SAFETY: by the caller; there is room.
-        unsafe { values.for_each::<T>(|value| self.values.push_unchecked::<i128>(value.into())) };
     }
 
     unsafe fn append_texts(&mut self, values: &Values<'_>) -> Result<()> {
@@ -399,7 +397,8 @@ impl Column {
         let nulls = (nulls > 0).then(|| NullBuffer::new(self.validity.finish()));
         let values = std::mem::replace(&mut self.values, MutableBuffer::new(0));
         let offsets = std::mem::replace(&mut self.offsets, MutableBuffer::new(0));
-        self.begin(values.len(), rows);
+        // A little more, so that the next batch seldom has to be moved.
+        self.begin(values.len() + values.len() / 8, rows + rows / 8);
         let builder = ArrayData::builder(kind.clone()).len(rows).nulls(nulls);
         let builder = match self.form {
             Form::Boolean => builder.add_buffer(self.booleans.finish().into_inner()),

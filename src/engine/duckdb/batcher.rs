@@ -1,6 +1,6 @@
 //! Makes batches of chunks.
 
-use std::{collections::VecDeque, ops::Range, sync::Arc};
+use std::{collections::VecDeque, sync::Arc};
 
 use arrow::{array::RecordBatch, compute::concat_batches};
 use duckdb::ffi;
@@ -30,7 +30,11 @@ pub(super) struct Batcher {
 enum Rows {
     Built(BatchBuilder),
     /// By DuckDB's own conversion.
-    Converted { parts: Vec<RecordBatch>, rows: usize, bytes: usize },
+    Converted {
+        parts: Vec<RecordBatch>,
+        rows: usize,
+        bytes: usize,
+    },
 }
 
 /// A chunk, as it is and by its columns.
@@ -56,43 +60,31 @@ impl Batcher {
         Self { layout: Arc::clone(layout), limits, rows, complete: VecDeque::new() }
     }
 
-    /// Appends the rows of a chunk.
+    /// Appends the rows of a chunk from row `from` on, until a batch is complete: of wide rows, a chunk has many batches.
+    /// Returns the first row that is left, or the number of rows.
     ///
     /// # Errors
     /// Unsupported for a value that no batch can hold; errors of DuckDB's conversion.
     ///
     /// # Safety
     /// The chunk is alive, and has the columns of the layout.
-    pub(super) unsafe fn append(&mut self, chunk: &Chunk<'_>) -> Result<()> {
+    pub(super) unsafe fn append(&mut self, chunk: &Chunk<'_>, from: usize) -> Result<usize> {
+        let room = self.limits.rows.saturating_sub(self.count()).max(1);
         // SAFETY: by the caller.
         unsafe {
-            let mut rest = 0..usize::try_from(ffi::duckdb_data_chunk_get_size(chunk.raw)).unwrap_or(0);
-            if let Rows::Converted { .. } = self.rows {
+            let rows = usize::try_from(ffi::duckdb_data_chunk_get_size(chunk.raw)).unwrap_or(0);
+            let Rows::Built(builder) = &mut self.rows else {
                 let batch = self.layout.convert(chunk.raw)?;
-                return self.push(&batch);
+                return self.push(&batch).map(|()| rows);
+            };
+            let mut next = from..rows.min(from + room);
+            while builder.measure(chunk.columns, &next) > self.limits.bytes && next.len() > 1 {
+                next.end = next.start + next.len() / 2;
             }
-            while !rest.is_empty() {
-                let end = rest.end.min(rest.start + self.limits.rows.saturating_sub(self.count()).max(1));
-                self.append_rows(chunk.columns, &(rest.start..end))?;
-                rest.start = end;
-            }
-            Ok(())
+            builder.append(chunk.columns, &next)?;
+            self.complete_if_full()?;
+            Ok(next.end)
         }
-    }
-
-    /// Appends rows that fit by their number. Wide ones are taken in parts: 2,048 of them can exceed what a batch can hold.
-    unsafe fn append_rows(&mut self, vectors: &[Vector], rows: &Range<usize>) -> Result<()> {
-        let Rows::Built(builder) = &mut self.rows else { return Ok(()) };
-        // SAFETY: by the caller.
-        unsafe {
-            if builder.measure(vectors, rows) > self.limits.bytes && rows.len() > 1 {
-                let middle = rows.start + rows.len() / 2;
-                self.append_rows(vectors, &(rows.start..middle))?;
-                return self.append_rows(vectors, &(middle..rows.end));
-            }
-            builder.append(vectors, rows)?;
-        }
-        self.complete_if_full()
     }
 
     /// Appends converted rows.

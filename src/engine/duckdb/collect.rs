@@ -9,7 +9,10 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -37,6 +40,8 @@ pub(super) struct Collected {
     options: Mutex<Option<ArrowOptions>>,
     layout: OnceLock<Arc<Layout>>,
     limits: BatchLimits,
+    /// Set when the task was interrupted.
+    interrupted: Arc<AtomicBool>,
     state: Mutex<State>,
     /// There are rows, or there is something else for the reader to do.
     changed: Condvar,
@@ -74,9 +79,10 @@ struct Collecting {
 // === impl Collected ===
 
 impl Collected {
-    pub(super) fn new(options: ArrowOptions, limits: BatchLimits) -> Arc<Self> {
-        let options = Mutex::new(Some(options));
-        Arc::new(Self { options, layout: OnceLock::new(), limits, state: Mutex::default(), changed: Condvar::new() })
+    /// For a result whose rows end when `interrupted` is set.
+    pub(super) fn new(options: ArrowOptions, limits: BatchLimits, interrupted: Arc<AtomicBool>) -> Arc<Self> {
+        let (options, layout) = (Mutex::new(Some(options)), OnceLock::new());
+        Arc::new(Self { options, layout, limits, interrupted, state: Mutex::default(), changed: Condvar::new() })
     }
 
     /// The columns; `None` if DuckDB keeps the rows.
@@ -93,6 +99,14 @@ impl Collected {
         drop(state);
         drop(resumed);
         Some(batch)
+    }
+
+    /// Fails if the task was interrupted.
+    ///
+    /// # Errors
+    /// Cancelled.
+    pub(super) fn check_interrupted(&self) -> Result<()> {
+        if self.interrupted.load(Ordering::Acquire) { Err(Error::cancelled()) } else { Ok(()) }
     }
 
     /// Waits until something has changed since the last call, at most this long.
@@ -119,7 +133,7 @@ impl Collected {
         self.state.lock().failure.take()
     }
 
-    fn check(&self, outcome: Result<()>) -> Result<(), Failed> {
+    fn check<T>(&self, outcome: Result<T>) -> Result<T, Failed> {
         outcome.map_err(|err| {
             self.state.lock().failure.get_or_insert(err);
             Failed
@@ -187,7 +201,10 @@ impl Collect for Collected {
         self.check(self.lay_out(columns))
     }
 
-    #[expect(clippy::expect_used, reason = "DuckDB makes parts of results that have begun; C++ has no other way to fail")]
+    #[expect(
+        clippy::expect_used,
+        reason = "DuckDB makes parts of results that have begun; C++ has no other way to fail"
+    )]
     fn part(self: Arc<Self>) -> Box<dyn Part> {
         let batcher = Batcher::new(self.layout().expect("columns"), self.limits);
         Box::new(Collecting { rows: self, batcher, batch: 0, has_room: false })
@@ -235,7 +252,7 @@ impl Part for Collecting {
             return Room::Some;
         }
         let mut state = self.rows.state.lock();
-        if state.unwanted {
+        if state.unwanted || self.rows.interrupted.load(Ordering::Acquire) {
             return Room::Unwanted;
         }
         if state.is_full(batch) {
@@ -246,10 +263,16 @@ impl Part for Collecting {
         Room::Some
     }
 
-    unsafe fn append(&mut self, batch: u64, raw: ffi::duckdb_data_chunk, columns: &[Vector]) -> Result<(), Failed> {
+    unsafe fn append(
+        &mut self,
+        batch: u64,
+        raw: ffi::duckdb_data_chunk,
+        columns: &[Vector],
+        from: usize,
+    ) -> Result<usize, Failed> {
         self.batch = batch;
         // SAFETY: by the caller.
-        let appended = unsafe { self.batcher.append(&Chunk { raw, columns }) };
+        let appended = unsafe { self.batcher.append(&Chunk { raw, columns }, from) };
         self.pass_on();
         self.rows.check(appended)
     }

@@ -70,10 +70,15 @@ unsafe impl Send for InterruptTarget {}
 // === impl InterruptHandle ===
 
 impl InterruptHandle {
-    /// Stops the statement that is running on the connection, and those that would follow it before
-    /// [`Connection::resume`].
-    pub fn interrupt(&self) {
+    /// Ends the rows of the statement that is running on the connection, and stops those that would follow it before
+    /// [`Connection::resume`]. A statement that computes goes on.
+    pub fn end_rows(&self) {
         self.interrupted.store(true, Ordering::Release);
+    }
+
+    /// As [`end_rows`](Self::end_rows), and also stops the statement, which aborts an open transaction.
+    pub fn interrupt(&self) {
+        self.end_rows();
         if let Some(target) = self.target.lock().as_ref() {
             // SAFETY: the connection clears the slot, under this lock, before it closes.
             unsafe { ffi::duckdb_interrupt(target.0) };
@@ -183,6 +188,11 @@ impl Connection {
     /// Cancelled.
     pub fn check_interrupted(&self) -> Result<()> {
         if self.interrupted.load(Ordering::Acquire) { Err(Error::cancelled()) } else { Ok(()) }
+    }
+
+    /// Whether the running task was interrupted, for other threads to ask.
+    pub(super) fn interrupted(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.interrupted)
     }
 
     /// Runs `work` without being interrupted. An interrupt that was requested before or meanwhile takes effect afterwards.

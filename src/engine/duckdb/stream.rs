@@ -1,6 +1,6 @@
 //! The execution of a statement, and its rows.
 
-use std::{ffi::CStr, marker::PhantomData, ptr, sync::Arc};
+use std::{ffi::CStr, ptr, sync::Arc};
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use duckdb::ffi;
@@ -24,15 +24,24 @@ use crate::error::{Error, Result};
 pub struct ResultStream<'s> {
     layout: Arc<Layout>,
     rows: Rows,
-    /// The statement outlives its result, and no second execution of it runs meanwhile.
-    _statement: PhantomData<&'s Statement<'s>>,
+    /// It outlives its result, and no second execution of it runs meanwhile.
+    statement: &'s Statement<'s>,
 }
 
 enum Rows {
     /// The threads of DuckDB collect them while tasks are pending.
     Collected { rows: Arc<Collected>, pending: Option<Pending> },
     /// DuckDB has them, or computes them chunk by chunk.
-    Kept { result: ResultHandle, batcher: Batcher, is_over: bool },
+    Kept(Kept),
+}
+
+/// Rows that DuckDB has.
+struct Kept {
+    result: ResultHandle,
+    batcher: Batcher,
+    /// The chunk that is read, and its first row that is left.
+    current: Option<(ChunkHandle, usize)>,
+    is_over: bool,
 }
 
 struct ResultHandle(ffi::duckdb_result);
@@ -133,7 +142,7 @@ impl<'s> ResultStream<'s> {
         if !connection.collects() {
             return Self::start_streaming(statement, limits);
         }
-        let rows = Collected::new(connection.arrow_options()?, limits);
+        let rows = Collected::new(connection.arrow_options()?, limits, connection.interrupted());
         let collect = Arc::clone(&rows);
         // SAFETY: connection and statement are alive, and this thread's; `Pending` owns the result.
         let started = unsafe {
@@ -144,7 +153,7 @@ impl<'s> ResultStream<'s> {
         match rows.layout().map(Arc::clone) {
             Some(layout) => {
                 let rows = Rows::Collected { rows, pending: Some(pending) };
-                Ok(Self { layout, rows, _statement: PhantomData })
+                Ok(Self { layout, rows, statement })
             }
             None => Self::keep(statement, run(pending, &rows)?, limits),
         }
@@ -167,8 +176,8 @@ impl<'s> ResultStream<'s> {
         let (names, types) = result.columns();
         let layout = Arc::new(Layout::new(statement.connection().arrow_options()?, &names, &types)?);
         let batcher = Batcher::new(&layout, limits);
-        let rows = Rows::Kept { result, batcher, is_over: false };
-        Ok(Self { layout, rows, _statement: PhantomData })
+        let rows = Rows::Kept(Kept { result, batcher, current: None, is_over: false });
+        Ok(Self { layout, rows, statement })
     }
 
     /// The columns.
@@ -183,7 +192,7 @@ impl<'s> ResultStream<'s> {
     pub fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         match &mut self.rows {
             Rows::Collected { rows, pending } => next_collected(rows, pending),
-            Rows::Kept { result, batcher, is_over } => next_kept(result, batcher, is_over),
+            Rows::Kept(kept) => kept.next_batch(),
         }
     }
 
@@ -202,8 +211,13 @@ impl<'s> ResultStream<'s> {
 
 impl Drop for ResultStream<'_> {
     fn drop(&mut self) {
-        if let Rows::Collected { rows, .. } = &self.rows {
-            rows.abandon();
+        let Rows::Collected { rows, pending } = &mut self.rows else { return };
+        rows.abandon();
+        if pending.take().is_some() {
+            // The next statement waits for the tasks. Those of other threads end by this, and an open transaction survives:
+            // only the thread that executes a statement aborts it.
+            // SAFETY: the connection is open.
+            unsafe { ffi::duckdb_interrupt(self.statement.connection().as_ptr()) };
         }
     }
 }
@@ -228,6 +242,10 @@ fn next_collected(rows: &Collected, pending: &mut Option<Pending>) -> Result<Opt
         if let Some(batch) = rows.take() {
             return Ok(Some(batch));
         }
+        if pending.is_some() {
+            // An open transaction survives that, but not the interrupt that DuckDB would report.
+            rows.check_interrupted()?;
+        }
         let Some(mut running) = pending.take() else { return Ok(None) };
         match running.step().map_err(|err| rows.failure().unwrap_or(err))? {
             Step::Executed => {}
@@ -241,23 +259,36 @@ fn next_collected(rows: &Collected, pending: &mut Option<Pending>) -> Result<Opt
     }
 }
 
-fn next_kept(result: &mut ResultHandle, batcher: &mut Batcher, is_over: &mut bool) -> Result<Option<RecordBatch>> {
-    loop {
-        if let Some(batch) = batcher.pop() {
-            return Ok(Some(batch));
-        }
-        if std::mem::replace(is_over, true) {
-            return Ok(None);
-        }
-        match result.next_chunk()? {
-            Some(chunk) => {
-                let columns = chunk.columns();
-                // SAFETY: the chunk is alive, and its columns are the result's.
-                unsafe { batcher.append(&Chunk { raw: chunk.0, columns: &columns })? };
-                *is_over = false;
+// === impl Kept ===
+
+impl Kept {
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if let Some(batch) = self.batcher.pop() {
+                return Ok(Some(batch));
             }
-            None => batcher.flush()?,
+            if self.is_over {
+                return Ok(None);
+            }
+            // Whatever fails ends the rows.
+            self.is_over = true;
+            self.is_over = !self.append()?;
         }
+    }
+
+    /// Appends rows until a batch is complete, or a chunk is read. Whether there may be more.
+    fn append(&mut self) -> Result<bool> {
+        let Some((chunk, from)) = (match self.current.take() {
+            None => self.result.next_chunk()?.map(|chunk| (chunk, 0)),
+            current => current,
+        }) else {
+            return self.batcher.flush().map(|()| false);
+        };
+        let columns = chunk.columns();
+        // SAFETY: the chunk is alive, and its columns are the result's.
+        let next = unsafe { self.batcher.append(&Chunk { raw: chunk.0, columns: &columns }, from)? };
+        self.current = (next < chunk.len()).then_some((chunk, next));
+        Ok(true)
     }
 }
 
@@ -275,8 +306,12 @@ struct ChunkHandle(ffi::duckdb_data_chunk);
 
 impl ChunkHandle {
     fn is_empty(&self) -> bool {
-        // SAFETY: the chunk is alive when it is not null.
-        self.0.is_null() || unsafe { ffi::duckdb_data_chunk_get_size(self.0) } == 0
+        self.0.is_null() || self.len() == 0
+    }
+
+    fn len(&self) -> usize {
+        // SAFETY: the chunk is alive.
+        usize::try_from(unsafe { ffi::duckdb_data_chunk_get_size(self.0) }).unwrap_or(0)
     }
 
     /// Its columns; DuckDB has flattened them.
@@ -286,7 +321,7 @@ impl ChunkHandle {
             let columns = 0..ffi::duckdb_data_chunk_get_column_count(self.0);
             let vectors = columns.map(|index| ffi::duckdb_data_chunk_get_vector(self.0, index));
             let plain = |vector| Vector {
-                data: ffi::duckdb_vector_get_data(vector).cast_const().cast(),
+                data: ffi::duckdb_vector_get_data(vector).cast_const(),
                 selection: ptr::null(),
                 validity: ffi::duckdb_vector_get_validity(vector).cast_const(),
             };
