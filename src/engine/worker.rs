@@ -33,7 +33,7 @@ const STACK_BYTES: usize = 64 << 20;
 /// How long a thread waits for a task before it gives back memory; longer than between two checks of the server's health.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// How long a statement that was stopped may take to end with its next rows.
+/// How long a statement that nobody waits for may take to end with its next rows.
 const TO_END: Duration = Duration::from_millis(20);
 
 type Task = Box<dyn FnOnce(&Connection) + Send>;
@@ -187,7 +187,7 @@ impl TaskGuard {
 impl Drop for TaskGuard {
     fn drop(&mut self) {
         if let Some(task) = &self.0 {
-            task.stop(ErrorKind::Cancelled, "cancelled");
+            task.abandon();
         }
     }
 }
@@ -195,10 +195,18 @@ impl Drop for TaskGuard {
 // === impl TaskHandle ===
 
 impl TaskHandle {
-    /// Stops the task, if it has not ended: it fails with `kind` and `reason`; the first reason is kept. A statement whose
-    /// rows come along has a short time to end without an interrupt, which would abort an open transaction.
+    /// Stops the task, if it has not ended: it fails with `kind` and `reason`; the first reason is kept. An open transaction
+    /// is aborted if a statement of it is running.
     pub fn stop(&self, kind: ErrorKind, reason: &'static str) {
         let _ = self.reason.set((kind, reason));
+        self.stopped.cancel();
+        self.if_running(InterruptHandle::interrupt);
+    }
+
+    /// Stops the task because nobody waits for it. A statement whose rows come along has a short time to end without an
+    /// interrupt, so that an open transaction survives a reader that goes away.
+    fn abandon(&self) {
+        let _ = self.reason.set((ErrorKind::Cancelled, "cancelled"));
         self.stopped.cancel();
         if !self.if_running(InterruptHandle::end_rows) {
             return;

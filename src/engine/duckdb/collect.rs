@@ -40,8 +40,8 @@ pub(super) struct Collected {
     options: Mutex<Option<ArrowOptions>>,
     layout: OnceLock<Arc<Layout>>,
     limits: BatchLimits,
-    /// Set when the task was interrupted.
-    interrupted: Arc<AtomicBool>,
+    /// Set when nobody wants more rows.
+    unwanted: Arc<AtomicBool>,
     state: Mutex<State>,
     /// There are rows, or there is something else for the reader to do.
     changed: Condvar,
@@ -63,7 +63,7 @@ struct State {
     current: u64,
     waiting: Vec<(u64, Waiting)>,
     has_changed: bool,
-    unwanted: bool,
+    abandoned: bool,
     failure: Option<Error>,
 }
 
@@ -79,10 +79,10 @@ struct Collecting {
 // === impl Collected ===
 
 impl Collected {
-    /// For a result whose rows end when `interrupted` is set.
-    pub(super) fn new(options: ArrowOptions, limits: BatchLimits, interrupted: Arc<AtomicBool>) -> Arc<Self> {
+    /// For a result whose rows end when `unwanted` is set.
+    pub(super) fn new(options: ArrowOptions, limits: BatchLimits, unwanted: Arc<AtomicBool>) -> Arc<Self> {
         let (options, layout) = (Mutex::new(Some(options)), OnceLock::new());
-        Arc::new(Self { options, layout, limits, interrupted, state: Mutex::default(), changed: Condvar::new() })
+        Arc::new(Self { options, layout, limits, unwanted, state: Mutex::default(), changed: Condvar::new() })
     }
 
     /// The columns; `None` if DuckDB keeps the rows.
@@ -101,12 +101,12 @@ impl Collected {
         Some(batch)
     }
 
-    /// Fails if the task was interrupted.
+    /// Fails if nobody wants more rows.
     ///
     /// # Errors
     /// Cancelled.
-    pub(super) fn check_interrupted(&self) -> Result<()> {
-        if self.interrupted.load(Ordering::Acquire) { Err(Error::cancelled()) } else { Ok(()) }
+    pub(super) fn check_wanted(&self) -> Result<()> {
+        if self.unwanted.load(Ordering::Acquire) { Err(Error::cancelled()) } else { Ok(()) }
     }
 
     /// Waits until something has changed since the last call, at most this long.
@@ -121,7 +121,7 @@ impl Collected {
     /// Nobody wants more rows.
     pub(super) fn abandon(&self) {
         let mut state = self.state.lock();
-        state.unwanted = true;
+        state.abandoned = true;
         let resumed = std::mem::take(&mut state.waiting);
         let rows = (std::mem::take(&mut state.ready), std::mem::take(&mut state.ahead));
         drop(state);
@@ -143,7 +143,7 @@ impl Collected {
     fn push(&self, batch: u64, rows: RecordBatch) {
         let bytes = rows.get_array_memory_size();
         let mut state = self.state.lock();
-        if state.unwanted {
+        if state.abandoned {
             return;
         }
         if batch <= state.current {
@@ -252,7 +252,7 @@ impl Part for Collecting {
             return Room::Some;
         }
         let mut state = self.rows.state.lock();
-        if state.unwanted || self.rows.interrupted.load(Ordering::Acquire) {
+        if state.abandoned || self.rows.unwanted.load(Ordering::Acquire) {
             return Room::Unwanted;
         }
         if state.is_full(batch) {

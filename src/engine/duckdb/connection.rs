@@ -39,6 +39,8 @@ pub struct Connection {
     interrupt: Arc<Mutex<Option<InterruptTarget>>>,
     /// DuckDB's interrupt stops only a running statement; this also stops the next one of a task.
     interrupted: Arc<AtomicBool>,
+    /// Whether nobody wants the rows of the running statement.
+    unwanted: Arc<AtomicBool>,
     /// Whether a transaction may be open; querying DuckDB costs an exception.
     pub(super) open: Cell<bool>,
     /// Whether this connection runs [`exclusively`](Self::exclusively).
@@ -59,6 +61,7 @@ unsafe impl Send for Connection {}
 pub struct InterruptHandle {
     target: Arc<Mutex<Option<InterruptTarget>>>,
     interrupted: Arc<AtomicBool>,
+    unwanted: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -71,14 +74,16 @@ unsafe impl Send for InterruptTarget {}
 
 impl InterruptHandle {
     /// Ends the rows of the statement that is running on the connection, and stops those that would follow it before
-    /// [`Connection::resume`]. A statement that computes goes on.
+    /// [`Connection::resume`]. A statement that computes goes on, and an open transaction survives.
     pub fn end_rows(&self) {
+        self.unwanted.store(true, Ordering::Release);
         self.interrupted.store(true, Ordering::Release);
     }
 
-    /// As [`end_rows`](Self::end_rows), and also stops the statement, which aborts an open transaction.
+    /// Stops the statement that is running on the connection, which aborts an open transaction, and those that would follow
+    /// it before [`Connection::resume`].
     pub fn interrupt(&self) {
-        self.end_rows();
+        self.interrupted.store(true, Ordering::Release);
         if let Some(target) = self.target.lock().as_ref() {
             // SAFETY: the connection clears the slot, under this lock, before it closes.
             unsafe { ffi::duckdb_interrupt(target.0) };
@@ -114,6 +119,7 @@ impl Database {
             id,
             interrupt: Arc::new(Mutex::new(Some(InterruptTarget(ptr)))),
             interrupted: Arc::default(),
+            unwanted: Arc::default(),
             open: Cell::new(false),
             exclusive: Cell::new(false),
             held: RefCell::default(),
@@ -168,7 +174,11 @@ impl Connection {
 
     /// A handle that stops the running statement.
     pub fn interrupt_handle(&self) -> InterruptHandle {
-        InterruptHandle { target: Arc::clone(&self.interrupt), interrupted: Arc::clone(&self.interrupted) }
+        InterruptHandle {
+            target: Arc::clone(&self.interrupt),
+            interrupted: Arc::clone(&self.interrupted),
+            unwanted: Arc::clone(&self.unwanted),
+        }
     }
 
     /// Begins a task, whose functions count in `reads`.
@@ -180,6 +190,7 @@ impl Connection {
     /// Clears an interrupt before the next task.
     pub fn resume(&self) {
         self.interrupted.store(false, Ordering::Release);
+        self.unwanted.store(false, Ordering::Release);
     }
 
     /// Fails if the running task was interrupted.
@@ -190,9 +201,9 @@ impl Connection {
         if self.interrupted.load(Ordering::Acquire) { Err(Error::cancelled()) } else { Ok(()) }
     }
 
-    /// Whether the running task was interrupted, for other threads to ask.
-    pub(super) fn interrupted(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.interrupted)
+    /// Whether nobody wants the rows of the running statement, for other threads to ask.
+    pub(super) fn unwanted(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.unwanted)
     }
 
     /// Runs `work` without being interrupted. An interrupt that was requested before or meanwhile takes effect afterwards.

@@ -142,7 +142,7 @@ impl<'s> ResultStream<'s> {
         if !connection.collects() {
             return Self::start_streaming(statement, limits);
         }
-        let rows = Collected::new(connection.arrow_options()?, limits, connection.interrupted());
+        let rows = Collected::new(connection.arrow_options()?, limits, connection.unwanted());
         let collect = Arc::clone(&rows);
         // SAFETY: connection and statement are alive, and this thread's; `Pending` owns the result.
         let started = unsafe {
@@ -243,8 +243,8 @@ fn next_collected(rows: &Collected, pending: &mut Option<Pending>) -> Result<Opt
             return Ok(Some(batch));
         }
         if pending.is_some() {
-            // An open transaction survives that, but not the interrupt that DuckDB would report.
-            rows.check_interrupted()?;
+            // An open transaction survives that, but not an interrupt.
+            rows.check_wanted()?;
         }
         let Some(mut running) = pending.take() else { return Ok(None) };
         match running.step().map_err(|err| rows.failure().unwrap_or(err))? {
