@@ -107,9 +107,7 @@ impl ResultHandle {
                 .unzip()
         }
     }
-}
 
-impl ResultHandle {
     /// The next rows, or `None` at the end.
     fn next_chunk(&mut self) -> Result<Option<ChunkHandle>> {
         // SAFETY: the result is alive.
